@@ -1,0 +1,204 @@
+"""What do the benchmarks of Lexer itself have in common?
+
+A header that says when and where, a table with a gate beside each figure,
+models exported once, and engines that exist only to be measured.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import field, frozen
+from rich.console import Console
+from rich.table import Table
+
+from lexer_core.environment import read_environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "BENCHMARKS",
+    "Figure",
+    "arguments",
+    "exported_model",
+    "installed_engines",
+    "log_ratio_spread",
+    "print_figures",
+    "print_header",
+    "trials_within",
+]
+
+BENCHMARKS = Path(__file__).parent
+_PLUGINS = BENCHMARKS / "plugins"
+
+
+@frozen
+class Figure:
+    """One line of a table.
+
+    Parameters
+    ----------
+    what
+        What was measured.
+    value
+        The figure, in the gate's unit.
+    shown
+        The figure as it reads, with its interval.
+    limit
+        The gate; ``None`` for a figure that is shown for comparison.
+    at_least
+        Whether the figure has to reach the gate from above.
+    aim
+        What is hoped for beyond the gate, in words.
+    remark
+        What belongs to the figure.
+    """
+
+    what: str
+    value: float = math.nan
+    shown: str = ""
+    limit: float | None = field(default=None, kw_only=True)
+    unit: str = field(default="", kw_only=True)
+    at_least: bool = field(default=False, kw_only=True)
+    aim: str = field(default="", kw_only=True)
+    remark: str = field(default="", kw_only=True)
+
+    @property
+    def gate(self) -> str:
+        """The gate as it reads."""
+        if self.limit is None:
+            return self.aim
+        sign = "≥" if self.at_least else "≤"
+        aim = f", aim {self.aim}" if self.aim else ""
+        return f"{sign} {self.limit:g}{self.unit}{aim}"
+
+    @property
+    def reached(self) -> str:
+        """Whether the gate was reached; nothing where there is none, or no figure."""
+        if self.limit is None:
+            return ""
+        if math.isnan(self.value):
+            return "not measured"
+        good = self.value >= self.limit if self.at_least else self.value <= self.limit
+        return "yes" if good else "NO"
+
+
+def arguments(description: str, **counts: tuple[int, int, str]) -> argparse.Namespace:
+    """Read the command line of a benchmark.
+
+    Parameters
+    ----------
+    description
+        What the script does.
+    **counts
+        For each argument its quick value (taken by default), its full value
+        (with ``--full``) and its help.
+    """
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--full", action="store_true", help="take every count at its full value")
+    for name, (quick, full, text) in counts.items():
+        parser.add_argument(
+            f"--{name.replace('_', '-')}", type=int, help=f"{text} ({quick}; in full {full})"
+        )
+    read = parser.parse_args()
+    for name, (quick, full, _) in counts.items():
+        if getattr(read, name) is None:
+            setattr(read, name, full if read.full else quick)
+    return read
+
+
+def print_header(title: str) -> None:
+    """Say what is measured, when, on what and with which versions."""
+    from lexer_core.engines.registry import EngineRegistry
+
+    here = read_environment(EngineRegistry().listings())
+    versions = {"lexer": here.lexer_version, **here.engines}
+    load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
+    print(f"\n{title}")
+    print(
+        f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, {here.cpu_model or 'unknown CPU'}, "
+        f"{here.cores_usable:g} cores{load}; Python {here.python}, "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+    )
+    sys.stdout.flush()
+
+
+def print_figures(figures: Sequence[Figure], *, title: str = "") -> None:
+    """Print a table with the gate beside each figure."""
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    for name in ("", "figure", "gate", "reached", ""):
+        table.add_column(name, overflow="fold")
+    for each in figures:
+        shown = each.shown or f"{each.value:.3g}{each.unit}"
+        table.add_row(each.what, shown, each.gate, each.reached, each.remark)
+    width = None if sys.stdout.isatty() else 150  # a log file has no width of its own
+    Console(width=width, highlight=False, markup=False).print(table)
+    sys.stdout.flush()
+
+
+def trials_within(count: int, minutes: int) -> Iterator[int]:
+    """Count trials; begin none after the minutes are over, but always a first."""
+    end = time.monotonic() + 60 * minutes
+    for trial in range(count):
+        if trial and time.monotonic() > end:
+            print(f"  stopped after {trial} of {count} trials: {minutes} minutes are over")
+            return
+        yield trial
+
+
+def log_ratio_spread(ratios: Sequence[float]) -> float:
+    """Standard deviation of the logarithms, around 1: what a true ratio of 1 should give."""
+    logs = np.log(np.asarray(ratios, dtype=np.float64))
+    return float(np.sqrt(np.mean(logs * logs)))
+
+
+@contextmanager
+def installed_engines(*names: str) -> Iterator[Path]:
+    """Install engines from the folder ``plugins`` for the time of the block.
+
+    They are found as any installed plugin is, by the entry points of a
+    distribution: here in a temporary folder on ``sys.path``, which workers take
+    over. The engine ``name`` is the module ``name_engine``.
+
+    Yields
+    ------
+    Path
+        The folder, in which more may be written.
+    """
+    with tempfile.TemporaryDirectory(prefix="lexer-bench-") as folder:
+        info = Path(folder, "lexer_bench_engines-1.0.dist-info")
+        info.mkdir()
+        (info / "METADATA").write_text(
+            "Metadata-Version: 2.1\nName: lexer-bench-engines\nVersion: 1.0\n"
+        )
+        entries = "\n".join(f"{name} = {name}_engine" for name in names)
+        (info / "entry_points.txt").write_text(f"[lexer.engines]\n{entries}\n")
+        added = [str(_PLUGINS), folder]
+        sys.path[:0] = added
+        try:
+            yield Path(folder)
+        finally:
+            for path in added:
+                sys.path.remove(path)
+
+
+def exported_model(name: str, folder: Path) -> Path:
+    """Export one of the models to ONNX, with Lexer itself, into a folder."""
+    import models  # imports torch, which not every benchmark needs
+
+    from lexer_core.context import LexerContext
+
+    path = folder / f"{name}.onnx"
+    LexerContext().export(models.load(name), models.example_input(name), path)
+    return path

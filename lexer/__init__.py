@@ -1,0 +1,1 @@
+"""The import paths of the documentation. Everything here is lexer_core's own."""

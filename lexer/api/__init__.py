@@ -1,0 +1,1 @@
+"""See :mod:`lexer.api.lexer_context`."""

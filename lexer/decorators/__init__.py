@@ -1,0 +1,1 @@
+"""See :mod:`lexer.decorators.lexer`."""

@@ -1,0 +1,7 @@
+"""Where the documentation imports ``Lexer`` from."""
+
+from __future__ import annotations
+
+from lexer_core.decorator import Lexer
+
+__all__ = ["Lexer"]

@@ -1,0 +1,54 @@
+"""Lexer: which engine should run this model, how fast is it really, is it right?
+
+Public names resolve on first use, so that ``import lexer_core`` costs nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lexer_core.context import LexerContext
+    from lexer_core.decorator import Lexer
+    from lexer_core.engines.choice import EngineChoice
+    from lexer_core.errors import LexerError
+    from lexer_core.hookspecs import hookimpl
+    from lexer_core.results import BenchmarkReport, BenchmarkResult
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "BenchmarkReport",
+    "BenchmarkResult",
+    "EngineChoice",
+    "Lexer",
+    "LexerContext",
+    "LexerError",
+    "__version__",
+    "hookimpl",
+]
+
+_HOMES = {
+    "BenchmarkReport": "lexer_core.results",
+    "BenchmarkResult": "lexer_core.results",
+    "EngineChoice": "lexer_core.engines.choice",
+    "Lexer": "lexer_core.decorator",
+    "LexerContext": "lexer_core.context",
+    "LexerError": "lexer_core.errors",
+    "hookimpl": "lexer_core.hookspecs",
+}
+
+
+def __getattr__(name: str) -> object:
+    try:
+        home = _HOMES[name]
+    except KeyError:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+    value = getattr(import_module(home), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

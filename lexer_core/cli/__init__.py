@@ -1,0 +1,1 @@
+"""The ``lexer`` command, a file per command group."""

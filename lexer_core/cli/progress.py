@@ -1,0 +1,95 @@
+"""How does a person see that something is going on?
+
+One line on standard error, and only where that is a terminal.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Self, TextIO
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from rich.progress import Progress, TaskID
+
+    from lexer_core.measurement.progress import ProgressEvent
+
+__all__ = ["ProgressLine"]
+
+_LEAST_SECONDS_BETWEEN = 0.1
+
+
+class ProgressLine:
+    """Shows events on one line while it is entered; gone when it is left.
+
+    It draws when it is told something, and never from a thread of its own:
+    that would compete with what is being measured.
+
+    Parameters
+    ----------
+    stream
+        Where to draw; standard error unless given. Nothing is drawn where it
+        is no terminal.
+    """
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stderr
+        self._progress: Progress | None = None
+        self._task: TaskID | None = None
+        self._drawn_at = 0.0
+        self._shown = ""
+
+    def __enter__(self) -> Self:
+        if not self._stream.isatty():
+            return self
+        from rich.console import Console  # not for --help
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=30),
+            TaskProgressColumn(),
+            console=Console(file=self._stream, force_jupyter=False),
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._progress.start()
+        self._task = self._progress.add_task("starting", total=None)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress = None
+
+    def __call__(self, event: ProgressEvent) -> None:
+        """Take note of an event; draws at most ten times a second within one phase."""
+        if self._progress is None or self._task is None:
+            return
+        description = _described(event)
+        now = time.monotonic()
+        if description == self._shown and now - self._drawn_at < _LEAST_SECONDS_BETWEEN:
+            return
+        self._shown, self._drawn_at = description, now
+        if event.done is None:
+            self._progress.update(self._task, description=description, total=None)
+        else:
+            done = min(max(event.done, 0.0), 1.0)
+            self._progress.update(self._task, description=description, total=1.0, completed=done)
+        self._progress.refresh()
+
+
+def _described(event: ProgressEvent) -> str:
+    what = event.phase.replace("_", " ")
+    parts = [f"{what} {event.label}".strip(), event.message]
+    text = ": ".join(part for part in parts if part)
+    return "".join(character for character in text if character.isprintable())

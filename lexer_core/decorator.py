@@ -1,0 +1,165 @@
+"""``Lexer``: what does a model class say about its own benchmark?
+
+The decorator leaves the class as it was. It adds two class attributes: the mark
+that holds names and settings, and ``lexer``, which offers ``benchmark`` and
+``export`` on an instance unless the model has a ``lexer`` of its own.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attrs import field, frozen
+
+from lexer_core.config import resolve
+from lexer_core.errors import InputError
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    from lexer_core.records import ExportedModel
+    from lexer_core.results import BenchmarkReport
+
+__all__ = ["Lexer", "Mark", "mark_of"]
+
+_MARK = "__lexer__"
+_ClassT = TypeVar("_ClassT", bound=type)
+
+
+@frozen(kw_only=True)
+class Mark:
+    """What the decorator recorded on a class."""
+
+    input_names: tuple[str, ...]
+    output_names: tuple[str, ...]
+    dynamic_axes: Mapping[str, Mapping[int, str]] = field(factory=dict)
+    settings: Mapping[str, object] = field(factory=dict)
+
+
+def mark_of(model: object) -> Mark | None:
+    """Return the mark of a model's class, or ``None`` if it is not decorated."""
+    mark = getattr(type(model), _MARK, None)
+    return mark if isinstance(mark, Mark) else None
+
+
+class Lexer:
+    """Name a model's inputs and outputs, and set how it is benchmarked.
+
+    Parameters
+    ----------
+    input_names
+        Names of the input tensors, in the order of ``forward``'s parameters.
+    output_names
+        Names of the output tensors, in order.
+    dynamic_axes
+        Per input name the axes whose size may vary in an export, as
+        ``{"image": {0: "batch"}}``. Measuring always uses static shapes.
+    **settings
+        Settings that hold for this class, such as ``num_iterations=500``.
+
+    Raises
+    ------
+    InputError
+        The names are not a sequence of distinct, non-empty texts.
+    SettingError
+        A setting is unknown or has a wrong value.
+
+    Examples
+    --------
+    ::
+
+        @Lexer(input_names=["image"], output_names=["logits"])
+        class AmazingNet(nn.Module): ...
+    """
+
+    def __init__(
+        self,
+        input_names: Sequence[str] = (),
+        output_names: Sequence[str] = (),
+        *,
+        dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
+        **settings: object,
+    ) -> None:
+        # Checked here, so that a mistake shows where the class is written.
+        resolve([("@Lexer", settings)])
+        self._mark = Mark(
+            input_names=_names("input_names", input_names),
+            output_names=_names("output_names", output_names),
+            dynamic_axes=dynamic_axes or {},
+            settings=settings,
+        )
+
+    def __call__(self, cls: _ClassT) -> _ClassT:
+        """Mark the class and give it back."""
+        if not isinstance(cls, type):
+            raise InputError(
+                f"@Lexer decorates a class, not {type(cls).__name__} {cls!r}.",
+                hint="Write it above `class MyModel(nn.Module):`; "
+                "a model that is not decorated can be benchmarked too.",
+            )
+        setattr(cls, _MARK, self._mark)
+        if not hasattr(cls, "lexer"):
+            cls.lexer = _Convenience()  # type: ignore[attr-defined]
+        return cls
+
+
+def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
+    if isinstance(names, str):
+        raise InputError(
+            f"@Lexer({argument}={names!r}) is one text, not a list of names.",
+            hint=f"Write {argument}=[{names!r}].",
+        )
+    result = tuple(names)
+    for name in result:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"@Lexer({argument}=…) holds {name!r}, which is not a name.")
+    if len(set(result)) < len(result):
+        twice = next(name for name in result if result.count(name) > 1)
+        raise InputError(f"@Lexer({argument}=…) holds the name {twice!r} twice.")
+    return result
+
+
+@frozen(eq=False)
+class ModelLexer:
+    """``model.lexer``: benchmark and export one decorated model."""
+
+    model: Any
+
+    def benchmark(
+        self, input: object = None, num_iterations: int | None = None, **options: Any
+    ) -> BenchmarkReport:
+        """Benchmark the model; see :meth:`LexerContext.benchmark`."""
+        from lexer_core.context import LexerContext  # the context imports this module
+
+        return LexerContext().benchmark(self.model, input, num_iterations, **options)
+
+    def export(self, input: object, path: str | os.PathLike[str], **options: Any) -> ExportedModel:
+        """Export the model to a file; see :meth:`LexerContext.export`."""
+        from lexer_core.context import LexerContext  # the context imports this module
+
+        return LexerContext().export(self.model, input, path, **options)
+
+
+class _Convenience:
+    """The descriptor behind ``model.lexer``; gives way to anything of the model's own.
+
+    It defines no ``__set__``, so an instance attribute wins. Submodules,
+    parameters and buffers live in dictionaries that ordinary lookup does not
+    see, so they are looked up here.
+    """
+
+    def __get__(self, model: Any, owner: type) -> Any:
+        if model is None:
+            return self
+        for registry in ("_modules", "_parameters", "_buffers"):
+            registered = model.__dict__.get(registry) or {}
+            if "lexer" in registered:
+                return registered["lexer"]
+        # register_module, register_buffer and register_parameter refuse a name
+        # that hasattr() finds; a model that registers its own must be let.
+        caller = sys._getframe(1)
+        if caller.f_globals.get("__name__") == "torch.nn.modules.module":
+            raise AttributeError("lexer")
+        return ModelLexer(model)

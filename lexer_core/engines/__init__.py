@@ -1,0 +1,1 @@
+"""Which engines are there, and in what state?"""

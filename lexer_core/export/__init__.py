@@ -1,0 +1,1 @@
+"""Who makes a format, and where is what they made kept?"""

@@ -1,0 +1,112 @@
+"""Which graph does a model compute?"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from lexer_core.errors import LexerError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import torch
+
+__all__ = ["Trace", "trace"]
+
+_LONGEST_REASON = 200
+
+
+@frozen(kw_only=True, eq=False)
+class Trace:
+    """A ``torch.export`` program, or the reason why there is none.
+
+    Exactly one of ``program`` and ``reason`` is set.
+    """
+
+    program: Any = None
+    reason: str = ""
+
+
+def trace(
+    flat_module: torch.nn.Module,
+    tensors: Sequence[torch.Tensor],
+    input_names: Sequence[str] = (),
+    dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
+) -> Trace:
+    """Trace a flattened module with its example inputs.
+
+    Parameters
+    ----------
+    flat_module
+        ``forward(*tensors)`` returns a tuple of tensors.
+    tensors
+        Example inputs, where the module's parameters are.
+    input_names
+        Names of the tensors, where axes are dynamic.
+    dynamic_axes
+        Per input name: dimension → name of the axis. Empty: static shapes.
+
+    Returns
+    -------
+    Trace
+        A model that cannot be traced is not an error here: an exporter may
+        still know a way.
+
+    Raises
+    ------
+    LexerError
+        The wrapper itself refused what the model returned.
+    """
+    import torch  # only here: the core works without it
+
+    shapes = None
+    if dynamic_axes and any(dynamic_axes.values()):
+        # Not Dim(name): such a dimension may be neither 0 nor 1 long, and a
+        # batch of 1 is the usual example of a dynamic one.
+        dynamic = torch.export.Dim.DYNAMIC
+        shapes = (
+            tuple(dict.fromkeys(dynamic_axes.get(name, {}), dynamic) for name in input_names),
+        )
+    try:
+        with _silence(), torch.no_grad(), _any_length():
+            program = torch.export.export(
+                flat_module, tuple(tensors), dynamic_shapes=shapes, strict=False
+            )
+    except LexerError:
+        raise
+    except Exception as error:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+        return Trace(reason=reason[:_LONGEST_REASON])
+    return Trace(program=program)
+
+
+@contextlib.contextmanager
+def _any_length() -> Iterator[None]:
+    """Let dynamic dimensions of length 0 and 1 stay dynamic, as torch's own exporters do."""
+    from torch.fx.experimental import _config  # see trace
+
+    patch = getattr(_config, "patch", None)
+    if patch is None or not hasattr(_config, "backed_size_oblivious"):
+        yield
+        return
+    with patch(backed_size_oblivious=True):
+        yield
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Tracing that fails is reported by the caller, in one line."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

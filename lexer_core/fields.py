@@ -1,0 +1,104 @@
+"""How do the records of a result hold their values?
+
+Converters and field makers, so that a record made with numpy's scalars, lists
+and views is equal to the one that is read back from JSON.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, cast
+
+import attrs
+from attrs import field
+
+__all__ = [
+    "RAW",
+    "as_float",
+    "comparable",
+    "count",
+    "is_raw",
+    "mapping",
+    "number",
+    "plain",
+    "plain_mapping",
+    "texts",
+]
+
+RAW: Mapping[str, bool] = {"raw": True}
+"""Metadata of a field that holds raw samples, which stay out of ``to_dict``."""
+
+
+def plain(value: object) -> object:
+    """Turn a value into what JSON knows: None, bool, int, float, str, list, dict.
+
+    Records become dicts, numpy scalars and arrays become numbers and lists,
+    and anything else its own text. Floats that are not finite stay floats.
+    """
+    if value is None or isinstance(value, bool | str):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        items = sorted(value, key=str) if isinstance(value, set | frozenset) else value
+        return [plain(item) for item in items]
+    if attrs.has(type(value)):
+        return {
+            attribute.name: plain(getattr(value, attribute.name))
+            for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(value)))
+            if not is_raw(attribute)
+        }
+    # numpy's scalars and arrays, without importing numpy.
+    convert = getattr(value, "tolist", None)
+    return plain(convert()) if callable(convert) else str(value)
+
+
+def is_raw(attribute: attrs.Attribute[Any]) -> bool:
+    """Tell whether a field holds raw samples, which stay out of ``to_dict``."""
+    return bool(attribute.metadata.get("raw"))
+
+
+def as_float(value: Any) -> Any:
+    """Turn any real number into a float; ``None`` stays."""
+    return None if value is None else float(value)
+
+
+def as_int(value: Any) -> Any:
+    """Turn any whole number into an int; ``None`` stays."""
+    return None if value is None else int(value)
+
+
+def comparable(value: Any) -> Any:
+    """Turn a number into what equality looks at: NaN differs from itself, reports need not."""
+    return "nan" if value != value else value  # noqa: PLR0124
+
+
+def number(default: float | None = None) -> Any:
+    """Make a field for a float or ``None``."""
+    return field(default=default, converter=as_float, eq=comparable)
+
+
+def count(default: int | None = None) -> Any:
+    """Make a field for an int or ``None``."""
+    return field(default=default, converter=as_int)
+
+
+def plain_mapping(value: Mapping[str, object]) -> dict[str, object]:
+    """Turn a mapping into one of JSON types, so that it survives being saved."""
+    return {str(key): plain(item) for key, item in value.items()}
+
+
+def mapping() -> Any:
+    """Make a field for a mapping, kept as a dict of its own."""
+    return field(factory=dict, converter=dict)
+
+
+def texts(value: Iterable[object]) -> tuple[str, ...]:
+    """Turn a sequence into a tuple of texts; a text alone is a mistake."""
+    if isinstance(value, str):
+        raise TypeError(f"a sequence of texts is needed, not the text {value!r}")
+    return tuple(str(item) for item in value)

@@ -1,0 +1,1 @@
+"""What is the user's model, and how is it called?"""

@@ -1,0 +1,355 @@
+"""What are a model's inputs and outputs called?
+
+The names of inputs come from ``forward``'s signature; names that the user
+declares replace them in ``forward``'s order. The names of outputs come from
+what the model returns; declared ones replace them in that order. Where names
+and model do not fit each other, the error shows both.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from inspect import Parameter
+from typing import TYPE_CHECKING, Any
+
+from attrs import field, frozen
+
+from lexer_core.engines.suggest import nearest
+from lexer_core.errors import InputError
+from lexer_core.model.structure import FlatCall, flatten_call, rename
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["Forward", "name_inputs", "name_outputs", "read_forward"]
+
+_POSITIONAL = (Parameter.POSITIONAL_ONLY, Parameter.POSITIONAL_OR_KEYWORD)
+_LONGEST_DEFAULT = 12
+
+
+@frozen(kw_only=True)
+class Forward:
+    """The signature of a model's ``forward``, under the model's name."""
+
+    model_name: str
+    signature: inspect.Signature = field(repr=str)
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The parameters that have names of their own: no ``*args``, no ``**kwargs``."""
+        return tuple(
+            parameter
+            for parameter in self.signature.parameters.values()
+            if parameter.kind not in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD)
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of :attr:`parameters`."""
+        return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def title(self) -> str:
+        """As errors show it: ``AmazingNet.forward(pixels, mask=None)``."""
+        shown = ", ".join(map(_show, self.signature.parameters.values()))
+        return f"{self.model_name}.forward({shown})"
+
+
+@frozen(kw_only=True, eq=False)
+class _Arguments:
+    """A call, with a parameter's name for each positional argument."""
+
+    args: tuple[object, ...]
+    kwargs: Mapping[str, object]
+    arg_names: tuple[str, ...]
+
+
+def read_forward(module: torch.nn.Module, model_name: str) -> Forward:
+    """Read the signature of a module's ``forward``, also of a scripted one.
+
+    A ``forward`` whose signature cannot be read takes anything.
+    """
+    schema = getattr(module.forward, "schema", None)
+    if schema is not None:  # TorchScript: Python sees only (*args, **kwargs)
+        parameters = [
+            Parameter(
+                argument.name,
+                Parameter.POSITIONAL_OR_KEYWORD,
+                default=argument.default_value if argument.has_default_value() else Parameter.empty,
+            )
+            for argument in schema.arguments[1:]
+        ]
+        return Forward(model_name=model_name, signature=inspect.Signature(parameters))
+    try:
+        signature = inspect.signature(module.forward)
+    except (TypeError, ValueError):
+        signature = inspect.Signature(
+            [
+                Parameter("args", Parameter.VAR_POSITIONAL),
+                Parameter("kwargs", Parameter.VAR_KEYWORD),
+            ]
+        )
+    return Forward(model_name=model_name, signature=signature)
+
+
+def name_inputs(forward: Forward, input: object, declared: Sequence[str] | None) -> FlatCall:
+    """Find out how ``forward`` is called with ``input``, and name its tensors.
+
+    Parameters
+    ----------
+    forward
+        The signature.
+    input
+        A tuple: the positional arguments. A mapping: the arguments by name,
+        the parameters' or the declared ones. Anything else, a list and a named
+        tuple too, is the only argument; to pass a mapping or a tuple as one
+        argument, wrap it in a tuple.
+    declared
+        Names for the tensors in the order of ``forward``'s parameters (a
+        container's tensors in its own order), or ``None`` for ``forward``'s.
+
+    Returns
+    -------
+    FlatCall
+        The tensors by name in ``forward``'s order, and the call's structure.
+
+    Raises
+    ------
+    InputError
+        The input or the declared names do not fit ``forward``.
+    """
+    if declared is not None:
+        _check_distinct(declared, "input_names", forward.model_name)
+    arguments = _arguments(forward, input, declared)
+    try:
+        forward.signature.bind(*arguments.args, **arguments.kwargs)
+    except TypeError as error:
+        raise _does_not_bind(forward, str(error), declared) from None
+    flat = flatten_call(arguments.args, arguments.kwargs, arguments.arg_names)
+    if not flat.leaves:
+        raise InputError(
+            f"the input of {forward.title} holds no tensor.",
+            hint=f"It is {_describe(input)}. Pass a tensor, a numpy array, a tuple of positional "
+            "arguments or a dict of keyword arguments.",
+        )
+    if declared is None:
+        return flat
+    return rename(flat, _declared_names(forward, list(flat.leaves), declared))
+
+
+def name_outputs(
+    found: Sequence[str],
+    declared: Sequence[str] | None,
+    *,
+    model_name: str,
+    input_names: Sequence[str] = (),
+) -> tuple[str, ...]:
+    """Name the tensors that a model returns.
+
+    Parameters
+    ----------
+    found
+        The names that the model itself gives, in order.
+    declared
+        Names that replace them in order, or ``None``.
+    model_name
+        For the error.
+    input_names
+        Names that are taken: in a graph, inputs and outputs share one space. An
+        output that the model calls like an input becomes ``NAME_output``.
+
+    Raises
+    ------
+    InputError
+        There are more or fewer declared names than tensors, or one is taken.
+    """
+    taken = set(input_names)
+    if declared is None:
+        names: list[str] = []
+        for name in found:
+            free = name
+            while free in taken:
+                free += "_output"
+            taken.add(free)
+            names.append(free)
+        return tuple(names)
+    _check_distinct(declared, "output_names", model_name)
+    if len(declared) != len(found):
+        raise InputError(
+            f"{_count(len(declared), 'output name')} for {model_name}, "
+            f"which returns {_count(len(found), 'tensor')}: {', '.join(found)}.",
+            hint=f"Name each of them, in that order: "
+            f"@Lexer(output_names={_quoted(found)}, ...), or leave output_names out.",
+        )
+    for name in declared:
+        if name in taken:
+            raise InputError(
+                f"{name!r} names both an input and an output of {model_name}.",
+                hint="Give the output another name: in a graph they would be one value.",
+            )
+    return tuple(declared)
+
+
+def _arguments(forward: Forward, input: object, declared: Sequence[str] | None) -> _Arguments:
+    if isinstance(input, Mapping):
+        return _by_name(forward, input, declared)
+    is_plain_tuple = isinstance(input, tuple) and not hasattr(input, "_fields")
+    args: tuple[object, ...] = tuple(input) if is_plain_tuple else (input,)  # type: ignore[arg-type]
+    names = [
+        parameter.name
+        for parameter in forward.signature.parameters.values()
+        if parameter.kind in _POSITIONAL
+    ]
+    rest = _variable(forward, Parameter.VAR_POSITIONAL) or "args"
+    names += [f"{rest}.{position}" for position in range(len(args) - len(names))]
+    return _Arguments(args=args, kwargs={}, arg_names=tuple(names[: len(args)]))
+
+
+def _by_name(
+    forward: Forward, input: Mapping[object, object], declared: Sequence[str] | None
+) -> _Arguments:
+    """Arguments from a mapping, in ``forward``'s order."""
+    aliases = _aliases(forward, declared or ())
+    accepts_any = _variable(forward, Parameter.VAR_KEYWORD) is not None
+    given: dict[str, object] = {}
+    for key, value in input.items():
+        name = key if key in forward.names else aliases.get(str(key), key)
+        if not isinstance(name, str) or (name not in forward.names and not accepts_any):
+            raise _unknown_key(forward, key, declared)
+        if name in given:
+            raise InputError(f"the input of {forward.title} gives {name!r} twice, also as {key!r}.")
+        given[name] = value
+    args: list[object] = []
+    arg_names: list[str] = []
+    kwargs: dict[str, object] = {}
+    for parameter in forward.parameters:
+        if parameter.name not in given:
+            continue
+        value = given.pop(parameter.name)
+        if parameter.kind is Parameter.POSITIONAL_ONLY:
+            args.append(value)
+            arg_names.append(parameter.name)
+        else:
+            kwargs[parameter.name] = value
+    return _Arguments(args=tuple(args), kwargs=kwargs | given, arg_names=tuple(arg_names))
+
+
+def _aliases(forward: Forward, declared: Sequence[str]) -> dict[str, str]:
+    """Which parameter each declared name stands for, where it is not one itself."""
+    named = set(declared) & set(forward.names)
+    free = iter([name for name in forward.names if name not in named])
+    return dict(zip([name for name in declared if name not in named], free, strict=False))
+
+
+def _declared_names(
+    forward: Forward, found: Sequence[str], declared: Sequence[str]
+) -> dict[str, str]:
+    """The declared name of each tensor that was found."""
+    if len(declared) == len(found):
+        names = dict(zip(found, declared, strict=True))
+    elif len(declared) == len(forward.names) and set(found) <= set(forward.names):
+        # The decorator names every parameter; this call leaves optional ones out.
+        by_parameter = dict(zip(forward.names, declared, strict=True))
+        names = {name: by_parameter[name] for name in found}
+    else:
+        raise _wrong_count(forward, found, declared)
+    for parameter, name in names.items():
+        if name != parameter and name in forward.names:
+            raise InputError(
+                f"input {name!r} is declared in the place of {parameter!r} of {forward.title}.",
+                hint="input_names are in the order of forward's parameters, and "
+                f"{name!r} is another one. Name them in order: "
+                f"@Lexer(input_names={_quoted(found)}, ...)",
+            )
+    return names
+
+
+def _wrong_count(forward: Forward, found: Sequence[str], declared: Sequence[str]) -> InputError:
+    one = len(declared) == 1
+    shown = ", ".join(map(repr, declared)) or "(none)"
+    if set(found) == set(forward.names):
+        takes = f"forward takes {len(found)}: {', '.join(found)}."
+    else:
+        takes = (
+            f"this input holds {_count(len(found), 'tensor')}: {', '.join(found)}.\n"
+            f"forward takes {', '.join(forward.names) or 'anything'}."
+        )
+    return InputError(
+        f"{'input' if one else 'inputs'} {shown} {'does' if one else 'do'} not match "
+        f"{forward.title}.",
+        hint=f"@Lexer(input_names={_quoted(declared)}) names {_count(len(declared), 'input')}; "
+        f"{takes}\nName them in order: @Lexer(input_names={_quoted(found)}, ...)",
+    )
+
+
+def _does_not_bind(forward: Forward, reason: str, declared: Sequence[str] | None) -> InputError:
+    required = [
+        parameter.name for parameter in forward.parameters if parameter.default is Parameter.empty
+    ]
+    if declared is not None and len(declared) < len(required):
+        return _wrong_count(forward, required, declared)
+    return InputError(
+        f"the input does not match {forward.title}: {reason}.",
+        hint="A tuple holds positional arguments, a dict keyword arguments; anything else is the "
+        f"only argument.\nforward needs: {', '.join(required) or 'nothing'}.",
+    )
+
+
+def _unknown_key(forward: Forward, key: object, declared: Sequence[str] | None) -> InputError:
+    known = [*forward.names, *(declared or ())]
+    close = nearest(str(key), known)
+    hint = f"Did you mean {close!r}?\n" if close else ""
+    return InputError(
+        f"input {key!r} does not match {forward.title}.",
+        hint=f"{hint}The keys of a dict are forward's parameters"
+        f"{': ' + ', '.join(forward.names) if forward.names else ''}.\n"
+        "To pass the dict itself as one argument, wrap it in a tuple: input=({...},)",
+    )
+
+
+def _check_distinct(names: Sequence[str], what: str, model_name: str) -> None:
+    if isinstance(names, str):
+        raise InputError(
+            f"{what} of {model_name} is text, not a list of names: {names!r}.",
+            hint=f"Write {what}=[{names!r}].",
+        )
+    for name in names:
+        if not isinstance(name, str) or not name:
+            raise InputError(f"{what} of {model_name} holds {name!r}, which is no name.")
+        if list(names).count(name) > 1:
+            raise InputError(
+                f"{what} of {model_name} has {name!r} twice.",
+                hint="Each tensor needs its own name.",
+            )
+
+
+def _variable(forward: Forward, kind: object) -> str | None:
+    for parameter in forward.signature.parameters.values():
+        if parameter.kind is kind:
+            return parameter.name
+    return None
+
+
+def _show(parameter: Parameter) -> str:
+    if parameter.kind is Parameter.VAR_POSITIONAL:
+        return f"*{parameter.name}"
+    if parameter.kind is Parameter.VAR_KEYWORD:
+        return f"**{parameter.name}"
+    if parameter.default is Parameter.empty:
+        return parameter.name
+    default = repr(parameter.default)
+    return f"{parameter.name}={default if len(default) <= _LONGEST_DEFAULT else '...'}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    return "[" + ", ".join(f'"{name}"' for name in names) + "]"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _describe(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"of type {type(value).__name__}"  # noqa: PLR2004

@@ -1,0 +1,310 @@
+"""What does the model itself return?
+
+The reference of every parity: the model in eval mode, without gradients, run
+twice, since a model that disagrees with itself cannot be a measure of others.
+``no_grad`` and not ``inference_mode``: caches that a model fills under the
+latter break its training later. torch is imported inside the functions: the
+core works without it.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+
+from lexer_core.errors import InputError, ModelError
+from lexer_core.model.naming import name_outputs
+from lexer_core.model.state import measured_state, preserved_randomness
+from lexer_core.model.structure import constants_of, flatten_outputs, rebuild, with_own_constants
+from lexer_core.model.tensors import numpy_dtype, tensor_specs, to_numpy, to_torch
+from lexer_core.records import CallInputs, CallStructure, TensorSpec
+from lexer_core.validation import Float64Outputs, judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    import torch
+
+    from lexer_core.model.adapt import AdaptedModel
+
+    Arrays = dict[str, npt.NDArray[Any]]
+
+__all__ = ["Reference", "call_module", "float64_outputs", "module_device", "reference_outputs"]
+
+
+@frozen(kw_only=True, eq=False)
+class Reference:
+    """What the model itself returns for the example inputs.
+
+    Parameters
+    ----------
+    name
+        As results show it: ``"AmazingNet (eager)"``.
+    outputs
+        Arrays by final name, in order, from the first of two runs.
+    output_specs
+        Their names, element types and shapes.
+    deterministic
+        Whether the second run agreed with the first within tolerance.
+    self_difference
+        The largest absolute difference between the runs; ``None`` where they
+        cannot be subtracted.
+    stateful
+        Whether the model wrote to its buffers, or may have written to an object
+        that it is called with: only first calls can be compared.
+    notes
+        What was left out, and what a reader should know.
+    """
+
+    name: str
+    outputs: Mapping[str, npt.NDArray[Any]]
+    output_specs: tuple[TensorSpec, ...]
+    deterministic: bool
+    self_difference: float | None
+    stateful: bool = False
+    notes: tuple[str, ...] = ()
+    _adapted: AdaptedModel | None = None
+    _float64: list[Float64Outputs] = field(factory=list, init=False, repr=False)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        """The final names of the outputs, in order."""
+        return tuple(self.outputs)
+
+    @property
+    def not_judged(self) -> str:
+        """Why nothing can be judged against this; empty where it can."""
+        if self.deterministic:
+            return ""
+        by = "" if self.self_difference is None else f" by up to {self.self_difference:.3g}"
+        return f"the model is not deterministic: two runs with the same inputs differ{by}"
+
+    def float64(self) -> Float64Outputs:
+        """The outputs in float64, computed on first use and kept."""
+        if not self._float64:
+            self._float64.append(
+                Float64Outputs(outputs=None, reason="the model is not at hand")
+                if self._adapted is None
+                else float64_outputs(self._adapted, self.output_names)
+            )
+        return self._float64[0]
+
+    def __getstate__(self) -> dict[str, object]:
+        # The model stays where it is: a reference travels as numbers.
+        state = {each: getattr(self, each) for each in _TRAVELS}
+        return state | {"_adapted": None, "_float64": list(self._float64)}
+
+    def __setstate__(self, state: Mapping[str, object]) -> None:
+        for each, value in state.items():
+            object.__setattr__(self, each, value)
+
+
+_TRAVELS = (
+    "name",
+    "outputs",
+    "output_specs",
+    "deterministic",
+    "self_difference",
+    "stateful",
+    "notes",
+)
+
+
+def reference_outputs(adapted: AdaptedModel) -> Reference:
+    """Run the model twice, as it is, and keep what it returns.
+
+    The model, the inputs and the random states are left as they were found.
+
+    Parameters
+    ----------
+    adapted
+        What :func:`adapt_model` gave.
+
+    Raises
+    ------
+    ModelError
+        The model raises, or returns no tensor.
+    InputError
+        The declared output names do not fit what it returns.
+    """
+    module = adapted.export_module
+    with preserved_randomness(), measured_state(module) as state:
+        first, notes = _run(adapted, module, adapted.inputs)
+        changed = state.restore_buffers()
+        second, _ = _run(adapted, module, adapted.inputs)
+    names = name_outputs(
+        list(first),
+        adapted.declared_output_names,
+        model_name=adapted.model_name,
+        input_names=adapted.input_names,
+    )
+    agreement = judge(second, first, reference_name="the first run")
+    if changed:
+        paths = ", ".join(changed)
+        notes += (f"the model writes to its buffers ({paths}): first calls are compared, no later",)
+    if adapted.declared_output_names is None:
+        notes += tuple(
+            f"output '{own}' is called '{name}': an input has its name"
+            for own, name in zip(first, names, strict=True)
+            if own != name
+        )
+    outputs = dict(zip(names, first.values(), strict=True))
+    return Reference(
+        name=f"{adapted.model_name} (eager)",
+        outputs=outputs,
+        output_specs=tensor_specs(outputs),
+        deterministic=agreement.status == "pass",
+        self_difference=agreement.max_abs_error,
+        stateful=bool(changed) or any(True for _ in constants_of(adapted.inputs.structure)),
+        notes=notes,
+        adapted=adapted,
+    )
+
+
+def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Float64Outputs:
+    """Run a copy of the model in float64.
+
+    Floating parameters, buffers and inputs become float64, complex ones
+    complex128; the user's model stays as it is.
+
+    Parameters
+    ----------
+    adapted
+        What :func:`adapt_model` gave.
+    output_names
+        Names for the outputs, in order.
+
+    Returns
+    -------
+    Float64Outputs
+        The outputs, or why there are none: the model cannot be copied, or does
+        not run in float64.
+    """
+    import torch  # only here: the core works without it
+
+    def widen(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            return tensor.to(torch.complex128)
+        return tensor.to(torch.float64) if tensor.is_floating_point() else tensor
+
+    try:
+        with preserved_randomness(), measured_state(adapted.export_module):
+            module = copy.deepcopy(adapted.export_module)
+            module._apply(widen)  # type: ignore[no-untyped-call]
+            inputs = CallInputs(
+                arrays={name: _widen(array) for name, array in adapted.inputs.arrays.items()},
+                structure=adapted.inputs.structure,
+            )
+            found, _ = _run(adapted, module, inputs)
+    except Exception as error:  # any model's own code may raise anything here
+        cause = error.__cause__ or error
+        return Float64Outputs(outputs=None, reason=_last_line(cause))
+    if len(found) != len(output_names):
+        return Float64Outputs(outputs=None, reason="it returns other outputs in float64")
+    return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
+
+
+def call_module(
+    module: torch.nn.Module, inputs: CallInputs, structure: CallStructure | None = None
+) -> object:
+    """Call a module once, without gradients, with fresh copies of its inputs."""
+    import torch  # only here: the core works without it
+
+    device = module_device(module)
+    structure = _own_constants(structure or inputs.structure)
+    args, kwargs = rebuild(structure, inputs.arrays, lambda array: to_torch(array, device))
+    with torch.no_grad():
+        return module(*args, **kwargs)
+
+
+def _own_constants(structure: CallStructure) -> CallStructure:
+    try:
+        return with_own_constants(structure)
+    except Exception as error:  # any object of the user's may refuse in its own way
+        raise InputError(
+            f"an argument that is no tensor cannot be copied for each call: {_last_line(error)}",
+            hint="One that holds tensors, as a cache does, has to be made under torch.no_grad().",
+        ) from error
+
+
+def module_device(module: torch.nn.Module) -> torch.device:
+    """Where a module's first parameter or buffer is; the CPU where it has none."""
+    import torch  # only here: the core works without it
+
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def _run(
+    adapted: AdaptedModel, module: torch.nn.Module, inputs: CallInputs
+) -> tuple[Arrays, tuple[str, ...]]:
+    """One call: its outputs as arrays under the model's own names, and notes."""
+    try:
+        returned = call_module(module, inputs)
+    except InputError:
+        raise
+    except (Exception, SystemExit) as error:  # the user's model may raise anything
+        raise _raised(adapted, error) from error
+    flat = flatten_outputs(returned)
+    if not flat.tensors:
+        what = "nothing" if returned is None else f"a {type(returned).__name__} with no tensor"
+        raise ModelError(
+            f"{adapted.model_name} returned {what}.",
+            hint=f"{adapted.title} has to return a tensor, or tensors in a tuple, list, dict or "
+            "dataclass, for its outputs to be compared.",
+        )
+    try:
+        return {name: to_numpy(tensor) for name, tensor in flat.tensors.items()}, flat.notes
+    except TypeError as error:
+        raise ModelError(
+            f"an output of {adapted.model_name} cannot be compared: {error}.",
+            hint="Return dense tensors.",
+        ) from error
+
+
+def _raised(adapted: AdaptedModel, error: BaseException) -> ModelError:
+    specs = "\n".join(f"  {spec}" for spec in adapted.input_specs)
+    return ModelError(
+        f"{adapted.model_name} raised {_last_line(error)}",
+        hint=f"It was called as {adapted.title} with\n{specs}\n"
+        f"{_type_hint(adapted)}Do these shapes and types suit the model?",
+    )
+
+
+def _type_hint(adapted: AdaptedModel) -> str:
+    """A line where the inputs' precision is not the model's: numpy's default is float64."""
+    of_model = {
+        str(each.dtype).removeprefix("torch.")
+        for each in adapted.export_module.parameters()
+        if each.is_floating_point()
+    }
+    others = [
+        spec
+        for spec in adapted.input_specs
+        if spec.dtype in ("float16", "bfloat16", "float32", "float64")
+        and spec.dtype not in of_model
+    ]
+    if not of_model or not others:
+        return ""
+    names = ", ".join(repr(spec.name) for spec in others)
+    return (
+        f"{names} {'is' if len(others) == 1 else 'are'} {others[0].dtype}, "
+        f"the model's parameters are {', '.join(sorted(of_model))}.\n"
+    )
+
+
+def _widen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.dtype.kind == "c":
+        return array.astype(np.complex128)
+    is_float = array.dtype.kind == "f" or (array.dtype.kind == "V" and "float" in array.dtype.name)
+    return array.astype(numpy_dtype("float64")) if is_float else array
+
+
+def _last_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__

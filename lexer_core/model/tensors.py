@@ -1,0 +1,163 @@
+"""How does a tensor become a numpy array, and an array a tensor?
+
+Always by copy: an array belongs to whoever holds it, and a tensor that is made
+from one may be written to. ``bfloat16`` and the ``float8_…`` types are numpy
+arrays through ml_dtypes. torch is imported inside the functions: the core works
+without it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ml_dtypes
+import numpy as np
+
+from lexer_core.records import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+    import torch
+
+__all__ = [
+    "dtype_name",
+    "is_half",
+    "numpy_dtype",
+    "storage_bytes",
+    "tensor_spec",
+    "tensor_specs",
+    "to_numpy",
+    "to_torch",
+]
+
+_SAME_SIZE = {1: "uint8", 2: "int16"}
+"""Integers that carry the bits of types which numpy itself does not know."""
+
+
+def numpy_dtype(name: str) -> np.dtype[Any]:
+    """The numpy type of that name; ``bfloat16`` and ``float8_…`` from ml_dtypes.
+
+    Raises
+    ------
+    TypeError
+        Neither numpy nor ml_dtypes has such a type.
+    """
+    if name.startswith(("bfloat16", "float8_", "float6_", "float4_")):
+        scalar = getattr(ml_dtypes, name, None)
+        if scalar is None:
+            raise TypeError(f"numpy and ml_dtypes have no element type {name!r}")
+        found: np.dtype[Any] = np.dtype(scalar)
+    else:
+        found = np.dtype(name)
+    return found
+
+
+def dtype_name(dtype: object) -> str:
+    """The name of torch's or numpy's element type, as numpy writes it: ``float32``, ``bool``."""
+    text = str(dtype)
+    if text.startswith("torch."):
+        return text.removeprefix("torch.")
+    named: np.dtype[Any] = np.dtype(dtype)  # type: ignore[call-overload]
+    return named.name
+
+
+def is_half(name: str) -> bool:
+    """Whether an element type has 16 bits or fewer for a floating number."""
+    return name in ("float16", "bfloat16") or name.startswith("float8_")
+
+
+def to_numpy(value: Any) -> npt.NDArray[Any]:
+    """Copy a tensor, on any device, to a contiguous numpy array.
+
+    Parameters
+    ----------
+    value
+        A ``torch.Tensor`` or a numpy array, of any shape and memory layout.
+
+    Returns
+    -------
+    numpy.ndarray
+        The same shape and element type, in native byte order, owned by the
+        caller.
+
+    Raises
+    ------
+    TypeError
+        The tensor is sparse, quantised, nested or without values (meta), or of
+        an element type that numpy cannot hold.
+    """
+    if isinstance(value, np.ndarray):
+        return np.array(value, dtype=value.dtype.newbyteorder("="), order="C", copy=True)
+    import torch  # only here: what is no array is a tensor, so torch is imported already
+
+    if value.layout != torch.strided:
+        raise TypeError(f"a tensor of layout {value.layout} has no numpy form")
+    if value.is_quantized or value.is_nested:
+        kind = "quantised" if value.is_quantized else "nested"
+        raise TypeError(f"a {kind} tensor has no numpy form")
+    if value.device.type == "meta":
+        raise TypeError("a tensor on the meta device has no values")
+    tensor = value.detach().cpu().resolve_conj().resolve_neg()
+    name = dtype_name(value.dtype)
+    if name.startswith(("bfloat16", "float8_")):
+        bits = tensor.contiguous().view(getattr(torch, _SAME_SIZE[tensor.element_size()]))
+        return np.array(bits.numpy().view(numpy_dtype(name)), order="C", copy=True)
+    return np.array(tensor.numpy(), order="C", copy=True)
+
+
+def to_torch(array: npt.NDArray[Any], device: object = None) -> torch.Tensor:
+    """Copy a numpy array, writable or not, to a tensor.
+
+    Parameters
+    ----------
+    array
+        Of any shape and layout; ml_dtypes' types become torch's.
+    device
+        Where the tensor should be, as torch names it; the CPU unless given.
+
+    Raises
+    ------
+    TypeError
+        torch has no such element type.
+    """
+    import torch  # only here: the core works without it
+
+    owned = to_numpy(array)
+    name = owned.dtype.name
+    if name.startswith(("bfloat16", "float8_")):
+        dtype = getattr(torch, name, None)
+        if dtype is None:
+            raise TypeError(f"torch has no element type {name!r}")
+        bits = owned.view(np.dtype(_SAME_SIZE[owned.dtype.itemsize]))
+        tensor = torch.from_numpy(bits).view(dtype)
+    else:
+        tensor = torch.from_numpy(owned)
+    return tensor if device is None else tensor.to(device)  # type: ignore[call-overload]
+
+
+def tensor_spec(name: str, value: Any) -> TensorSpec:
+    """Name, element type and shape of a tensor or an array."""
+    shape = tuple(int(size) for size in value.shape)
+    return TensorSpec(name=name, dtype=dtype_name(value.dtype), shape=shape)
+
+
+def tensor_specs(values: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
+    """Specifications of named tensors or arrays, in their order."""
+    return tuple(tensor_spec(name, value) for name, value in values.items())
+
+
+def storage_bytes(module: torch.nn.Module) -> int:
+    """Bytes of a module's parameters and buffers, shared storage counted once."""
+    import torch  # only here: the core works without it
+
+    sizes: dict[tuple[str, int], int] = {}
+    for tensor in (*module.parameters(), *module.buffers()):
+        if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided:
+            continue
+        storage = tensor.untyped_storage()
+        # A meta tensor has no address; each one counts by itself.
+        address = storage.data_ptr() or id(tensor)
+        sizes[(str(tensor.device), address)] = storage.nbytes()
+    return sum(sizes.values())

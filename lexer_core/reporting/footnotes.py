@@ -1,0 +1,81 @@
+"""Which cells of a table must not be read without a remark?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lexer_core.results import BenchmarkResult
+
+__all__ = ["Footnotes", "collect_footnotes"]
+
+_MARKS = "¹²³⁴⁵⁶⁷⁸⁹"
+
+# p95 last: its column gives way first, and then no number is missing before others.
+_PERCENTILES = {"p50": "p50_ms", "p90": "p90_ms", "p99": "p99_ms", "p95": "p95_ms"}
+
+
+@frozen
+class Footnotes:
+    """Remarks on cells: the mark of each cell that has one, and what the marks mean.
+
+    Remarks of one kind in a column share a mark, and so do columns with the
+    same remarks on the same rows.
+    """
+
+    marks: Mapping[tuple[str, str], str]
+    lines: tuple[str, ...]
+
+    def mark(self, heading: str, row: BenchmarkResult) -> str:
+        """Return the mark that a row's cell under a heading has; empty for none."""
+        return self.marks.get((heading, row.label), "")
+
+
+def collect_footnotes(rows: Sequence[BenchmarkResult], names: Mapping[str, str]) -> Footnotes:
+    """Collect what the rows' percentiles must not be read without."""
+    remarks: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for heading, name in _PERCENTILES.items():
+        for row in rows:
+            note = row.notes_on_percentiles.get(name, "")
+            if name == "p50_ms" and row.loops > 1 and not note:
+                note = f"of means of {row.loops} calls"
+            if note and row.status == "ok":
+                kind, _, detail = note.partition(":")
+                details = remarks.setdefault((heading, kind.strip()), {})
+                details.setdefault(detail.strip(), []).append(row.label)
+    marks: dict[tuple[str, str], str] = {}
+    lines = []
+    for at, (headings, kind, details) in enumerate(_merged(remarks)):
+        mark = _MARKS[at] if at < len(_MARKS) else f"({at + 1})"
+        marks |= {
+            (heading, label): mark
+            for heading in headings
+            for labels in details.values()
+            for label in labels
+        }
+        said = [
+            ": ".join(
+                part for part in (", ".join(names[label] for label in labels), detail) if part
+            )
+            for detail, labels in details.items()
+        ]
+        lines.append(f"{mark} {', '.join(sorted(headings))} {kind} ({'; '.join(said)})")
+    return Footnotes(marks, tuple(lines))
+
+
+def _merged(
+    remarks: Mapping[tuple[str, str], dict[str, list[str]]],
+) -> list[tuple[list[str], str, dict[str, list[str]]]]:
+    groups: list[tuple[list[str], str, dict[str, list[str]]]] = []
+    for (heading, kind), details in remarks.items():
+        for headings, other_kind, other_details in groups:
+            if (other_kind, other_details) == (kind, details):
+                headings.append(heading)
+                break
+        else:
+            groups.append(([heading], kind, details))
+    return groups

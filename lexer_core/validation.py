@@ -1,0 +1,392 @@
+"""Are the outputs right?
+
+Pure: numpy arrays in, a verdict out. An engine's outputs are compared with the
+reference's, element by element in float64, by three rules in turn:
+
+*tolerance*
+    ``|output - reference| <= atol * scale + rtol * |reference|`` for every
+    element, with the tolerances of torch.testing by the reference's element
+    type. ``scale`` is the root mean square of the reference: an absolute
+    tolerance alone would let zeros pass for a softmax over a large vocabulary.
+    Where the reference is zero throughout there is no scale, and ``atol``
+    stands for itself. Integers and booleans must be equal.
+*float64*
+    An output that misses its tolerance may still be as near to the true result
+    as the reference is: ``RMSE(output, float64) <= k * RMSE(reference,
+    float64) + (atol + rtol) * scale / 10`` with ``k`` 2, or 3 for half types;
+    the rule of PyTorch's dynamo benchmarks. It is asked for only then, and not
+    where the user set a tolerance.
+*metric*
+    A function of the user's own decides alone.
+
+Fill values, such as the -1e9 or the ``finfo.min`` of a mask, would make any
+scale meaningless: a group of elements that is 100 times larger than all others
+and at least 5000 is left out of the scale and of the float64 rule, and its
+elements must each be within ``rtol``.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import frozen
+
+from lexer_core.errors import UsageError
+from lexer_core.model.tensors import is_half
+from lexer_core.results import OutputParity, Parity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import numpy.typing as npt
+
+    Outputs = Mapping[str, npt.NDArray[Any]]
+    Numbers = npt.NDArray[Any]
+    Mask = npt.NDArray[np.bool_]
+
+__all__ = ["Float64Outputs", "Tolerance", "default_tolerance", "judge"]
+
+_FILL_MAGNITUDE = 5000.0
+_FILL_RATIO = 100.0
+
+
+@frozen
+class Tolerance:
+    """Relative and absolute tolerance; ``scaled``: atol is a share of the reference's RMS."""
+
+    rtol: float
+    atol: float
+    scaled: bool = True
+
+
+@frozen(kw_only=True, eq=False)
+class Float64Outputs:
+    """The outputs of the model in float64, or the reason why it has none."""
+
+    outputs: Outputs | None
+    reason: str = ""
+
+
+_TOLERANCES = {
+    "float16": Tolerance(1e-3, 1e-5),
+    "bfloat16": Tolerance(1.6e-2, 1e-5),
+    "float32": Tolerance(1.3e-6, 1e-5),
+    "float64": Tolerance(1e-7, 1e-7),
+    "complex64": Tolerance(1.3e-6, 1e-5),
+    "complex128": Tolerance(1e-7, 1e-7),
+}
+_EXACT = Tolerance(0.0, 0.0)
+
+
+def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
+    """torch.testing's tolerance for an element type.
+
+    The ``float8`` types, for which it has none, get the spacing of their
+    numbers; integers and booleans must be equal.
+    """
+    known = _TOLERANCES.get(dtype.name)
+    if known is not None:
+        return known
+    if _is_float(dtype):
+        import ml_dtypes  # only here: seldom needed
+
+        spacing = ml_dtypes.finfo(dtype).eps  # type: ignore[no-untyped-call]
+        return Tolerance(float(spacing), 1e-5)
+    return _EXACT
+
+
+def judge(
+    outputs: Outputs,
+    reference_outputs: Outputs,
+    *,
+    reference_name: str,
+    float64: Callable[[], Outputs | Float64Outputs | None] | None = None,
+    rtol: float | None = None,
+    atol: float | None = None,
+    metric: Callable[[Outputs, Outputs], float] | None = None,
+    metric_limit: float | None = None,
+    not_judged: str = "",
+) -> Parity:
+    """Judge an engine's outputs against the reference's.
+
+    Parameters
+    ----------
+    outputs, reference_outputs
+        Arrays by name, of any shape and any type of numpy or ml_dtypes.
+    reference_name
+        Whose outputs the reference's are, for the reader.
+    float64
+        Called at most once, when an output misses its tolerance: the same
+        outputs computed in float64, or ``None`` where there is no such form.
+    rtol, atol
+        The user's own tolerance in place of the default by element type. An
+        ``atol`` that is given is absolute: it is not scaled, and either of them
+        rules out the float64 rule.
+    metric, metric_limit
+        ``metric(outputs, reference_outputs)`` is an error: it passes up to and
+        with ``metric_limit``.
+    not_judged
+        A reason not to judge, such as a model that disagrees with itself. The
+        errors are still computed.
+
+    Returns
+    -------
+    Parity
+        Errors are over the elements that are finite on both sides, in the
+        output's unit; at the top, the worst of all outputs. ``None`` where
+        there is nothing to compare, and for the cosine of a zero vector.
+        ``rtol`` and ``atol`` are the widest that were applied, ``atol`` before
+        it is scaled.
+
+    Raises
+    ------
+    UsageError
+        ``metric`` without ``metric_limit``, or a negative tolerance.
+    """
+    if metric is not None and metric_limit is None:
+        raise UsageError("a metric needs a limit.", hint="Set the largest value that passes.")
+    if any(value is not None and not value >= 0 for value in (rtol, atol)):
+        raise UsageError(
+            f"tolerances are 0 or more, not rtol={rtol}, atol={atol}.",
+            hint="Leave out the default.",
+        )
+    is_own_tolerance = rtol is not None or atol is not None
+    truth = _Truth(None if is_own_tolerance or metric is not None or not_judged else float64)
+    judged = [
+        _judge_output(
+            name, outputs[name], reference, _tolerance(reference.dtype, rtol, atol), truth
+        )
+        for name, reference in reference_outputs.items()
+        if name in outputs
+    ]
+    wrong_names = _wrong_names(outputs, reference_outputs)
+    reasons = [*wrong_names, *(f"{each.name}: {each.note}" for each in judged if not each.passed)]
+    summary = _summary(
+        judged, [_tolerance(a.dtype, rtol, atol) for a in reference_outputs.values()]
+    )
+
+    judged_outputs: Any = tuple(judged)
+
+    def verdict(status: Any, rule: Any, reason: str) -> Parity:
+        return Parity(
+            status=status,
+            reference=reference_name,
+            rule=rule,
+            reason=reason,
+            outputs=judged_outputs,
+            **summary,
+        )
+
+    if not_judged:
+        return verdict("not_judged", "", not_judged)
+    if not reference_outputs:
+        return verdict("not_judged", "", f"{reference_name} has no outputs")
+    if metric is not None and metric_limit is not None and not wrong_names:
+        try:
+            value = float(metric(outputs, reference_outputs))
+        except Exception as error:  # the user's function may raise anything
+            return verdict("not_judged", "", f"the metric raised {type(error).__name__}: {error}")
+        if value <= metric_limit:  # False for NaN
+            return verdict("pass", "metric", "")
+        return verdict("fail", "metric", f"the metric is {value:.3g}, above {metric_limit:.3g}")
+    rule = "float64" if truth.was_used else "tolerance"
+    if reasons:
+        if truth.reason:
+            reasons.append(f"judged by tolerance alone, there is no float64 form: {truth.reason}")
+        return verdict("fail", rule, "; ".join(reasons))
+    return verdict("pass", rule, "")
+
+
+class _Truth:
+    """The float64 outputs, asked for when they are first needed."""
+
+    def __init__(self, ask: Callable[[], Outputs | Float64Outputs | None] | None) -> None:
+        self._ask = ask
+        self._answer: Float64Outputs | None = None
+        self.was_used = False
+
+    @property
+    def reason(self) -> str:
+        return "" if self._answer is None else self._answer.reason
+
+    def of(self, name: str, shape: tuple[int, ...]) -> Numbers | None:
+        """The float64 form of one output, or ``None``."""
+        if self._ask is None:
+            return None
+        if self._answer is None:
+            answer = self._ask()
+            if not isinstance(answer, Float64Outputs):
+                answer = Float64Outputs(outputs=answer)
+            if answer.outputs is None and not answer.reason:
+                answer = Float64Outputs(outputs=None, reason="the model has none")
+            self._answer = answer
+        found = (self._answer.outputs or {}).get(name)
+        if found is None or found.shape != shape:
+            return None
+        self.was_used = True
+        return _wide(found)
+
+
+def _judge_output(
+    name: str, output: Numbers, reference: Numbers, tolerance: Tolerance, truth: _Truth
+) -> OutputParity:
+    if output.shape != reference.shape:
+        return OutputParity(
+            name=name,
+            passed=False,
+            note=f"shape {list(output.shape)} in place of {list(reference.shape)}",
+        )
+    changed = (
+        f"{output.dtype.name} in place of {reference.dtype.name}"
+        if output.dtype.newbyteorder("=") != reference.dtype.newbyteorder("=")
+        else ""
+    )
+    if reference.size == 0:
+        return OutputParity(
+            name=name, max_abs_error=0.0, rmse=0.0, mismatched_share=0.0, passed=True, note=changed
+        )
+    got, want = _wide(output), _wide(reference)
+    finite = np.isfinite(got) & np.isfinite(want)
+    with np.errstate(invalid="ignore", over="ignore"):
+        difference = np.where(finite, np.abs(got - want), 0.0)
+    magnitude = np.where(finite, np.abs(want), 0.0)
+    fill = _fill_values(magnitude, finite)
+    ordinary = finite & ~fill
+    scale = _rms(magnitude[ordinary])
+    if _is_float(reference.dtype):
+        atol = tolerance.atol * (scale or 1.0) if tolerance.scaled else tolerance.atol
+        allowed = np.where(fill & tolerance.scaled, 0.0, atol) + tolerance.rtol * magnitude
+        # Outside the finite numbers only the same NaN or infinity will do.
+        same = (np.isnan(got) & np.isnan(want)) | (got == want)
+        within = np.where(finite, difference <= allowed, same)
+    elif tolerance.rtol or tolerance.atol:
+        within = difference <= tolerance.atol + tolerance.rtol * magnitude
+    else:
+        within = np.asarray(output == reference)  # not in float64: it merges large integers
+    share = float(1.0 - np.count_nonzero(within) / within.size)
+    notes = [changed] if changed else []
+    passed = bool(within.all())
+    if not passed:
+        notes.append(_misfit(got, want, finite, within))
+    if not passed and _is_float(reference.dtype) and bool(within[~ordinary].all()):
+        true = truth.of(name, reference.shape)
+        if true is not None:
+            # Where the reference itself is nowhere near (a finfo.min, which is
+            # another number in float64), the tolerance has to hold.
+            near = ordinary & (np.abs(true) <= 10 * (1 + np.abs(want)))
+            slack = (tolerance.atol + tolerance.rtol) * scale / 10
+            factor = 3.0 if is_half(reference.dtype.name) else 2.0
+            own = _rms(np.abs(want[near] - true[near]))
+            error = _rms(np.abs(got[near] - true[near]))
+            passed = error <= factor * own + slack and bool(within[~near].all())
+            notes.append(
+                f"its error against float64 is {error:.3g}, the reference's own {own:.3g}, "
+                f"{factor:g} times that is allowed"
+            )
+    return OutputParity(
+        name=name,
+        max_abs_error=float(difference[finite].max()) if finite.any() else None,
+        rmse=_rms(difference[finite]) if finite.any() else None,
+        cosine=_cosine(got[finite], want[finite]) if _is_float(reference.dtype) else None,
+        mismatched_share=share,
+        passed=passed,
+        note="; ".join(notes),
+    )
+
+
+def _fill_values(magnitude: npt.NDArray[np.float64], finite: Mask) -> Mask:
+    """Which elements are a mask's fill value rather than a result."""
+    none = np.zeros(magnitude.shape, dtype=bool)
+    if magnitude.max() < _FILL_MAGNITUDE:
+        return none
+    ordered = np.unique(magnitude[finite])
+    lower, upper = ordered[:-1], ordered[1:]
+    is_gap = (upper >= _FILL_MAGNITUDE) & (lower * _FILL_RATIO <= upper)
+    # Zeros beside large numbers are an ordinary result, unless there is but one number.
+    is_gap &= (lower > 0) | (ordered.size == 2)  # noqa: PLR2004
+    gaps = np.flatnonzero(is_gap)
+    return finite & (magnitude >= upper[gaps[0]]) if gaps.size else none
+
+
+def _misfit(got: Numbers, want: Numbers, finite: Mask, within: Mask) -> str:
+    """What is wrong, in words."""
+    wrong = ~within
+    odd = wrong & ~finite
+    if odd.any():
+        lost = int(np.count_nonzero(odd & ~np.isfinite(got) & np.isfinite(want)))
+        if lost:
+            return f"{lost} of {got.size} elements are NaN or infinite, the reference's are not"
+        return (
+            f"{int(np.count_nonzero(odd))} of {got.size} elements differ where the reference "
+            "is NaN or infinite"
+        )
+    count = int(np.count_nonzero(wrong))
+    return f"{count} of {got.size} elements {'is' if count == 1 else 'are'} outside the tolerance"
+
+
+def _wrong_names(outputs: Outputs, reference_outputs: Outputs) -> list[str]:
+    missing = [name for name in reference_outputs if name not in outputs]
+    surplus = [name for name in outputs if name not in reference_outputs]
+    reasons = []
+    if missing:
+        reasons.append(f"no output {', '.join(map(repr, missing))}")
+    if surplus:
+        reasons.append(f"{', '.join(map(repr, surplus))} is no output of the reference")
+    return reasons
+
+
+def _summary(judged: list[OutputParity], tolerances: list[Tolerance]) -> dict[str, float | None]:
+    def worst(pick: Callable[[Any], Any], name: str) -> float | None:
+        values = [value for each in judged if (value := getattr(each, name)) is not None]
+        return pick(values) if values else None
+
+    return {
+        "max_abs_error": worst(max, "max_abs_error"),
+        "rmse": worst(max, "rmse"),
+        "cosine": worst(min, "cosine"),
+        "mismatched_share": worst(max, "mismatched_share"),
+        "rtol": max((each.rtol for each in tolerances), default=None),
+        "atol": max((each.atol for each in tolerances), default=None),
+    }
+
+
+def _tolerance(dtype: np.dtype[Any], rtol: float | None, atol: float | None) -> Tolerance:
+    default = default_tolerance(dtype)
+    return Tolerance(
+        default.rtol if rtol is None else rtol,
+        default.atol if atol is None else atol,
+        scaled=atol is None,
+    )
+
+
+def _is_float(dtype: np.dtype[Any]) -> bool:
+    # ml_dtypes' numbers are of kind V; they have no integers wider than 4 bits.
+    if dtype.kind == "V":
+        return "float" in dtype.name
+    return dtype.kind in "fc"
+
+
+def _wide(array: Numbers) -> Numbers:
+    """As float64 or complex128."""
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
+
+
+def _rms(values: npt.NDArray[np.float64]) -> float:
+    """Root mean square, safe from overflow and underflow; 0 for no values."""
+    largest = float(values.max()) if values.size else 0.0
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.sqrt(np.mean(np.square(values / largest))))
+
+
+def _cosine(left: Numbers, right: Numbers) -> float | None:
+    """Cosine of the angle between two vectors; ``None`` where one is zero."""
+    lengths = [float(np.abs(each).max()) if each.size else 0.0 for each in (left, right)]
+    if 0.0 in lengths:
+        return None
+    left, right = (
+        each.ravel() / length for each, length in zip((left, right), lengths, strict=True)
+    )
+    product = float(np.vdot(left, right).real)
+    return product / float(np.linalg.norm(left) * np.linalg.norm(right))

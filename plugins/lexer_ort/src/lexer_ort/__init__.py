@@ -1,0 +1,1 @@
+"""ONNXRuntime as an engine for Lexer."""

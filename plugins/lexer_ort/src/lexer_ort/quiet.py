@@ -1,0 +1,88 @@
+"""How is an exporter kept from talking, without losing what it said?"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+from attrs import field, frozen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Said", "quiet"]
+
+_FAMILIES = ("torch", "onnxscript", "onnx_ir")
+
+
+@frozen(eq=False)
+class Said:
+    """What an exporter said: prints and log messages as text, and warnings."""
+
+    stream: io.StringIO = field(factory=io.StringIO)
+    warnings: list[warnings.WarningMessage] = field(factory=list)
+
+    @property
+    def text(self) -> str:
+        """Prints and log messages, in order."""
+        return self.stream.getvalue()
+
+    def first_warning(self, category: str) -> str:
+        """First line of the first warning of a category, or ``""``."""
+        for warning in self.warnings:
+            if warning.category.__name__ == category:
+                return str(warning.message).strip().splitlines()[0]
+        return ""
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[Said]:
+    """Catch prints, warnings and log messages of an export.
+
+    Yields
+    ------
+    Said
+        What was said so far.
+    """
+    said = Said()
+    handler = logging.StreamHandler(said.stream)
+    handler.setLevel(logging.WARNING)
+    # torch gives many of its loggers handlers of their own, that write to
+    # stderr, so messages must be caught where they are made.
+    with (
+        _handled_by(handler),
+        contextlib.redirect_stdout(said.stream),
+        contextlib.redirect_stderr(said.stream),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        try:
+            yield said
+        finally:
+            said.warnings.extend(caught)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: logging.Handler) -> Iterator[None]:
+    loggers = [logging.getLogger(family) for family in _FAMILIES]
+    loggers += [
+        logger
+        for name, logger in logging.root.manager.loggerDict.items()
+        if isinstance(logger, logging.Logger)
+        and logger.handlers
+        and name.split(".")[0] in _FAMILIES
+        and name not in _FAMILIES
+    ]
+    before = [(logger.propagate, logger.handlers[:]) for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.propagate = False
+            logger.handlers[:] = [handler]
+        yield
+    finally:
+        for logger, (propagate, handlers) in zip(loggers, before, strict=True):
+            logger.propagate = propagate
+            logger.handlers[:] = handlers

@@ -1,0 +1,123 @@
+"""What does Lexer ask of PyTorch? The hooks; torch itself is imported when one needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lexer_core.hookspecs import hookimpl
+from lexer_core.records import EngineInfo, EngineOption
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from lexer_core.records import (
+        Call,
+        CallInputs,
+        Clock,
+        Device,
+        ExportedModel,
+        ModelSource,
+        Placement,
+        SessionConfig,
+        Timings,
+    )
+    from lexer_torch.session import TorchSession
+
+__all__: list[str] = []
+
+
+@hookimpl
+def lexer_engine_info() -> EngineInfo:
+    """PyTorch, eager, and what of it can be set."""
+    return EngineInfo(
+        display_name="Torch",
+        runtime_modules=("torch",),
+        runtime_distributions=("torch",),
+        formats=("torch",),
+        options=(
+            EngineOption(
+                name="channels_last",
+                type=bool,
+                default=False,
+                help="Keep 4-dimensional weights and inputs in channels-last memory format.",
+            ),
+            EngineOption(
+                name="float32_matmul_precision",
+                type=str,
+                default=None,
+                help="Let float32 matrix products be computed in TF32 or bfloat16.",
+                choices=("highest", "high", "medium"),
+            ),
+        ),
+    )
+
+
+@hookimpl
+def lexer_list_devices() -> Sequence[Device]:
+    """List the CPU and every CUDA, MPS and XPU device."""
+    from lexer_torch.devices import list_devices  # imports torch
+
+    return list_devices()
+
+
+@hookimpl
+def lexer_export_model(source: ModelSource, format: str, device: Device) -> ExportedModel | None:
+    """Make the formats ``torch`` (the module itself) and ``torch_export``."""
+    if format not in ("torch", "torch_export") or source.onnx_path is not None:
+        return None
+    from lexer_torch.export import export_module, export_program  # imports torch
+
+    return export_module(source) if format == "torch" else export_program(source, device)
+
+
+@hookimpl
+def lexer_create_session(
+    exported: ExportedModel, device: Device, config: SessionConfig
+) -> TorchSession:
+    """Bring the module to the device, in eval mode."""
+    from lexer_torch.session import create_session  # imports torch
+
+    return create_session(exported, device, config)
+
+
+@hookimpl
+def lexer_place_inputs(session: TorchSession, inputs: CallInputs) -> object:
+    """Bind the module to its arguments, as tensors on the device."""
+    return session.place(inputs)
+
+
+@hookimpl
+def lexer_synchronize(device: Device) -> None:
+    """Wait for an accelerator; a call on the CPU is done when it returns."""
+    from lexer_torch.devices import synchronizer  # imports torch
+
+    wait = synchronizer(device)
+    if wait is not None:
+        wait()
+
+
+@hookimpl
+def lexer_time_calls(call: Call, count: int, loops: int, device: Device, clock: Clock) -> Timings:
+    """Time on the host's clock; on CUDA by the device's events too."""
+    from lexer_torch.timing import time_calls  # imports torch
+
+    return time_calls(call, count, loops, device, clock)
+
+
+@hookimpl
+def lexer_fetch_outputs(
+    session: TorchSession, outputs: Any
+) -> Mapping[str, npt.NDArray[np.generic]]:
+    """Flatten the outputs and copy each to numpy, under the names of the export."""
+    return session.fetch(outputs)
+
+
+@hookimpl
+def lexer_describe_placement(session: TorchSession) -> Placement | None:
+    """Count the operators of one more call by the device that they ran on."""
+    from lexer_torch.placement import describe_placement  # imports torch
+
+    return describe_placement(session)

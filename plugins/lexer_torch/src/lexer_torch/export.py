@@ -1,0 +1,147 @@
+"""How does the user's model become the formats ``torch`` and ``torch_export``?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import torch
+
+from lexer_core.errors import ExportError
+from lexer_core.model.reference import call_module
+from lexer_core.model.state import eager_module, measured_state, preserved_randomness
+from lexer_core.model.structure import flatten_outputs
+from lexer_core.model.tensors import dtype_name, storage_bytes, tensor_spec, tensor_specs, to_torch
+from lexer_core.model.wrapper import dynamic_shapes, flattening_module
+from lexer_core.records import ExportedModel, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lexer_core.records import Device, ModelSource
+
+__all__ = ["export_module", "export_program"]
+
+_HINT_LINES = 12
+"""Lines of a tracer's message that are worth showing; its whole is the cause."""
+
+
+def export_module(source: ModelSource) -> ExportedModel:
+    """Give the module as it is, with the specifications that one call shows.
+
+    Raises
+    ------
+    ExportError
+        The module raises, or returns other outputs than the source names.
+    """
+    module = _module_of(source)
+    eager = eager_module(module)
+    try:
+        with preserved_randomness(), measured_state(eager):
+            found = flatten_outputs(call_module(eager, source.inputs))
+    except Exception as error:  # the user's module may raise anything
+        raise _failed(source, "run", error) from error
+    if len(found.tensors) != len(source.output_names):
+        raise ExportError(
+            f"{source.model_name} returned {len(found.tensors)} tensors "
+            f"where {len(source.output_names)} are named.",
+            hint=f"It returned {', '.join(found.tensors) or 'none'}.",
+        )
+    return ExportedModel(
+        format="torch",
+        model=module,
+        inputs=tensor_specs(source.inputs.arrays),
+        outputs=tuple(
+            tensor_spec(name, tensor)
+            for name, tensor in zip(source.output_names, found.tensors.values(), strict=True)
+        ),
+        size_bytes=storage_bytes(module),
+        exporter=f"torch {torch.__version__}",
+        notes=found.notes,
+    )
+
+
+def export_program(source: ModelSource, device: Device) -> ExportedModel:
+    """Trace the flattened module with ``torch.export``.
+
+    A program that the source brings beside its module is that already.
+
+    Raises
+    ------
+    ExportError
+        ``torch.export`` cannot trace the module.
+    """
+    program = source.program if source.module is not None else None
+    if program is None:
+        program = _trace(source, device)
+    return ExportedModel(
+        format="torch_export",
+        model=program,
+        inputs=tuple(
+            attrs.evolve(spec, shape=_named_shape(spec, source.dynamic_axes.get(spec.name, {})))
+            for spec in tensor_specs(source.inputs.arrays)
+        ),
+        outputs=_traced_outputs(program, source),
+        size_bytes=storage_bytes(program.module()),
+        exporter=f"torch.export {torch.__version__}",
+    )
+
+
+def _trace(source: ModelSource, device: Device) -> torch.export.ExportedProgram:
+    module = _module_of(source)
+    wrapper = flattening_module(
+        module, source.inputs.structure, source.input_names, source.output_names
+    )
+    where = _device_of(wrapper, device)
+    arrays = source.inputs.arrays
+    tensors = tuple(to_torch(arrays[name], where) for name in source.input_names)
+    try:
+        with preserved_randomness(), measured_state(wrapper), torch.no_grad():
+            return torch.export.export(
+                wrapper,
+                tensors,
+                dynamic_shapes=dynamic_shapes(source.input_names, source.dynamic_axes),
+            )
+    except Exception as error:  # any part of the tracer may raise anything
+        raise _failed(source, "be traced by torch.export", error) from error
+
+
+def _module_of(source: ModelSource) -> torch.nn.Module:
+    module: torch.nn.Module = source.program.module() if source.module is None else source.module
+    return module
+
+
+def _device_of(module: torch.nn.Module, device: Device) -> torch.device:
+    """Where the module is; where it has no tensors, the device asked for."""
+    for tensor in (*module.parameters(), *module.buffers()):
+        return tensor.device
+    return torch.device(device.identifier or device.kind)
+
+
+def _named_shape(spec: TensorSpec, axes: Mapping[int, str]) -> tuple[int | str, ...]:
+    return tuple(axes.get(axis, size) for axis, size in enumerate(spec.shape))
+
+
+def _traced_outputs(
+    program: torch.export.ExportedProgram, source: ModelSource
+) -> tuple[TensorSpec, ...]:
+    """What tracing found of the outputs; a size that depends on the inputs is a name."""
+    nodes = {node.name: node for node in program.graph.nodes}
+    values = [nodes[name].meta["val"] for name in program.graph_signature.user_outputs]
+    return tuple(
+        TensorSpec(
+            name=name,
+            dtype=dtype_name(value.dtype),
+            shape=tuple(size if isinstance(size, int) else str(size) for size in value.shape),
+        )
+        for name, value in zip(source.output_names, values, strict=True)
+    )
+
+
+def _failed(source: ModelSource, what: str, error: Exception) -> ExportError:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return ExportError(
+        f"{source.model_name} cannot {what}: {reason}",
+        hint="\n".join(lines[1:_HINT_LINES]),
+    )

@@ -1,0 +1,196 @@
+"""How is a module held on one device, ready to be called?
+
+``run`` is :func:`operator.call` and what is placed is the module bound to its
+arguments: no Python frame of ours lies between the clock and the module.
+"""
+
+from __future__ import annotations
+
+import copy
+import operator
+from contextlib import ExitStack
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from lexer_core.errors import ModelError, UnsupportedError
+from lexer_core.model.state import measured_state, set_training
+from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
+from lexer_core.model.tensors import to_numpy, to_torch
+from lexer_torch.devices import torch_device
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig
+
+__all__ = ["Placed", "TorchSession", "create_session"]
+
+Placed = partial[Any]
+"""A module bound to one call's arguments, on its device."""
+
+_PRECISIONS = {
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+    "float32": torch.float32,
+    "float64": torch.float64,
+}
+
+_IMAGE_DIMENSIONS = 4
+
+
+class TorchSession:
+    """A module on one device, in eval mode, until it is closed."""
+
+    run: Callable[[Placed], Any]
+
+    def __init__(
+        self,
+        module: torch.nn.Module,
+        *,
+        device: torch.device,
+        config: SessionConfig,
+        output_names: tuple[str, ...],
+        undo: ExitStack,
+    ) -> None:
+        self.run = operator.call
+        self.module: torch.nn.Module | None = module
+        self.device = device
+        self.placed: Placed | None = None
+        self._dtype = _PRECISIONS.get(config.precision)
+        self._channels_last = bool(config.options.get("channels_last"))
+        self._output_names = output_names
+        self._isolated = config.isolated
+        self._undo = undo
+
+    def call_context(self) -> AbstractContextManager[object]:
+        """No gradients. In the user's own process no inference mode either.
+
+        Tensors that a model caches under inference mode would break its later
+        training; a process of the session's own has no later.
+        """
+        return torch.inference_mode() if self._isolated else torch.no_grad()
+
+    def place(self, inputs: CallInputs) -> Placed:
+        """Bind the module to the arguments of a call, as tensors on the device."""
+        if self.module is None:
+            raise ModelError("the session is closed.", hint="Create another one.")
+        structure = with_own_constants(inputs.structure)
+        args, kwargs = rebuild(structure, inputs.arrays, self._place_array)
+        self.placed = partial(self.module, *args, **kwargs)
+        return self.placed
+
+    def fetch(self, outputs: object) -> dict[str, npt.NDArray[np.generic]]:
+        """Copy the outputs to numpy, under the names of the export."""
+        tensors = flatten_outputs(outputs).tensors
+        if len(tensors) != len(self._output_names):
+            raise ModelError(
+                f"the model returned {len(tensors)} tensors, and "
+                f"{len(self._output_names)} when it was exported.",
+                hint="Its outputs change from call to call: they cannot be compared.",
+            )
+        named = zip(self._output_names, tensors.values(), strict=True)
+        return {name: to_numpy(tensor) for name, tensor in named}
+
+    def close(self) -> None:
+        """Let go of the module, and leave it and the process as they were found."""
+        self.module = None
+        self.placed = None
+        self._undo.close()
+
+    def _place_array(self, array: npt.NDArray[Any]) -> torch.Tensor:
+        tensor = to_torch(array, self.device)
+        if self._dtype is not None and tensor.is_floating_point():
+            tensor = tensor.to(self._dtype)
+        if self._channels_last and tensor.dim() == _IMAGE_DIMENSIONS:
+            tensor = tensor.contiguous(memory_format=torch.channels_last)
+        return tensor
+
+
+def create_session(exported: ExportedModel, device: Device, config: SessionConfig) -> TorchSession:
+    """Bring a module to a device, in eval mode, with the settings asked for.
+
+    A session that is not isolated changes a copy where it has to move or cast
+    the module, and puts back what it set when it is closed.
+
+    Raises
+    ------
+    DeviceUnavailableError
+        The device is not there.
+    UnsupportedError
+        The precision is not one that torch casts to, or a copy is needed and
+        the module cannot be copied.
+    """
+    where = torch_device(device)
+    dtype = _dtype(config.precision)
+    with ExitStack() as undo:
+        _set_threads(config, undo)
+        _set_matmul_precision(config, undo)
+        module: torch.nn.Module = exported.model
+        channels_last = bool(config.options.get("channels_last"))
+        changes = channels_last or dtype is not None or _has_tensors_elsewhere(module, where)
+        if changes and not config.isolated:
+            module = _copy(module)
+        if module is exported.model and not config.isolated:
+            undo.enter_context(measured_state(module))
+        else:  # a module of the session's own, which nobody will find changed
+            set_training(module, False)
+        if changes:
+            module.to(device=where)
+            if dtype is not None:
+                module.to(dtype=dtype)
+            if channels_last:
+                module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        return TorchSession(
+            module,
+            device=where,
+            config=config,
+            output_names=tuple(spec.name for spec in exported.outputs),
+            undo=undo.pop_all(),
+        )
+    raise AssertionError("unreachable: an ExitStack that holds no suppressor")
+
+
+def _dtype(precision: str) -> torch.dtype | None:
+    if not precision:
+        return None
+    if precision not in _PRECISIONS:
+        raise UnsupportedError(
+            f"torch cannot compute this model in precision {precision!r}.",
+            hint=f"Precisions that a model is cast to: {', '.join(_PRECISIONS)}.",
+        )
+    return _PRECISIONS[precision]
+
+
+def _set_threads(config: SessionConfig, undo: ExitStack) -> None:
+    before = torch.get_num_threads()
+    if before != config.threads:
+        torch.set_num_threads(config.threads)
+        undo.callback(torch.set_num_threads, before)
+
+
+def _set_matmul_precision(config: SessionConfig, undo: ExitStack) -> None:
+    wanted = config.options.get("float32_matmul_precision")
+    if wanted is not None:
+        undo.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
+        torch.set_float32_matmul_precision(str(wanted))
+
+
+def _has_tensors_elsewhere(module: torch.nn.Module, device: torch.device) -> bool:
+    return any(each.device != device for each in (*module.parameters(), *module.buffers()))
+
+
+def _copy(module: torch.nn.Module) -> torch.nn.Module:
+    try:
+        return copy.deepcopy(module)
+    except Exception as error:  # the user's module may raise anything
+        raise UnsupportedError(
+            f"{type(module).__name__} would have to be moved or cast, and cannot be copied: "
+            f"{type(error).__name__}: {error}",
+            hint="Measure it in a process of its own, or on the device where it is.",
+        ) from error

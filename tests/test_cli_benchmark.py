@@ -1,0 +1,416 @@
+"""``lexer benchmark`` and ``lexer export``: the command line, with nothing measured."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import click
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from report_samples import a_failed_row, a_full_report, a_report, a_row
+from tiny_onnx import identity_model
+
+from lexer_core.cli.benchmark import benchmark, exit_status
+from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
+from lexer_core.cli.progress import ProgressLine
+from lexer_core.cli.streams import results_alone_on_stdout
+from lexer_core.config import Settings
+from lexer_core.engines.choice import EngineChoice
+from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
+from lexer_core.measurement.progress import ProgressEvent
+from lexer_core.records import ExportedModel, TensorSpec
+from lexer_core.results import BenchmarkReport
+
+
+class _Context:
+    """Stands in for a LexerContext: takes note of what is asked, returns a report."""
+
+    def __init__(self, report=None):
+        self.report = report or a_report(a_row())
+        self.asked = {}
+
+    def benchmark(self, **asked):
+        self.asked = asked
+        print("chatter of a runtime")
+        asked["progress"](ProgressEvent(phase="rounds", label="torch", done=0.5))
+        return attrs.evolve(self.report, command=asked["command"])
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch):
+    """A file to benchmark, in a current folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "model.onnx").write_bytes(identity_model())
+    return "model.onnx"
+
+
+INPUT = "--input=image=float32[1,3]"
+
+
+def _run(*arguments, context=None, command=benchmark):
+    return CliRunner().invoke(
+        command,
+        arguments,
+        obj={"lexer_context": context or _Context()},
+        prog_name="lexer benchmark",
+    )
+
+
+# --- What is asked for. ---
+
+
+def test_what_is_asked_for_reaches_the_context(model):
+    context = _Context()
+
+    result = _run(
+        model,
+        INPUT,
+        "--engine=torch",
+        "--engine=basic=onnxruntime[graph_optimization_level=basic]",
+        "--device=cuda:0",
+        "--iterations=100",
+        "--precision=2%",
+        "--max-seconds=20",
+        "--threads=1",
+        "--seed=7",
+        "--input-names=image",
+        "--output-names=a, b",
+        "--no-cache",
+        "--isolation=none",
+        context=context,
+    )
+
+    assert result.exit_code == 0, result.output
+    asked = context.asked
+    assert str(asked["torch_model"]) == model
+    assert list(asked["input"]) == ["image"]
+    assert asked["engines"] == [
+        EngineChoice("torch"),
+        EngineChoice("onnxruntime", {"graph_optimization_level": "basic"}, "basic"),
+    ]
+    assert asked["device"] == "cuda:0"
+    assert asked["num_iterations"] == 100
+    assert asked["precision"] == pytest.approx(0.02)
+    assert asked["max_seconds"] == 20
+    assert (asked["threads"], asked["seed"]) == (1, 7)
+    assert (asked["input_names"], asked["output_names"]) == (["image"], ["a", "b"])
+    assert (asked["use_cache"], asked["isolation"]) == (False, "none")
+
+
+def test_what_is_not_given_is_left_to_the_configuration(model):
+    context = _Context()
+
+    _run(model, INPUT, context=context)
+
+    unset = set(attrs.fields_dict(Settings)) - {"seed"}
+    assert not unset & set(context.asked)
+    assert context.asked["engines"] is None
+    assert context.asked["seed"] == 0
+
+
+def test_every_setting_has_an_option():
+    names = {parameter.name for parameter in benchmark.params}
+
+    assert set(attrs.fields_dict(Settings)) <= names
+
+
+def test_every_option_explains_itself():
+    for command in (benchmark, export):
+        for parameter in command.params:
+            if isinstance(parameter, click.Option):
+                assert parameter.help, parameter.name
+
+
+@pytest.mark.parametrize("command", [benchmark, export])
+def test_help_shows_whole_examples(command):
+    text = _run("--help", command=command).output
+
+    assert "\n    lexer " in text
+    assert "\\b" not in text
+
+
+def test_a_batch_size_is_that_of_the_inputs_that_are_made(model):
+    context = _Context()
+
+    _run(model, INPUT, "--batch-size=8", context=context)
+
+    assert context.asked["input"]["image"].shape == (8, 3)
+    assert context.asked["batch_size"] == 8
+
+
+def test_real_inputs_come_from_a_file(model):
+    np.savez("real.npz", image=np.full((1, 3), 7.0, np.float32))
+    context = _Context()
+
+    _run(model, "--inputs=real.npz", context=context)
+
+    assert context.asked["input"]["image"].tolist() == [[7, 7, 7]]
+
+
+def test_the_command_is_recorded_so_that_it_can_be_run_again(model):
+    context = _Context()
+    _run(model, INPUT, "--precision=2%", "--no-cache", "--format=json", context=context)
+    first = dict(context.asked)
+
+    words = shlex.split(first["command"])
+    _run(*words[2:], context=context)
+
+    assert words[:3] == ["lexer", "benchmark", model]
+    assert "--format" not in words
+    assert words[words.index("--seed") + 1] == "0"
+    assert context.asked["command"] == first["command"]
+    assert context.asked["precision"] == first["precision"]
+    assert np.array_equal(context.asked["input"]["image"], first["input"]["image"])
+
+
+# --- What comes out. ---
+
+
+def test_standard_output_holds_the_results_alone(model):
+    result = _run(model, INPUT, "--format=json")
+
+    assert json.loads(result.stdout)["schema_version"] == 1
+    assert "chatter" in result.stderr
+
+
+def test_what_is_printed_past_python_does_not_reach_standard_output(capfd):
+    with results_alone_on_stdout():
+        os.write(1, b"from C\n")
+    print("results")
+
+    out, err = capfd.readouterr()
+    assert (out, err) == ("results\n", "from C\n")
+
+
+@pytest.mark.parametrize(
+    ("format", "begins"),
+    [("table", "AmazingNet"), ("csv", "num_samples,"), ("markdown", "**AmazingNet"), ("json", "{")],
+)
+def test_every_format_is_printed(model, format, begins):
+    result = _run(model, INPUT, f"--format={format}", context=_Context(a_full_report()))
+
+    assert result.stdout.startswith(begins)
+    assert "\x1b" not in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "read"),
+    [
+        (["-o", "r.json"], lambda text: len(json.loads(text)["results"])),
+        (["-o", "r.csv"], lambda text: len(list(csv.DictReader(io.StringIO(text))))),
+        (["-o", "r.MD"], lambda text: sum(line.startswith("| T") for line in text.splitlines())),
+        (
+            ["-o", "r.txt"],
+            lambda text: sum(line.startswith("Torch ") for line in text.splitlines()),
+        ),
+        (["-o", "r", "--format", "json"], lambda text: len(json.loads(text)["results"])),
+    ],
+)
+def test_a_file_gets_the_form_that_its_name_says(model, arguments, read):
+    result = _run(model, INPUT, *arguments)
+
+    assert result.exit_code == 0, result.output
+    assert read(Path(arguments[1]).read_text(encoding="utf-8")) == 1
+    assert result.stdout.startswith("AmazingNet")
+
+
+def test_a_json_file_reads_back_as_the_report(model):
+    context = _Context(a_full_report())
+
+    _run(model, INPUT, "-o", "r.json", context=context)
+
+    report = BenchmarkReport.from_dict(json.loads(Path("r.json").read_text(encoding="utf-8")))
+    assert report == attrs.evolve(context.report, command=context.asked["command"])
+
+
+# --- What goes wrong. ---
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["-o", "missing/r.json"], OutputFileError),
+        (["-o", "r.xyz"], UsageError),
+        (["--engine", "torch[oops"], UsageError),
+        (["--input", "image=flot32[1]"], InputError),
+        (["--inputs", "missing.npz"], InputError),
+    ],
+)
+def test_a_mistake_is_found_before_anything_is_measured(model, arguments, error):
+    context = _Context()
+
+    result = _run(model, *arguments, context=context)
+
+    assert isinstance(result.exception, error)
+    assert context.asked == {}
+    assert isinstance(result.exception, UsageError)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--iterations", "0"],
+        ["--iterations", "ten"],
+        ["--precision", "1.5"],
+        ["--precision", "much"],
+        ["--max-seconds", "0"],
+        ["--format", "xml"],
+        ["--isolation", "some"],
+        ["--batch-size", "-1"],
+        ["--what"],
+    ],
+)
+def test_bad_usage_ends_with_status_2(model, arguments):
+    context = _Context()
+
+    assert _run(model, INPUT, *arguments, context=context).exit_code == 2
+    assert context.asked == {}
+
+
+def test_a_file_that_becomes_unwritable_does_not_cost_the_results(model, tmp_path):
+    class Spoiler(_Context):
+        def benchmark(self, **asked):
+            (tmp_path / "out").rename(tmp_path / "gone")
+            return super().benchmark(**asked)
+
+    (tmp_path / "out").mkdir()
+
+    result = _run(model, INPUT, "-o", "out/r.json", context=Spoiler())
+
+    assert isinstance(result.exception, OutputFileError)
+    assert "Torch" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("rows", "named", "stopped", "status"),
+    [
+        ([a_row()], True, "precise", 0),
+        ([a_row(), a_failed_row()], False, "precise", 0),
+        ([a_row(), a_failed_row()], True, "precise", 3),
+        ([a_row(), a_failed_row(status="unsupported")], True, "precise", 3),
+        ([a_failed_row()], False, "precise", 4),
+        ([a_failed_row()], True, "precise", 4),
+        ([], False, "", 4),
+        ([a_row()], True, "interrupted", 130),
+        ([a_failed_row()], True, "interrupted", 130),
+    ],
+)
+def test_the_exit_status_says_what_came_of_it(rows, named, stopped, status):
+    assert exit_status(a_report(*rows, stopped_because=stopped), named=named) == status
+
+
+def test_results_are_printed_before_a_failure_ends_the_command(model):
+    context = _Context(a_report(a_row(), a_failed_row()))
+
+    result = _run(model, INPUT, "--engine=torch", "--engine=tvm", context=context)
+
+    assert result.exit_code == 3
+    assert "the worker died of SIGSEGV" in result.stdout
+
+
+# --- Progress. ---
+
+
+class _Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_progress_is_drawn_on_a_terminal():
+    stream = _Terminal()
+
+    with ProgressLine(stream) as progress:
+        progress(ProgressEvent(phase="warm_up", label="torch", done=0.5, message="call 12"))
+
+    assert "warm up torch: call 12" in stream.getvalue()
+    assert "50%" in stream.getvalue()
+
+
+def test_progress_is_silent_where_there_is_no_terminal():
+    stream = io.StringIO()
+
+    with ProgressLine(stream) as progress:
+        progress(ProgressEvent(phase="rounds", done=0.5))
+
+    assert stream.getvalue() == ""
+
+
+def test_progress_takes_events_after_its_end_and_odd_ones():
+    progress = ProgressLine(_Terminal())
+    with progress:
+        for done in (None, -1.0, 2.0, float("nan")):
+            progress(ProgressEvent(phase="[red]rounds\x1b[2J", label="[b]", done=done))
+
+    progress(ProgressEvent(phase="late"))
+
+
+# --- Export. ---
+
+
+def test_a_dynamic_axis_is_understood():
+    assert parse_dynamic_axis("image:0=batch") == ("image", 0, "batch")
+
+
+@pytest.mark.parametrize("text", ["image", "image:0", "image:x=batch", ":0=batch", "image:-1=b"])
+def test_a_dynamic_axis_of_another_form_is_refused(text):
+    with pytest.raises(InputError, match="NAME:DIMENSION=AXIS"):
+        parse_dynamic_axis(text)
+
+
+def test_an_onnx_file_is_not_exported_again(model):
+    result = _run(model, "-o", "new.onnx", command=export)
+
+    assert isinstance(result.exception, LexerError)
+    assert "exported model already" in str(result.exception)
+
+
+def test_an_export_checks_its_file_first(model):
+    result = _run("net.py:Net", INPUT, "-o", "missing/new.onnx", command=export)
+
+    assert isinstance(result.exception, OutputFileError)
+
+
+def test_what_was_exported_is_described(tmp_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(identity_model())
+    exported = ExportedModel(
+        format="onnx",
+        path=path,
+        inputs=(TensorSpec(name="image", dtype="float32", shape=("batch", 3)),),
+        outputs=(TensorSpec(name="logits", dtype="float32", shape=("batch", 10)),),
+        size_bytes=18 * 2**20,
+        exporter="torch.onnx (dynamo) 2.13.0",
+        notes=("argument 'use_cache' is left out",),
+    )
+
+    text = describe_export(exported, path, checked=True)
+
+    assert "18 MiB" in text
+    assert "checked by onnx.checker" in text
+    assert "input   image: float32[batch, 3]" in text
+    assert "output  logits: float32[batch, 10]" in text
+    assert "note: argument 'use_cache' is left out" in text
+
+
+def test_help_imports_no_runtime_and_no_numpy():
+    code = (
+        "import sys\n"
+        "from lexer_core.cli.main import run\n"
+        "run(['benchmark', '--help'])\n"
+        "sys.exit(bool({'numpy', 'torch', 'onnx', 'onnxruntime', 'rich'} & set(sys.modules)))"
+    )
+
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, check=False
+    )
+
+    assert done.returncode == 0

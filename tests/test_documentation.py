@@ -1,0 +1,392 @@
+"""Is what the documentation says so?
+
+Its snippets run, its links lead somewhere, and its lists agree with the code. The
+conventions are written down in CONTRIBUTING.md, "Documentation".
+"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from importlib.util import find_spec
+from pathlib import Path
+from textwrap import dedent
+
+import attrs
+import click
+import pytest
+from fake_engines import FakeSite
+
+from lexer_core.cli import main as command
+from lexer_core.config import Settings
+
+ROOT = Path(__file__).parents[1]
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"))
+}
+EXAMPLES = sorted(ROOT.glob("examples/*.py"))
+FOLDERS = ("lexer_core", "lexer", "plugins", "docs", "examples", "benchmarks", "tests", ".ci")
+LIMIT_SECONDS = 300
+
+# Runs what it is given as __main__, as a user's script is. A context that does
+# not say how much to measure measures little, and where it is told to; weights are
+# the same each time, so that an export is made once and then found.
+RUNNER = """
+import functools, shlex, sys
+
+from lexer_core.cli.main import run
+from lexer_core.context import LexerContext
+
+name, isolation, *needs = sys.argv[1:]
+sys.argv[1:] = []
+LexerContext.__init__ = functools.partialmethod(
+    LexerContext.__init__,
+    num_iterations=20,
+    warm_up_seconds=0.05,
+    threads=1,
+    isolation=isolation,
+)
+
+
+def seed():
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
+
+
+def shell(line, expected):
+    print("$", line, flush=True)
+    seed()
+    status = run(shlex.split(line)[1:])
+    assert status == expected, f"{line!r} exits with {status}, not with {expected}"
+
+
+if "torch" in needs:
+    import torch
+seed()
+exec(compile(sys.stdin.read(), name, "exec"))
+"""
+
+
+@attrs.frozen
+class Fence:
+    """A fenced block: its language, its lines, and the number of the first of them."""
+
+    language: str
+    lines: tuple[str, ...]
+    start: int
+
+    @property
+    def file(self) -> str:
+        """The file that it is, where its first line says so."""
+        match = re.fullmatch(r"# ([\w./-]+\.(?:py|toml))", self.lines[0]) if self.lines else None
+        return match[1] if match else ""
+
+
+def fences_of(text):
+    found, opened, lines = [], None, []
+    for number, line in enumerate(text.splitlines(), start=1):
+        match = re.fullmatch(r"\s*```([\w-]*)", line)
+        if opened is None and match:
+            opened, lines = (match[1], number + 1), []
+        elif opened is not None and match:
+            found.append(Fence(opened[0], tuple(dedent("\n".join(lines)).split("\n")), opened[1]))
+            opened = None
+        elif opened is not None:
+            lines.append(line)
+    assert opened is None, f"the fence in line {opened[1] - 1} is not closed"
+    return found
+
+
+def commands_of(fence):
+    """Yield line number, command and expected exit status of what is to be run."""
+    for number, line in enumerate(fence.lines, start=fence.start):
+        if line.startswith("$ "):
+            text, _, status = line[2:].partition("  # exits with ")
+            yield number, text, int(status or 0)
+
+
+def script_of(text):
+    """Make a script of a page's snippets, each in the line in which the page has it."""
+    script = [""] * (len(text.splitlines()) + 1)
+    for fence in fences_of(text):
+        if fence.language == "python" and not fence.file:
+            script[fence.start - 1 : fence.start - 1 + len(fence.lines)] = fence.lines
+        elif fence.language == "console":
+            for number, line, status in commands_of(fence):
+                script[number - 1] = f"shell({line!r}, {status})"
+    return "\n".join(script) + "\n"
+
+
+def needs_of(text):
+    match = re.match(r"<!-- needs: ([\w ]+) -->\n", text)
+    return match[1].split() if match else []
+
+
+def skip_without(*packages):
+    missing = [name for name in packages if find_spec(name) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+
+
+def marked(name, packages):
+    marks = [getattr(pytest.mark, mark) for mark in ("torch", "onnxruntime") if mark in packages]
+    return pytest.param(name, marks=marks)
+
+
+RUNNABLE = [marked(name, needs_of(text)) for name, text in PAGES.items() if script_of(text).strip()]
+
+
+@pytest.fixture(scope="session")
+def export_cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def environment(tmp_path, export_cache):
+    return {
+        **os.environ,
+        "LEXER_CACHE_DIR": str(export_cache),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH")))),
+        "COLUMNS": "100",
+    }
+
+
+def run_script(name, source, *, folder, environment, isolation="process", needs=()):
+    done = subprocess.run(
+        [sys.executable, "-c", RUNNER, name, isolation, *needs],
+        check=False,
+        cwd=folder,
+        env=environment,
+        input=source,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        timeout=LIMIT_SECONDS,
+    )
+    print(done.stdout)
+    return done
+
+
+def install(folder, project):
+    """Write the metadata that installing this project would write; its modules are there."""
+    facts = tomllib.loads(project)["project"]
+    points = "".join(
+        f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
+        for group, entries in facts["entry-points"].items()
+    )
+    FakeSite(folder).add_distribution(
+        facts["name"],
+        version=facts["version"],
+        entry_points=points,
+        requires=facts["dependencies"],
+    )
+
+
+@pytest.mark.parametrize("name", RUNNABLE)
+def test_the_snippets_of_a_page_run(name, tmp_path, environment):
+    text = PAGES[name]
+    skip_without(*needs_of(text))
+    for fence in fences_of(text):
+        if fence.file:
+            body = "\n".join(fence.lines[1:]) + "\n"
+            (tmp_path / fence.file).write_text(body, encoding="utf-8")
+            if fence.file == "pyproject.toml":
+                install(tmp_path, body)
+
+    done = run_script(
+        name,
+        script_of(text),
+        folder=tmp_path,
+        environment=environment,
+        # A process for each engine takes most of the time: the first page shows that it works.
+        isolation="process" if name == "README.md" else "none",
+        needs=needs_of(text),
+    )
+
+    assert done.returncode == 0, f"{name} does not run; see its output"
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.torch
+@pytest.mark.onnxruntime
+def test_an_example_runs(path, tmp_path, environment):
+    source = path.read_text(encoding="utf-8")
+    skip_without(*imported_by(source))
+
+    done = run_script(path.name, source, folder=tmp_path, environment=environment)
+
+    assert done.returncode == 0, f"{path.name} does not run; see its output"
+
+
+def imported_by(source):
+    """List the packages that a script imports at its top level."""
+    names = set()
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(node.module.partition(".")[0])
+    return sorted(names)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_fence_says_what_it_is(name):
+    for fence in fences_of(PAGES[name]):
+        if fence.language == "console":
+            assert list(commands_of(fence)), f"{name}, line {fence.start}: nothing to run"
+            for number, line, _ in commands_of(fence):
+                assert line.startswith("lexer "), f"{name}, line {number}: only lexer is run"
+
+
+def without_fences(text):
+    lines = text.splitlines()
+    for fence in fences_of(text):
+        for number in range(fence.start - 2, fence.start + len(fence.lines)):
+            lines[number] = ""
+    return "\n".join(lines)
+
+
+def anchors_of(text):
+    headings = re.findall(r"^#+ (.+)$", without_fences(text), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_link_leads_somewhere(name):
+    page = ROOT / name
+    for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(PAGES[name])):
+        if re.match(r"https?:", target):
+            continue
+        place, _, anchor = target.partition("#")
+        path = (page.parent / place).resolve() if place else page
+        assert path.exists(), f"{name} links to {target}"
+        if anchor:
+            assert anchor in anchors_of(path.read_text(encoding="utf-8")), f"{name}: {target}"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_file_that_is_named_exists(name):
+    for text in re.findall(r"`([\w./-]+/[\w./-]*)`", without_fences(PAGES[name])):
+        if text.split("/")[0] in FOLDERS:
+            assert (ROOT / text).exists(), f"{name} names {text}"
+
+
+def test_what_the_code_says_of_the_documentation_is_there():
+    sources = [path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py")]
+    assert sources
+    for path in sources:
+        if path == Path(__file__):
+            continue
+        source = path.read_text(encoding="utf-8")
+        for page, heading in re.findall(r"\b(docs/\w+\.md)(?:``)?(?:,\s+\"([^\"]+)\")?", source):
+            assert page in PAGES, f"{path} refers to {page}"
+            titles = re.findall(r"^#+ (.+)$", PAGES[page], re.MULTILINE)
+            assert not heading or " ".join(heading.split()) in titles, f"{path}: {heading}"
+
+
+def table_rows(text, heading):
+    """Read the table under a heading, its first two lines left out."""
+    section = re.split(rf"^## {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
+    section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
+    lines = [line for line in section.splitlines() if line.startswith("|")]
+    return [tuple(cell.strip() for cell in line.strip("|").split("|")) for line in lines[2:]]
+
+
+def written(value):
+    """Write a value as the page does: as Python, with double quotes."""
+    return "`" + repr(value).replace("'", '"') + "`"
+
+
+def range_of(setting):
+    facts = setting.metadata
+    if str(setting.type) == "bool":
+        return "`True`, `False`"
+    if facts["choices"]:
+        return ", ".join(map(written, facts["choices"]))
+    low, high = facts["low"], facts["high"]
+    at_least = f"{'above' if facts['exclusive'] else 'at least'} {low}"
+    return at_least if high is None else f"{at_least}, at most {high}"
+
+
+def test_every_setting_is_documented_as_it_is():
+    benchmark = command.lexer.get_command(click.Context(command.lexer), "benchmark")
+    options = {option.name: max(option.opts, key=len) for option in benchmark.params}
+    page = PAGES["docs/settings.md"]
+
+    for section in ("benchmarks", "exports"):
+        assert table_rows(page, section) == [
+            (
+                f"`{setting.name}`",
+                written(setting.default),
+                range_of(setting),
+                f"`{options[setting.name]}`",
+                setting.metadata["help"],
+            )
+            for setting in attrs.fields(Settings)
+            if setting.metadata["section"] == section
+        ]
+    assert {setting.metadata["section"] for setting in attrs.fields(Settings)} == {
+        "benchmarks",
+        "exports",
+    }
+
+
+def commands_below(group, name, context):
+    """Yield every command with its full name."""
+    for each in group.list_commands(context):
+        found = group.get_command(context, each)
+        yield f"{name} {each}", found
+        if isinstance(found, click.Group):
+            yield from commands_below(found, f"{name} {each}", context)
+
+
+def test_every_command_and_option_is_on_the_page_of_the_command_line():
+    page = PAGES["docs/command-line.md"]
+
+    for name, found in commands_below(command.lexer, "lexer", click.Context(command.lexer)):
+        assert name in page
+        for parameter in found.params:
+            if isinstance(parameter, click.Option) and "--help" not in parameter.opts:
+                longest = max(parameter.opts, key=len)
+                shown = any(re.search(rf"{re.escape(opt)}\b", page) for opt in parameter.opts)
+                assert shown, f"{name} {longest}"
+
+
+def test_every_exit_status_is_on_the_page_of_the_command_line():
+    statuses = {
+        getattr(command, name)
+        for name in command.__all__
+        if name.isupper() and isinstance(getattr(command, name), int)
+    }
+
+    rows = table_rows(PAGES["docs/command-line.md"], "In a program")
+
+    assert {int(status) for status, _ in rows} == statuses
+
+
+def test_the_two_commands_of_the_readme_are_sessions_of_nox():
+    start = "python3 -m venv .venv && .venv/bin/python -m pip install -q nox && .venv/bin/nox -s "
+    lines = [line.strip() for line in PAGES["README.md"].splitlines()]
+    defined = {
+        node.name
+        for node in ast.parse((ROOT / "noxfile.py").read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef)
+    }
+
+    sessions = [line.removeprefix(start).split() for line in lines if line.startswith(start)]
+
+    assert sessions == [["demo"], ["core", "tests"]]
+    assert {name for names in sessions for name in names} <= defined
+
+
+def test_the_table_of_the_readme_stands_in_one_fence_behind_its_marker():
+    _, after = PAGES["README.md"].split("<!-- table -->\n")
+
+    assert after.startswith("```text\n")
+    assert {"Torch", "ONNXRuntime"} <= set(" ".join(fences_of(after)[0].lines).split())

@@ -1,0 +1,202 @@
+"""What does a choice of an engine mean, and which options may it have?"""
+
+from __future__ import annotations
+
+import pickle
+
+import pytest
+
+from lexer_core import EngineChoice
+from lexer_core.engines.choice import parse_engine_choice, resolve_options
+from lexer_core.errors import SettingError, UsageError
+from lexer_core.records import EngineInfo, EngineOption
+
+INFO = EngineInfo(
+    display_name="Sample",
+    runtime_modules=(),
+    runtime_distributions=(),
+    formats=("onnx",),
+    options=(
+        EngineOption(name="fused", type=bool, default=None, help="Whether to fuse."),
+        EngineOption(name="streams", type=int, default=1, help="How many."),
+        EngineOption(name="ratio", type=float, default=None, help="How much."),
+        EngineOption(name="level", type=str, default="all", choices=("all", "basic"), help=""),
+        EngineOption(name="path", type=str, default=None, help=""),
+        EngineOption(name="bits", type=int, default=8, choices=(4, 8), help=""),
+    ),
+)
+DEFAULTS = {"streams": 1, "level": "all", "bits": 8}
+
+
+@pytest.mark.parametrize(
+    ("text", "choice"),
+    [
+        ("torch", EngineChoice("torch")),
+        (" torch ", EngineChoice("torch")),
+        ("torch[]", EngineChoice("torch")),
+        ("torch[a=1]", EngineChoice("torch", {"a": "1"})),
+        ("torch[a=1, b = x y ]", EngineChoice("torch", {"a": "1", "b": "x y"})),
+        ("fast=torch", EngineChoice("torch", label="fast")),
+        ("two words = torch[a=1]", EngineChoice("torch", {"a": "1"}, "two words")),
+        ("torch[a=b=c]", EngineChoice("torch", {"a": "b=c"})),
+        ("torch[a=]", EngineChoice("torch", {"a": ""})),
+        ('torch[a="x,y",b=2]', EngineChoice("torch", {"a": "x,y", "b": "2"})),
+        (r'torch[a="say \"]\\\""]', EngineChoice("torch", {"a": 'say "]\\"'})),
+        ("my-engine_2.x[a.b=1]", EngineChoice("my-engine_2.x", {"a.b": "1"})),
+    ],
+)
+def test_a_choice_is_read_from_the_command_line(text, choice):
+    assert parse_engine_choice(text) == choice
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "=torch",
+        "a b",
+        "torch[",
+        "torch[a=1",
+        "torch]a",
+        "[a=1]",
+        "torch[a]",
+        "torch[=1]",
+        "torch[,a=1]",
+        'torch[a="x]',
+        'torch[a="x"y]',
+        "torch[a=1]b",
+    ],
+)
+def test_what_is_no_choice_is_an_error_that_shows_the_form(text):
+    with pytest.raises(UsageError) as error:
+        parse_engine_choice(text)
+
+    assert repr(text) in error.value.message
+    assert "NAME[option=value" in error.value.hint
+
+
+def test_an_option_that_is_set_twice_is_an_error():
+    with pytest.raises(UsageError, match="option 'a' is set twice"):
+        parse_engine_choice("torch[a=1,a=2]")
+
+
+@pytest.mark.parametrize(
+    "choice",
+    [
+        EngineChoice("torch"),
+        EngineChoice("torch", label="fast one"),
+        EngineChoice("torch", {"a": "1", "b": ""}, "x"),
+        EngineChoice("torch", {"a": ' "quoted", and\\slashed] '}),
+    ],
+)
+def test_a_choice_is_written_as_it_is_read(choice):
+    assert parse_engine_choice(str(choice)) == choice
+
+
+def test_a_choice_made_in_python_is_written_for_the_command_line():
+    choice = EngineChoice("ort", {"fused": True, "ratio": 0.5, "streams": 2})
+
+    assert str(choice) == "ort[fused=true,ratio=0.5,streams=2]"
+
+
+def test_a_choice_is_a_value():
+    options = {"a": 1}
+    choice = EngineChoice("torch", options)
+    options["a"] = 2
+
+    assert choice.options == {"a": 1}
+    assert pickle.loads(pickle.dumps(choice)) == choice
+    assert len({choice, EngineChoice("torch", {"a": 1}), EngineChoice("torch")}) == 2
+
+
+def test_options_are_completed_with_their_defaults():
+    assert resolve_options(INFO, {}) == DEFAULTS
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "value"),
+    [
+        ("fused", "true", True),
+        ("fused", "Yes", True),
+        ("fused", "1", True),
+        ("fused", "on", True),
+        ("fused", "FALSE", False),
+        ("fused", "no", False),
+        ("fused", "0", False),
+        ("fused", True, True),
+        ("fused", 0, False),
+        ("streams", "4", 4),
+        ("streams", " -4 ", -4),
+        ("streams", 4, 4),
+        ("streams", 4.0, 4),
+        ("ratio", "0.5", 0.5),
+        ("ratio", "1e-3", 1e-3),
+        ("ratio", 2, 2.0),
+        ("level", "basic", "basic"),
+        ("path", "", ""),
+        ("bits", "4", 4),
+    ],
+)
+def test_a_value_gets_its_declared_type(option, given, value):
+    resolved = resolve_options(INFO, {option: given})
+
+    assert resolved == DEFAULTS | {option: value}
+    assert type(resolved[option]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("option", "given", "reason"),
+    [
+        ("fused", "maybe", "is true or false, not 'maybe'"),
+        ("fused", 2, "is true or false, not 2"),
+        ("fused", 1.0, "is true or false, not 1.0"),
+        ("streams", "4.5", "is a whole number, not '4.5'"),
+        ("streams", 4.5, "is a whole number, not 4.5"),
+        ("streams", True, "is a whole number, not True"),
+        ("streams", None, "is a whole number, not None"),
+        ("ratio", "much", "is a number, not 'much'"),
+        ("ratio", False, "is a number, not False"),
+        ("path", 3, "is text, not 3"),
+        ("level", "basics", "cannot be 'basics'"),
+        ("bits", 16, "cannot be 16"),
+    ],
+)
+def test_a_value_that_an_option_cannot_have_is_an_error(option, given, reason):
+    with pytest.raises(SettingError) as error:
+        resolve_options(INFO, {option: given})
+
+    assert error.value.message == f"option {option!r} of engine 'Sample' {reason}."
+
+
+def test_a_wrong_choice_lists_the_choices_and_names_the_nearest():
+    with pytest.raises(SettingError) as error:
+        resolve_options(INFO, {"level": "basics"})
+
+    assert error.value.hint == "It is one of: all, basic.   Did you mean 'basic'?"
+
+
+def test_an_unknown_option_lists_the_options_and_names_the_nearest():
+    with pytest.raises(SettingError) as error:
+        resolve_options(INFO, {"stream": 2})
+
+    assert error.value.message == "engine 'Sample' has no option 'stream'."
+    assert error.value.hint == (
+        "Its options: fused, streams, ratio, level, path, bits.   Did you mean 'streams'?"
+    )
+
+
+def test_an_option_of_an_engine_that_has_none_says_so():
+    info = EngineInfo(
+        display_name="Plain", runtime_modules=(), runtime_distributions=(), formats=("onnx",)
+    )
+
+    with pytest.raises(SettingError, match="It takes no options"):
+        resolve_options(info, {"a": 1})
+
+
+def test_an_error_says_where_the_option_was_set():
+    with pytest.raises(SettingError) as error:
+        resolve_options(INFO, {"streams": "x"}, where="[engines.sample] of lexer.toml")
+
+    assert "set in [engines.sample] of lexer.toml" in error.value.message
+    assert error.value.hint == "How many."

@@ -1,0 +1,734 @@
+"""What does the facade make of what an engine's hooks return and raise?"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from itertools import count as counter
+from textwrap import dedent
+
+import numpy as np
+import pytest
+from fake_engines import MINIMAL_ENGINE, NUMPY_ENGINE, FakeSite
+
+from lexer_core.engines.registry import EngineRegistry
+from lexer_core.errors import (
+    DeviceUnavailableError,
+    ExportError,
+    HookError,
+    UnsupportedError,
+)
+from lexer_core.records import (
+    CPU,
+    UNKNOWN_PLACEMENT,
+    Call,
+    CallInputs,
+    CallStructure,
+    Device,
+    ExportedModel,
+    ModelSource,
+    SessionConfig,
+    TensorRef,
+    TensorSpec,
+)
+
+CUDA = Device(kind="cuda")
+
+
+@pytest.fixture
+def site(tmp_path):
+    with FakeSite(tmp_path / "site").on_path() as site:
+        yield site
+
+
+@pytest.fixture
+def build(site):
+    """Install a minimal engine with these further functions, and return it."""
+
+    def build(*functions, **replaced):
+        source = MINIMAL_ENGINE
+        for old, new in replaced.values():
+            assert old in source
+            source = source.replace(old, new)
+        site.add_engine("sample", "\n".join([source, *map(dedent, functions)]))
+        return EngineRegistry().get("sample")
+
+    return build
+
+
+@pytest.fixture
+def affine(site, tmp_path):
+    """The numpy engine, an exported model of it, and its inputs."""
+    site.add_engine("affine", NUMPY_ENGINE)
+    path = tmp_path / "model.npz"
+    np.savez(path, weight=np.full((3, 2), 2.0), bias=np.ones(2))
+    exported = ExportedModel(
+        format="affine",
+        path=path,
+        inputs=(TensorSpec(name="x", dtype="float64", shape=(1, 3)),),
+        outputs=(TensorSpec(name="y", dtype="float64", shape=(1, 2)),),
+        size_bytes=path.stat().st_size,
+        exporter="numpy",
+    )
+    return EngineRegistry().get("affine"), exported
+
+
+def session_of(engine):
+    return engine.create_session(echo_model(), CPU, SessionConfig(threads=1))
+
+
+def echo_model():
+    return ExportedModel(
+        format="echo", model=object(), inputs=(), outputs=(), size_bytes=0, exporter="none"
+    )
+
+
+def inputs_of(**arrays):
+    structure = CallStructure(kwargs={name: TensorRef(name) for name in arrays})
+    return CallInputs(arrays=arrays, structure=structure)
+
+
+def source_of(**fields):
+    return ModelSource(
+        **{"module": object(), "inputs": inputs_of(), "input_names": (), "output_names": ()}
+        | fields
+    )
+
+
+class VirtualClock:
+    """A clock that advances by what the work says, and counts its reads."""
+
+    def __init__(self):
+        self.now = 0
+        self.reads = 0
+
+    def __call__(self):
+        self.reads += 1
+        return self.now
+
+
+# -- the whole way -----------------------------------------------------------------
+
+
+def test_an_engine_runs_a_model_from_load_to_outputs(affine):
+    engine, exported = affine
+
+    device = engine.find_device("cpu")
+    session = engine.create_session(exported, device, SessionConfig(threads=1))
+    placed = engine.place_inputs(session, inputs_of(x=np.ones((1, 3))), device)
+    call = engine.make_call(session, placed)
+    with engine.call_context(session):
+        outputs = call.run()
+    engine.synchronize(session, device)
+    arrays = engine.fetch_outputs(session, outputs, expected=["y"])
+    timings = engine.time_calls(session, call, 5, 2, device, counter(0, 1000).__next__)
+
+    np.testing.assert_array_equal(arrays["y"], [[7.0, 7.0]])
+    np.testing.assert_allclose(timings.host, np.full(5, 500e-9))
+    assert engine.describe_placement(session).share == 1.0
+    assert call.reset is None
+    assert not engine.keeps_state
+    session.close()
+    session.close()
+
+
+def test_a_plugin_that_implements_only_what_is_required_gets_the_defaults(build):
+    engine = build()
+    session = session_of(engine)
+    x = np.arange(3.0)
+
+    placed = engine.place_inputs(session, inputs_of(x=x), CPU)
+
+    assert engine.list_devices() == (CPU,)
+    assert placed["x"] is x
+    assert engine.fetch_outputs(session, engine.make_call(session, placed).run())["x"] is x
+    assert engine.describe_placement(session) is UNKNOWN_PLACEMENT
+    assert engine.export_model(source_of(), "onnx", CPU, None, {}) is None
+    assert isinstance(engine.call_context(session), nullcontext)
+
+
+# -- devices -----------------------------------------------------------------------
+
+GPUS = """
+@hookimpl
+def lexer_list_devices():
+    from lexer_core.records import Device
+    return [Device(kind="cpu"), Device(kind="cuda", index=1, identifier="one"),
+            Device(kind="cuda", index=3), Device(kind="npu")]
+"""
+
+
+@pytest.mark.parametrize(
+    ("asked", "found"),
+    [
+        ("cpu", "cpu"),
+        ("CPU", "cpu"),
+        ("cpu:0", "cpu"),
+        ("cuda", "cuda:1"),
+        ("cuda:3", "cuda:3"),
+        ("gpu", "cuda:1"),
+        ("gpu:3", "cuda:3"),
+        ("npu", "npu:0"),
+    ],
+)
+def test_a_device_is_found_by_its_name(asked, found, build):
+    assert build(GPUS).find_device(asked).name == found
+
+
+def test_a_device_keeps_the_engines_own_identifier(build):
+    assert build(GPUS).find_device("cuda:1").identifier == "one"
+
+
+@pytest.mark.parametrize("asked", ["cuda:0", "mps", "cpu:1", "cuda:x", "cuda:", ""])
+def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(asked, build):
+    with pytest.raises(DeviceUnavailableError) as error:
+        build(GPUS).find_device(asked)
+
+    assert repr(asked) in error.value.message
+    assert error.value.hint == "Devices that it can use: cpu, cuda:1, cuda:3, npu:0."
+    assert error.value.engine == "sample"
+
+
+def test_an_engine_without_a_device_says_so(build):
+    engine = build("@hookimpl\ndef lexer_list_devices(): return []")
+
+    with pytest.raises(DeviceUnavailableError, match="It can use no device here"):
+        engine.find_device("cpu")
+
+
+# -- what hooks return -------------------------------------------------------------
+
+
+def ask_devices(engine):
+    return engine.list_devices()
+
+
+def ask_export(engine):
+    return engine.export_model(source_of(), "onnx", CPU, None, {})
+
+
+def ask_session(engine):
+    return session_of(engine)
+
+
+def ask_placed(engine):
+    return engine.place_inputs(session_of(engine), inputs_of(x=np.ones(1)), CPU)
+
+
+def ask_timings(engine):
+    session = session_of(engine)
+    clock = counter(0, 10).__next__
+    return engine.time_calls(session, Call(lambda: None), 3, 1, CPU, clock)
+
+
+def ask_outputs(engine):
+    return engine.fetch_outputs(session_of(engine), {"y": np.ones(1)}, expected=["y"])
+
+
+def ask_placement(engine):
+    return engine.describe_placement(session_of(engine))
+
+
+ASK = {
+    "lexer_list_devices": ask_devices,
+    "lexer_export_model": ask_export,
+    "lexer_create_session": ask_session,
+    "lexer_place_inputs": ask_placed,
+    "lexer_time_calls": ask_timings,
+    "lexer_fetch_outputs": ask_outputs,
+    "lexer_describe_placement": ask_placement,
+    "lexer_reset_state": lambda engine: engine.reset_state(session_of(engine), {}),
+    "lexer_synchronize": lambda engine: engine.synchronize(session_of(engine), CPU),
+}
+
+EXPORTED = """
+from lexer_core.records import ExportedModel
+def exported(**fields):
+    return ExportedModel(**{"format": "onnx", "model": 1, "inputs": (), "outputs": (),
+                            "size_bytes": 1, "exporter": "e", **fields})
+"""
+TIMINGS = "import numpy as np\nfrom lexer_core.records import Timings\n"
+DEVICE = "from lexer_core.records import Device\n"
+
+WRONG = {
+    "devices: nothing": ("lexer_list_devices", "", "pass", "returned nothing"),
+    "devices: text": ("lexer_list_devices", "", "return 'cpu'", "of type str"),
+    "devices: no Device": (
+        "lexer_list_devices",
+        "",
+        "return ['cpu']",
+        "returned a list with a value of type str",
+    ),
+    "devices: twice": (
+        "lexer_list_devices",
+        DEVICE,
+        "return [Device(kind='npu')] * 2",
+        "listed device npu:0 twice",
+    ),
+    "devices: wrong kind": (
+        "lexer_list_devices",
+        DEVICE,
+        "return [Device(kind=None)]",
+        "listed a device of kind None and index 0",
+    ),
+    "export: another type": (
+        "lexer_export_model",
+        "",
+        "return 'model.onnx'",
+        "returned a value of type str",
+    ),
+    "export: another format": (
+        "lexer_export_model",
+        EXPORTED,
+        "return exported(format='torch')",
+        "was asked for format 'onnx' and returned 'torch'",
+    ),
+    "export: nothing in it": (
+        "lexer_export_model",
+        EXPORTED,
+        "return exported(model=None)",
+        "neither or both of path and model",
+    ),
+    "export: no such file": (
+        "lexer_export_model",
+        EXPORTED + "from pathlib import Path",
+        "return exported(model=None, path=Path('/no/such/file'))",
+        "a path that does not exist: /no/such/file",
+    ),
+    "place: nothing": (
+        "lexer_place_inputs",
+        "",
+        "return None",
+        "lexer_place_inputs returned nothing",
+    ),
+    "time: nothing": ("lexer_time_calls", "", "pass", "returned nothing"),
+    "time: a list": ("lexer_time_calls", "", "return [1.0]", "of type list"),
+    "time: list in it": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=[1.0, 1.0, 1.0])",
+        "returned a value of type list as host times",
+    ),
+    "time: float32": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.ones(3, np.float32))",
+        "an array of float32 as host times",
+    ),
+    "time: too few": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.ones(2))",
+        "host times of shape (2,) for 3 samples",
+    ),
+    "time: negative": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.array([1.0, -1.0, 1.0]))",
+        "not above 0 and finite: sample 1 is",
+    ),
+    "time: zero": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.zeros(3))",
+        "sample 0 is",
+    ),
+    "time: not a number": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.array([1.0, 1.0, np.nan]))",
+        "sample 2 is",
+    ),
+    "time: device times": (
+        "lexer_time_calls",
+        TIMINGS,
+        "return Timings(host=np.ones(3), device=np.ones((3, 1)))",
+        "device times of shape (3, 1)",
+    ),
+    "fetch: nothing": ("lexer_fetch_outputs", "", "pass", "returned nothing"),
+    "fetch: a list": ("lexer_fetch_outputs", "", "return [1]", "of type list"),
+    "fetch: a list in it": (
+        "lexer_fetch_outputs",
+        "",
+        "return {'y': [1.0]}",
+        "returned a value of type list for output 'y'",
+    ),
+    "fetch: objects": (
+        "lexer_fetch_outputs",
+        "import numpy as np",
+        "return {'y': np.array([None])}",
+        "returned an array of objects for output 'y'",
+    ),
+    "fetch: no name": (
+        "lexer_fetch_outputs",
+        "import numpy as np",
+        "return {0: np.ones(1)}",
+        "named an output 0",
+    ),
+    "fetch: other names": (
+        "lexer_fetch_outputs",
+        "import numpy as np",
+        "return {'z': np.ones(1)}",
+        "left out 'y' and added 'z'",
+    ),
+    "placement: another type": (
+        "lexer_describe_placement",
+        "",
+        "return 1.0",
+        "returned a value of type float",
+    ),
+    "placement: share": (
+        "lexer_describe_placement",
+        "from lexer_core.records import Placement",
+        "return Placement(share=98.0, method='nodes')",
+        "returned a share of 98.0",
+    ),
+}
+
+
+@pytest.mark.parametrize(("hook", "preamble", "body", "reason"), WRONG.values(), ids=WRONG)
+def test_a_wrong_answer_names_engine_and_hook(hook, preamble, body, reason, build):
+    engine = build(preamble, f"@hookimpl\ndef {hook}():\n    {body}\n")
+
+    with pytest.raises(HookError) as error:
+        ASK[hook](engine)
+
+    assert (error.value.engine, error.value.hook) == ("sample", hook)
+    assert error.value.message.startswith(f"engine 'sample': {hook} ")
+    assert reason in error.value.message
+    assert error.value.hint
+
+
+@pytest.mark.parametrize(
+    ("session", "reason"),
+    [
+        ("None", "returned nothing"),
+        ("object()", "returned a value of type object, which has no run()"),
+        ("type('S', (), {'run': print})()", "which has no close()"),
+        ("type('S', (), {'run': 1, 'close': print})()", "which has no run()"),
+        (
+            "type('S', (), {'run': print, 'close': print, 'phases': 1.5})()",
+            "a session whose phases is a value of type float",
+        ),
+        (
+            "type('S', (), {'run': print, 'close': print, 'call_context': 1})()",
+            "a session whose call_context cannot be called",
+        ),
+    ],
+)
+def test_what_is_no_session_is_refused(session, reason, build):
+    engine = build(create=("return EchoSession()", f"return {session}"))
+
+    with pytest.raises(HookError) as error:
+        session_of(engine)
+
+    assert error.value.hook == "lexer_create_session"
+    assert reason in error.value.message
+
+
+def test_a_missing_hook_that_this_engine_needs_is_named_as_missing(build):
+    engine = build()
+
+    with pytest.raises(HookError) as error:
+        engine.fetch_outputs(session_of(engine), [np.ones(1)])
+
+    assert "lexer_fetch_outputs (the core's default) returned a value of type list" in str(
+        error.value
+    )
+    assert "The plugin does not implement lexer_fetch_outputs" in error.value.hint
+
+
+def test_outputs_come_in_the_order_in_which_they_are_expected(build):
+    engine = build()
+    outputs = {"b": np.ones(1), "a": np.zeros(1)}
+
+    assert list(engine.fetch_outputs(session_of(engine), outputs, expected=["a", "b"])) == [
+        "a",
+        "b",
+    ]
+
+
+def test_an_engine_may_say_that_it_does_not_know_its_placement(build):
+    engine = build("@hookimpl\ndef lexer_describe_placement(): return None")
+
+    assert engine.describe_placement(session_of(engine)) is UNKNOWN_PLACEMENT
+
+
+# -- what hooks raise --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("hook", "ask"), ASK.items(), ids=ASK)
+def test_an_exception_names_engine_and_hook_and_is_raised_from_its_cause(hook, ask, build):
+    engine = build(f"@hookimpl\ndef {hook}(): raise TypeError('no such\\nlayer 7')")
+
+    with pytest.raises(HookError) as error:
+        ask(engine)
+
+    assert error.value.message == f"engine 'sample': {hook} raised TypeError: no such"
+    assert error.value.hint == "layer 7"
+    assert (error.value.engine, error.value.hook) == ("sample", hook)
+    assert isinstance(error.value.__cause__, TypeError)
+
+
+def test_a_hook_that_exits_costs_its_row_and_not_the_process(build):
+    engine = build(create=("return EchoSession()", "raise SystemExit(4)"))
+
+    with pytest.raises(HookError, match="lexer_create_session raised SystemExit: 4"):
+        session_of(engine)
+
+
+def test_an_interrupt_passes_through_a_hook(build):
+    engine = build("@hookimpl\ndef lexer_list_devices(): raise KeyboardInterrupt")
+
+    with pytest.raises(KeyboardInterrupt):
+        engine.list_devices()
+
+
+@pytest.mark.parametrize("error", [UnsupportedError, DeviceUnavailableError, HookError])
+def test_an_error_of_lexers_own_passes_through_with_its_engine_filled_in(error, build):
+    name = error.__name__
+    engine = build(
+        f"from lexer_core.errors import {name}",
+        f"@hookimpl\ndef lexer_place_inputs(): raise {name}('no int8', hint='use float32')",
+    )
+
+    with pytest.raises(error) as raised:
+        ask_placed(engine)
+
+    assert type(raised.value) is error
+    assert (raised.value.message, raised.value.hint) == ("no int8", "use float32")
+    assert raised.value.engine == "sample"
+
+
+def test_an_export_error_passes_through(build):
+    engine = build(
+        "from lexer_core.errors import ExportError",
+        "@hookimpl\ndef lexer_export_model(): raise ExportError('layer 7 is not exportable')",
+    )
+
+    with pytest.raises(ExportError, match="layer 7 is not exportable"):
+        ask_export(engine)
+
+
+def test_an_engines_error_about_another_engine_keeps_its_name(build):
+    engine = build(
+        "from lexer_core.errors import UnsupportedError",
+        "@hookimpl\ndef lexer_place_inputs(): raise UnsupportedError('x', engine='other')",
+    )
+
+    with pytest.raises(UnsupportedError) as raised:
+        ask_placed(engine)
+
+    assert raised.value.engine == "other"
+
+
+def test_a_none_from_the_plugin_does_not_fall_through_to_the_default(build):
+    engine = build("@hookimpl\ndef lexer_list_devices(): return None")
+
+    with pytest.raises(HookError, match="lexer_list_devices returned nothing"):
+        engine.list_devices()
+
+
+# -- context -----------------------------------------------------------------------
+
+WITH_CONTEXT = """
+from contextlib import contextmanager
+
+class ContextSession(EchoSession):
+    entered = 0
+
+    @contextmanager
+    def call_context(self):
+        self.entered += 1
+        yield
+        self.entered -= 1
+"""
+
+
+def test_a_sessions_own_context_is_entered_around_a_series_of_calls(build):
+    engine = build(WITH_CONTEXT, create=("return EchoSession()", "return ContextSession()"))
+    session = session_of(engine)
+
+    with engine.call_context(session):
+        assert session.entered == 1
+    assert session.entered == 0
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [("return 7", "returned a value of type int"), ("raise OSError('gone')", "OSError: gone")],
+)
+def test_a_context_that_is_none_is_refused(body, reason, build):
+    engine = build(
+        f"class ContextSession(EchoSession):\n    def call_context(self):\n        {body}",
+        create=("return EchoSession()", "return ContextSession()"),
+    )
+
+    with pytest.raises(HookError) as error:
+        engine.call_context(session_of(engine))
+
+    assert reason in error.value.message
+
+
+# -- timing ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loops", [1, 4])
+def test_exactly_count_times_loops_calls_are_made_and_timed(loops, build):
+    engine = build()
+    clock = VirtualClock()
+    durations = iter(range(1, 1 + 3 * loops))
+
+    def run():
+        clock.now += next(durations) * 1_000_000
+
+    timings = engine.time_calls(session_of(engine), Call(run), 3, loops, CPU, clock)
+
+    milliseconds = np.arange(1.0, 1 + 3 * loops).reshape(3, loops).mean(axis=1)
+    np.testing.assert_allclose(timings.host, milliseconds / 1e3, rtol=1e-12)
+    assert timings.host.dtype == np.float64
+    assert timings.device is None
+    assert next(durations, None) is None
+    assert clock.reads == 2 * 3
+
+
+RECORDING = """
+events = []
+
+@hookimpl
+def lexer_synchronize(session):
+    events.append("synchronize")
+    if session.clock is not None:
+        session.clock.now += 100
+"""
+
+STATEFUL = """
+@hookimpl
+def lexer_reset_state(placed, session):
+    events.append(("reset", placed))
+"""
+
+
+def events_of(engine):
+    return engine._implementations["lexer_synchronize"].function.__globals__["events"]
+
+
+@pytest.mark.parametrize("loops", [1, 3])
+def test_an_engine_is_synchronized_on_both_sides_of_every_sample(loops, build):
+    engine = build(RECORDING)
+    session = session_of(engine)
+    session.clock = VirtualClock()
+    events = events_of(engine)
+
+    def run():
+        events.append("run")
+        session.clock.now += 1000
+
+    timings = engine.time_calls(session, Call(run), 2, loops, CUDA, session.clock)
+
+    assert events == 2 * ["synchronize", *loops * ["run"], "synchronize"]
+    # What completes the work belongs to the sample; what precedes it does not.
+    np.testing.assert_allclose(timings.host, 2 * [(loops * 1000 + 100) * 1e-9 / loops])
+
+
+@pytest.mark.parametrize("synchronized", [True, False])
+def test_a_state_is_reset_before_each_call_and_outside_its_time(synchronized, build):
+    recording = RECORDING if synchronized else "events = []"
+    engine = build(recording, STATEFUL)
+    session = session_of(engine)
+    session.clock = clock = VirtualClock()
+    events = engine._implementations["lexer_reset_state"].function.__globals__["events"]
+    call = engine.make_call(session, "placed")
+
+    def run():
+        events.append("run")
+        clock.now += 1000
+
+    timings = engine.time_calls(session, Call(run, call.reset), 2, 1, CPU, clock)
+
+    around = ["synchronize"] if synchronized else []
+    assert events == 2 * [("reset", "placed"), *around, "run", *around]
+    np.testing.assert_allclose(timings.host, 2 * [1.1e-6 if synchronized else 1e-6])
+    assert engine.keeps_state
+
+
+def test_a_reset_that_is_asked_for_reaches_the_plugin(build):
+    engine = build(RECORDING, STATEFUL)
+
+    engine.reset_state(session_of(engine), "placed")
+
+    assert events_of(engine) == [("reset", "placed")]
+
+
+def test_a_call_that_is_reset_is_never_looped(build):
+    engine = build(RECORDING, STATEFUL)
+    session = session_of(engine)
+
+    with pytest.raises(ValueError, match="timed alone"):
+        engine.time_calls(session, engine.make_call(session, {}), 2, 5, CPU, VirtualClock())
+
+
+@pytest.mark.parametrize(("count", "loops"), [(0, 1), (1, 0), (-1, 1)])
+def test_a_block_has_at_least_one_call(count, loops, build):
+    engine = build()
+
+    with pytest.raises(ValueError, match="at least 1"):
+        engine.time_calls(session_of(engine), Call(print), count, loops, CPU, VirtualClock())
+
+
+def test_a_device_whose_work_nobody_can_wait_for_is_refused(build):
+    engine = build()
+    session = session_of(engine)
+    clock = VirtualClock()
+
+    with pytest.raises(HookError) as timing:
+        engine.time_calls(session, Call(print), 1, 1, CUDA, clock)
+    with pytest.raises(HookError) as waiting:
+        engine.synchronize(session, CUDA)
+
+    for error in (timing, waiting):
+        assert error.value.hook == "lexer_synchronize"
+        assert error.value.engine == "sample"
+        assert "cuda:0" in error.value.message
+    assert clock.reads == 0
+
+
+def test_an_engine_may_time_its_calls_itself(build):
+    engine = build(
+        "import numpy as np\nfrom lexer_core.records import Timings",
+        """
+        @hookimpl
+        def lexer_time_calls(count, call):
+            for _ in range(count):
+                call.run()
+            return Timings(host=np.full(count, 0.5), device=np.full(count, 0.25))
+        """,
+    )
+    calls = []
+
+    timings = engine.time_calls(
+        session_of(engine), Call(lambda: calls.append(1)), 3, 1, CUDA, VirtualClock()
+    )
+
+    assert len(calls) == 3
+    np.testing.assert_array_equal(timings.device, np.full(3, 0.25))
+
+
+def test_a_call_that_raises_is_reported_with_its_engine(build):
+    engine = build()
+
+    def run():
+        raise RuntimeError("out of memory")
+
+    with pytest.raises(HookError, match="RuntimeError: out of memory"):
+        engine.time_calls(session_of(engine), Call(run), 1, 1, CPU, VirtualClock())
+
+
+def test_a_session_whose_run_is_an_attribute_adds_nothing_to_a_call(build):
+    engine = build()
+    session = session_of(engine)
+    session.run = len
+
+    call = engine.make_call(session, [1, 2])
+
+    assert call.run() == 2
+    assert call.run.func is len

@@ -1,0 +1,454 @@
+"""What a reader sees: tables, CSV, Markdown, HTML."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from html.parser import HTMLParser
+
+import pytest
+from report_samples import DIFFERS, a_failed_row, a_full_report, a_report, a_row
+
+from lexer_core.errors import OutputFileError
+from lexer_core.files import check_writable, write_text
+from lexer_core.records import Placement
+from lexer_core.reporting.layout import lay_out
+from lexer_core.reporting.numbers import (
+    bytes_text,
+    count_text,
+    duration_text,
+    error_text,
+    interval_text,
+    rate_text,
+    significant,
+    with_half_width,
+)
+from lexer_core.reporting.table import encodable, print_report, report_to_text
+from lexer_core.results import Interval, Parity
+
+
+def _lines(report, width=160):
+    return report_to_text(report, width).splitlines()
+
+
+def _row_of(report, name, width=160):
+    return next(line for line in _lines(report, width) if line.startswith(name))
+
+
+class _Stream(io.StringIO):
+    """A stream that says that it is a terminal, or of another encoding."""
+
+    def __init__(self, *, terminal=False, encoding="utf-8"):
+        super().__init__()
+        self._terminal = terminal
+        self._encoding = encoding
+
+    def isatty(self):
+        return self._terminal
+
+    @property
+    def encoding(self):
+        return self._encoding
+
+
+# --- The table. ---
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 200])
+def test_no_line_of_a_table_is_wider_than_the_terminal(width):
+    report = a_full_report()
+
+    lines = [line for line in _lines(report, width) if not line.startswith("Again:")]
+
+    assert max(map(len, lines)) <= width
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_what_a_decision_needs_is_there_at_every_width(width):
+    text = report_to_text(a_full_report(), width)
+
+    for heading in ("p50 (ms)", "p90", "p99", "mean", "items/s", "outputs", "load", "first call"):
+        assert heading in text
+    assert "9.91 ±0.03" in text
+    assert "412 MiB" in text
+
+
+def test_a_narrow_table_keeps_speed_and_costs_apart():
+    report = a_report(a_row(), a_row("onnxruntime", "ONNXRuntime", 9.9))
+
+    headings = [line for line in _lines(report, 80) if line.startswith("engine")]
+
+    assert len(headings) == 2
+    assert "p50" in headings[0]
+    assert "outputs" in headings[0]
+    assert "load" in headings[1]
+
+
+def test_a_wide_table_is_one():
+    report = a_full_report()
+
+    assert sum(line.startswith("engine") for line in _lines(report, 200)) == 1
+
+
+def test_a_long_label_wraps_and_is_not_cut_off():
+    label = "onnxruntime[graph_optimization_level=basic,execution_mode=parallel]"
+
+    text = report_to_text(a_report(a_row(label, "ONNXRuntime", engine_name="onnxruntime")), 80)
+
+    assert label in "".join(re.findall(r"^(\S+)", text, re.MULTILINE))
+
+
+def test_fast_rows_come_first_and_failed_ones_last():
+    rows = [a_failed_row(), a_row(), a_row("onnxruntime", "ONNXRuntime", 9.9)]
+
+    cells = lay_out(a_report(*rows)).columns[0].cells
+
+    assert cells == ("ONNXRuntime", "Torch", "TVM")
+
+
+def test_a_row_with_wrong_outputs_comes_after_the_right_ones():
+    rows = [a_row("wrong", "Wrong", 1.0, parity=DIFFERS), a_row()]
+
+    report = a_report(*rows)
+
+    assert lay_out(report).columns[0].cells == ("Torch", "Wrong")
+    assert "✗ 0.31" in _row_of(report, "Wrong")
+    assert "✓ 2e-06" in _row_of(report, "Torch")
+
+
+def test_a_failed_row_keeps_its_place_and_its_reason_stands_below():
+    report = a_report(a_row(), a_failed_row())
+
+    text = report_to_text(report, 120)
+
+    assert "failed" in _row_of(report, "TVM")
+    assert "TVM failed while the model was loaded: the worker died of SIGSEGV." in text
+    assert "Its log: …" in text
+
+
+def test_a_tie_shares_its_rank_visibly():
+    rows = [a_row(rank=1), a_row("onnxruntime", "ONNXRuntime", 38.0, rank=1)]
+
+    assert lay_out(a_report(*rows)).columns[1].cells == ("1=", "1=")
+
+
+def test_a_percentile_that_is_not_borne_out_is_marked_and_explained():
+    report = a_report(
+        a_row(notes_on_percentiles={"p99_ms": "insufficient: 36 effective samples, 368 needed"})
+    )
+
+    assert "49.5¹" in _row_of(report, "Torch")
+    assert "¹ p99 insufficient (Torch: 36 effective samples, 368 needed)" in report_to_text(
+        report, 120
+    )
+
+
+def test_a_withheld_percentile_is_a_dash_with_a_reason():
+    row = a_row(p99_ms=None, notes_on_percentiles={"p99_ms": "withheld: means of 12 calls"})
+
+    assert "—¹" in _row_of(a_report(row), "Torch")
+
+
+def test_columns_with_the_same_remark_share_a_mark():
+    notes = dict.fromkeys(("p90_ms", "p95_ms", "p99_ms"), "withheld: means of 12 calls")
+    row = a_row(p90_ms=None, p95_ms=None, p99_ms=None, notes_on_percentiles=notes)
+
+    report = a_report(row, a_row("onnxruntime", "ONNXRuntime"))
+
+    assert lay_out(report).footnotes == ("¹ p90, p95, p99 withheld (Torch: means of 12 calls)",)
+    assert _row_of(report, "Torch").count("—¹") == 3
+
+
+def test_a_median_of_means_says_so():
+    text = report_to_text(a_report(a_row(p50_ms=0.0061, loops=17)), 120)
+
+    assert "p50 of means of 17 calls" in text
+
+
+def test_latencies_of_microseconds_are_shown_in_microseconds():
+    text = report_to_text(a_report(a_row(p50=0.0081)), 120)
+
+    assert "p50 (µs)" in text
+    assert "8.10 ±0.02" in text
+
+
+def test_work_that_ran_elsewhere_is_shown_with_the_device():
+    placement = Placement(share=0.996, method="nodes", fallbacks=("Gather (CPU)",))
+    row = a_row(device="GPU", device_name="cuda:0", placement=placement)
+
+    text = report_to_text(a_report(row), 120)
+
+    assert "GPU 99%" in text
+    assert "not all of it ran on the GPU: Gather (CPU)" in text
+
+
+def test_warnings_that_rows_share_are_said_once():
+    rows = [a_row(warnings=["noisy"]), a_row("onnxruntime", "ONNXRuntime", warnings=["noisy"])]
+
+    assert lay_out(a_report(*rows)).warnings == ("Torch, ONNXRuntime: noisy",)
+
+
+def test_a_message_cannot_steer_the_terminal():
+    row = a_failed_row(label="\x1b[31mred", engine="\x1b[31mred")
+
+    text = report_to_text(a_report(a_row(warnings=["\x1b]0;title\x07 \x1b[2J"]), row))
+
+    assert "\x1b" not in text
+    assert "\x07" not in text
+
+
+def test_square_brackets_in_names_are_shown_as_they_are():
+    assert "[bold]" in report_to_text(a_report(a_row("[bold]", "Torch", engine_name="torch")), 120)
+
+
+def test_an_empty_report_prints():
+    assert "there was no engine to measure" in str(a_report())
+
+
+def test_a_report_of_failures_prints():
+    assert "Nothing was measured" in str(a_report(a_failed_row()))
+
+
+def test_the_command_is_on_one_line_however_long():
+    command = "lexer benchmark " + "--input x " * 40
+
+    assert f"Again: {command.strip()}" in _lines(a_report(a_row(), command=command), 80)
+
+
+def test_printing_to_a_file_has_no_escape_codes():
+    stream = _Stream()
+
+    print_report(a_full_report(), stream)
+
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_printing_to_a_terminal_has_colour_unless_it_is_declined(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    coloured, plain = _Stream(terminal=True), _Stream(terminal=True)
+
+    print_report(a_full_report(), coloured)
+    monkeypatch.setenv("NO_COLOR", "1")
+    print_report(a_full_report(), plain)
+
+    assert "\x1b[" in coloured.getvalue()
+    assert "\x1b" not in plain.getvalue()
+
+
+def test_a_stream_without_these_characters_gets_ascii():
+    stream = _Stream(encoding="ascii")
+
+    print_report(a_full_report(), stream)
+
+    assert stream.getvalue().isascii()
+    assert "+-" in stream.getvalue()
+
+
+def test_text_that_an_encoding_has_is_left_alone():
+    assert encodable("±", "latin-1") == "±"
+    assert encodable("✓", "latin-1") == "ok"
+
+
+# --- Numbers. ---
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(9.996, "10.0"), (0.0123456, "0.0123"), (1234.5, "1234"), (0.0, "0"), (None, "—")],
+)
+def test_numbers_have_three_digits(value, text):
+    assert significant(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "half", "text"),
+    [
+        (9.9124, 0.034, "9.91 ±0.03"),
+        (9.9124, 0.0134, "9.912 ±0.013"),
+        (38.06, 2.1, "38 ±2"),
+        (1234.0, 210.0, "1234 ±210"),
+        (10.0, 0.0, "10.0 ±0"),
+        (10.0, None, "10.0"),
+        (10.0, 1e-9, "10.000 ±0.001"),
+    ],
+)
+def test_an_estimate_has_the_digits_of_its_uncertainty(value, half, text):
+    assert with_half_width(value, half) == text
+
+
+def test_an_interval_has_digits_enough_to_be_one():
+    assert interval_text(3.72, 3.91, 4.08) == ("3.7", "3.9", "4.1")
+    assert interval_text(3.911, 3.912, 3.913) == ("3.911", "3.912", "3.913")
+
+
+@pytest.mark.parametrize(
+    ("ms", "text"),
+    [(0.0081, "8.1 µs"), (412.0, "412 ms"), (6100.0, "6.1 s"), (300_000.0, "5.0 min")],
+)
+def test_durations_have_the_unit_that_suits_them(ms, text):
+    assert duration_text(ms) == text
+
+
+def test_sizes_counts_and_errors_are_readable():
+    assert bytes_text(18 * 2**20) == "18 MiB"
+    assert bytes_text(12) == "12 B"
+    assert [count_text(value) for value in (220.4, 1203.2, 401_731)] == ["221", "1 210", "402 000"]
+    assert [rate_text(value) for value in (26.27, 1234.4, 366_581.2)] == ["26.3", "1234", "366 581"]
+    assert [error_text(value) for value in (2.4e-6, 0.0, 0.31)] == ["2e-06", "0", "0.31"]
+
+
+# --- CSV. ---
+
+
+def _csv_rows(report):
+    return list(csv.DictReader(io.StringIO(report.to_csv())))
+
+
+def test_csv_has_a_line_for_each_row_and_numbers_in_full():
+    rows = _csv_rows(a_report(a_row(p50_ms=1 / 3), a_failed_row()))
+
+    assert [row["label"] for row in rows] == ["torch", "tvm"]
+    assert float(rows[0]["p50_ms"]) == 1 / 3
+    assert rows[1]["p50_ms"] == ""
+    assert rows[1]["error_phase"] == "load"
+
+
+@pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\n", "＝"])
+def test_a_text_that_a_spreadsheet_would_run_is_made_harmless(sign):
+    rows = _csv_rows(a_report(a_row(f"{sign}cmd|' /C calc'!A0")))
+
+    assert rows[0]["label"] == f"'{sign}cmd|' /C calc'!A0"
+
+
+def test_a_carriage_return_in_a_text_does_not_break_the_file():
+    rows = _csv_rows(a_report(a_row(warnings=["\r=1+1", "a\r\nb"])))
+
+    assert rows[0]["warnings"] == "'\n=1+1; a\nb"
+
+
+def test_negative_numbers_stay_numbers():
+    parity = Parity(status="fail", cosine=-0.5)
+
+    assert _csv_rows(a_report(a_row(parity=parity)))[0]["parity_cosine"] == "-0.5"
+
+
+def test_line_ends_and_quotes_in_a_text_survive():
+    rows = _csv_rows(a_report(a_row(warnings=['a "b",\nc'])))
+
+    assert rows[0]["warnings"] == 'a "b",\nc'
+
+
+# --- Markdown and HTML. ---
+
+
+def test_markdown_holds_one_well_formed_table():
+    lines = [line for line in a_full_report().to_markdown().splitlines() if line.startswith("|")]
+
+    assert len(lines) == 2 + 4
+    assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
+
+
+def test_markdown_takes_names_for_what_they_say():
+    text = a_report(a_row("a|b*c<d>`e`@f", engine_name="torch")).to_markdown()
+
+    assert r"a\|b\*c\<d\>\`e\`\@f" in text
+
+
+def test_markdown_fences_a_command_that_has_fences_in_it():
+    text = a_report(a_row(), command="lexer ```` x").to_markdown()
+
+    assert "`````console\nlexer ```` x\n`````" in text
+
+
+class _Tags(HTMLParser):
+    """Collects the tags that are open and the text between them."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.seen, self.text = [], set(), ""
+
+    def handle_starttag(self, tag, attrs):
+        self.seen.add(tag)
+        if tag != "br":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def test_html_is_balanced_and_escapes_what_it_shows():
+    row = a_row("<script>alert(1)</script>", engine_name="torch")
+    page = a_report(row, a_failed_row())._repr_html_()
+
+    tags = _Tags()
+    tags.feed(page)
+
+    assert tags.open == []
+    assert "script" not in tags.seen
+    assert "<script>alert(1)</script>" in tags.text
+
+
+def test_html_shows_the_same_numbers_as_the_table():
+    tags = _Tags()
+    tags.feed(a_full_report()._repr_html_())
+
+    for column in lay_out(a_full_report()).columns:
+        for cell in column.cells:
+            assert cell in tags.text
+
+
+# --- Files. ---
+
+
+def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path):
+    path = tmp_path / "results.csv"
+    path.write_text("old")
+    path.chmod(0o640)
+
+    write_text(path, "new")
+
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writing_through_a_link_keeps_the_link(tmp_path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    target.write_text("old")
+    link.symlink_to(target)
+
+    write_text(link, "new")
+
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+
+
+def test_text_that_is_no_unicode_is_written_as_its_escape(tmp_path):
+    write_text(tmp_path / "log", "half a pair: \ud800")
+
+    assert (tmp_path / "log").read_text() == "half a pair: \\ud800"
+
+
+def test_checking_a_file_leaves_nothing_behind(tmp_path):
+    check_writable(tmp_path / "results.json")
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_cannot_be_written_is_known_before(tmp_path):
+    (tmp_path / "file").touch()
+
+    for path in (tmp_path, tmp_path / "missing" / "a.json", tmp_path / "file" / "a.json"):
+        with pytest.raises(OutputFileError, match=re.escape(str(path))):
+            check_writable(path)
+
+
+def test_an_interval_that_is_open_shows_no_half_width():
+    row = a_row(intervals={"p50_ms": Interval(estimate=38.06, low=30.0, high=None)})
+
+    assert "±" not in _row_of(a_report(row), "Torch")

@@ -1,0 +1,238 @@
+"""Results: records that survive being written and read."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import attrs
+import numpy as np
+import pytest
+from report_samples import AGREES, a_failed_row, a_full_report, a_report, a_row
+
+from lexer_core import evidence, records
+from lexer_core.errors import OutputFileError, ReportFormatError
+from lexer_core.fields import is_raw
+from lexer_core.reporting.csv import COLUMNS
+from lexer_core.reporting.json import report_from_json
+from lexer_core.results import BenchmarkReport, BenchmarkResult, Interval, Parity
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+DOCUMENTED = (
+    "num_samples",
+    "throughput_per_sec",
+    "variance",
+    "mean_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "engine",
+    "device",
+)
+
+
+def test_a_report_is_a_sequence_of_its_rows():
+    first, second = a_row(), a_row("onnxruntime", "ONNXRuntime")
+
+    report = a_report(first, second)
+
+    assert list(report) == [first, second]
+    assert len(report) == 2
+    assert report[-1] is second
+    assert report[:1] == (first,)
+
+
+def test_a_row_is_found_by_label_then_by_engine_name():
+    plain = a_row("onnxruntime", "ONNXRuntime")
+    variant = a_row("basic", "Torch", engine_name="torch")
+
+    report = a_report(plain, variant)
+
+    assert report["basic"] is variant
+    assert report["torch"] is variant
+    assert report["ONNXRuntime"] is plain
+
+
+def test_a_row_that_is_not_there_is_a_key_error_that_lists_the_rows():
+    with pytest.raises(KeyError, match="rows: torch, onnxruntime"):
+        a_report(a_row(), a_row("onnxruntime"))["openvino"]
+
+
+def test_an_engine_name_that_two_rows_have_finds_neither():
+    report = a_report(a_row("a", engine_name="torch"), a_row("b", engine_name="torch"))
+
+    with pytest.raises(KeyError):
+        report["torch"]
+
+
+def test_labels_are_unique_in_a_report():
+    with pytest.raises(ValueError, match="unique"):
+        a_report(a_row(), a_row())
+
+
+def test_the_documented_fields_come_first_in_dict_and_csv():
+    assert tuple(a_row().to_dict())[: len(DOCUMENTED)] == DOCUMENTED
+    assert COLUMNS[: len(DOCUMENTED)] == DOCUMENTED
+
+
+def test_a_report_read_back_from_json_is_equal():
+    report = a_full_report()
+
+    assert report_from_json(report.to_json()) == report
+
+
+def test_numpy_scalars_become_plain_json_numbers():
+    row = a_row(
+        num_samples=np.int64(3),
+        p50_ms=np.float32(1.5),
+        options={"level": np.int64(3)},
+        diagnosis={"drift": np.float64(0.5)},
+    )
+
+    given = row.to_dict()
+
+    assert (given["num_samples"], given["p50_ms"]) == (3, 1.5)
+    assert json.loads(json.dumps(given)) == given
+    assert BenchmarkReport.from_dict(a_report(row).to_dict())[0] == row
+
+
+def test_numbers_that_are_not_finite_are_null_and_named():
+    parity = attrs.evolve(AGREES, status="fail", max_abs_error=math.nan, rmse=math.inf)
+    report = a_report(a_row(parity=parity), sentences=())
+
+    given = report.to_dict()
+
+    assert given["results"][0]["parity"]["max_abs_error"] is None
+    assert given["not_finite"] == {
+        "results[0].parity.max_abs_error": "nan",
+        "results[0].parity.rmse": "inf",
+    }
+    assert BenchmarkReport.from_dict(given) == report
+
+
+def test_raw_samples_stay_out_of_dict_equality_and_repr():
+    bare = a_row()
+    full = attrs.evolve(
+        bare, samples=np.ones(3), sample_rounds=np.zeros(3, int), sample_launches=np.zeros(3, int)
+    )
+
+    assert full == bare
+    assert full.to_dict() == bare.to_dict()
+    assert "samples=" not in repr(full).replace("num_samples=", "").replace(
+        "effective_samples=", ""
+    )
+
+
+def test_results_are_immutable():
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        a_row().p50_ms = 1.0
+
+
+def test_settings_of_any_kind_survive_as_json_types():
+    report = a_report(a_row(), settings={"path": Path("a"), "axes": (1, np.int32(2))})
+
+    assert report.settings == {"path": "a", "axes": [1, 2]}
+    assert BenchmarkReport.from_dict(report.to_dict()) == report
+
+
+def _documented(heading: str, file: str = "json.md") -> list[str]:
+    text = (DOCS / file).read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0] if heading else text
+    return re.findall(r"^\| `(\w+)` \|", section, flags=re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("heading", "record"),
+    [
+        ("A result", BenchmarkResult),
+        ("An interval", Interval),
+        ("Parity", Parity),
+        ("An output", evidence.OutputParity),
+        ("Placement", records.Placement),
+        ("A failure", evidence.Failure),
+        ("A comparison", evidence.Comparison),
+        ("The environment", evidence.Environment),
+        ("An input", records.TensorSpec),
+    ],
+)
+def test_the_json_page_names_every_field_in_order(heading, record):
+    fields = [field.name for field in attrs.fields(record) if not is_raw(field)]
+
+    assert _documented(heading) == fields
+
+
+def test_the_json_page_names_every_field_of_the_report():
+    assert _documented("The report") == list(a_full_report().to_dict())
+
+
+def test_the_csv_page_names_every_column():
+    assert _documented("", "csv.md") == list(COLUMNS)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schema_version": 2}, "newer"),
+        ({"schema_version": "1"}, "schema_version"),
+        ({"results": "many"}, "results"),
+        ({"results": [{}]}, "results[0].engine"),
+        ({"results": [{"engine": "T", "device": "C", "label": "t", "status": "good"}]}, "status"),
+        ({"seed": True}, "seed"),
+        ({"notes": [1]}, "notes[0]"),
+        ({"environment": {"engines": {"a": 1}}}, "environment.engines.a"),
+        ({"seconds": {"a": "1"}}, "seconds.a"),
+        ({"not_finite": {"seed": "many"}}, "not_finite"),
+    ],
+)
+def test_a_report_of_another_form_is_refused_with_its_place(change, said):
+    data = a_report(a_row()).to_dict() | change
+
+    with pytest.raises(ReportFormatError) as caught:
+        BenchmarkReport.from_dict(data)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "{", "null", "[" * 100_000, '{"schema_version": 1e999}']
+)
+def test_text_that_is_no_report_is_refused(text):
+    with pytest.raises(ReportFormatError):
+        report_from_json(text)
+
+
+def test_fields_of_a_later_minor_version_are_ignored():
+    data = a_report(a_row()).to_dict() | {"weather": "sunny"}
+
+    assert BenchmarkReport.from_dict(data) == a_report(a_row())
+
+
+def test_to_json_writes_the_file_that_it_is_given(tmp_path):
+    path = tmp_path / "results.json"
+
+    text = a_full_report().to_json(path)
+
+    assert path.read_text(encoding="utf-8") == text
+
+
+def test_a_file_that_cannot_be_written_is_named(tmp_path):
+    with pytest.raises(OutputFileError, match="missing"):
+        a_full_report().to_csv(tmp_path / "missing" / "results.csv")
+
+
+def test_repr_is_one_line():
+    report = a_report(a_row(), a_failed_row())
+
+    assert repr(report) == "<BenchmarkReport of AmazingNet: torch 38.06 ms, tvm failed>"
+
+
+def test_importing_results_imports_no_numpy():
+    code = "import lexer_core.results, sys; sys.exit('numpy' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0

@@ -1,0 +1,209 @@
+"""Rounds, replayed on a virtual clock."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+
+from lexer_core.errors import WorkerError
+from lexer_core.measurement.grouping import group_cases
+from lexer_core.measurement.rounds import (
+    BlockSize,
+    RoundsPlan,
+    block_size,
+    compared_by_means,
+    run_rounds,
+    share_out,
+)
+
+
+class VirtualMachine:
+    """A clock that moves only when somebody takes a block."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.log: list[tuple[int, str, int]] = []
+
+    def clock(self) -> float:
+        return self.now
+
+
+class Case:
+    def __init__(self, label: str, machine: VirtualMachine, seconds: float, **faults: int) -> None:
+        self.label = label
+        self.size = block_size(seconds)
+        self.machine = machine
+        self.seconds = seconds
+        self.fails_in = faults.get("fails_in")
+        self.interrupts_in = faults.get("interrupts_in")
+        self.error: Exception | None = None
+
+    def take(self, round_id: int, count: int) -> float:
+        if round_id == self.fails_in:
+            raise WorkerError(f"{self.label} died")
+        if round_id == self.interrupts_in:
+            raise KeyboardInterrupt
+        self.machine.log.append((round_id, self.label, count))
+        self.machine.now += count * self.size.loops * self.seconds
+        return self.seconds
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+
+
+class StopAfter:
+    def __init__(self, rounds: float) -> None:
+        self.rounds = rounds
+        self.seen: list[dict[str, float]] = []
+
+    def add_round(self, centres: dict[str, float]) -> None:
+        self.seen.append(dict(centres))
+
+    def satisfied(self) -> bool:
+        return len(self.seen) >= self.rounds
+
+
+NEVER = float("inf")
+
+
+def run(cases: list[Case], plan: RoundsPlan, stop: StopAfter, seed: int = 0):
+    return run_rounds(cases, plan, stop, rng=random.Random(seed), clock=cases[0].machine.clock)
+
+
+def two_cases(**faults: int) -> tuple[VirtualMachine, list[Case]]:
+    machine = VirtualMachine()
+    return machine, [Case("a", machine, 0.001), Case("b", machine, 0.002, **faults)]
+
+
+def test_every_round_gives_each_case_one_block() -> None:
+    machine, cases = two_cases()
+    ended = run(cases, RoundsPlan(max_seconds=1.0), StopAfter(NEVER))
+
+    assert ended.stopped_because == "max_seconds"
+    blocks = Counter((round_id, label) for round_id, label, _ in machine.log)
+    assert blocks == {(index, label): 1 for index in range(ended.rounds) for label in "ab"}
+
+
+def test_the_order_changes_from_round_to_round_and_follows_the_seed() -> None:
+    orders = []
+    for seed in (1, 1, 2):
+        machine, cases = two_cases()
+        run(cases, RoundsPlan(max_seconds=2.0), StopAfter(NEVER), seed)
+        orders.append([label for _, label, _ in machine.log])
+
+    assert orders[0] == orders[1] != orders[2]
+    firsts = Counter(orders[0][::2])
+    assert min(firsts["a"], firsts["b"]) > len(orders[0]) / 2 * 0.3
+
+
+@pytest.mark.parametrize("samples", [1, 3, 19, 20, 1000, 1001])
+def test_exactly_the_samples_asked_for_are_taken_in_the_same_rounds(samples: int) -> None:
+    machine, cases = two_cases()
+    ended = run(cases, RoundsPlan(max_seconds=0.001, samples=samples), StopAfter(1))
+
+    assert ended.stopped_because == "num_iterations"
+    for label in "ab":
+        counts = [count for _, each, count in machine.log if each == label]
+        assert sum(counts) == samples
+        assert len(counts) == ended.rounds
+        assert max(counts) - min(counts) <= 1
+
+
+def test_precision_stops_only_after_enough_rounds_and_time() -> None:
+    _, cases = two_cases()
+    ended = run(cases, RoundsPlan(max_seconds=60.0), StopAfter(1))
+
+    assert ended.stopped_because == "precise"
+    assert ended.rounds >= 20
+    assert ended.seconds >= 2.0
+
+
+def test_ten_slow_rounds_are_enough_where_twenty_would_cost_the_budget() -> None:
+    machine = VirtualMachine()
+    cases = [Case("a", machine, 2.0), Case("b", machine, 2.0)]
+    ended = run(cases, RoundsPlan(max_seconds=60.0), StopAfter(1))
+
+    assert (ended.rounds, ended.stopped_because) == (10, "precise")
+
+
+def test_rounds_that_bring_too_few_samples_for_p99_are_not_taken_for_its_sake() -> None:
+    machine = VirtualMachine()
+    cases = [Case("a", machine, 0.02), Case("b", machine, 0.02)]
+    ended = run(cases, RoundsPlan(max_seconds=60.0), StopAfter(1))
+
+    assert (ended.rounds, ended.stopped_because) == (10, "precise")
+
+
+def test_a_number_of_rounds_is_exact() -> None:
+    _, cases = two_cases()
+    ended = run(cases, RoundsPlan(max_seconds=60.0, rounds=7), StopAfter(1))
+
+    assert (ended.rounds, ended.stopped_because) == (7, "rounds")
+
+
+def test_a_case_that_fails_leaves_and_the_others_go_on() -> None:
+    _, cases = two_cases(fails_in=4)
+    stop = StopAfter(NEVER)
+    ended = run(cases, RoundsPlan(max_seconds=60.0, rounds=9), stop)
+
+    assert ended.rounds == 9
+    assert str(cases[1].error) == "b died"
+    assert [set(centres) for centres in stop.seen] == [{"a", "b"}] * 4 + [{"a"}] * 5
+
+
+def test_ctrl_c_ends_the_rounds_and_keeps_what_was_taken() -> None:
+    machine, cases = two_cases(interrupts_in=3)
+    ended = run(cases, RoundsPlan(max_seconds=60.0), StopAfter(NEVER))
+
+    assert (ended.rounds, ended.stopped_because) == (3, "interrupted")
+    assert len(machine.log) >= 6
+
+
+def test_rounds_of_a_later_launch_have_numbers_of_their_own() -> None:
+    machine, cases = two_cases()
+    run(cases, RoundsPlan(max_seconds=1.0, rounds=2, first_round=10), StopAfter(NEVER))
+
+    assert {round_id for round_id, _, _ in machine.log} == {10, 11}
+
+
+@pytest.mark.parametrize(
+    ("call", "size"),
+    [
+        (3e-6, BlockSize(count=49, loops=34)),
+        (10e-6, BlockSize(count=500, loops=1)),
+        (1e-3, BlockSize(count=10, loops=1)),
+        (40e-3, BlockSize(count=6, loops=1)),
+        (2.0, BlockSize(count=1, loops=1)),
+    ],
+)
+def test_blocks_last_5_to_250_ms_and_short_calls_are_looped(call: float, size: BlockSize) -> None:
+    assert block_size(call) == size
+
+
+def test_a_session_that_keeps_state_is_never_looped() -> None:
+    assert block_size(1e-6, single_calls=True).loops == 1
+
+
+@pytest.mark.parametrize(("total", "parts"), [(10, 3), (3, 5), (7, 7), (0, 2)])
+def test_sharing_out_loses_nothing(total: int, parts: int) -> None:
+    shares = share_out(total, parts)
+
+    assert sum(shares) == total
+    assert max(shares) - min(shares) <= 1
+
+
+def test_cases_that_do_not_fit_together_share_the_baseline() -> None:
+    cases = [("base", 3), ("a", 3), ("b", 3), ("c", 9)]
+
+    assert group_cases(cases, 100) == [["base", "a", "b", "c"]]
+    assert group_cases(cases, 10) == [["base", "a", "b"], ["base", "c"]]
+    assert group_cases(cases, 1) == [["base", "a"], ["base", "b"], ["base", "c"]]
+    assert group_cases([], 10) == []
+
+
+def test_means_are_compared_only_where_some_cases_loop_and_some_do_not() -> None:
+    assert compared_by_means([34, 1])
+    assert not compared_by_means([34, 20])
+    assert not compared_by_means([1, 1])

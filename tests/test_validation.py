@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import warnings
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from lexer_core.errors import UsageError
+from lexer_core.validation import Float64Outputs, judge
+
+RNG = np.random.default_rng(0)
+
+
+def verdict(output, reference, **settings):
+    return judge(
+        {"y": np.asarray(output)},
+        {"y": np.asarray(reference)},
+        reference_name="Net (eager)",
+        **settings,
+    )
+
+
+def float32(*shape):
+    return RNG.standard_normal(shape).astype(np.float32)
+
+
+def test_equal_outputs_pass_by_tolerance():
+    y = float32(3, 4)
+
+    parity = verdict(y, y.copy())
+
+    assert parity.status == "pass"
+    assert parity.rule == "tolerance"
+    assert parity.reference == "Net (eager)"
+    assert parity.max_abs_error == parity.rmse == parity.mismatched_share == 0.0
+    assert parity.cosine == pytest.approx(1.0)
+
+
+def test_the_errors_are_those_of_the_elements():
+    parity = verdict(np.float32([1, 2, 3, 4.5]), np.float32([1, 2, 3, 4]))
+
+    assert parity.status == "fail"
+    assert parity.max_abs_error == 0.5
+    assert parity.rmse == 0.25
+    assert parity.mismatched_share == 0.25
+    assert parity.reason == "y: 1 of 4 elements is outside the tolerance"
+
+
+def test_the_worst_output_stands_at_the_top():
+    good, bad = np.float32([1, 0]), np.float32([0, 1])
+
+    parity = judge({"a": good, "b": bad}, {"a": good, "b": good}, reference_name="Net")
+
+    assert [each.passed for each in parity.outputs] == [True, False]
+    assert parity.max_abs_error == 1.0
+    assert parity.cosine == 0.0
+    assert parity.mismatched_share == 1.0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "within", "beyond"),
+    [
+        ("float16", 1e-3, 4e-3),
+        ("float32", 1e-6, 3e-5),
+        ("float64", 1e-8, 1e-6),
+        (ml_dtypes.bfloat16, 1.6e-2, 8e-2),
+        (ml_dtypes.float8_e4m3fn, 0.12, 0.5),
+        ("complex64", 1e-6, 3e-5),
+    ],
+)
+def test_tolerances_are_those_of_the_element_type(dtype, within, beyond):
+    y = np.ones(64).astype(dtype)
+
+    assert verdict((np.ones(64) * (1 + within)).astype(dtype), y).status == "pass"
+    assert verdict((np.ones(64) * (1 + beyond)).astype(dtype), y).status == "fail"
+
+
+def test_zeros_do_not_pass_for_a_softmax_over_a_large_vocabulary():
+    logits = float32(128_000)
+    softmax = np.exp(logits) / np.exp(logits).sum()
+
+    assert verdict(np.zeros_like(softmax), softmax).status == "fail"
+
+
+def test_near_zero_elements_of_large_outputs_may_be_off_by_their_rounding():
+    y = np.float32([0.0, 1000.0, -2000.0])
+
+    assert verdict(y + np.float32([1e-4, 0, 0]), y).status == "pass"
+
+
+def test_a_reference_of_zeros_allows_the_absolute_tolerance():
+    zeros = np.zeros(4, np.float32)
+
+    assert verdict(zeros + np.float32(9e-6), zeros).status == "pass"
+    assert verdict(zeros + np.float32(2e-5), zeros).status == "fail"
+
+
+@pytest.mark.parametrize("fill", [-1e9, np.finfo(np.float32).min, -1e4])
+def test_the_fill_value_of_a_mask_widens_no_tolerance(fill):
+    y = float32(100)
+    y[50:] = fill
+    wrong = y.copy()
+    wrong[0] += 0.01
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert verdict(y.copy(), y).status == "pass"
+        assert verdict(wrong, y).status == "fail"
+
+
+def test_a_single_fill_value_beside_zeros_widens_no_tolerance():
+    y = np.float32([0, 0, 0, -1e9])
+
+    assert verdict(np.float32([0, 1, 0, -1e9]), y).status == "fail"
+
+
+def test_integers_and_booleans_must_be_equal():
+    big = np.int64([2**60, 1])
+
+    assert verdict(big.copy(), big).status == "pass"
+    assert verdict(big + np.int64([1, 0]), big).status == "fail"
+    assert verdict([True, False], [True, True]).mismatched_share == 0.5
+    assert verdict(np.uint8([3]), np.uint8([5])).max_abs_error == 2.0
+
+
+def test_nan_and_infinity_in_the_same_places_agree():
+    y = np.float32([np.nan, np.inf, -np.inf, 1.0])
+
+    parity = verdict(y.copy(), y)
+
+    assert parity.status == "pass"
+    assert parity.max_abs_error == 0.0
+
+
+@pytest.mark.parametrize(
+    ("output", "reference"),
+    [
+        ([np.nan, 1], [0, 1]),
+        ([0, 1], [np.nan, 1]),
+        ([np.inf, 1], [-np.inf, 1]),
+        ([np.inf, 1], [3, 1]),
+    ],
+)
+def test_nan_or_infinity_on_one_side_is_a_mismatch(output, reference):
+    parity = verdict(
+        np.float32(output), np.float32(reference), float64=lambda: {"y": np.float64(reference)}
+    )
+
+    assert parity.status == "fail"
+    assert parity.mismatched_share == 0.5
+    assert "NaN or infinite" in parity.reason
+
+
+def test_nothing_but_nan_leaves_no_error_to_report():
+    parity = verdict(np.float32([np.nan]), np.float32([1]))
+
+    assert parity.status == "fail"
+    assert parity.max_abs_error is None
+
+
+def test_zero_size_and_scalar_outputs_are_judged():
+    assert verdict(np.zeros((0, 3), np.float32), np.zeros((0, 3), np.float32)).status == "pass"
+    assert verdict(np.float32(2.0), np.float32(2.0)).status == "pass"
+    assert verdict(np.float32(2.1), np.float32(2.0)).status == "fail"
+
+
+def test_the_cosine_of_a_zero_vector_is_undefined():
+    assert verdict(np.zeros(3, np.float32), np.zeros(3, np.float32)).cosine is None
+
+
+# -- against float64 -----------------------------------------------------------
+
+
+def rounded(true, size):
+    """What a computation with errors of that size would give."""
+    return (true + size * RNG.standard_normal(true.shape)).astype(np.float32)
+
+
+def test_an_output_as_near_to_float64_as_the_reference_passes():
+    true = RNG.standard_normal(10_000)
+
+    parity = verdict(rounded(true, 1e-3), rounded(true, 1e-3), float64=lambda: {"y": true})
+
+    assert parity.status == "pass"
+    assert parity.rule == "float64"
+    assert parity.mismatched_share > 0.9
+
+
+def test_an_output_with_three_times_the_references_error_fails():
+    true = RNG.standard_normal(10_000)
+
+    parity = verdict(rounded(true, 3e-3), rounded(true, 1e-3), float64=lambda: {"y": true})
+
+    assert parity.status == "fail"
+    assert "the reference's own 0.001, 2 times that is allowed" in parity.reason
+
+
+def test_half_types_may_have_three_times_the_references_error():
+    true = RNG.standard_normal(10_000)
+    reference = (true + 0.05 * RNG.standard_normal(true.shape)).astype(np.float16)
+    output = (true + 0.14 * RNG.standard_normal(true.shape)).astype(np.float16)
+
+    assert verdict(output, reference, float64=lambda: {"y": true}).status == "pass"
+
+
+def test_float64_is_asked_for_only_when_an_output_misses_its_tolerance():
+    y = float32(8)
+
+    parity = verdict(y, y, float64=lambda: pytest.fail("was asked for"))
+
+    assert parity.rule == "tolerance"
+
+
+def test_float64_is_asked_for_once_for_all_outputs():
+    asked = []
+    true = {"a": RNG.standard_normal(8), "b": RNG.standard_normal(8)}
+
+    judge(
+        {name: rounded(each, 0.1) for name, each in true.items()},
+        {name: rounded(each, 0.1) for name, each in true.items()},
+        reference_name="Net",
+        float64=lambda: asked.append(1) or true,
+    )
+
+    assert asked == [1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (None, "the model has none"),
+        (Float64Outputs(outputs=None, reason="no double kernel"), "no double kernel"),
+    ],
+)
+def test_without_a_float64_form_the_tolerance_decides_and_the_reason_says_so(answer, why):
+    parity = verdict(np.float32([1.1]), np.float32([1]), float64=lambda: answer)
+
+    assert parity.status == "fail"
+    assert parity.rule == "tolerance"
+    assert f"there is no float64 form: {why}" in parity.reason
+
+
+def test_a_mask_that_is_wider_in_float64_excuses_no_error():
+    true = RNG.standard_normal(100)
+    reference = rounded(true, 1e-7)
+    reference[90:] = np.finfo(np.float32).min
+    output = reference.copy()
+    output[:10] += 0.1
+    true[90:] = np.finfo(np.float64).min
+
+    assert verdict(output, reference, float64=lambda: {"y": true}).status == "fail"
+
+
+# -- what cannot be compared ---------------------------------------------------
+
+
+def test_another_shape_fails_and_is_named():
+    parity = verdict(np.zeros((1, 3), np.float32), np.zeros(3, np.float32))
+
+    assert parity.status == "fail"
+    assert parity.reason == "y: shape [1, 3] in place of [3]"
+
+
+def test_another_element_type_with_equal_values_passes_with_a_note():
+    parity = verdict(np.float64([1, 2]), np.float32([1, 2]))
+
+    assert parity.status == "pass"
+    assert parity.outputs[0].note == "float64 in place of float32"
+
+
+def test_missing_and_surplus_outputs_fail_by_name():
+    y = float32(2)
+
+    parity = judge({"a": y, "z": y}, {"a": y, "b": y}, reference_name="Net")
+
+    assert parity.status == "fail"
+    assert parity.reason == "no output 'b'; 'z' is no output of the reference"
+
+
+def test_a_reason_not_to_judge_keeps_the_errors():
+    parity = verdict(np.float32([2]), np.float32([1]), not_judged="the model is not deterministic")
+
+    assert parity.status == "not_judged"
+    assert parity.reason == "the model is not deterministic"
+    assert parity.max_abs_error == 1.0
+    assert parity.rule == ""
+
+
+# -- the user's own rules ------------------------------------------------------
+
+
+def test_the_users_tolerance_is_absolute_and_is_reported():
+    y = np.float32([1000.0, 1.0])
+
+    assert verdict(y + np.float32(0.01), y, atol=0.02, rtol=0.0).status == "pass"
+    parity = verdict(y + np.float32(0.05), y, atol=0.02, rtol=0.0)
+    assert parity.status == "fail"
+    assert (parity.rtol, parity.atol) == (0.0, 0.02)
+
+
+def test_the_users_tolerance_rules_out_the_float64_rule():
+    parity = verdict(
+        np.float32([1.1]), np.float32([1]), rtol=0.0, float64=lambda: pytest.fail("was asked for")
+    )
+
+    assert parity.status == "fail"
+
+
+def test_the_users_metric_decides_alone():
+    def largest(outputs, reference):
+        return np.abs(outputs["y"] - reference["y"]).max()
+
+    output, reference = np.float32([1.5]), np.float32([1.0])
+
+    passed = verdict(output, reference, metric=largest, metric_limit=0.5)
+    failed = verdict(output, reference, metric=largest, metric_limit=0.4)
+
+    assert (passed.status, passed.rule) == ("pass", "metric")
+    assert (failed.status, failed.reason) == ("fail", "the metric is 0.5, above 0.4")
+
+
+def test_a_metric_that_raises_judges_nothing():
+    parity = verdict(np.float32([1]), np.float32([1]), metric=lambda a, b: a["x"], metric_limit=1.0)
+
+    assert parity.status == "not_judged"
+    assert parity.reason == "the metric raised KeyError: 'x'"
+
+
+def test_a_metric_that_gives_nan_does_not_pass():
+    parity = verdict([1], [1], metric=lambda a, b: float("nan"), metric_limit=1.0)
+
+    assert parity.status == "fail"
+
+
+@pytest.mark.parametrize(
+    "settings", [{"metric": lambda a, b: 0.0}, {"rtol": -1.0}, {"atol": float("nan")}]
+)
+def test_settings_that_make_no_sense_are_refused(settings):
+    with pytest.raises(UsageError):
+        verdict([1.0], [1.0], **settings)

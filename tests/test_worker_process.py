@@ -1,0 +1,872 @@
+"""Does a worker process do what it is told, and cost nobody else anything?"""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from lexer_core.errors import (
+    DeviceUnavailableError,
+    RemoteError,
+    WorkerDiedError,
+    WorkerError,
+    WorkerTimeoutError,
+)
+from lexer_core.measurement.process import WorkerProcess, close_workers
+from lexer_core.measurement.rendezvous import LOOPBACK
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is tested is Linux's")
+
+LONG = 30.0  # seconds, only so that a failure is not a hang
+TOYS = str(Path(__file__).parent)
+
+
+@pytest.fixture
+def start():
+    """Start workers that host a Toy, and see that none is left."""
+    workers = []
+
+    def start_one(factory="hosted_toys:Toy", *, label="toy", **settings):
+        worker = WorkerProcess.start(factory, label=label, sys_path=[*sys.path, TOYS], **settings)
+        workers.append(worker)
+        return worker
+
+    yield start_one
+    for worker in workers:
+        worker.close()
+    assert not [worker for worker in workers if psutil.pid_exists(worker.pid)]
+
+
+def wait_until(condition, what):
+    deadline = time.monotonic() + LONG
+    while not condition():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.005)
+
+
+def gone(pid):
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+# What a worker does when all is well
+
+
+def test_a_method_is_carried_out_in_another_process(start):
+    worker = start()
+
+    assert worker.call("echo", 3, timeout=LONG) == 3
+    assert worker.call("echo", 3, unit="ms", timeout=LONG) == (3, {"unit": "ms"})
+    assert worker.call("look_around", timeout=LONG)["pid"] == worker.pid != os.getpid()
+
+
+def test_large_arrays_arrive_whole_both_ways_and_can_be_written_to(start):
+    array = np.random.default_rng(1).random(50 * 2**17)
+
+    back = start().call("echo", {"big": array, "small": array[:3]}, timeout=LONG)
+
+    assert np.array_equal(back["big"], array)
+    assert np.array_equal(back["small"], array[:3])
+    back["big"][0] = 2.0
+    assert array[0] != 2.0
+
+
+def test_arrays_of_every_layout_arrive_as_they_were(start):
+    worker = start()
+    plain = np.arange(60_000.0).reshape(200, 300)
+
+    for array in (
+        plain,
+        plain.T,
+        plain[::2, ::3],
+        np.asfortranarray(plain),
+        plain[:0],
+        plain[0, 0],
+    ):
+        back = worker.call("echo", array, timeout=LONG)
+        assert np.array_equal(back, array)
+        assert back.shape == array.shape
+        assert back.dtype == array.dtype
+
+
+def test_a_worker_has_the_parents_path_folder_and_variables_and_no_input(start, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", "/nowhere")
+
+    seen = start(environment={"OMP_NUM_THREADS": "3"}).call("look_around", timeout=LONG)
+
+    assert seen["sys_path"] == [*sys.path, TOYS]
+    assert seen["cwd"] == str(Path.cwd())
+    assert seen["environment"]["OMP_NUM_THREADS"] == "3"
+    assert seen["environment"]["PYTHONPATH"] == "/nowhere"
+    assert seen["stdin"] == ""
+
+
+def test_a_variable_that_the_parent_lacks_is_not_left_behind_in_the_worker(start, monkeypatch):
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+
+    assert "PYTHONPATH" not in start().call("look_around", timeout=LONG)["environment"]
+
+
+def test_a_file_in_the_current_folder_does_not_hide_a_module_of_pythons(
+    start, tmp_path, monkeypatch
+):
+    (tmp_path / "socket.py").write_text("raise SystemExit('the wrong socket')")
+    monkeypatch.chdir(tmp_path)
+
+    assert start().call("echo", 1, timeout=LONG) == 1
+
+
+def test_nothing_slow_is_imported_before_it_is_needed(start):
+    modules = set(start().call("modules", timeout=LONG))
+
+    assert not modules & {"numpy", "torch", "onnxruntime", "psutil", "attrs", "click", "scipy"}
+
+
+def test_the_users_main_is_not_imported_again(start):
+    assert start().call("main_file", timeout=LONG) == "lexer_core.measurement.worker_main"
+
+
+def test_modules_to_preload_are_imported_while_the_parent_goes_on(start):
+    worker = start(preload=["json.tool", "no_such_module"])
+
+    worker.wait_ready(LONG)
+
+    assert worker.import_seconds.keys() == {"json.tool"}
+    assert any("no_such_module" in note for note in worker.notes)
+    assert "json.tool" in worker.call("modules", timeout=LONG)
+
+
+def test_two_workers_are_busy_at_the_same_time(start, tmp_path):
+    workers = [start(label="first"), start(label="second")]
+    meeting = [tmp_path / "first", tmp_path / "second"]
+
+    pending = [
+        worker.begin("meet", str(mine), str(other))
+        for worker, mine, other in zip(workers, meeting, reversed(meeting), strict=True)
+    ]
+
+    assert [reply.result(LONG) for reply in pending] == ["met", "met"]
+
+
+def test_a_large_order_to_a_busy_worker_does_not_make_the_parent_wait(start):
+    worker = start()
+    array = np.ones(4_000_000)
+
+    first = worker.begin("wait_for_parent")
+    second = worker.begin("total", array)
+    wait_until(lambda: "waiting for a signal" in worker.log_tail(), "the worker waits")
+    os.kill(worker.pid, signal.SIGUSR1)
+
+    assert second.result(LONG) == 4_000_000.0
+    assert first.result(LONG) == "signalled"
+
+
+def test_a_worker_is_pinned_before_it_starts_threads(start):
+    cpu = min(os.sched_getaffinity(0))
+    worker = start(cpus=[cpu])
+
+    assert worker.call("cpus_of_a_new_thread", timeout=LONG) == {cpu}
+    assert worker.cpus == (cpu,)
+
+
+def test_a_worker_that_cannot_be_pinned_works_and_says_so(start):
+    worker = start(cpus=[100_000])
+
+    assert worker.call("echo", 1, timeout=LONG) == 1
+    assert worker.cpus is None
+    assert any("could not be pinned" in note for note in worker.notes)
+
+
+def test_peak_memory_is_the_workers_own(start):
+    hoard = np.ones(12_500_000)  # the parent's 100 MB are not the worker's
+    worker = start()
+    worker.call("echo", 1, timeout=LONG)
+    before = worker.peak_memory_bytes
+    worker.call("echo", hoard, timeout=LONG)
+    after = worker.peak_memory_bytes
+    worker.close()
+
+    assert before < 60e6
+    assert after > before + 95e6
+    assert worker.peak_memory_bytes >= after
+
+
+# Errors that the hosted object raises
+
+
+def test_an_error_of_lexers_own_arrives_as_what_it_is(start):
+    worker = start()
+
+    with pytest.raises(DeviceUnavailableError) as caught:
+        worker.call("raise_lexer_error", timeout=LONG)
+
+    assert (caught.value.message, caught.value.engine) == ("there is no cuda:7", "toy")
+    assert caught.value.hint == "Take the CPU."
+    assert any("raise_lexer_error" in note for note in caught.value.__notes__)
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+def test_any_other_error_arrives_as_text(start):
+    with pytest.raises(RemoteError, match="'raise_value_error' raised ValueError: first line") as c:
+        start().call("raise_value_error", timeout=LONG)
+
+    assert c.value.type_name == "ValueError"
+    assert c.value.remote_message == "first line\nsecond line"
+    assert 'raise ValueError("first line' in c.value.traceback
+
+
+@pytest.mark.parametrize(
+    ("method", "type_name"),
+    [
+        ("raise_strange", "hosted_toys.StrangeError"),
+        ("leave", "SystemExit"),
+        ("raise_memory_error", "MemoryError"),
+        ("no_such_method", "AttributeError"),
+        ("raise_own_lexer_error", "LocalError"),
+    ],
+)
+def test_whatever_is_raised_the_worker_goes_on(start, method, type_name):
+    worker = start()
+
+    with pytest.raises(RemoteError) as caught:
+        worker.call(method, timeout=LONG)
+
+    assert caught.value.type_name.endswith(type_name)
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+@pytest.mark.parametrize(
+    ("factory", "type_name"),
+    [
+        ("hosted_toys:broken_factory", "ValueError"),
+        ("hosted_toys:Nothing", "AttributeError"),
+        ("no_such_module:Toy", "ModuleNotFoundError"),
+    ],
+)
+def test_an_object_that_cannot_be_made_is_an_error_of_the_first_call(start, factory, type_name):
+    with pytest.raises(RemoteError) as caught:
+        start(factory).call("echo", 1, timeout=LONG)
+
+    assert caught.value.type_name == type_name
+
+
+def test_what_cannot_be_sent_back_is_an_error_and_no_more(start):
+    worker = start()
+
+    with pytest.raises(RemoteError, match=r"'unpicklable' returned \(function\) cannot be sent"):
+        worker.call("unpicklable", timeout=LONG)
+    with pytest.raises(WorkerError, match="'unreadable' cannot be read: ValueError"):
+        worker.call("unreadable", timeout=LONG)
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+def test_what_cannot_be_sent_there_is_an_error_and_no_more(start):
+    worker = start()
+
+    with pytest.raises(WorkerError, match="arguments of 'echo' cannot be sent"):
+        worker.call("echo", lambda: None, timeout=LONG)
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+def test_an_argument_that_the_worker_cannot_read_is_an_error_and_no_more(start):
+    import hosted_toys
+
+    worker = start()
+
+    with pytest.raises(RemoteError, match="invalid literal"):
+        worker.call("echo", hosted_toys.Unreadable(), timeout=LONG)
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+def test_rubbish_in_place_of_an_answer_is_an_error(start):
+    worker = start("hosted_toys:Rubbish")
+
+    with pytest.raises(WorkerError, match="cannot be understood in 'babble'"):
+        worker.call("babble", timeout=LONG)
+    with pytest.raises(WorkerError, match="cannot be understood"):
+        worker.call("babble", timeout=LONG)
+    assert not worker.alive
+
+
+# Workers that die
+
+
+def test_a_segmentation_fault_is_named_with_what_was_printed_before(start):
+    worker = start(label="ort-basic")
+
+    with pytest.raises(WorkerDiedError, match="'ort-basic' died in 'segfault'") as caught:
+        worker.call("segfault", timeout=LONG)
+
+    assert caught.value.signal_name == "SIGSEGV"
+    assert caught.value.cause == "signal"
+    assert caught.value.reason == "killed by SIGSEGV (segmentation fault)"
+    assert "about to fall" in caught.value.log
+    # Where it was, by the fault handler.
+    assert re.search(r"hosted_toys\.py\", line \d+ in segfault", caught.value.log)
+    assert "in segfault" in caught.value.hint
+    assert not worker.alive
+    assert worker.exit_description == caught.value.reason
+
+
+@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGABRT", "SIGSEGV"])
+def test_a_signal_is_named(start, name):
+    with pytest.raises(WorkerDiedError, match=name) as caught:
+        start().call("kill_self", name, timeout=LONG)
+
+    assert (caught.value.signal_name, caught.value.exit_code) == (name, None)
+
+
+def test_an_exit_code_is_named(start):
+    with pytest.raises(WorkerDiedError, match="exit code 3") as caught:
+        start().call("leave_at_once", 3, timeout=LONG)
+
+    assert (caught.value.cause, caught.value.exit_code) == ("exit", 3)
+
+
+def test_a_dead_worker_says_so_again(start):
+    worker = start()
+    with pytest.raises(WorkerDiedError):
+        worker.call("leave_at_once", 0, timeout=LONG)
+
+    with pytest.raises(WorkerDiedError, match="exit code 0"):
+        worker.call("echo", 1, timeout=LONG)
+
+
+def test_a_worker_that_dies_in_an_import_says_in_which(start, tmp_path):
+    (tmp_path / "deadly.py").write_text("import os; os._exit(5)")
+    worker = WorkerProcess.start(
+        "hosted_toys:Toy", label="toy", sys_path=[*sys.path, str(tmp_path)], preload=["deadly"]
+    )
+
+    with worker, pytest.raises(WorkerDiedError, match=r"died in 'import of deadly': exit code 5"):
+        worker.wait_ready(LONG)
+
+
+def test_an_interpreter_that_is_none_is_an_error(start, tmp_path):
+    with pytest.raises(WorkerError, match="could not be started"):
+        start(python=str(tmp_path / "python"))
+    with pytest.raises(WorkerDiedError, match="'start': exit code"):
+        start(python="/bin/false").call("echo", 1, timeout=LONG)
+
+
+def test_more_memory_than_allowed_is_a_reason_of_its_own(start):
+    worker = start(memory_limit_bytes=200 << 20)
+
+    with pytest.raises(WorkerDiedError, match="died in 'hoard': memory limit exceeded") as caught:
+        worker.call("hoard", 800, timeout=LONG)
+
+    assert caught.value.cause == "memory_limit"
+    assert "200 MiB allowed" in caught.value.reason
+    assert worker.peak_memory_bytes > 200 << 20
+
+
+def test_a_sigkill_while_the_kernel_kills_for_memory_is_called_out_of_memory(start, monkeypatch):
+    counts = iter([4, 5])
+    monkeypatch.setattr("lexer_core.measurement.memory.oom_kills", lambda: next(counts))
+
+    with pytest.raises(WorkerDiedError, match="out of memory") as caught:
+        start().call("kill_self", "SIGKILL", timeout=LONG)
+
+    assert caught.value.cause == "out_of_memory"
+    assert caught.value.hint
+
+
+def test_the_kernel_takes_a_worker_before_its_parent(start):
+    worker = start()
+    worker.wait_ready(LONG)
+
+    own = int(Path("/proc/self/oom_score_adj").read_text())
+    assert int(Path(f"/proc/{worker.pid}/oom_score_adj").read_text()) >= max(own, 800)
+
+
+# Workers that hang
+
+
+def test_a_call_that_takes_too_long_is_named_and_its_late_answer_is_not_taken_for_another(start):
+    worker = start()
+    worker.call("echo", 0, timeout=LONG)
+
+    with pytest.raises(WorkerTimeoutError, match=r"'sleep' within 0\.05 s") as caught:
+        worker.call("sleep", 0.3, timeout=0.05)
+
+    assert (caught.value.method, caught.value.seconds) == ("sleep", 0.05)
+    assert worker.alive
+    assert worker.call("echo", "next", timeout=LONG) == "next"
+
+
+def test_a_reply_can_be_waited_for_again(start):
+    pending = start().begin("sleep", 0.3)
+
+    with pytest.raises(WorkerTimeoutError):
+        pending.result(0.01)
+    assert pending.result(LONG) == 0.3
+
+
+def test_a_worker_that_stopped_itself_times_out_and_can_be_closed(start):
+    worker = start()
+
+    with pytest.raises(WorkerTimeoutError):
+        worker.call("kill_self", "SIGSTOP", timeout=0.5)
+    worker.close()
+
+    assert gone(worker.pid)
+
+
+def test_a_hang_in_an_import_is_named(start):
+    worker = start(preload=["slow_to_import"])
+    wait_until(lambda: named_in_import(worker), "the worker imports")
+
+    with pytest.raises(WorkerTimeoutError, match=r"'import of slow_to_import' within 0\.1 s"):
+        worker.wait_ready(0.1)
+
+
+def named_in_import(worker):
+    try:
+        worker.wait_ready(0.05)
+    except WorkerTimeoutError as error:
+        return "import" in error.method
+    return False
+
+
+# What a worker prints
+
+
+def test_what_is_printed_by_python_native_code_and_children_goes_to_the_log(start, capfd):
+    worker = start()
+
+    worker.call("open_and_say", os.devnull, "hello", timeout=LONG)
+    worker.call("print_in_child", "from a child", timeout=LONG)
+
+    assert set(worker.log_tail().splitlines()) == {"hello", "raw hello", "from a child"}
+    worker.close()
+    assert "from a child" in worker.log_tail()
+    assert capfd.readouterr() == ("", "")
+
+
+def test_megabytes_of_output_neither_block_nor_fill_the_disk(start, tmp_path):
+    worker = start(log_path=tmp_path / "logs" / "worker.log", log_limit_bytes=256 * 1024)
+
+    assert worker.call("write_much", 20, timeout=LONG) == 20
+
+    assert (tmp_path / "logs" / "worker.log").stat().st_size <= 256 * 1024
+    assert worker.log_tail(1) == "the end of it"
+    worker.close()
+    note, _, rest = (tmp_path / "logs" / "worker.log").read_text().partition("\n")
+    dropped = int(re.fullmatch(r"\[\.\.\. (\d+) bytes of output dropped here \.\.\.\]", note)[1])
+    assert dropped + len(rest) == (40 << 20) + len("the end of it\n")
+
+
+def test_a_log_is_cut_while_nobody_waits_for_an_answer(start, tmp_path):
+    path = tmp_path / "worker.log"
+    worker = start(log_path=path, log_limit_bytes=64 * 1024)
+
+    pending = worker.begin("write_much_and_sleep", 5)
+    wait_until(lambda: "the end of it" in worker.log_tail(3), "everything is written")
+
+    wait_until(lambda: path.stat().st_size <= 64 * 1024, "the log is cut")
+    assert pending.frame is None
+
+
+def test_closed_standard_descriptors_break_neither_the_connection_nor_later_calls(start, tmp_path):
+    worker = start()
+
+    assert worker.call("close_standard_streams", timeout=LONG) == "closed"
+    assert worker.call("open_and_say", str(tmp_path / "file"), "still here", timeout=LONG) > 2
+
+    assert (tmp_path / "file").read_text() == ""
+    assert "raw still here" in worker.log_tail()
+    assert "still here" in worker.log_tail().splitlines()
+
+
+def test_closed_stream_objects_are_opened_again(start):
+    worker = start()
+
+    worker.call("close_stream_objects", timeout=LONG)
+    worker.call("open_and_say", os.devnull, "again", timeout=LONG)
+
+    assert set(worker.log_tail().splitlines()) == {"again", "raw again"}
+
+
+# Suspending
+
+
+def test_a_suspended_worker_stands_still_until_it_is_resumed(start, tmp_path):
+    counter = tmp_path / "counter"
+    counter.write_bytes(b"0" * 20)
+    worker = start()
+    worker.call("count_into", str(counter), timeout=LONG)
+    wait_until(lambda: int(counter.read_bytes() or 0) > 3, "the counter advances")
+
+    worker.suspend()
+    stopped = counter.read_bytes()
+    time.sleep(0.1)
+
+    assert worker.suspended
+    assert counter.read_bytes() == stopped
+    worker.resume()
+    wait_until(lambda: counter.read_bytes() > stopped, "the counter advances again")
+    assert not worker.suspended
+
+
+def test_a_call_to_a_suspended_worker_is_refused_and_a_begun_one_waits(start):
+    worker = start()
+    worker.suspend()
+
+    with pytest.raises(WorkerError, match="is suspended and cannot carry out 'echo'"):
+        worker.call("echo", 1, timeout=LONG)
+    pending = worker.begin("echo", 2)
+    with pytest.raises(WorkerTimeoutError) as caught:
+        pending.result(0.05)
+    assert "resume" in caught.value.hint
+    worker.resume()
+
+    assert pending.result(LONG) == 2
+
+
+def test_a_worker_can_be_suspended_and_resumed_many_times(start):
+    worker = start()
+
+    for number in range(50):
+        worker.suspend()
+        worker.suspend()
+        worker.resume()
+        worker.resume()
+        assert worker.call("echo", number, timeout=LONG) == number
+
+
+def test_a_suspended_worker_can_be_closed(start, tmp_path):
+    worker = start()
+    worker.call("leave_trace_when_closed", str(tmp_path / "trace"), timeout=LONG)
+    worker.suspend()
+
+    worker.close()
+
+    assert (tmp_path / "trace").read_text() == "closed"
+    assert worker.exit_description == "exit code 0"
+
+
+# Endings
+
+
+def test_closing_closes_the_hosted_object_and_may_be_done_twice(start, tmp_path):
+    with start() as worker:
+        worker.call("leave_trace_when_closed", str(tmp_path / "trace"), timeout=LONG)
+        assert worker.alive
+    worker.close()
+
+    assert (tmp_path / "trace").read_text() == "closed"
+    assert not worker.alive
+    with pytest.raises(WorkerError, match="is closed"):
+        worker.call("echo", 1, timeout=LONG)
+
+
+def test_closing_a_busy_worker_does_not_wait_for_it(start):
+    worker = start()
+    worker.call("echo", 1, timeout=LONG)
+    worker.begin("sleep", 600)
+
+    worker.close(timeout=600)
+
+    assert worker.exit_description == "ended by its parent (killed by SIGTERM)"
+
+
+def test_closing_ends_what_the_worker_started(start):
+    worker = start()
+    sleeper = worker.call("spawn_sleeper", timeout=LONG)
+
+    worker.close()
+
+    wait_until(lambda: gone(sleeper), "what the worker started is gone")
+
+
+def test_several_workers_are_closed_together(start, tmp_path):
+    workers = [start() for _ in range(3)]
+    for number, worker in enumerate(workers):
+        worker.call("leave_trace_when_closed", str(tmp_path / str(number)), timeout=LONG)
+
+    close_workers(workers)
+
+    assert len(list(tmp_path.iterdir())) == 3
+    assert not any(worker.alive for worker in workers)
+
+
+def test_a_dropped_worker_is_ended():
+    worker = WorkerProcess.start("hosted_toys:Toy", label="toy", sys_path=[*sys.path, TOYS])
+    worker.call("echo", 1, timeout=LONG)
+    pid = worker.pid
+
+    del worker
+    gc.collect()
+
+    wait_until(lambda: gone(pid), "the worker is gone")
+
+
+def test_no_descriptor_is_left_open(start):
+    start().close()
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    for _ in range(3):
+        worker = start()
+        worker.call("echo", np.ones(100_000), timeout=LONG)
+        worker.close()
+
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+PARENT = """
+    import os, signal, sys, time
+    sys.path[:0] = [{root!r}, {toys!r}]
+    from lexer_core.measurement.process import WorkerProcess
+
+    worker = WorkerProcess.start("hosted_toys:Toy", label="toy")
+    worker.call("echo", 1, timeout=30)
+    print(worker.pid, flush=True)
+    {then}
+"""
+
+
+def run_parent(then, **settings):
+    root = str(Path(__file__).parents[1])
+    script = textwrap.dedent(PARENT).format(
+        root=root, toys=TOYS, then=textwrap.dedent(then).strip()
+    )
+    return subprocess.Popen(
+        [sys.executable, "-c", script],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        **settings,
+    )
+
+
+def test_a_program_that_ends_without_closing_leaves_no_worker():
+    parent = run_parent("pass")
+    out, err = parent.communicate(timeout=LONG)
+
+    assert (parent.returncode, err) == (0, "")
+    wait_until(lambda: gone(int(out)), "the worker is gone")
+
+
+def test_a_parent_killed_while_its_worker_is_suspended_leaves_no_worker_and_no_open_pipe():
+    parent = run_parent("worker.suspend(); print('suspended', flush=True); time.sleep(600)")
+    pid = int(parent.stdout.readline())
+    assert parent.stdout.readline() == "suspended\n"
+    assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
+
+    parent.kill()
+    out, _ = parent.communicate(timeout=LONG)  # returns when nobody holds the pipe
+
+    assert out == ""
+    wait_until(lambda: gone(pid), "the worker is gone")
+
+
+def test_a_parent_killed_while_its_worker_is_busy_leaves_no_worker():
+    parent = run_parent("worker.call('sleep', 600, timeout=None)")
+    pid = int(parent.stdout.readline())
+
+    parent.kill()
+    parent.communicate(timeout=LONG)
+
+    wait_until(lambda: gone(pid), "the worker is gone")
+
+
+def test_a_worker_outlives_the_thread_that_asked_for_it():
+    parent = run_parent("""
+import threading
+made = []
+def make():
+    made.append(WorkerProcess.start("hosted_toys:Toy", label="of a thread"))
+    made[0].wait_ready(30)
+thread = threading.Thread(target=make)
+thread.start()
+thread.join()
+time.sleep(0.2)
+print(made[0].call("echo", "alive", timeout=30))
+    """)
+    out, err = parent.communicate(timeout=LONG)
+
+    assert err == ""
+    assert out.splitlines()[1] == "alive"
+
+
+def test_ctrl_c_reaches_the_parent_alone_which_then_decides():
+    parent = run_parent(
+        """
+try:
+    pending = worker.begin("wait_for_parent")
+    while "waiting for a signal" not in worker.log_tail():
+        time.sleep(0.005)
+    print("ready", flush=True)
+    pending.result(None)
+except KeyboardInterrupt:
+    os.kill(worker.pid, signal.SIGUSR1)
+    print(worker.call("echo", "what was measured", timeout=30))
+    raise SystemExit(130)
+    """,
+        start_new_session=True,
+    )
+    parent.stdout.readline()
+    assert parent.stdout.readline() == "ready\n"
+
+    os.killpg(parent.pid, signal.SIGINT)
+    out, err = parent.communicate(timeout=LONG)
+
+    assert (out, err, parent.returncode) == ("what was measured\n", "", 130)
+
+
+@pytest.mark.parametrize("doing", ["worker.suspend()", "worker.begin('sleep', 600)"])
+def test_a_worker_ends_with_its_parent_where_the_kernel_cannot_be_asked_to(doing, tmp_path):
+    # An interpreter without ctypes cannot set the parent-death signal.
+    (tmp_path / "sitecustomize.py").write_text("import sys; sys.modules['ctypes'] = None")
+    parent = run_parent(
+        f"{doing}; print(worker.notes, flush=True); time.sleep(600)",
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    pid = int(parent.stdout.readline())
+    assert "does not end this worker with its parent" in parent.stdout.readline()
+
+    parent.kill()
+    parent.communicate(timeout=LONG)
+
+    wait_until(lambda: gone(pid), "the worker is gone")
+
+
+def test_an_interrupt_sent_to_the_worker_itself_does_not_end_it(start):
+    worker = start()
+    worker.wait_ready(LONG)
+
+    os.kill(worker.pid, signal.SIGINT)
+
+    assert worker.call("echo", 1, timeout=LONG) == 1
+
+
+def test_a_forked_process_that_ends_leaves_its_parents_worker_alone():
+    parent = run_parent(
+        """
+child = os.fork()
+if child == 0:
+    sys.exit(0)
+os.waitpid(child, 0)
+print(worker.call("echo", "alive", timeout=30))
+    """,
+        # From Python 3.12 on, forking beside a thread is warned of.
+        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+    )
+    out, err = parent.communicate(timeout=LONG)
+
+    assert err == ""
+    assert out.splitlines()[1:] == ["alive"]
+
+
+def test_an_interpreter_behind_another_process_is_explained(start, tmp_path):
+    wrapper = tmp_path / "python"
+    wrapper.write_text(f'#!/bin/sh\n{sys.executable} "$@"\nexit $?\n')
+    wrapper.chmod(0o755)
+
+    with pytest.raises(WorkerDiedError) as caught:
+        start(python=str(wrapper)).call("echo", 1, timeout=LONG)
+
+    assert "is not its parent" in caught.value.log
+
+
+def test_a_program_that_ignores_the_end_of_its_children_can_have_workers():
+    parent = run_parent("""
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+try:
+    worker.call("leave_at_once", 3, timeout=30)
+except Exception as error:
+    print(type(error).__name__)
+    """)
+    out, err = parent.communicate(timeout=LONG)
+
+    assert err == ""
+    assert out.splitlines()[1] == "WorkerDiedError"
+
+
+def test_a_script_without_a_guard_has_workers_from_its_top_level(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        textwrap.dedent(PARENT).format(
+            root=str(Path(__file__).parents[1]), toys=TOYS, then="worker.close()"
+        )
+    )
+
+    done = subprocess.run(
+        [sys.executable, str(script)], capture_output=True, text=True, timeout=LONG, check=False
+    )
+
+    assert (done.returncode, done.stderr, len(done.stdout.split())) == (0, "", 1)
+
+
+def test_a_worker_works_with_closed_standard_descriptors_in_the_parent():
+    parent = run_parent("""
+answer = os.dup(1)
+for fd in range(3):
+    os.close(fd)
+second = WorkerProcess.start("hosted_toys:Toy", label="second")
+os.write(answer, second.call("echo", b"alive", timeout=30))
+    """)
+    out, _ = parent.communicate(timeout=LONG)
+
+    assert out.splitlines()[1] == "alive"
+
+
+# Where no descriptor can be inherited
+
+
+def test_a_worker_can_come_by_its_connection_through_its_standard_input(start, monkeypatch):
+    monkeypatch.setattr("lexer_core.measurement.rendezvous.WAY", LOOPBACK)
+    worker = start()
+    array = np.arange(1_000_000.0)
+
+    assert np.array_equal(worker.call("echo", array, timeout=LONG), array)
+    assert worker.call("look_around", timeout=LONG)["stdin"] == ""
+    worker.close()
+    assert worker.exit_description == "exit code 0"
+
+
+def test_a_worker_that_does_not_come_to_the_meeting_is_an_error(start, monkeypatch):
+    monkeypatch.setattr("lexer_core.measurement.rendezvous.WAY", LOOPBACK)
+
+    with pytest.raises(WorkerError, match="'toy' did not connect"):
+        start(python="/bin/false")
+
+
+def test_a_stranger_without_the_key_is_turned_away():
+    import socket
+    import threading
+
+    from lexer_core.measurement.rendezvous import Loopback
+
+    meeting = Loopback()
+    port, key = meeting.invitation.split()
+
+    def visit(word):
+        with socket.create_connection(("127.0.0.1", int(port))) as connection:
+            connection.sendall(word)
+            connection.shutdown(socket.SHUT_WR)
+            connection.recv(1)
+
+    stranger = threading.Thread(target=visit, args=(b"x" * len(key),))
+    stranger.start()
+    guest = threading.Thread(target=lambda: (stranger.join(), visit(key)))
+    guest.start()
+    with meeting:
+        connection = meeting.accept(lambda: True, LONG)
+    assert connection is not None
+    assert not stranger.is_alive()
+    connection.close()
+    guest.join()
