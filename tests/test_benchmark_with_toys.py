@@ -206,12 +206,22 @@ def test_engines_that_hang_are_given_up(toys: FakeSite, model: Path) -> None:
     }
 
 
+LASTING = {"num_iterations": None, "precision": 1e-6, "max_seconds": 60.0}
+
+
 def test_ctrl_c_reports_what_was_measured(toys: FakeSite, model: Path) -> None:
-    report = benchmark(
-        model, "toy", faulty("interrupt_after_calls"), num_iterations=None, max_seconds=60.0
-    )
+    report = benchmark(model, "toy", faulty("interrupt_after_calls"), **LASTING)
 
     assert report.stopped_because == "interrupted"
+    assert report["toy"].num_samples > 0
+
+
+def test_ctrl_c_that_is_pressed_again_loses_no_row(toys: FakeSite, model: Path) -> None:
+    report = benchmark(model, "toy", faulty("interrupt_again_and_again"), **LASTING)
+
+    assert report.stopped_because == "interrupted"
+    assert report["toy"].num_samples > 0
+    assert psutil.Process().children() == []
 
 
 def test_no_worker_is_left_behind(toys: FakeSite, model: Path) -> None:

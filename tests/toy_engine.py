@@ -67,7 +67,9 @@ class ToySession:
         self.calls += 1
         fault = self.fault
         if fault:
-            if fault == "interrupt_after_calls" and self.calls > 200:
+            if fault == "interrupt_after_calls" and self.calls == 2001:
+                os.kill(os.getppid(), signal.SIGINT)
+            if fault == "interrupt_again_and_again" and self.calls > 2000:
                 os.kill(os.getppid(), signal.SIGINT)
             if self.calls > 40:
                 misbehave(fault, "call")

@@ -18,6 +18,7 @@ from lexer_core.measurement.case_session import CaseSession
 from lexer_core.measurement.containment import contained, describe_failure
 from lexer_core.measurement.grouping import estimate_memory, group_cases
 from lexer_core.measurement.hosts import Host, LocalHost, start_worker
+from lexer_core.measurement.interrupts import interrupts_apart, without_interrupts
 from lexer_core.measurement.journal import Journal
 from lexer_core.measurement.launch import Launch
 from lexer_core.measurement.layout import layout_environment
@@ -94,7 +95,7 @@ class BenchmarkRun:
             The model itself does not run with these inputs.
         """
         model_host: ModelHost | None = None
-        with tempfile.TemporaryDirectory(prefix="lexer-") as folder:
+        with interrupts_apart(), tempfile.TemporaryDirectory(prefix="lexer-") as folder:
             try:
                 # Workers import their runtimes while the model is prepared.
                 for outcome in self._outcomes:
@@ -105,11 +106,12 @@ class BenchmarkRun:
             except KeyboardInterrupt:
                 self._stopped_because = "interrupted"
             finally:
-                for host in self._hosts.values():
-                    host.close()
-                if model_host is not None:
-                    self._journal.notes += model_host.notes
-                    model_host.close()
+                with without_interrupts():
+                    for host in self._hosts.values():
+                        host.close()
+                    if model_host is not None:
+                        self._journal.notes += model_host.notes
+                        model_host.close()
         return self._outcome()
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Host:
