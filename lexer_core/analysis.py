@@ -140,10 +140,15 @@ def _compare(cases: Sequence[CaseOutcome], tie: float, baseline: str | None) -> 
             for outcome in measured
         },
         delta=tie,
+        launches=min((_launches(outcome) for outcome in measured), default=1),
         withheld={
             outcome.case.label: reason for outcome in measured if (reason := _withheld(outcome))
         },
     )
+
+
+def _launches(outcome: CaseOutcome) -> int:
+    return int(outcome.log.launches[-1]) + 1
 
 
 def _withheld(outcome: CaseOutcome) -> str:
@@ -308,7 +313,7 @@ def _numbers(
         "notes_on_percentiles": notes,
         "loops": summary.loops,
         "rounds": summary.rounds,
-        "launches": int(log.launches[-1]) + 1,
+        "launches": _launches(outcome),
         "outliers_mild": summary.outliers_mild,
         "outliers_severe": summary.outliers_severe,
         "device_p50_ms": None if device_samples is None else float(np.median(device_samples)) * _MS,

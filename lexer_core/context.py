@@ -117,6 +117,7 @@ class LexerContext:
         from lexer_core.engines.registry import EngineRegistry
         from lexer_core.environment import read_environment
         from lexer_core.measurement.cases import select_cases
+        from lexer_core.measurement.memory import return_freed_memory
         from lexer_core.measurement.run import BenchmarkRun
         from lexer_core.reporting.sentences import verdict_sentences
         from lexer_core.results import BenchmarkReport
@@ -138,6 +139,7 @@ class LexerContext:
         )
         run = BenchmarkRun(model, input, selection, holding, progress).execute()
         judged = judge_run(run, tie=holding.tie)
+        return_freed_memory()
         return BenchmarkReport(
             results=judged.results,
             comparisons=judged.comparisons,

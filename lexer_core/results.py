@@ -262,7 +262,7 @@ class BenchmarkReport(Sequence[BenchmarkResult]):
     seed
         Seed of the order of the rounds and of generated inputs.
     stopped_because
-        Why measuring ended: ``"precise"``, ``"max_seconds"``, ``"num_iterations"``,
+        Why measuring ended: ``"precise"``, ``"launches"``, ``"max_seconds"``, ``"num_iterations"``,
         ``"rounds"``, ``"interrupted"``, ….
     seconds
         Where the time of the run went, by phase.

@@ -61,8 +61,8 @@ class StopAfter:
     def add_round(self, centres: dict[str, float]) -> None:
         self.seen.append(dict(centres))
 
-    def satisfied(self) -> bool:
-        return len(self.seen) >= self.rounds
+    def reached(self) -> str:
+        return "precise" if len(self.seen) >= self.rounds else ""
 
 
 NEVER = float("inf")

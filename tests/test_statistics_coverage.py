@@ -14,9 +14,11 @@ import sample_generators as gen
 from scipy.special import stdtrit
 
 from lexer_core.statistics import (
+    RoundCentres,
     StoppingRule,
     StoppingState,
     check_stop,
+    compare_cases,
     percentile_intervals,
     ratio_interval,
 )
@@ -77,6 +79,33 @@ def test_ratio_intervals_cover_as_they_say_from_five_rounds_on(rounds):
     assert 0.94 <= np.mean(list(covered.values())) <= 0.97
     assert min(covered.values()) >= 0.93, covered
     assert max(covered.values()) <= 0.98, covered
+
+
+def covered_over_launches(spread: float, launches: int | None) -> float:
+    """Share of trials whose ratio of two freshly started cases covers the true one."""
+    rng = np.random.default_rng([11, round(1e4 * spread)])
+    shape = (TRIALS, 40)
+    lives = np.exp(0.002 * rng.standard_normal((2, TRIALS, 1)))
+    rounds = np.exp(spread * rng.standard_normal((2, *shape)))
+    a, b = lives * rounds * 1e-3
+    verdicts = [
+        compare_cases({"a": centres(one), "b": centres(other)}, launches=launches).pairs[0]
+        for one, other in zip(a, b, strict=True)
+    ]
+    return float(np.mean([v.ratio.low <= 1.0 <= v.ratio.high for v in verdicts]))
+
+
+def centres(values: gen.FloatArray) -> RoundCentres:
+    return RoundCentres(rounds=np.arange(len(values)), values=values)
+
+
+@pytest.mark.parametrize("spread", [0.002, 0.01, 0.05])
+def test_ratio_intervals_of_one_launch_cover_what_launches_differ_by(spread):
+    assert 0.93 <= covered_over_launches(spread, 1) <= 0.97
+
+
+def test_without_the_launches_part_an_interval_covers_too_little():
+    assert covered_over_launches(0.002, None) < 0.5
 
 
 def test_ratio_intervals_cover_when_a_round_holds_one_call():

@@ -77,6 +77,27 @@ def test_an_imprecise_check_starts_the_count_anew():
     assert state.passed_in_a_row == 0
 
 
+def test_a_precision_that_one_launch_cannot_give_stops_where_rounds_add_nothing():
+    cases = {"a": medians(2000, 0.01, 1), "b": medians(2000, 0.01, 2)}
+
+    endless = run(cases, StoppingRule(precision=0.001, max_seconds=None))
+    one_launch = run(cases, StoppingRule(precision=0.001, max_seconds=None, launches=1))
+    many = run(cases, StoppingRule(precision=0.001, max_seconds=None, launches=100))
+
+    assert endless.reason == "precision"
+    assert one_launch.reason == "launches"
+    assert one_launch.rounds < endless.rounds
+    assert one_launch.half_width == pytest.approx(1.96 * 2**0.5 * 0.002, rel=0.1)
+    assert many.reason == "precision"
+    assert many.rounds > endless.rounds
+
+
+def test_a_case_alone_knows_nothing_of_launches():
+    alone = {"a": medians(100, 0.001, 1)}
+
+    assert run(alone, StoppingRule(launches=1)) == run(alone, StoppingRule())
+
+
 def test_noisy_rounds_stop_when_the_time_is_spent():
     cases = {"a": medians(100, 0.3, 1), "b": medians(100, 0.3, 2)}
 

@@ -14,6 +14,7 @@ worker that exceeds its limit is killed with the reason known.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
@@ -27,6 +28,7 @@ __all__ = [
     "peak_memory_bytes",
     "prefer_as_victim",
     "private_memory_bytes",
+    "return_freed_memory",
 ]
 
 SEEN_FROM_OUTSIDE = sys.platform == "linux"
@@ -152,3 +154,15 @@ def _named_number(fields: list[str], name: str) -> int:
     pairs = dict(zip(fields[::2], fields[1::2], strict=False))
     value = pairs.get(name, "0")
     return int(value) if value.isdigit() else 0
+
+
+def return_freed_memory() -> None:
+    """Give pages that were freed back to the system, where the C library keeps them.
+
+    glibc raises its thresholds with every large array that is freed, up to tens
+    of MiB that it then holds for later: after the statistics of a million
+    samples, as much as the samples themselves.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:  # musl has none
+        trim(0)

@@ -124,8 +124,12 @@ class StopRule(Protocol):
     def add_round(self, centres: Mapping[str, float]) -> None:
         """Learn what one round measured, by label."""
 
-    def satisfied(self) -> bool:
-        """Whether every interval is as narrow as was asked for."""
+    def reached(self) -> str:
+        """Say why to stop; empty to go on.
+
+        ``"precise"``: every interval is as narrow as was asked for;
+        ``"launches"``: more rounds would not make them narrower.
+        """
 
 
 @frozen(kw_only=True)
@@ -146,9 +150,9 @@ class RoundsPlan:
 class RoundsOutcome:
     """How the rounds ended.
 
-    ``stopped_because`` is one of ``"precise"``, ``"max_seconds"``,
-    ``"num_iterations"``, ``"rounds"``,
-    ``"interrupted"``, ``"nothing left"``. ``orders`` holds the labels of each
+    ``stopped_because`` is one of ``"precise"``, ``"launches"``,
+    ``"max_seconds"``, ``"num_iterations"``, ``"rounds"``, ``"interrupted"``,
+    ``"nothing left"``. ``orders`` holds the labels of each
     round in the order in which they took their blocks.
     """
 
@@ -223,8 +227,8 @@ def run_rounds(
             if spent >= plan.max_seconds:
                 reason = "max_seconds"
                 break
-            if _enough_rounds(live, done, spent, plan) and stop.satisfied():
-                reason = "precise"
+            if _enough_rounds(live, done, spent, plan) and (reached := stop.reached()):
+                reason = reached
                 break
     except KeyboardInterrupt:
         reason = "interrupted"

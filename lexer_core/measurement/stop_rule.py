@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PrecisionRule"]
 
+_REASONS = {"": "", "precision": "precise", "launches": "launches"}
+
 
 class PrecisionRule:
     """Stop when the interval of every ratio is narrow enough, twice in a row.
@@ -19,11 +21,13 @@ class PrecisionRule:
     ----------
     precision
         Half-width of the 95 % intervals, relative.
+    launches
+        Launches that the run has in all.
     """
 
-    def __init__(self, precision: float) -> None:
+    def __init__(self, precision: float, launches: int) -> None:
         # Rounds and time are bounded by the plan of the rounds, not here.
-        self._rule = StoppingRule(precision=precision, max_seconds=None)
+        self._rule = StoppingRule(precision=precision, max_seconds=None, launches=launches)
         self._state = StoppingState()
         self._centres: dict[str, list[float]] = {}
 
@@ -34,7 +38,7 @@ class PrecisionRule:
         for label, centre in centres.items():
             self._centres.setdefault(label, []).append(centre)
 
-    def satisfied(self) -> bool:
-        """Whether this check and the one before found every interval narrow enough."""
+    def reached(self) -> str:
+        """Say why to stop: ``"precise"``, ``"launches"``; empty to go on."""
         self._state = check_stop(self._centres, seconds=0.0, rule=self._rule, previous=self._state)
-        return self._state.stop
+        return _REASONS[self._state.reason]

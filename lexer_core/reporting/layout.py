@@ -37,6 +37,7 @@ __all__ = ["Column", "Layout", "lay_out"]
 
 _STOPPED = {
     "precise": "stopped when precise enough",
+    "launches": "stopped where only more launches (--launches) could be more precise",
     "max_seconds": "stopped when time was up",
     "num_iterations": "as many as asked for",
     "rounds": "as many rounds as asked for",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from attrs import frozen
+from attrs import evolve, frozen
 
 from lexer_core.statistics.autocorrelation import (
     batch_starts,
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     FloatArray = npt.NDArray[np.float64]
 
 __all__ = ["MeanEstimate", "estimate_mean"]
+
+_MANY = 1e6  # degrees of freedom, from where on t is the normal distribution
 
 
 @frozen(kw_only=True)
@@ -49,6 +51,19 @@ class MeanEstimate:
         if self.standard_error == 0.0:
             return 0.0
         return self.standard_error * t_quantile(confidence, self.degrees)
+
+    def with_variance(self, variance: float) -> MeanEstimate:
+        """Add a variance that the rounds cannot show, and that is known beforehand.
+
+        Degrees of freedom by Welch and Satterthwaite, the added part taken as
+        known exactly; rounded down.
+        """
+        if self.standard_error is None or variance == 0.0:
+            return self
+        own = self.standard_error**2
+        total = own + variance
+        degrees = _MANY if own == 0.0 else min(self.degrees * (total / own) ** 2, _MANY)
+        return evolve(self, standard_error=total**0.5, degrees=int(degrees))
 
 
 def estimate_mean(values: FloatArray) -> MeanEstimate:

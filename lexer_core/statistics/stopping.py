@@ -15,7 +15,9 @@ from attrs import field, frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_equal_counts, check_fraction, check_positive
+from lexer_core.statistics.distributions import t_quantile
 from lexer_core.statistics.estimates import estimate_mean
+from lexer_core.statistics.launch_effect import launch_variance
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["StopReason", "StoppingRule", "StoppingState", "check_stop"]
 
-StopReason = Literal["", "precision", "time", "rounds"]
+StopReason = Literal["", "precision", "launches", "time", "rounds"]
 
 
 def _above_zero(_rule: object, attribute: Attribute[Any], value: float | None) -> None:
@@ -59,6 +61,10 @@ class StoppingRule:
         Successive checks that precision has to pass.
     confidence
         Of the intervals.
+    launches
+        Launches of each case that the medians come from, whose differences are
+        part of every ratio's interval; ``None`` where cases do not live in
+        processes.
     """
 
     precision: float = field(default=0.01, validator=_above_zero)
@@ -67,6 +73,7 @@ class StoppingRule:
     min_rounds: int = field(default=10, validator=_above_zero)
     checks_in_a_row: int = field(default=2, validator=_above_zero)
     confidence: float = field(default=0.95, validator=_a_fraction)
+    launches: int | None = field(default=None, validator=_above_zero)
 
 
 @frozen(kw_only=True)
@@ -130,6 +137,10 @@ def check_stop(
     median. An interval looked at again and again until it is short covers
     less than it says; the least number of rounds and the second check in a
     row keep that loss small.
+
+    Reason ``launches``: the precision asked for is not reached, and more rounds
+    would add next to nothing, since what is left of the widths comes from the
+    launches.
     """
     if not medians:
         raise StatisticsError(
@@ -143,25 +154,27 @@ def check_stop(
     for label, values in logs.items():
         check_equal_counts(logs[first], values, f"rounds of {first} and {label}")
     rounds = logs[first].size
-    half_width, widest = _widest(logs, rule.confidence)
+    unseen = 0.0 if rule.launches is None or len(logs) == 1 else launch_variance(rule.launches)
+    half_width, widest = _widest(logs, rule.confidence, unseen)
+    precise = half_width is not None and half_width <= rule.precision
+    exhausted = unseen > 0.0 and _rounds_add_nothing(logs, rule.confidence, unseen)
     passed = previous.passed_in_a_row
     if rounds != previous.rounds:
-        precise = (
-            rounds >= rule.min_rounds and half_width is not None and half_width <= rule.precision
-        )
-        passed = passed + 1 if precise else 0
+        passed = passed + 1 if rounds >= rule.min_rounds and (precise or exhausted) else 0
     return StoppingState(
         rounds=rounds,
         passed_in_a_row=passed,
         half_width=half_width,
         widest=widest,
-        reason=_reason(rule, rounds, passed, seconds),
+        reason=_reason(rule, rounds, passed, seconds, precise=precise),
     )
 
 
-def _reason(rule: StoppingRule, rounds: int, passed: int, seconds: float) -> StopReason:
+def _reason(
+    rule: StoppingRule, rounds: int, passed: int, seconds: float, *, precise: bool
+) -> StopReason:
     if passed >= rule.checks_in_a_row:
-        return "precision"
+        return "precision" if precise else "launches"
     if rule.max_seconds is not None and seconds >= rule.max_seconds:
         return "time"
     if rule.max_rounds is not None and rounds >= rule.max_rounds:
@@ -170,7 +183,7 @@ def _reason(rule: StoppingRule, rounds: int, passed: int, seconds: float) -> Sto
 
 
 def _widest(
-    logs: Mapping[str, FloatArray], confidence: float
+    logs: Mapping[str, FloatArray], confidence: float, unseen: float
 ) -> tuple[float | None, tuple[str, ...]]:
     """Relative half-width of the least precise interval, and whose it is."""
     candidates: list[tuple[tuple[str, ...], FloatArray]] = [
@@ -181,7 +194,18 @@ def _widest(
     worst: float | None = None
     owner: tuple[str, ...] = ()
     for labels, values in candidates:
-        half = estimate_mean(values).half_width(confidence)
+        half = estimate_mean(values).with_variance(unseen).half_width(confidence)
         if half is not None and (worst is None or half > worst):
             worst, owner = half, labels
     return (None if worst is None else math.expm1(worst)), owner
+
+
+def _rounds_add_nothing(logs: Mapping[str, FloatArray], confidence: float, unseen: float) -> bool:
+    """Whether the rounds' own part of every width is a third of the launches' or less.
+
+    The two add up as squares: without any rounds' part at all, an interval
+    would be narrower by a twentieth at most.
+    """
+    own, _ = _widest(logs, confidence, 0.0)
+    of_launches = t_quantile(confidence, math.inf) * math.sqrt(unseen)
+    return own is not None and math.log1p(own) <= of_launches / 3.0

@@ -18,6 +18,7 @@ from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
 from lexer_core.statistics.distributions import t_two_sided_p
 from lexer_core.statistics.estimates import MeanEstimate, estimate_mean
+from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.ratios import RatioInterval, interval_of_log_mean
 from lexer_core.statistics.rounds import align_rounds
 
@@ -107,6 +108,7 @@ def compare_cases(
     confidence: float = 0.95,
     min_rounds: int = MIN_ROUNDS_FOR_VERDICT,
     withheld: Mapping[str, str] | None = None,
+    launches: int | None = None,
 ) -> Comparisons:
     """Compare every pair of cases over the rounds that they share.
 
@@ -125,6 +127,10 @@ def compare_cases(
     withheld
         Cases that get no verdict for a reason from elsewhere (outputs that
         disagree, a warm-up that never settled), by label.
+    launches
+        Launches of each case that the rounds come from: what launches differ by
+        (:data:`~lexer_core.statistics.launch_effect.LAUNCH_SD`) is then part of
+        every interval. ``None``: the cases do not live in processes.
 
     Returns
     -------
@@ -159,7 +165,8 @@ def compare_cases(
     for label, centres in cases.items():
         check_positive(centres.values, f"medians of {label}")
     labels = list(combinations(cases, 2))
-    means = [_log_mean(cases[a], cases[b]) for a, b in labels]
+    unseen = 0.0 if launches is None else launch_variance(launches)
+    means = [_log_mean(cases[a], cases[b], unseen) for a, b in labels]
     refusals = [
         _refusal(a, b, mean, min_rounds, reasons)
         for (a, b), mean in zip(labels, means, strict=True)
@@ -244,14 +251,14 @@ def _holm_confidences(probabilities: Sequence[float], confidence: float) -> tupl
     return tuple(levels)
 
 
-def _log_mean(a: RoundCentres, b: RoundCentres) -> MeanEstimate | None:
+def _log_mean(a: RoundCentres, b: RoundCentres, unseen: float) -> MeanEstimate | None:
     try:
         first, second = align_rounds(a, b)
     except StatisticsError as error:
         if error.problem != "no_common_rounds":
             raise
         return None
-    return estimate_mean(np.log(first / second))
+    return estimate_mean(np.log(first / second)).with_variance(unseen)
 
 
 def _refusal(
