@@ -90,6 +90,37 @@ def list_command(probe: bool, timeout: float, as_json: bool) -> None:
             click.echo(f"  lexer engines show {listing.name}")
 
 
+@engines.command("new")
+@click.argument("name")
+@click.option(
+    "--accepts",
+    default="onnx",
+    show_default=True,
+    metavar="FORMAT",
+    help="The format that the engine loads: onnx, torch, torch_export, or one of its own.",
+)
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False),
+    metavar="FOLDER",
+    help="Where to write; ./lexer-NAME unless given.",
+)
+def new_command(name: str, accepts: str, into: str | None) -> None:
+    """Write the distribution of a new engine.
+
+    It can be installed and listed as it is. What only you know is marked
+    FILL IN; `lexer engines check NAME` says what is missing.
+    """
+    from pathlib import Path  # only this command needs these
+
+    from lexer_core.scaffold import new_engine
+
+    folder = Path(into or f"lexer-{name}")
+    for path in new_engine(name, folder, accepts=accepts):
+        click.echo(path)
+    click.echo(f"\n  pip install -e {folder}\n  lexer engines check {name}")
+
+
 @engines.command("show")
 @click.argument("name")
 @click.option(
