@@ -64,7 +64,8 @@ def lexer_synchronize(device: Device) -> None:
     """On the CPU a call returns when it is done; of other devices nothing is known."""
     if device.kind != CPU.kind:
         raise HookError(
-            f"the plugin does not say when work on device {device.name} is done.",
+            f"lexer_synchronize is missing, so nobody knows when work on device {device.name} is "
+            "done.",
             hook="lexer_synchronize",
             hint="An engine that runs on a device other than the CPU implements "
             "lexer_synchronize or lexer_time_calls;\n"
