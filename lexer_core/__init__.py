@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from lexer_core.comparison import compare
     from lexer_core.context import LexerContext
     from lexer_core.decorator import Lexer
     from lexer_core.engines.choice import EngineChoice
@@ -26,6 +27,7 @@ __all__ = [
     "LexerContext",
     "LexerError",
     "__version__",
+    "compare",
     "hookimpl",
 ]
 
@@ -36,6 +38,7 @@ _HOMES = {
     "Lexer": "lexer_core.decorator",
     "LexerContext": "lexer_core.context",
     "LexerError": "lexer_core.errors",
+    "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
 }
 

@@ -39,6 +39,7 @@ _STEAL_WARNING = 0.01
 _THROTTLED_LIMIT = 0.05
 _ROUNDS_FOR_ORDER = 10
 _MS = 1000.0
+_LARGEST_LOG = 256 * 1024
 _PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
 
@@ -225,10 +226,12 @@ def _row(
         engine_name=case.engine,
         engine_version=case.engine_version,
         engine_distribution=case.engine_distribution,
+        interpreter=case.python,
         options=dict(case.options),
         device_name=device.name if device else case.device,
         batch_size=run.batch_size,
         threads=run.threads,
+        precision=case.precision,
         dtype=run.dtype,
         format=prepared.exported.format if prepared else "",
         exporter=prepared.exported.exporter if prepared else "",
@@ -244,13 +247,32 @@ def _row(
         model_bytes=prepared.exported.size_bytes if prepared else None,
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
+        withheld=_withheld(outcome) if summary is not None else "",
         break_even_calls=break_even,
         warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, run.threads)),
         error=outcome.failure,
+        warm_up_samples=outcome.log.warm_up_samples,
+        warm_up_launches=outcome.log.warm_up_launches,
+        log=_printed(outcome.printed),
     )
     if summary is None:
         return row
     return attrs.evolve(row, **_numbers(outcome, run, summary, diagnosis))
+
+
+def _printed(launches: Sequence[str]) -> str:
+    """Join what the workers of the launches printed; of very much the end."""
+    if len(launches) == 1:
+        return launches[0]
+    parts = [
+        f"--- launch {number} ---\n{text}" for number, text in enumerate(launches, start=1) if text
+    ]
+    text = "\n".join(parts)
+    if len(text) <= _LARGEST_LOG:
+        return text
+    end = text[-_LARGEST_LOG:]
+    end = end.partition("\n")[2] or end
+    return f"[... earlier output dropped here ...]\n{end}"
 
 
 def _numbers(
@@ -335,6 +357,8 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
             f"{(check.elapsed + check.waited) * _MS:.3g} ms passed: the engine returns before its "
             "work is done, or misreports its time"
         )
+    if outcome.load_facts is not None and outcome.load_facts.phases.cache_warm:
+        found.append("compiled code came from a cache: the first load of all takes longer")
     if outcome.warm_up is not None and outcome.warm_up.state.steady is not True:
         found.append(f"warm-up: {outcome.warm_up.state.reason}")
     found += _thread_warnings(outcome, threads)

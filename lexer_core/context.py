@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-import os
+import re
+import shutil
+import tempfile
+import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import attrs
-
-from lexer_core.config import resolve
-from lexer_core.decorator import Mark, mark_of
-from lexer_core.errors import InputError, TargetError
+from lexer_core.configuration.layers import Configuration, argument_layer, configure
+from lexer_core.decorator import mark_of
+from lexer_core.errors import TargetError, UsageError
+from lexer_core.model.given import adapt_given, undecorated
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Mapping, Sequence
 
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.measurement.progress import ProgressCallback
-    from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import ExportedModel
     from lexer_core.results import BenchmarkReport
 
@@ -35,7 +37,8 @@ class LexerContext:
         Which engines there are; those installed, unless given.
     **settings
         Settings that hold for every call, unless the call or the decorator
-        says otherwise; see :class:`lexer_core.config.Settings`.
+        says otherwise; see :class:`lexer_core.config.Settings`. They are
+        stronger than the environment and configuration files.
 
     Raises
     ------
@@ -52,9 +55,17 @@ class LexerContext:
     """
 
     def __init__(self, *, registry: EngineRegistry | None = None, **settings: Any) -> None:
-        resolve([("LexerContext", settings)])
-        self._settings = settings
+        self._layer = argument_layer("LexerContext", settings)
+        configure([self._layer])  # checked here, so that a mistake shows where it is made
         self._registry = registry
+        self._report: BenchmarkReport | None = None
+
+    @property
+    def registry(self) -> EngineRegistry:
+        """The engines that there are."""
+        from lexer_core.engines.registry import EngineRegistry  # where something is asked for
+
+        return self._registry or EngineRegistry()
 
     def benchmark(
         self,
@@ -62,8 +73,9 @@ class LexerContext:
         input: object = None,
         num_iterations: int | None = None,
         *,
-        engines: Sequence[str | EngineChoice] | None = None,
-        device: str = "cpu",
+        engines: str | EngineChoice | Sequence[str | EngineChoice] | None = None,
+        device: str | None = None,
+        interpreters: Mapping[str, str] | None = None,
         batch_size: int | None = None,
         input_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
@@ -88,7 +100,11 @@ class LexerContext:
             Names, or :class:`EngineChoice` with options and label; every ready
             engine unless given.
         device
-            Where to execute: ``"cpu"``, ``"cuda:0"``.
+            Where to execute: ``"cpu"``, ``"cuda:0"``; the CPU unless given.
+        interpreters
+            For engines that cannot share this environment: the path of the
+            interpreter that runs each, by the engine's name or the row's label.
+            lexer-core and the engine's plugin are installed there.
         batch_size
             What dimension 0 of the inputs must be; it is read from them anyway.
         input_names, output_names
@@ -98,7 +114,9 @@ class LexerContext:
         command
             The command line that asks for the same, for the report.
         **settings
-            See :class:`lexer_core.config.Settings`.
+            See :class:`lexer_core.config.Settings`. What is not given here is for
+            the decorator, this context, the environment and configuration files
+            to say, in this order.
 
         Returns
         -------
@@ -113,54 +131,136 @@ class LexerContext:
             The model itself does not run with these inputs.
         """
         # Imported on use: a context is made where nothing is measured, too.
-        from lexer_core.analysis import judge_run
-        from lexer_core.engines.registry import EngineRegistry
-        from lexer_core.environment import read_environment
+        from lexer_core.assembly import assemble_report
         from lexer_core.measurement.cases import select_cases
         from lexer_core.measurement.memory import return_freed_memory
         from lexer_core.measurement.run import BenchmarkRun
-        from lexer_core.reporting.sentences import verdict_sentences
-        from lexer_core.results import BenchmarkReport
 
-        mark = mark_of(_undecorated(torch_model))
-        holding, _ = resolve(
-            [
-                ("the call", {"num_iterations": num_iterations, **settings}),
-                ("@Lexer", mark.settings if mark else {}),
-                ("LexerContext", self._settings),
-            ]
+        self._report = None  # what is flushed next must not be an earlier one
+        mark = mark_of(undecorated(torch_model))
+        configuration = self.configuration(
+            torch_model,
+            engines=engines,
+            device=device,
+            num_iterations=num_iterations,
+            **settings,
         )
+        holding = configuration.settings
         created_at = datetime.now(UTC).isoformat(timespec="seconds")
-        registry = self._registry or EngineRegistry()
-        selection = select_cases(registry, engines, device)
+        registry = self.registry
+        selection = select_cases(
+            registry,
+            holding.engines,
+            holding.device,
+            interpreters,
+            tables=configuration.engines,
+            named_in=str(configuration.places["engines"]),
+        )
         # Shapes are static for measuring: dynamic ones cost an engine up to a fifth.
-        model = _adapt(
-            torch_model, input, mark, input_names, output_names, batch_size, dynamic_axes={}
+        model = adapt_given(
+            torch_model,
+            input,
+            mark,
+            input_names=input_names,
+            output_names=output_names,
+            batch_size=batch_size,
+            dynamic_axes={},
         )
         run = BenchmarkRun(model, input, selection, holding, progress).execute()
-        judged = judge_run(run, tie=holding.tie)
-        return_freed_memory()
-        return BenchmarkReport(
-            results=judged.results,
-            comparisons=judged.comparisons,
-            environment=read_environment(registry.listings()),
-            settings=attrs.asdict(attrs.evolve(holding, threads=run.threads, seed=run.seed)),
-            sentences=verdict_sentences(judged.results, judged.comparisons),
-            notes=(*run.notes, *judged.notes),
-            model_name=run.model_name,
-            input_specs=run.input_specs,
-            command=command,
+        report = assemble_report(
+            run,
+            holding,
+            engines=registry.listings(),
             created_at=created_at,
-            seed=run.seed,
-            stopped_because=run.stopped_because,
-            seconds=run.seconds,
+            command=command,
+            notes=(*configuration.origins, *configuration.notes),
         )
+        return_freed_memory()
+        self._report = report
+        if holding.print_report:
+            from lexer_core.reporting.table import print_report  # rich, where something is printed
+
+            print_report(report)
+        return report
+
+    def configuration(self, torch_model: Any = None, **settings: Any) -> Configuration:
+        """Say which settings would hold for a call, and where each was set.
+
+        Parameters
+        ----------
+        torch_model
+            What would be benchmarked: its decorator may have settings.
+        **settings
+            Those of the call.
+
+        Returns
+        -------
+        Configuration
+            ``settings`` that hold, and in ``places`` where each of them was set.
+
+        Raises
+        ------
+        SettingError
+            A setting is unknown or has a wrong value, or a configuration file
+            cannot be read.
+        """
+        from lexer_core.configuration.here import surroundings  # where something is asked for
+
+        mark = mark_of(undecorated(torch_model))
+        return configure(
+            [
+                argument_layer("the call", settings),
+                argument_layer("@Lexer", mark.settings if mark else {}),
+                self._layer,
+                *surroundings().layers,
+            ]
+        )
+
+    def flush(self, name: str, target_directory: str | os.PathLike[str] = ".") -> Path:
+        """Write the last benchmark to one file, ``<name>.lexer``.
+
+        It holds everything: the rows, every sample, the exported model, what
+        the engines printed (docs/artifact.md). ``lexer show`` prints it, and
+        :func:`lexer_core.artifact.load` reads it back. What is left out is for
+        the settings ``include_model`` and ``include_csv`` to say.
+
+        Parameters
+        ----------
+        name
+            Of the file, and of those in it.
+        target_directory
+            The folder that it goes to. A file of that name is replaced, as a
+            whole or not at all.
+
+        Returns
+        -------
+        Path
+            Of the file.
+
+        Raises
+        ------
+        UsageError
+            Nothing has been measured, or the name cannot be that of a file.
+        OutputFileError
+            The file cannot be written.
+        """
+        # Imported on use: most contexts save nothing.
+        from lexer_core.artifact.write import artifact_path, save_as_set
+
+        path = artifact_path(name, target_directory)
+        if self._report is None:
+            raise UsageError(
+                f"there is nothing to write to {path.name}: this context has measured nothing, "
+                "or its last benchmark failed.",
+                hint="Call benchmark() first, on the same context.",
+            )
+        return save_as_set(self._report, path)
 
     def export(
         self,
         torch_model: Any,
         input: object,
-        path: str | os.PathLike[str],
+        path: str | os.PathLike[str] | None = None,
         *,
         format: str = "onnx",
         dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
@@ -176,6 +276,7 @@ class LexerContext:
             As for :meth:`benchmark`.
         path
             Where to write; weights of more than 1.5 GiB go to a file beside it.
+            Unless given, a file that lives as long as this context.
         format
             What to write: ``"onnx"``.
         dynamic_axes
@@ -184,7 +285,7 @@ class LexerContext:
         input_names, output_names
             Names in place of the decorator's or the model's own.
         **settings
-            ``exporter``, ``opset``, ``onnx_checks``.
+            ``exporter``, ``opset``, ``onnx_checks``, ``use_cache``, ``validation``.
 
         Returns
         -------
@@ -200,78 +301,30 @@ class LexerContext:
         OutputFileError
             The file cannot be written.
         """
-        from lexer_core.engines.registry import EngineRegistry
         from lexer_core.export.to_file import export_to_file
 
-        mark = mark_of(_undecorated(torch_model))
-        holding, _ = resolve(
-            [
-                ("the call", settings),
-                ("@Lexer", mark.settings if mark else {}),
-                ("LexerContext", self._settings),
-            ]
-        )
-        adapted = _adapt(
-            torch_model, input, mark, input_names, output_names, None, dynamic_axes=dynamic_axes
+        mark = mark_of(undecorated(torch_model))
+        holding = self.configuration(torch_model, **settings).settings
+        adapted = adapt_given(
+            torch_model,
+            input,
+            mark,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes=dynamic_axes,
         )
         if isinstance(adapted, Path):
             raise TargetError(f"{adapted} is an .onnx file already: there is nothing to export.")
         return export_to_file(
             adapted,
-            Path(path),
+            Path(path) if path is not None else self._own_file(f"{adapted.model_name}.{format}"),
             format=format,
             settings=holding,
-            registry=self._registry or EngineRegistry(),
+            registry=self.registry,
         )
 
-
-def _undecorated(model: Any) -> Any:
-    """The user's own module, within what ``torch.compile`` may have put around it."""
-    return getattr(model, "_orig_mod", model)
-
-
-def _adapt(
-    model: Any,
-    input: object,
-    mark: Mark | None,
-    input_names: Sequence[str] | None,
-    output_names: Sequence[str] | None,
-    batch_size: int | None,
-    *,
-    dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
-) -> AdaptedModel | Path:
-    """Bring what the user gave into one form."""
-    if isinstance(model, (str, os.PathLike)):
-        model = _onnx_file(Path(model))
-    if input is None:
-        raise InputError(
-            f"{model.name if isinstance(model, Path) else type(model).__name__} "
-            "needs example inputs.",
-            hint="Pass input=: a tensor, a tuple of positional arguments or a dict of keyword "
-            "arguments.",
-        )
-    if isinstance(model, Path):
-        return model
-    from lexer_core.model.adapt import adapt_model  # imports torch
-
-    if dynamic_axes is None and mark is not None:
-        dynamic_axes = mark.dynamic_axes
-    return adapt_model(
-        model,
-        input,
-        input_names=input_names or (mark.input_names if mark else None) or None,
-        output_names=output_names or (mark.output_names if mark else None) or None,
-        dynamic_axes=dynamic_axes,
-        batch_size=batch_size,
-    )
-
-
-def _onnx_file(path: Path) -> Path:
-    if path.suffix != ".onnx":
-        raise TargetError(
-            f"{path} is not an .onnx file.",
-            hint="Pass a module, an exported program, or the path of an .onnx file.",
-        )
-    if not path.is_file():
-        raise TargetError(f"there is no file {path}.")
-    return path.resolve()
+    def _own_file(self, name: str) -> Path:
+        """Name a file in a folder that goes when this context goes."""
+        folder = tempfile.mkdtemp(prefix="lexer-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / re.sub(r"[^\w.-]", "_", name)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from attrs import field, frozen
 
-from lexer_core.config import resolve
+from lexer_core.configuration.layers import argument_layer, configure
 from lexer_core.errors import InputError
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Lexer:
         **settings: object,
     ) -> None:
         # Checked here, so that a mistake shows where the class is written.
-        resolve([("@Lexer", settings)])
+        configure([argument_layer("@Lexer", settings)])
         self._mark = Mark(
             input_names=_names("input_names", input_names),
             output_names=_names("output_names", output_names),

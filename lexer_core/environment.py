@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "cpu_model",
+    "gpu_driver",
+    "gpus",
     "memory_limit_bytes",
     "package_versions",
     "read_environment",
@@ -79,6 +81,8 @@ def read_environment(engines: Iterable[EngineListing] = (), root: Path = Path("/
         virtualised=virtualised(root),
         os=_operating_system(root),
         machine=platform.machine(),
+        gpus=gpus(root),
+        gpu_driver=gpu_driver(root),
         python=f"{platform.python_version()} ({platform.python_implementation()})",
         lexer_version=__version__,
         engines=_engine_versions(listings),
@@ -93,6 +97,20 @@ def cpu_model(root: Path = Path("/")) -> str:
         if fields.get(name):
             return " ".join(fields[name].split())
     return platform.processor()
+
+
+def gpus(root: Path = Path("/")) -> tuple[str, ...]:
+    """Name the NVIDIA GPUs as their driver does; others are not known here."""
+    files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    names = (_fields(file).get("Model", "") for file in files)
+    return tuple(name for name in names if name)
+
+
+def gpu_driver(root: Path = Path("/")) -> str:
+    """Say which NVIDIA driver is loaded; empty where there is none."""
+    said = _fields(root / "proc/driver/nvidia/version").get("NVRM version", "")
+    number = re.search(r"\b\d+\.\d+(\.\d+)?\b", said)
+    return number[0] if number else ""
 
 
 def usable_cores(root: Path = Path("/")) -> float:
@@ -158,9 +176,14 @@ def _engine_versions(listings: Iterable[EngineListing]) -> dict[str, str]:
 
 def _cpuinfo(root: Path) -> Mapping[str, str]:
     """Read what /proc/cpuinfo says of the first processor."""
+    return _fields(root / "proc/cpuinfo")
+
+
+def _fields(file: Path) -> Mapping[str, str]:
+    """Read lines of the form ``name: value``, the first of each name."""
     try:
-        text = (root / "proc/cpuinfo").read_text(errors="replace")
-    except OSError:  # not Linux
+        text = file.read_text(errors="replace")
+    except OSError:  # not Linux, or no such device
         return {}
     fields: dict[str, str] = {}
     for line in text.splitlines():

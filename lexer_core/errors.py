@@ -8,6 +8,7 @@ to do next. On the command line both are printed without a traceback.
 from __future__ import annotations
 
 __all__ = [
+    "ArtifactError",
     "BrokenEngineError",
     "CacheError",
     "DeviceUnavailableError",
@@ -17,6 +18,7 @@ __all__ = [
     "HookError",
     "InputError",
     "LexerError",
+    "MissingPackageError",
     "ModelError",
     "OutputFileError",
     "RemoteError",
@@ -35,6 +37,8 @@ __all__ = [
 
 class LexerError(Exception):
     """Base of every error that Lexer raises on purpose.
+
+    What to do: show it whole; behind the first line of its text stands the hint.
 
     Parameters
     ----------
@@ -71,43 +75,100 @@ def _rebuild(
 
 
 class UsageError(LexerError):
-    """The request itself is wrong: nothing was measured because of it."""
+    """The request itself is wrong: nothing was measured because of it.
+
+    What to do: change the request as the message says. Asking again for the same
+    gives the same error.
+    """
 
 
 class InputError(UsageError):
-    """The example inputs or the names given for them do not fit the model."""
+    """The example inputs or the names given for them do not fit the model.
+
+    What to do: compare what the message says that the model takes with the
+    inputs and names that were given. An ``.onnx`` file takes the names of its
+    graph.
+    """
 
 
 class SettingError(UsageError):
-    """A setting is unknown, of the wrong type or out of range."""
+    """A setting is unknown, of the wrong type or out of range.
+
+    What to do: correct it in the place that the message names. docs/settings.md
+    lists every setting with its range, ``lexer engines show NAME`` the options
+    of an engine.
+    """
 
 
 class TargetError(UsageError):
-    """What was to be benchmarked cannot be loaded."""
+    """What was to be benchmarked cannot be loaded.
+
+    What to do: check that the file, the module and the name in it are there,
+    and that they can be imported by themselves; ``lexer --debug`` shows where
+    an import ended.
+    """
 
 
 class OutputFileError(UsageError):
-    """A file that results should go to cannot be written."""
+    """A file that results should go to cannot be written.
+
+    What to do: name a file in a folder that is there and may be written to.
+    """
+
+
+class ArtifactError(UsageError):
+    """A saved benchmark cannot be read, or is not what it says it is.
+
+    What to do: name a file that Lexer wrote, and copy it again where it was cut
+    short on its way. Nothing in such a file is run.
+    """
+
+
+class MissingPackageError(UsageError):
+    """A package that is not installed is needed for what was asked.
+
+    What to do: run the command in the hint.
+    """
 
 
 class UnknownEngineError(UsageError):
-    """No installed plugin provides an engine of that name."""
+    """No installed plugin provides an engine of that name.
+
+    What to do: take a name from ``lexer engines list``, or install the package
+    that provides the engine into the same environment.
+    """
 
 
 class ModelError(LexerError):
-    """The user's own model raised, or returned nothing that can be compared."""
+    """The user's own model raised, or returned nothing that can be compared.
+
+    What to do: call the model by itself with the same inputs, in eval mode,
+    until it returns tensors.
+    """
 
 
 class ExportError(LexerError):
-    """A model could not be turned into a format that an engine accepts."""
+    """A model could not be turned into a format that an engine accepts.
+
+    What to do: the reason is the exporter's own; change what it points at. The
+    older exporter (``exporter="torchscript"``) takes some models that the newer
+    one refuses. Engines that need no export are measured all the same.
+    """
 
 
 class ReportFormatError(LexerError):
-    """A saved report is not of the form that it says it has."""
+    """A saved report is not of the form that it says it has.
+
+    What to do: read it with a lexer-core at least as new as the one that wrote
+    it. One that was altered has to be measured again.
+    """
 
 
 class StatisticsError(LexerError):
     """Samples that cannot be analysed, or a request that statistics cannot answer.
+
+    What to do: look at ``problem``. Where there is too little of something, take
+    more rounds or launches; otherwise the samples themselves are wrong.
 
     Parameters
     ----------
@@ -126,15 +187,29 @@ class StatisticsError(LexerError):
 
 
 class CacheError(LexerError):
-    """The export cache cannot be read or written."""
+    """The export cache cannot be read or written.
+
+    What to do: see to the folder that ``lexer cache path`` prints, name another
+    one in ``LEXER_CACHE_DIR``, or do without (``use_cache=False``).
+    """
 
 
 class WorkerError(LexerError):
-    """A worker process died, hung, or said something that cannot be understood."""
+    """A worker process died, hung, or said something that cannot be understood.
+
+    In a benchmark it costs one row, as the row's ``error``, and is raised only
+    where there is no row that it belongs to.
+
+    What to do: read what the worker printed last, in ``error.log``.
+    """
 
 
 class WorkerDiedError(WorkerError):
     """A worker process ended before it answered.
+
+    What to do: after ``out_of_memory`` or ``memory_limit``, give it more memory
+    or a smaller batch. A signal such as SIGSEGV is a crash within the runtime,
+    which its authors will want to know of.
 
     Parameters
     ----------
@@ -181,6 +256,9 @@ class WorkerDiedError(WorkerError):
 class WorkerTimeoutError(WorkerError):
     """A worker process did not answer in time; it is still there.
 
+    What to do: raise ``load_timeout`` or ``call_timeout`` where the work takes
+    that long; otherwise it hangs, and the log says where.
+
     Parameters
     ----------
     label
@@ -212,6 +290,9 @@ class WorkerTimeoutError(WorkerError):
 
 class RemoteError(WorkerError):
     """What a worker carried out raised something that is no error of Lexer's.
+
+    What to do: read ``remote_message`` and ``traceback``: they are the model's or
+    the runtime's own.
 
     Parameters
     ----------
@@ -245,6 +326,9 @@ class RemoteError(WorkerError):
 class EngineError(LexerError):
     """Something about one engine; costs that engine's row and no other.
 
+    What to do: ``lexer engines show NAME`` says what is known of the engine. The
+    others can be measured without it.
+
     Parameters
     ----------
     engine
@@ -257,26 +341,41 @@ class EngineError(LexerError):
 
 
 class EngineUnavailableError(EngineError):
-    """The plugin is installed, but something that it needs is not."""
+    """The plugin is installed, but something that it needs is not.
+
+    What to do: run the command in the hint.
+    """
 
 
 class BrokenEngineError(EngineError):
-    """The plugin itself is wrong: it cannot be loaded or breaks the contract."""
+    """The plugin itself is wrong: it cannot be loaded or breaks the contract.
+
+    What to do: ``lexer engines show NAME`` gives the reason in full. Update the
+    plugin, remove it, or tell its author.
+    """
 
 
 class UnsupportedError(EngineError):
     """The engine works, but not with this model, type or option.
 
     Raised by an engine, it makes the row *unsupported* instead of *failed*.
+
+    What to do: change what the reason names, or leave the engine out.
     """
 
 
 class DeviceUnavailableError(EngineError):
-    """The device asked for is not there. An engine never falls back silently."""
+    """The device asked for is not there. An engine never falls back silently.
+
+    What to do: take a device from ``lexer engines list --probe``.
+    """
 
 
 class HookError(EngineError):
     """A hook raised, or returned what its specification does not allow.
+
+    What to do: where the hook is not yours, tell the plugin's author; the
+    message names the engine, the hook and what it did.
 
     Parameters
     ----------

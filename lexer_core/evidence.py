@@ -10,12 +10,16 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
 
-from lexer_core.fields import as_float, comparable, count, mapping, number
+from lexer_core.fields import RAW, as_float, comparable, count, mapping, number, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
+    "Canary",
     "Comparison",
     "Environment",
     "Failure",
@@ -175,6 +179,46 @@ class Comparison:
     rounds: int = count(0)
 
 
+# Named, because mypy loses the element type of the bare ``tuple`` as a converter.
+def _seconds(values: Iterable[float]) -> tuple[float, ...]:
+    return tuple(float(value) for value in values)
+
+
+@frozen(kw_only=True)
+class Canary:
+    """How fast the machine was, for work that is the same in every run.
+
+    Parameters
+    ----------
+    version
+        Of the work. Canaries of different versions are not comparable.
+    made_with
+        What did the work: numpy and the library that multiplies its matrices,
+        with their versions. Where these differ, so may their speed.
+    launch_medians
+        Median of its samples in each launch, in seconds.
+    samples
+        Raw samples: seconds per call, float64, shape ``(n,)``. Kept out of
+        ``to_dict``, equality and ``repr``, like the two below.
+    sample_rounds, sample_launches
+        Round and launch of each sample, int, the same shape; the rounds are
+        those of the cases.
+    """
+
+    version: int = count(1)
+    made_with: str = ""
+    launch_medians: tuple[float, ...] = field(default=(), converter=_seconds)
+    samples: npt.NDArray[np.float64] | None = field(
+        default=None, eq=False, repr=False, metadata=RAW
+    )
+    sample_rounds: npt.NDArray[np.int_] | None = field(
+        default=None, eq=False, repr=False, metadata=RAW
+    )
+    sample_launches: npt.NDArray[np.int_] | None = field(
+        default=None, eq=False, repr=False, metadata=RAW
+    )
+
+
 @frozen(kw_only=True)
 class Environment:
     """The machine and the software that a benchmark was measured on.
@@ -182,7 +226,8 @@ class Environment:
     ``cores_usable`` is what this process may use: its affinity and its cgroup's
     quota, so it may be a fraction. ``memory_limit_bytes`` is the cgroup's.
     ``virtualised`` names the hypervisor or container where that is known,
-    ``"no"`` where it is known not to be there, and is empty otherwise.
+    ``"no"`` where it is known not to be there, and is empty otherwise. ``gpus``
+    and ``gpu_driver`` are what the system says of them, where it does.
     """
 
     cpu_model: str = ""
@@ -194,6 +239,8 @@ class Environment:
     virtualised: str = ""
     os: str = ""
     machine: str = ""
+    gpus: tuple[str, ...] = field(default=(), converter=texts)
+    gpu_driver: str = ""
     python: str = ""
     lexer_version: str = ""
     engines: Mapping[str, str] = mapping()

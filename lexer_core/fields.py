@@ -26,7 +26,10 @@ __all__ = [
 ]
 
 RAW: Mapping[str, bool] = {"raw": True}
-"""Metadata of a field that holds raw samples, which stay out of ``to_dict``."""
+"""Metadata of a field that stays out of ``to_dict``: raw samples, logs, models.
+
+In a ``.lexer`` file each has a place of its own (docs/artifact.md).
+"""
 
 
 def plain(value: object) -> object:
@@ -58,7 +61,7 @@ def plain(value: object) -> object:
 
 
 def is_raw(attribute: attrs.Attribute[Any]) -> bool:
-    """Tell whether a field holds raw samples, which stay out of ``to_dict``."""
+    """Tell whether a field is raw: samples, a log, models, which stay out of ``to_dict``."""
     return bool(attribute.metadata.get("raw"))
 
 

@@ -6,17 +6,21 @@ before anything is measured.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
 import shutil
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 from lexer_core.errors import OutputFileError
 
-__all__ = ["check_writable", "copy_file", "write_text"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["check_writable", "copy_file", "replaced_file", "write_text"]
 
 
 def check_writable(path: Path) -> None:
@@ -70,25 +74,42 @@ def copy_file(source: Path, path: Path) -> None:
         _write(path, content)
 
 
-def _write(path: Path, content: BinaryIO) -> None:
+@contextlib.contextmanager
+def replaced_file(path: Path) -> Iterator[BinaryIO]:
+    """Open a file to write: at the end it is there as a whole, or as it was before.
+
+    Until then what is written lies beside it, and is gone if anything is raised.
+
+    Raises
+    ------
+    OutputFileError
+        The file cannot be written. Any ``OSError`` inside becomes one.
+    """
     try:
         target = _target(path)
         if _is_stream(target):
             with target.open("wb") as stream:
-                shutil.copyfileobj(content, stream)
+                yield stream
         else:
-            _replace(target, content)
+            with _draft_of(target) as file:
+                yield file
     except OSError as error:
         raise _cannot_write(path, error) from error
 
 
-def _replace(target: Path, content: BinaryIO) -> None:
+def _write(path: Path, content: BinaryIO) -> None:
+    with replaced_file(path) as file:
+        shutil.copyfileobj(content, file)
+
+
+@contextlib.contextmanager
+def _draft_of(target: Path) -> Iterator[BinaryIO]:
     draft = _beside(target)
     # Opened here and not by tempfile, whose files are closed to everybody else.
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
-            shutil.copyfileobj(content, file)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():

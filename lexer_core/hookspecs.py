@@ -82,7 +82,8 @@ def lexer_engine_info() -> EngineInfo | None:
     -------
     EngineInfo
         Display name, runtime modules and the distributions that provide them,
-        accepted formats, options, and whether it runs when none is named.
+        accepted formats, options, and whether it runs when none is named; and,
+        where something else that it needs is not on this machine, what.
 
     Notes
     -----
@@ -265,7 +266,7 @@ def lexer_create_session(
     --------
     ::
 
-        from lexer_core.errors import DeviceUnavailableError
+        from lexer_core.errors import DeviceUnavailableError, UnsupportedError
         from lexer_core.hookspecs import hookimpl
 
         class ReferenceSession:
@@ -282,9 +283,11 @@ def lexer_create_session(
                 self.evaluator = None
 
         @hookimpl
-        def lexer_create_session(exported, device):
+        def lexer_create_session(exported, device, config):
             if device.kind != "cpu":
                 raise DeviceUnavailableError(f"there is no device {device} for numpy")
+            if config.precision:
+                raise UnsupportedError(f"there is no {config.precision} for numpy")
             return ReferenceSession(exported.path)
     """
 
@@ -294,7 +297,8 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
     """Move example inputs to the session's device, in the engine's own type.
 
     Called before the clock starts: a measured call begins with its inputs
-    resident on the device, for every engine alike.
+    resident on the device, for every engine alike. A compiler that needs
+    example inputs compiles here, and says so in the session's ``phases``.
 
     Parameters
     ----------

@@ -120,6 +120,12 @@ class EngineInfo:
     runs_by_default
         Whether the engine runs when no engine is named. ``False`` for one that
         compiles for a minute.
+    unavailable_because
+        What the engine needs beside its runtime modules and does not find on
+        this machine, as a clause: ``"there is no C++ compiler"``. It is then
+        *unavailable* until that is mended. Look without importing the runtime.
+    remedy
+        What would mend it, such as a command; needed with the reason.
     """
 
     display_name: str
@@ -128,6 +134,8 @@ class EngineInfo:
     formats: tuple[str, ...]
     options: tuple[EngineOption, ...] = ()
     runs_by_default: bool = True
+    unavailable_because: str = ""
+    remedy: str = ""
 
 
 @frozen(kw_only=True)
@@ -264,7 +272,9 @@ class SessionConfig:
         ``""`` for the model's own; else a dtype name that the engine is asked
         to compute in.
     cache_dir
-        A folder of the engine's own that outlives the process, or ``None``.
+        A folder of this case's own for what the engine compiles, which outlives
+        the process and ends with the benchmark; ``None`` where no later launch
+        would find it.
     options
         The engine's options: validated, of the declared types. An option that
         the user did not set and that has no default is absent.
@@ -282,10 +292,12 @@ class SessionConfig:
 
 @frozen(kw_only=True)
 class SessionPhases:
-    """Where the time of ``lexer_create_session`` went, as far as is known.
+    """Where the time of loading went, as far as is known.
 
     ``compile_seconds`` is the part that was compilation; ``cache_warm`` says
-    whether compiled code came from a cache (``None``: unknown).
+    whether compiled code came from a cache (``None``: unknown). They may become
+    known in ``lexer_place_inputs`` only, to a compiler that needs example
+    inputs: what it compiled there counts as loading.
     """
 
     compile_seconds: float | None = None
@@ -296,7 +308,8 @@ class Session(Protocol):
     """A model loaded by one engine on one device, ready to run.
 
     Two optional attributes are looked for: ``phases`` (a
-    :class:`SessionPhases`) and ``call_context``, a function that returns a
+    :class:`SessionPhases`, looked at when the session is made and again when
+    its inputs are placed) and ``call_context``, a function that returns a
     context manager which the core enters around every *series* of calls, never
     around each (``torch.inference_mode`` is one).
     """

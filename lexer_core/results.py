@@ -21,6 +21,7 @@ import attrs
 from attrs import field, frozen
 
 from lexer_core.evidence import (
+    Canary,
     Comparison,
     Environment,
     Failure,
@@ -35,7 +36,9 @@ from lexer_core.fields import RAW, count, mapping, number, plain_mapping, texts
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
+    from lexer_core.kept_model import KeptModel
     from lexer_core.records import Placement, TensorSpec
 
     Seconds = npt.NDArray[np.float64]
@@ -45,6 +48,7 @@ __all__ = [
     "SCHEMA_VERSION",
     "BenchmarkReport",
     "BenchmarkResult",
+    "Canary",
     "Comparison",
     "Environment",
     "Failure",
@@ -98,6 +102,8 @@ class BenchmarkResult:
         As on the command line: ``"onnxruntime"``, ``"cuda:0"``.
     engine_version, engine_distribution
         Version of the runtime; the plugin's distribution and version.
+    interpreter
+        The other interpreter that ran it, and its version; empty for this one.
     options
         The engine's options in this case.
     batch_size
@@ -142,6 +148,9 @@ class BenchmarkResult:
         How far the outputs are from the reference's.
     placement
         Where the work really ran.
+    withheld
+        Why the row takes part in no verdict although it has numbers; otherwise
+        empty.
     break_even_calls
         Calls after which export and load are paid back against the baseline.
     diagnosis
@@ -153,9 +162,17 @@ class BenchmarkResult:
         Why there are no numbers.
     samples
         Raw samples: seconds per call, float64, shape ``(num_samples,)``. Kept
-        out of ``to_dict``, equality and ``repr``, like the two below.
+        out of ``to_dict``, equality and ``repr``, like all below.
     sample_rounds, sample_launches
         Round and launch of each sample, int, the same shape.
+    warm_up_samples
+        What was dropped as warm-up: seconds per call, float64, in order of
+        taking. Where calls take microseconds, each is the mean of several
+        neighbouring calls, so there are fewer than ``warm_up_calls``.
+    warm_up_launches
+        Launch of each of these, int, the same shape.
+    log
+        What the workers printed, or the end of it.
     """
 
     num_samples: int = count(0)
@@ -174,6 +191,7 @@ class BenchmarkResult:
     engine_name: str = ""
     engine_version: str | None = None
     engine_distribution: str = ""
+    interpreter: str = ""
     options: Mapping[str, object] = field(factory=dict, converter=plain_mapping)
     device_name: str = "cpu"
     batch_size: int | None = count()
@@ -206,6 +224,7 @@ class BenchmarkResult:
     device_p50_ms: float | None = number()
     parity: Parity | None = None
     placement: Placement | None = field(default=None, converter=_placement)
+    withheld: str = ""
     break_even_calls: float | None = number()
     diagnosis: Mapping[str, float | None] = mapping()
     warnings: tuple[str, ...] = field(default=(), converter=texts)
@@ -213,6 +232,9 @@ class BenchmarkResult:
     samples: Seconds | None = field(default=None, eq=False, repr=False, metadata=RAW)
     sample_rounds: Indices | None = field(default=None, eq=False, repr=False, metadata=RAW)
     sample_launches: Indices | None = field(default=None, eq=False, repr=False, metadata=RAW)
+    warm_up_samples: Seconds | None = field(default=None, eq=False, repr=False, metadata=RAW)
+    warm_up_launches: Indices | None = field(default=None, eq=False, repr=False, metadata=RAW)
+    log: str = field(default="", eq=False, repr=False, metadata=RAW)
 
     def to_dict(self) -> dict[str, Any]:
         """Give every field but the raw samples, as JSON types (docs/json.md)."""
@@ -228,6 +250,10 @@ def _rows(rows: Iterable[BenchmarkResult]) -> tuple[BenchmarkResult, ...]:
 
 def _pairs(pairs: Iterable[Comparison]) -> tuple[Comparison, ...]:
     return tuple(pairs)
+
+
+def _models(models: Iterable[KeptModel]) -> tuple[KeptModel, ...]:
+    return tuple(models)
 
 
 @frozen(kw_only=True, repr=False)
@@ -266,6 +292,16 @@ class BenchmarkReport(Sequence[BenchmarkResult]):
         ``"rounds"``, ``"interrupted"``, ….
     seconds
         Where the time of the run went, by phase.
+    canary
+        How fast the machine was for work that is the same in every run; ``None``
+        where it was not measured.
+    model_fingerprint
+        Digests of the model by what they are of: ``"weights"``; ``"graph"``, as
+        it was traced; ``"modules"``, its modules and their code; ``"file"``.
+        Those that are not known are left out.
+    models
+        The exported models that the rows ran. Kept out of ``to_dict``, equality
+        and ``repr``.
     """
 
     results: tuple[BenchmarkResult, ...] = field(default=(), converter=_rows)
@@ -281,6 +317,11 @@ class BenchmarkReport(Sequence[BenchmarkResult]):
     seed: int | None = count()
     stopped_because: str = ""
     seconds: Mapping[str, float | None] = mapping()
+    canary: Canary | None = None
+    model_fingerprint: Mapping[str, str] = mapping()
+    models: tuple[KeptModel, ...] = field(
+        default=(), converter=_models, eq=False, repr=False, metadata=RAW
+    )
 
     def __attrs_post_init__(self) -> None:
         labels = [result.label for result in self.results]
@@ -368,6 +409,42 @@ class BenchmarkReport(Sequence[BenchmarkResult]):
         from lexer_core.reporting.csv import report_to_csv
 
         return _written(report_to_csv(self), path)
+
+    def to_html(self, path: str | Path | None = None) -> str:
+        """Give the report as an HTML page with plots (docs/reading-the-report.md).
+
+        The page is one file that loads nothing and runs no script. It is written
+        to ``path`` if there is one.
+
+        Raises
+        ------
+        MissingPackageError
+            The extra ``lexer-core[report]`` is not installed.
+        OutputFileError
+            The file cannot be written.
+        """
+        from lexer_core.reporting.page import report_page
+
+        return _written(report_page(self), path)
+
+    def to_dataframe(self, *, samples: bool = False) -> pd.DataFrame:
+        """Give the report as a pandas DataFrame.
+
+        Parameters
+        ----------
+        samples
+            One line for each raw sample, with its label, engine, device, launch,
+            round and latency in milliseconds; otherwise one line for each row of
+            the report, in the columns of the CSV (docs/csv.md).
+
+        Raises
+        ------
+        MissingPackageError
+            pandas is not installed.
+        """
+        from lexer_core.reporting.dataframe import report_to_dataframe, samples_to_dataframe
+
+        return samples_to_dataframe(self) if samples else report_to_dataframe(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
         """Give the report as a Markdown table, and write it to ``path`` if there is one.

@@ -38,7 +38,9 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 def benchmark(model: Any, input: Any, **settings: Any) -> BenchmarkReport:
-    return LexerContext().benchmark(torch_model=model, input=input, **{**FAST, **settings})
+    """Measure a model on Torch and ONNXRuntime, whatever else is installed."""
+    settings = {**FAST, "engines": ["torch", "onnxruntime"], **settings}
+    return LexerContext().benchmark(torch_model=model, input=input, **settings)
 
 
 def statuses(report: BenchmarkReport) -> dict[str, str]:

@@ -68,6 +68,28 @@ def _run(*arguments, context=None, command=benchmark):
 # --- What is asked for. ---
 
 
+def test_interpreters_reach_the_context(model):
+    context = _Context()
+
+    pythons = ["--python", "older=/envs/older/bin/python", "--python=tvm=/envs/a=b/bin/python"]
+    result = _run(model, INPUT, *pythons, context=context)
+
+    assert result.exit_code == 0, result.output
+    assert context.asked["interpreters"] == {
+        "older": "/envs/older/bin/python",
+        "tvm": "/envs/a=b/bin/python",
+    }
+    assert "--python older=/envs/older/bin/python" in context.asked["command"]
+
+
+@pytest.mark.parametrize("text", ["toy", "=python", "toy="])
+def test_half_an_assignment_of_an_interpreter_is_refused(model, text):
+    result = _run(model, INPUT, "--python", text)
+
+    assert isinstance(result.exception, UsageError)
+    assert "Write ENGINE=PATH" in str(result.exception)
+
+
 def test_what_is_asked_for_reaches_the_context(model):
     context = _Context()
 
@@ -111,16 +133,16 @@ def test_what_is_not_given_is_left_to_the_configuration(model):
 
     _run(model, INPUT, context=context)
 
-    unset = set(attrs.fields_dict(Settings)) - {"seed"}
+    unset = set(attrs.fields_dict(Settings)) - {"seed", "print_report"}
     assert not unset & set(context.asked)
-    assert context.asked["engines"] is None
     assert context.asked["seed"] == 0
+    assert context.asked["print_report"] is False  # the command prints by itself
 
 
 def test_every_setting_has_an_option():
     names = {parameter.name for parameter in benchmark.params}
 
-    assert set(attrs.fields_dict(Settings)) <= names
+    assert set(attrs.fields_dict(Settings)) - {"print_report"} <= names
 
 
 def test_every_option_explains_itself():

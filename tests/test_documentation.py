@@ -14,6 +14,7 @@ import sys
 import tomllib
 from importlib.util import find_spec
 from pathlib import Path
+from string import Template
 from textwrap import dedent
 
 import attrs
@@ -27,7 +28,7 @@ from lexer_core.config import Settings
 ROOT = Path(__file__).parents[1]
 PAGES = {
     str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
-    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/README.md"))
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("plugins/*/README.md"))
 }
 EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 FOLDERS = ("lexer_core", "lexer", "plugins", "docs", "examples", "benchmarks", "tests", ".ci")
@@ -37,20 +38,16 @@ LIMIT_SECONDS = 300
 # not say how much to measure measures little, and where it is told to; weights are
 # the same each time, so that an export is made once and then found.
 RUNNER = """
-import functools, shlex, sys
+import os, pathlib, shlex, sys
 
 from lexer_core.cli.main import run
 from lexer_core.context import LexerContext
 
 name, isolation, *needs = sys.argv[1:]
 sys.argv[1:] = []
-LexerContext.__init__ = functools.partialmethod(
-    LexerContext.__init__,
-    num_iterations=20,
-    warm_up_seconds=0.05,
-    threads=1,
-    isolation=isolation,
-)
+little = dict(num_iterations=20, warm_up_seconds=0.05, threads=1, isolation=isolation)
+begin = LexerContext.__init__
+LexerContext.__init__ = lambda self, **settings: begin(self, **{**little, **settings})
 
 
 def seed():
@@ -58,11 +55,22 @@ def seed():
         sys.modules["torch"].manual_seed(0)
 
 
-def shell(line, expected):
+def shell(line, expected, folder="."):
     print("$", line, flush=True)
     seed()
+    # Two checkouts in one process would be one.
+    little["isolation"] = "process" if "--base-folder" in line else isolation
+    before = os.getcwd()
+    os.chdir(folder)
     status = run(shlex.split(line)[1:])
-    assert status == expected, f"{line!r} exits with {status}, not with {expected}"
+    os.chdir(before)
+    assert status in expected, f"{line!r} exits with {status}, not with one of {expected}"
+
+
+def place(name, text):
+    path = pathlib.Path(name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
 
 
 if "torch" in needs:
@@ -86,6 +94,11 @@ class Fence:
         match = re.fullmatch(r"# ([\w./-]+\.(?:py|toml))", self.lines[0]) if self.lines else None
         return match[1] if match else ""
 
+    @property
+    def text(self) -> str:
+        """What the file holds: all lines but the one that names it."""
+        return "\n".join(self.lines[1:]) + "\n"
+
 
 def fences_of(text):
     found, opened, lines = [], None, []
@@ -103,22 +116,24 @@ def fences_of(text):
 
 
 def commands_of(fence):
-    """Yield line number, command and expected exit status of what is to be run."""
+    """Yield line number, command and possible exit statuses of what is to be run."""
     for number, line in enumerate(fence.lines, start=fence.start):
         if line.startswith("$ "):
-            text, _, status = line[2:].partition("  # exits with ")
-            yield number, text, int(status or 0)
+            text, _, statuses = line[2:].partition("  # exits with ")
+            yield number, text, [int(status) for status in (statuses or "0").split(" or ")]
 
 
 def script_of(text):
     """Make a script of a page's snippets, each in the line in which the page has it."""
     script = [""] * (len(text.splitlines()) + 1)
     for fence in fences_of(text):
-        if fence.language == "python" and not fence.file:
+        if fence.file:
+            script[fence.start - 1] = f"place({fence.file!r}, {fence.text!r})"
+        elif fence.language == "python":
             script[fence.start - 1 : fence.start - 1 + len(fence.lines)] = fence.lines
         elif fence.language == "console":
-            for number, line, status in commands_of(fence):
-                script[number - 1] = f"shell({line!r}, {status})"
+            for number, line, statuses in commands_of(fence):
+                script[number - 1] = f"shell({line!r}, {statuses})"
     return "\n".join(script) + "\n"
 
 
@@ -188,16 +203,22 @@ def install(folder, project):
     )
 
 
+def read_the_configuration_of(text, environment, folder):
+    """Let settings be those of the page, where it has some, and of nobody who runs the tests."""
+    if any(fence.file == ".lexer_config.toml" for fence in fences_of(text)):
+        del environment["LEXER_NO_CONFIG"]
+        (folder / "home").mkdir()
+        environment["HOME"] = str(folder / "home")
+
+
 @pytest.mark.parametrize("name", RUNNABLE)
 def test_the_snippets_of_a_page_run(name, tmp_path, environment):
     text = PAGES[name]
     skip_without(*needs_of(text))
+    read_the_configuration_of(text, environment, tmp_path)
     for fence in fences_of(text):
-        if fence.file:
-            body = "\n".join(fence.lines[1:]) + "\n"
-            (tmp_path / fence.file).write_text(body, encoding="utf-8")
-            if fence.file == "pyproject.toml":
-                install(tmp_path, body)
+        if fence.file == "pyproject.toml":
+            install(tmp_path, fence.text)
 
     done = run_script(
         name,
@@ -210,6 +231,62 @@ def test_the_snippets_of_a_page_run(name, tmp_path, environment):
     )
 
     assert done.returncode == 0, f"{name} does not run; see its output"
+
+
+def workflow_of(text):
+    """Return the lines of a page's workflow for GitHub Actions; none where it has none."""
+    for fence in fences_of(text):
+        if fence.language == "yaml" and fence.lines[0].startswith("# .github/workflows/"):
+            return fence.lines
+    return ()
+
+
+def steps_of(workflow):
+    """Take a workflow's steps apart, as far as its own style goes: a key on each line."""
+    steps = []
+    for line in workflow:
+        match = re.fullmatch(r"      (- |  )(?:  )?([\w-]+): (.+)", line)
+        if line.startswith("      - "):
+            steps.append({})
+        if match:
+            steps[-1][match[2]] = match[3]
+    return steps
+
+
+WITH_WORKFLOW = [name for name, text in PAGES.items() if workflow_of(text)]
+
+
+@pytest.mark.parametrize("name", [marked(name, needs_of(PAGES[name])) for name in WITH_WORKFLOW])
+def test_the_commands_of_a_workflow_run_in_its_checkouts(name, tmp_path, environment):
+    text = PAGES[name]
+    skip_without(*needs_of(text))
+    read_the_configuration_of(text, environment, tmp_path)
+    workflow = workflow_of(text)
+    variables = dict(re.findall(r"^      ([A-Z]+): (.+)$", "\n".join(workflow), re.MULTILINE))
+    files = {fence.file: fence.text for fence in fences_of(text) if "/" not in fence.file}
+    script = []
+    for step in steps_of(workflow):
+        if step.get("uses", "").startswith("actions/checkout@"):
+            for file in filter(None, files):
+                path = f"{step.get('path', '.')}/{file}"
+                script.append(f"place({path!r}, {files[file]!r})")
+        elif step.get("run", "").startswith("lexer "):
+            line = Template(step["run"]).substitute(variables)
+            folder = step.get("working-directory", ".")
+            gate = [0, 1] if "--fail-on" in line else [0]
+            script.append(f"shell({line!r}, {gate}, {folder!r})")
+    assert sum("shell(" in line for line in script) > 1
+
+    done = run_script(
+        name,
+        "\n".join(script),
+        folder=tmp_path,
+        environment=environment,
+        isolation="none",
+        needs=needs_of(text),
+    )
+
+    assert done.returncode == 0, f"the workflow of {name} does not run; see its output"
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
@@ -270,6 +347,13 @@ def test_a_link_leads_somewhere(name):
             assert anchor in anchors_of(path.read_text(encoding="utf-8")), f"{name}: {target}"
 
 
+def test_every_page_is_on_the_map():
+    linked = re.findall(r"\]\(([\w./-]+\.md)", PAGES["docs/index.md"])
+
+    pages = {name.removeprefix("docs/") for name in PAGES if name.startswith("docs/")}
+    assert pages - set(linked) == {"index.md"}
+
+
 @pytest.mark.parametrize("name", PAGES)
 def test_a_file_that_is_named_exists(name):
     for text in re.findall(r"`([\w./-]+/[\w./-]*)`", without_fences(PAGES[name])):
@@ -303,6 +387,15 @@ def written(value):
     return "`" + repr(value).replace("'", '"') + "`"
 
 
+def option_of(setting, parameters):
+    """Write the option that changes a setting: that which turns it off, where it is on."""
+    if setting.name not in parameters:
+        return "—"
+    option = parameters[setting.name]
+    names = option.secondary_opts if setting.default is True else option.opts
+    return f"`{max(names, key=len)}`"
+
+
 def range_of(setting):
     facts = setting.metadata
     if str(setting.type) == "bool":
@@ -310,22 +403,24 @@ def range_of(setting):
     if facts["choices"]:
         return ", ".join(map(written, facts["choices"]))
     low, high = facts["low"], facts["high"]
+    if low is None:
+        return "—"
     at_least = f"{'above' if facts['exclusive'] else 'at least'} {low}"
     return at_least if high is None else f"{at_least}, at most {high}"
 
 
 def test_every_setting_is_documented_as_it_is():
     benchmark = command.lexer.get_command(click.Context(command.lexer), "benchmark")
-    options = {option.name: max(option.opts, key=len) for option in benchmark.params}
+    parameters = {option.name: option for option in benchmark.params}
     page = PAGES["docs/settings.md"]
 
-    for section in ("benchmarks", "exports"):
+    for section in ("benchmarks", "exports", "outputs"):
         assert table_rows(page, section) == [
             (
                 f"`{setting.name}`",
                 written(setting.default),
                 range_of(setting),
-                f"`{options[setting.name]}`",
+                option_of(setting, parameters),
                 setting.metadata["help"],
             )
             for setting in attrs.fields(Settings)
@@ -334,6 +429,7 @@ def test_every_setting_is_documented_as_it_is():
     assert {setting.metadata["section"] for setting in attrs.fields(Settings)} == {
         "benchmarks",
         "exports",
+        "outputs",
     }
 
 

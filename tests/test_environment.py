@@ -12,6 +12,8 @@ from lexer_core import __version__
 from lexer_core.engines.states import EngineListing, EngineState
 from lexer_core.environment import (
     cpu_model,
+    gpu_driver,
+    gpus,
     memory_limit_bytes,
     package_versions,
     read_environment,
@@ -162,3 +164,21 @@ def test_describing_a_machine_imports_no_runtime():
     )
 
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
+
+
+def test_nvidia_gpus_and_their_driver_are_named_without_a_runtime(tmp_path):
+    root = _files(
+        tmp_path,
+        {
+            "proc/driver/nvidia/gpus/0000:01:00.0/information": "Model: \t NVIDIA A100\nIRQ: 7\n",
+            "proc/driver/nvidia/gpus/0000:02:00.0/information": "Model: \t NVIDIA A10\n",
+            "proc/driver/nvidia/version": (
+                "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 2024\n"
+                "GCC version:  gcc version 12.2.0 (Debian 12.2.0-14)\n"
+            ),
+        },
+    )
+
+    assert gpus(root) == ("NVIDIA A100", "NVIDIA A10")
+    assert gpu_driver(root) == "550.54.15"
+    assert (gpus(tmp_path / "none"), gpu_driver(tmp_path / "none")) == ((), "")

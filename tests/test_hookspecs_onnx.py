@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from fake_engines import FakeSite
 from test_hookspecs import SILENT, SPECS, example_of, module_of
 
 from lexer_core.engines.engine import Engine
@@ -16,6 +17,9 @@ from lexer_core.records import (
     SessionConfig,
     TensorRef,
 )
+from lexer_core.testing import CHECKS, EngineUnderTest
+from lexer_core.testing.running import run_check
+from lexer_core.testing.subject import Subject
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.onnxruntime
@@ -53,3 +57,16 @@ def test_the_examples_run_a_model_as_an_engine(tmp_path):
     np.testing.assert_array_equal(outputs["y"], [2, 2, 2])
     np.testing.assert_allclose(timings.host, 3 * [50e-9])
     assert engine.describe_placement(session).share == 1.0
+
+
+def test_the_examples_keep_the_contract_as_an_engine(tmp_path):
+    site = FakeSite(tmp_path / "site")
+    names = [name for name in SPECS if name not in SILENT]
+    site.add_engine("example", "\n".join(example_of(SPECS[name]) for name in names))
+    declared = type("Declared", (EngineUnderTest,), {"engine_name": "example"})
+
+    with site.on_path():
+        subject = Subject(declared=declared, folder=tmp_path / "models", isolated=False)
+        results = [run_check(check, subject) for check in CHECKS.values()]
+
+    assert [result for result in results if result.status == "failed"] == []

@@ -113,7 +113,12 @@ def test_the_module_is_the_command() -> None:
 
 @pytest.mark.parametrize(
     ("project", "package"),
-    [(".", ""), ("plugins/lexer_torch", "lexer_torch"), ("plugins/lexer_ort", "lexer_ort")],
+    [
+        (".", ""),
+        ("plugins/lexer_torch", "lexer_torch"),
+        ("plugins/lexer_ort", "lexer_ort"),
+        ("plugins/lexer_openvino", "lexer_openvino"),
+    ],
 )
 def test_each_distribution_says_what_it_is(project: str, package: str) -> None:
     metadata = tomllib.loads((ROOT / project / "pyproject.toml").read_text())["project"]

@@ -93,6 +93,11 @@ LISTED: dict[str, dict[str, str]] = {
             info(runtime_modules="('absent_runtime',)", runtime_distributions="('absent',)")
         )
     },
+    "there is no compiler here": {
+        "source": describing(
+            info(unavailable_because="'there is no compiler here'", remedy="'install one'")
+        )
+    },
     "is not marked: put @hookimpl above it": {
         "source": sound("def lexer_list_devices(): return [CPU]")
     },
@@ -149,6 +154,9 @@ LISTED: dict[str, dict[str, str]] = {
     },
     "has a name that cannot be written on the command line": {
         "source": describing(option(name="'a b'"))
+    },
+    "remedy does not say what would mend it": {
+        "source": describing(info(unavailable_because="'there is no compiler'"))
     },
     "which is not a choice": {"source": describing(option(default="'x'", choices="('y',)"))},
 }

@@ -252,10 +252,8 @@ def test_an_engine_that_was_not_asked_for_may_fail(folder: Path, onnx_file: str)
     done = lexer(folder, "benchmark", onnx_file, *QUICK, "--format", "json")
 
     assert done.returncode == 0
-    assert {row["engine"]: row["status"] for row in json.loads(done.stdout)["results"]} == {
-        "Torch": "unsupported",
-        "ONNXRuntime": "ok",
-    }
+    found = {row["engine"]: row["status"] for row in json.loads(done.stdout)["results"]}
+    assert (found["Torch"], found["ONNXRuntime"]) == ("unsupported", "ok")
 
 
 def test_an_engine_that_was_asked_for_and_fails_is_status_3_with_the_table(

@@ -89,7 +89,7 @@ def python(arguments: Sequence[str], folder: Path, stdin: str = "") -> str:
 
 
 def test_a_model_of_a_script_that_has_no_guard(tmp_path: Path) -> None:
-    (tmp_path / "script.py").write_text(SCRIPT.replace("ENGINES", "None"))
+    (tmp_path / "script.py").write_text(SCRIPT.replace("ENGINES", "['torch', 'onnxruntime']"))
 
     printed = python(["script.py"], tmp_path)
 
@@ -146,6 +146,7 @@ def test_a_model_of_a_file_on_the_command_line(tmp_path: Path) -> None:
     elsewhere.mkdir()
     quick = ["--iterations", "20", "--warm-up-seconds", "0.05", "--threads", "1"]
     target = ["benchmark", "../nets.py:Net", "--input", "x=float32[2,4]"]
+    target += ["--engine", "torch", "--engine", "onnxruntime"]
 
     printed = python(["-m", "lexer_core", *target, *quick, "--format", "json"], elsewhere)
 

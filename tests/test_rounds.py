@@ -207,3 +207,68 @@ def test_means_are_compared_only_where_some_cases_loop_and_some_do_not() -> None
     assert compared_by_means([34, 1])
     assert not compared_by_means([34, 20])
     assert not compared_by_means([1, 1])
+
+
+class Beside:
+    """A canary: takes its block when it wants to."""
+
+    def __init__(self, machine: VirtualMachine, last_round: float = NEVER) -> None:
+        self.machine = machine
+        self.last_round = last_round
+
+    def takes_part(self, rounds: int, seconds: float) -> bool:
+        return rounds <= self.last_round
+
+    def take(self, round_id: int) -> None:
+        self.machine.log.append((round_id, "canary", 1))
+        self.machine.now += 0.001
+
+
+def run_beside(last_round: float = NEVER, **plan: float) -> tuple[VirtualMachine, StopAfter]:
+    machine, cases = two_cases()
+    stop = StopAfter(NEVER)
+    run_rounds(
+        cases,
+        RoundsPlan(**{"max_seconds": 2.0, **plan}),
+        stop,
+        rng=random.Random(3),
+        clock=machine.clock,
+        companion=Beside(machine, last_round),
+    )
+    return machine, stop
+
+
+def test_a_companion_has_its_place_in_the_random_order_and_counts_for_nothing() -> None:
+    machine, stop = run_beside()
+
+    places = Counter(at % 3 for at, (_, label, _) in enumerate(machine.log) if label == "canary")
+    assert min(places.values()) > sum(places.values()) / 3 * 0.5
+    assert {frozenset(centres) for centres in stop.seen} == {frozenset("ab")}
+
+
+def test_a_companion_sits_out_the_rounds_that_it_does_not_want() -> None:
+    machine, _ = run_beside(last_round=4)
+
+    assert [number for number, label, _ in machine.log if label == "canary"] == list(range(5))
+
+
+def test_a_companion_changes_no_exact_number_of_samples() -> None:
+    machine, _ = run_beside(samples=101)
+
+    for label in "ab":
+        assert sum(count for _, each, count in machine.log if each == label) == 101
+
+
+def test_a_companion_does_not_keep_rounds_going() -> None:
+    machine = VirtualMachine()
+    cases = [Case("a", machine, 0.001, fails_in=2)]
+    ended = run_rounds(
+        cases,
+        RoundsPlan(max_seconds=1.0),
+        StopAfter(NEVER),
+        rng=random.Random(0),
+        clock=machine.clock,
+        companion=Beside(machine),
+    )
+
+    assert (ended.rounds, ended.stopped_because) == (2, "nothing left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import pytest
 from report_samples import AGREES, DIFFERS, a_comparison, a_failed_row, a_row
 
 from lexer_core.reporting.sentences import verdict_sentences
@@ -136,18 +137,30 @@ def test_no_engine_at_all_is_said():
     assert verdict_sentences([], []) == ("Nothing was measured: there was no engine to measure.",)
 
 
-def test_the_winner_of_several_is_named_first():
-    rows = [TORCH, ORT, a_row("openvino", "OpenVINO", 12.0, rank=2)]
+OPENVINO = a_row("openvino", "OpenVINO", 12.0, rank=2)
 
-    said = verdict_sentences(rows, [a_comparison(), a_comparison(b="openvino")])
+
+def test_the_winner_of_several_is_named_first():
+    pairs = [
+        a_comparison(),
+        a_comparison(b="openvino"),
+        a_comparison("onnxruntime", "openvino", verdict="slower"),
+    ]
+
+    said = verdict_sentences([TORCH, ORT, OPENVINO], pairs)
 
     assert said[0] == "ONNXRuntime is the fastest of 3."
 
 
-def test_a_shared_first_place_has_no_winner():
-    rows = [TORCH, ORT, a_row("openvino", "OpenVINO", 9.9, rank=1)]
+@pytest.mark.parametrize("verdict", ["tie", "undecided", "none"])
+def test_nobody_has_won_who_is_not_ahead_of_every_other(verdict):
+    pairs = [
+        a_comparison(),
+        a_comparison(b="openvino"),
+        a_comparison("onnxruntime", "openvino", verdict=verdict),
+    ]
 
-    said = verdict_sentences(rows, [a_comparison(), a_comparison(b="openvino")])
+    said = verdict_sentences([TORCH, ORT, OPENVINO], pairs)
 
     assert not any("the fastest of" in sentence for sentence in said)
 

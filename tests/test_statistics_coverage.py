@@ -22,6 +22,7 @@ from lexer_core.statistics import (
     percentile_intervals,
     ratio_interval,
 )
+from lexer_core.statistics.launch_effect import LAUNCH_SD
 
 pytestmark = pytest.mark.simulation
 
@@ -85,7 +86,7 @@ def covered_over_launches(spread: float, launches: int | None) -> float:
     """Share of trials whose ratio of two freshly started cases covers the true one."""
     rng = np.random.default_rng([11, round(1e4 * spread)])
     shape = (TRIALS, 40)
-    lives = np.exp(0.002 * rng.standard_normal((2, TRIALS, 1)))
+    lives = np.exp(LAUNCH_SD * rng.standard_normal((2, TRIALS, 1)))
     rounds = np.exp(spread * rng.standard_normal((2, *shape)))
     a, b = lives * rounds * 1e-3
     verdicts = [

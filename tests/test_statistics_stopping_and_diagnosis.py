@@ -11,6 +11,7 @@ from lexer_core.statistics import (
     diagnose,
     order_effect,
 )
+from lexer_core.statistics.launch_effect import LAUNCH_SD
 
 
 def medians(rounds: int, sigma: float, seed: int, factor: float = 1.0) -> np.ndarray:
@@ -87,7 +88,7 @@ def test_a_precision_that_one_launch_cannot_give_stops_where_rounds_add_nothing(
     assert endless.reason == "precision"
     assert one_launch.reason == "launches"
     assert one_launch.rounds < endless.rounds
-    assert one_launch.half_width == pytest.approx(1.96 * 2**0.5 * 0.002, rel=0.1)
+    assert one_launch.half_width == pytest.approx(1.96 * 2**0.5 * LAUNCH_SD, rel=0.1)
     assert many.reason == "precision"
     assert many.rounds > endless.rounds
 

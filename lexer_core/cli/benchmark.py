@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexer_core.cli.here import configuration_here, lexer_context, set_outside
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
     command_line,
@@ -19,15 +20,19 @@ from lexer_core.cli.output import FORMATS, plan_output
 from lexer_core.cli.streams import results_alone_on_stdout
 from lexer_core.config import setting_names
 from lexer_core.engines.choice import parse_engine_choice
+from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lexer_core.cli.output import Format
-    from lexer_core.context import LexerContext
     from lexer_core.results import BenchmarkReport
 
 __all__ = ["benchmark", "exit_status"]
+
+# Three have options of their own, --seed among those of the inputs; and a command prints always.
+_NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report")
+_ABOUT_OUTPUT = ("format", "output_file", "include_model", "include_csv")
 
 
 @click.command()
@@ -44,13 +49,19 @@ __all__ = ["benchmark", "exit_status"]
 )
 @click.option(
     "--device",
-    default="cpu",
-    show_default=True,
     metavar="DEVICE",
-    help="Where to run, e.g. cpu or cuda:0. An engine that lacks it says so; none falls back.",
+    help="Where to run, e.g. cpu or cuda:0. An engine that lacks it says so; none falls back. "
+    "Unless given: cpu.",
 )
-# --seed is among the options of the inputs, which it makes as well.
-@setting_options(*(name for name in setting_names() if name != "seed"))
+@click.option(
+    "--python",
+    "pythons",
+    multiple=True,
+    metavar="ENGINE=PATH",
+    help="Run this engine (or the row of this label) by another interpreter, in whose environment "
+    "lexer-core and the engine's plugin are installed; repeat for several.",
+)
+@setting_options(*(name for name in setting_names() if name not in _NOT_FROM_THE_TABLE))
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
@@ -61,8 +72,8 @@ __all__ = ["benchmark", "exit_status"]
     "--output",
     "output_file",
     metavar="FILE",
-    help="Also write the results to a file, e.g. results.json, .csv or .md; whether it can be "
-    "written is checked before anything is measured.",
+    help="Also write the results to a file: run.lexer keeps everything, results.json, .csv or .md "
+    "the rows. Whether it can be written is checked before anything is measured.",
 )
 @click.pass_context
 def benchmark(
@@ -73,11 +84,12 @@ def benchmark(
     described: Sequence[str],
     inputs_file: str | None,
     batch_size: int | None,
-    seed: int,
+    seed: int | None,
     input_names: str | None,
     output_names: str | None,
     engines: Sequence[str],
-    device: str,
+    device: str | None,
+    pythons: Sequence[str],
     format: Format | None,
     output_file: str | None,
     **settings: Any,
@@ -106,30 +118,44 @@ def benchmark(
     # What can be wrong without running anything comes first.
     output = plan_output(format, output_file)
     choices = [parse_engine_choice(text) for text in engines]
+    interpreters = dict(map(_interpreter, pythons))
     from lexer_core.cli.example_inputs import example_inputs, read_request  # not for --help
     from lexer_core.cli.progress import ProgressLine
     from lexer_core.cli.targets import load_target
 
-    request = read_request(described, inputs_file, batch_size, seed)
+    given = {"engines": choices or None, "device": device, "seed": seed, **settings}
+    here = configuration_here(given)
+    request = read_request(described, inputs_file, batch_size, here.settings.seed or 0)
     with results_alone_on_stdout():
         loaded = load_target(target)
         inputs = example_inputs(loaded, request)
         with ProgressLine() as progress:
-            report = _lexer_context(context).benchmark(
+            report = lexer_context(context).benchmark(
                 torch_model=loaded.model,
                 input=inputs,
-                engines=choices or None,
-                device=device,
+                interpreters=interpreters,
                 batch_size=batch_size,
                 input_names=name_list(input_names),
                 output_names=name_list(output_names),
                 progress=progress,
-                command=command_line(context, without=("format", "output_file")),
-                seed=seed,
-                **given_settings(settings),
+                command=command_line(context, without=_ABOUT_OUTPUT, also=set_outside(here)),
+                print_report=False,
+                **given_settings({**given, "seed": here.settings.seed}),
             )
     output.deliver(report)
-    context.exit(exit_status(report, named=bool(choices)))
+    chosen = here.settings.engines or report.settings.get("engines")
+    context.exit(exit_status(report, named=bool(chosen or interpreters)))
+
+
+def _interpreter(text: str) -> tuple[str, str]:
+    """Read ENGINE=PATH."""
+    whom, equals, path = text.partition("=")
+    if not (whom.strip() and equals and path.strip()):
+        raise UsageError(
+            f"{text!r} does not say which engine is run by which interpreter.",
+            hint="Write ENGINE=PATH: --python onnxruntime=/path/to/venv/bin/python.",
+        )
+    return whom.strip(), path.strip()
 
 
 def exit_status(report: BenchmarkReport, *, named: bool) -> int:
@@ -150,13 +176,3 @@ def exit_status(report: BenchmarkReport, *, named: bool) -> int:
     if named and any(row.status != "ok" for row in report):
         return ENGINE_FAILED
     return DONE
-
-
-def _lexer_context(context: click.Context) -> LexerContext:
-    """Give the context that the embedding program brought, or a new one."""
-    given: LexerContext | None = context.ensure_object(dict).get("lexer_context")
-    if given is not None:
-        return given
-    from lexer_core.context import LexerContext  # not for --help
-
-    return LexerContext()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexer_core.cli.check import check
 from lexer_core.cli.streams import results_alone_on_stdout
 from lexer_core.engines.registry import EngineRegistry, EngineState
 
@@ -32,7 +33,7 @@ def engines(context: click.Context) -> None:
     \b
     An engine is in one of four states:
       ready         the plugin is sound and its runtime is installed
-      unavailable   the plugin is sound, its runtime is not installed
+      unavailable   the plugin is sound, something that it needs is not installed
       broken        the plugin cannot be loaded or breaks the contract
       incompatible  the plugin is written for another version of the contract
     """  # noqa: D301 - to click, \b is the character
@@ -163,6 +164,9 @@ def show_command(name: str, timeout: float, as_json: bool) -> None:
     for text in (listing.details, probe.log if probe and not probe.usable else ""):
         if text.strip():
             click.echo(f"\n{text.rstrip()}")
+
+
+engines.add_command(check)
 
 
 # -- what is asked -----------------------------------------------------------------

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lexer_core.cli.here import configuration_here, lexer_context
 from lexer_core.cli.options import (
     given_settings,
     input_options,
@@ -20,7 +21,6 @@ from lexer_core.errors import InputError, TargetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.context import LexerContext
     from lexer_core.records import ExportedModel
 
 __all__ = ["describe_export", "export", "parse_dynamic_axis"]
@@ -46,7 +46,7 @@ _HOW_TO_WRITE = "Write NAME:DIMENSION=AXIS, such as image:0=batch."
     help="Let a dimension vary in the exported model, e.g. image:0=batch; repeat for each. "
     "All others are as in the example inputs.",
 )
-@setting_options("exporter", "opset", "onnx_checks", "use_cache")
+@setting_options("exporter", "opset", "onnx_checks", "use_cache", "validation")
 @click.pass_context
 def export(
     context: click.Context,
@@ -56,7 +56,7 @@ def export(
     described: Sequence[str],
     inputs_file: str | None,
     batch_size: int | None,
-    seed: int,
+    seed: int | None,
     input_names: str | None,
     output_names: str | None,
     output_file: str,
@@ -82,7 +82,8 @@ def export(
     path = Path(output_file)
     check_writable(path)
     axes = _axes(dynamic)
-    request = read_request(described, inputs_file, batch_size, seed)
+    here = configuration_here({"seed": seed, **settings})
+    request = read_request(described, inputs_file, batch_size, here.settings.seed or 0)
     with results_alone_on_stdout():
         loaded = load_target(target)
         if loaded.is_file:
@@ -90,7 +91,8 @@ def export(
                 f"{target!r} is an exported model already.",
                 hint="Name the PyTorch model: path/to/file.py:Class.",
             )
-        exported = _lexer_context(context).export(
+        asked, given = lexer_context(context), given_settings(settings)
+        exported = asked.export(
             loaded.model,
             example_inputs(loaded, request),
             path,
@@ -98,10 +100,10 @@ def export(
             dynamic_axes=axes or None,
             input_names=name_list(input_names),
             output_names=name_list(output_names),
-            **given_settings(settings),
+            **given,
         )
-    # Without an option, the checks are made.
-    click.echo(describe_export(exported, path, checked=settings["onnx_checks"] is not False))
+    holding = asked.configuration(loaded.model, **given).settings
+    click.echo(describe_export(exported, path, checked=holding.onnx_checks))
 
 
 def describe_export(exported: ExportedModel, path: Path, *, checked: bool) -> str:
@@ -148,13 +150,3 @@ def _axes(dynamic: Sequence[str]) -> dict[str, dict[int, str]]:
             )
         axes[name][dimension] = axis
     return axes
-
-
-def _lexer_context(context: click.Context) -> LexerContext:
-    """Give the context that the embedding program brought, or a new one."""
-    given: LexerContext | None = context.ensure_object(dict).get("lexer_context")
-    if given is not None:
-        return given
-    from lexer_core.context import LexerContext  # not for --help
-
-    return LexerContext()

@@ -54,9 +54,25 @@ _COMMANDS = {
         "lexer_core.cli.benchmark:benchmark",
         "Measure a model on one or more engines, side by side.",
     ),
+    "show": (
+        "lexer_core.cli.show:show",
+        "Show a benchmark that was saved.",
+    ),
+    "compare": (
+        "lexer_core.cli.compare:compare",
+        "Say which cases of saved runs have become slower.",
+    ),
+    "report": (
+        "lexer_core.cli.report:report",
+        "Write saved runs as one HTML page, with plots.",
+    ),
     "export": (
         "lexer_core.cli.export:export",
         "Turn a model into a file that engines accept.",
+    ),
+    "config": (
+        "lexer_core.cli.config:config",
+        "Show the settings that hold here, or write a file for them.",
     ),
     "cache": (
         "lexer_core.cli.cache:cache",

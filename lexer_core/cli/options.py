@@ -6,7 +6,6 @@ each of them, with its type, range, choices and help.
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -16,6 +15,7 @@ import click
 from click.core import ParameterSource
 
 from lexer_core.config import Settings
+from lexer_core.configuration.values import kind_of, read_share
 
 __all__ = [
     "command_line",
@@ -27,33 +27,6 @@ __all__ = [
 ]
 
 _CommandT = TypeVar("_CommandT", bound=Callable[..., object])
-
-# What a setting is called here, where that is not its own name with hyphens.
-_NAMES = {"num_iterations": "--iterations", "use_cache": "--no-cache"}
-
-_EXAMPLES = {
-    "num_iterations": "1000",
-    "precision": "2%",
-    "max_seconds": "20",
-    "warm_up_seconds": "2",
-    "rounds": "30",
-    "launches": "5",
-    "threads": "1",
-    "tie": "5%",
-    "rtol": "1e-3",
-    "atol": "1e-4",
-    "load_timeout": "120",
-    "call_timeout": "10",
-    "memory_limit_mb": "2048",
-    "opset": "18",
-}
-
-_FLAGS = {
-    "onnx_checks": "Do not run onnx.checker on what was exported.",
-    "use_cache": "Export again, also where an earlier export of the same model is kept.",
-}
-
-_PERCENTAGES = ("precision", "tie")
 
 
 if TYPE_CHECKING:
@@ -71,10 +44,9 @@ class Share(_FloatType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Turn ``1%`` or ``0.01`` into 0.01."""
-        match = re.fullmatch(r"\s*((?:\d+\.?\d*|\.\d+)(?:e[-+]?\d+)?)\s*(%?)\s*", str(value), re.I)
-        if match is None:
+        share = read_share(str(value))
+        if share is None:
             self.fail(f"{value!r} is no share; write it like 1% or 0.01.", param, ctx)
-        share = float(match[1]) / (100 if match[2] else 1)
         if share >= 1:
             self.fail(f"{value!r} is not below 100%; write it like 1% or 0.01.", param, ctx)
         return share
@@ -116,10 +88,9 @@ def input_options(command: _CommandT) -> _CommandT:
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),
-                default=0,
-                show_default=True,
                 metavar="N",
-                help="Seed of the inputs that are made and of the order of rounds.",
+                help="Seed of the inputs that are made and of the order of rounds. "
+                "Unless given: 0.",
             ),
             click.option(
                 "--input-names",
@@ -150,39 +121,44 @@ def setting_options(*names: str) -> Callable[[_CommandT], _CommandT]:
 
 
 def _option(setting: attrs.Attribute[Any]) -> Callable[[_CommandT], _CommandT]:
-    name, facts = setting.name, setting.metadata
-    kind = str(setting.type).split(" |")[0]
+    name, facts, kind = setting.name, setting.metadata, kind_of(setting)
+    flag = name.replace("_", "-")
     text = facts["help"]
-    if kind == "bool":
-        # A flag says the opposite of the default.
-        flag = _NAMES.get(name, f"--no-{name}" if setting.default else f"--{name}")
-        return click.option(
-            flag.replace("_", "-"),
-            name,
-            is_flag=True,
-            flag_value=not setting.default,
-            default=None,
-            help=_FLAGS.get(name, text),
-        )
     if setting.default is not None:
-        shown = f"{setting.default:.0%}" if name in _PERCENTAGES else f"{setting.default}"
-        text += f" Unless given: {shown.removesuffix('.0')}."
-    if name in _EXAMPLES:
-        text += f" For example {_EXAMPLES[name]}."
+        text += f" Unless given: {_shown(setting)}."
+    if kind == "bool":
+        # Both ways, since the environment or a file may have turned it.
+        return click.option(
+            facts["option"] or f"--{flag}/--no-{flag}", name, default=None, help=text
+        )
+    if facts["example"]:
+        text += f" For example {_written(setting, float(facts['example']))}."
     return click.option(
-        _NAMES.get(name, f"--{name}").replace("_", "-"),
+        facts["option"] or f"--{flag}",
         name,
-        type=_type(name, kind, facts),
+        type=_type(kind, facts),
         default=None,
         metavar=_metavar(kind, facts),
         help=text,
     )
 
 
-def _type(name: str, kind: str, facts: Mapping[str, Any]) -> Any:
+def _shown(setting: attrs.Attribute[Any]) -> str:
+    if isinstance(setting.default, bool):
+        return "yes" if setting.default else "no"
+    return _written(setting, setting.default)
+
+
+def _written(setting: attrs.Attribute[Any], value: object) -> str:
+    if not isinstance(value, (int, float)):
+        return str(value)
+    return f"{value:.0%}" if setting.metadata["share"] else f"{value:g}"
+
+
+def _type(kind: str, facts: Mapping[str, Any]) -> Any:
     if facts["choices"]:
         return click.Choice(facts["choices"])
-    if name in _PERCENTAGES:
+    if facts["share"]:
         return Share()
     bounds = {"min": facts["low"], "max": facts["high"], "min_open": bool(facts["exclusive"])}
     return click.IntRange(**bounds) if kind == "int" else click.FloatRange(**bounds)
@@ -202,7 +178,12 @@ def name_list(text: str | None) -> list[str] | None:
     return None if text is None else [name.strip() for name in text.split(",")]
 
 
-def command_line(context: click.Context, *, without: Sequence[str] = ()) -> str:
+def command_line(
+    context: click.Context,
+    *,
+    without: Sequence[str] = (),
+    also: Mapping[str, object] | None = None,
+) -> str:
     """Write the command line that asks for the same again.
 
     Parameters
@@ -210,22 +191,30 @@ def command_line(context: click.Context, *, without: Sequence[str] = ()) -> str:
     context
         Of the command that runs.
     without
-        Parameters to leave out. A seed is always written.
+        Parameters to leave out.
+    also
+        Values of parameters that were not given and held nevertheless, such as
+        those of a configuration file.
     """
     words = ["lexer", *([context.command.name] if context.command.name else [])]
+    values = {**(also or {})} | {
+        name: value
+        for name, value in context.params.items()
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
     for parameter in context.command.params:
         name = parameter.name or ""
-        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-        if name in without or not (given or name == "seed"):
-            continue
-        value = context.params[name]
-        if isinstance(parameter, click.Argument):
-            words.append(str(value))
-            continue
-        flag = max(parameter.opts, key=len)
-        if isinstance(parameter, click.Option) and parameter.is_flag:
-            words.append(flag)
-            continue
-        for each in value if parameter.multiple else (value,):
-            words += [flag, str(each)]
+        if name not in without and name in values:
+            words += _words(parameter, values[name])
     return shlex.join(words)
+
+
+def _words(parameter: click.Parameter, value: Any) -> list[str]:
+    if isinstance(parameter, click.Argument):
+        return [str(value)]
+    flag = max(parameter.opts, key=len)
+    if isinstance(parameter, click.Option) and parameter.is_flag:
+        return [flag if value else max(parameter.secondary_opts, key=len)]
+    return [
+        word for each in (value if parameter.multiple else (value,)) for word in (flag, str(each))
+    ]

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import click
 from attrs import frozen
 
 from lexer_core.errors import UsageError
@@ -18,10 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Format", "Output", "plan_output"]
 
 Format = Literal["table", "json", "csv", "markdown"]
+FileFormat = Format | Literal["lexer"]
 
 FORMATS: tuple[Format, ...] = ("table", "json", "csv", "markdown")
 
-_SUFFIXES: Mapping[str, Format] = {
+_SUFFIXES: Mapping[str, FileFormat] = {
+    ".lexer": "lexer",
     ".json": "json",
     ".csv": "csv",
     ".md": "markdown",
@@ -42,7 +45,7 @@ class Output:
 
     shown: Format
     file: Path | None = None
-    file_format: Format = "table"
+    file_format: FileFormat = "table"
 
     def deliver(self, report: BenchmarkReport) -> None:
         """Print the report, then write the file: what is printed cannot be lost any more.
@@ -59,7 +62,11 @@ class Output:
         else:
             sys.stdout.write(_RENDERERS[self.shown](report))
         sys.stdout.flush()
-        if self.file is not None:
+        if self.file is None:
+            return
+        if self.file_format == "lexer":
+            _save(report, self.file)
+        else:
             from lexer_core.files import write_text
 
             write_text(self.file, _RENDERERS[self.file_format](report))
@@ -72,7 +79,7 @@ def plan_output(format: Format | None, file: str | None) -> Output:
     ----------
     format
         Asked for by name. With a file it is the file's, otherwise that of
-        standard output.
+        standard output, as it is where the file is an artifact.
     file
         ``-o``; ``-`` is standard output. Its suffix says the format where none
         is asked for. With a file, standard output shows the table.
@@ -87,7 +94,9 @@ def plan_output(format: Format | None, file: str | None) -> Output:
     if file is None or file == "-":
         return Output(shown=format or "table")
     path = Path(file)
-    chosen = format or _SUFFIXES.get(path.suffix.lower())
+    told = _SUFFIXES.get(path.suffix.lower())
+    # An artifact holds every form, so the one asked for is that of standard output.
+    chosen = told if told == "lexer" else format or told
     if chosen is None:
         raise UsageError(
             f"the name {file!r} does not say in which format to write.",
@@ -96,7 +105,14 @@ def plan_output(format: Format | None, file: str | None) -> Output:
     from lexer_core.files import check_writable
 
     check_writable(path)
-    return Output(shown="table", file=path, file_format=chosen)
+    shown = (format or "table") if chosen == "lexer" else "table"
+    return Output(shown=shown, file=path, file_format=chosen)
+
+
+def _save(report: BenchmarkReport, path: Path) -> None:
+    from lexer_core.artifact import save_as_set  # imports numpy
+
+    save_as_set(report, path, warn=lambda text: click.echo(f"Warning: {text}", err=True))
 
 
 def _table(report: BenchmarkReport) -> str:

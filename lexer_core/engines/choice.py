@@ -19,6 +19,7 @@ from lexer_core.records import EngineInfo
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lexer_core.engines.elsewhere import EngineElsewhere
     from lexer_core.engines.engine import Engine
     from lexer_core.records import EngineOption, OptionValue
 
@@ -54,14 +55,18 @@ class EngineChoice:
         spells them on the command line.
     label
         What the row is called; empty for a label made from name and options.
+    python
+        The interpreter that runs it, where engines cannot share an environment;
+        empty for this one. lexer-core and the engine's plugin are installed there.
     """
 
     name: str
     options: Mapping[str, OptionValue] = field(factory=dict, converter=_copied, hash=False)
     label: str = ""
+    python: str = ""
 
     def __str__(self) -> str:
-        """Return what selects this engine on the command line, label included."""
+        """Return what ``--engine`` selects this engine by, label included."""
         options = ",".join(f"{key}={_spelled(value)}" for key, value in self.options.items())
         label = f"{self.label}=" if self.label else ""
         return f"{label}{self.name}[{options}]" if options else f"{label}{self.name}"
@@ -104,7 +109,7 @@ def parse_engine_choice(text: str) -> EngineChoice:
 
 
 def resolve_options(
-    engine: Engine | EngineInfo, options: Mapping[str, object], *, where: str = ""
+    engine: Engine | EngineElsewhere | EngineInfo, options: Mapping[str, object], *, where: str = ""
 ) -> dict[str, OptionValue]:
     """Validate an engine's options and complete them with their defaults.
 

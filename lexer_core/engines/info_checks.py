@@ -37,6 +37,7 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         yield "display_name is not a name"
     if not isinstance(info.runs_by_default, bool):
         yield "runs_by_default is neither True nor False"
+    yield from _wrong_reason(info)
     for field in ("runtime_modules", "runtime_distributions", "formats"):
         yield from _wrong_names(field, getattr(info, field))
     if not info.formats:
@@ -59,6 +60,18 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         if option.name in names:
             yield f"option {option.name!r} is there twice"
         names.append(option.name)
+
+
+def _wrong_reason(info: Any) -> Iterator[str]:
+    yield from _wrong_availability(info)
+
+
+def _wrong_availability(info: Any) -> Iterator[str]:
+    for field in ("unavailable_because", "remedy"):
+        if not isinstance(getattr(info, field), str):
+            yield f"{field} is a {type(getattr(info, field)).__name__}, not a text"
+    if info.unavailable_because and not info.remedy:
+        yield "unavailable_because is set, and remedy does not say what would mend it"
 
 
 def _wrong_names(field: str, names: object) -> Iterator[str]:

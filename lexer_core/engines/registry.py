@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["EngineListing", "EngineRegistry", "EngineState"]
 
-_OWN_PLUGINS = {"torch": "lexer-torch", "onnxruntime": "lexer-ort"}
+_OWN_PLUGINS = {
+    "torch": "lexer-torch",
+    "torch-compile": "lexer-torch",
+    "torch-export": "lexer-torch",
+    "onnxruntime": "lexer-ort",
+    "openvino": "lexer-openvino",
+}
 
 
 class EngineRegistry:
@@ -72,7 +78,8 @@ class EngineRegistry:
         UnknownEngineError
             No installed plugin provides it; the error names the nearest.
         EngineUnavailableError
-            Its runtime is not installed, or it needs another lexer-core.
+            Its runtime or something else that it needs is not installed, or it
+            needs another lexer-core.
         BrokenEngineError
             Its plugin cannot be loaded or breaks the contract.
         """
@@ -169,15 +176,18 @@ def _loaded(
 ) -> EngineListing:
     runtime = find_runtime(plugin.info, claim.distribution.name, installed)
     provider = runtime.distribution
+    reason, remedy = plugin.info.unavailable_because, plugin.info.remedy
+    if runtime.missing:
+        reason, remedy = f"module {runtime.missing!r} is not installed", runtime.remedy
     return EngineListing(
         name=claim.name,
         display_name=plugin.info.display_name,
-        state=EngineState.UNAVAILABLE if runtime.missing else EngineState.READY,
+        state=EngineState.UNAVAILABLE if reason else EngineState.READY,
         distribution=str(claim.distribution),
         version=provider.version if provider else None,
         runtime_distribution=provider.name if provider else None,
-        reason=f"module {runtime.missing!r} is not installed" if runtime.missing else "",
-        remedy=runtime.remedy,
+        reason=reason,
+        remedy=remedy if reason else "",
         info=plugin.info,
     )
 
@@ -232,5 +242,5 @@ def _how_to_get(name: str, installed: Sequence[str]) -> str:
     if name in _OWN_PLUGINS:
         return f"pip install {_OWN_PLUGINS[name]}"
     if not installed:
-        return f"No engine is: pip install {' '.join(_OWN_PLUGINS.values())}"
+        return f"No engine is: pip install {' '.join(dict.fromkeys(_OWN_PLUGINS.values()))}"
     return f"Installed: {', '.join(installed)}.{did_you_mean(name, installed)}"

@@ -20,7 +20,7 @@ class EngineState(StrEnum):
     """The plugin is sound, and its runtime is installed."""
 
     UNAVAILABLE = "unavailable"
-    """The plugin is sound, but its runtime is not installed."""
+    """The plugin is sound, but its runtime, or something else that it needs, is not there."""
 
     BROKEN = "broken"
     """The plugin cannot be loaded, or breaks the contract."""

@@ -120,14 +120,14 @@ class Exports:
         self._notes: list[str] = []
 
     def for_engine(
-        self, engine: str, device: str, options: Mapping[str, OptionValue]
+        self, engine: str | Exporter, device: str, options: Mapping[str, OptionValue]
     ) -> ExportOutcome:
         """Export to the first format of an engine that can be made.
 
         Parameters
         ----------
         engine, device
-            Whom it is for, by name.
+            Whom it is for, by name; or an engine that is not in the registry.
         options
             Options of export.
 
@@ -141,12 +141,12 @@ class Exports:
         UnsupportedError
             The engine cannot run a model of this kind.
         """
-        asked = self._registry.get(engine)
+        asked = self._registry.get(engine) if isinstance(engine, str) else engine
         formats = asked.info.formats
         if self._model.source.onnx_path is not None and "onnx" not in formats:
             raise UnsupportedError(
                 f"{asked.info.display_name} cannot run an .onnx file.",
-                engine=engine,
+                engine=asked.name,
                 hint=f"It runs: {', '.join(formats)}.",
             )
         # After that: to list its devices an engine may import its runtime.
@@ -157,7 +157,7 @@ class Exports:
             for maker in self._makers(asked):
                 made = self._make(wanted, maker, asked.name, place, options)
                 if isinstance(made, ExportOutcome):
-                    self._served.setdefault(engine, set()).add(wanted)
+                    self._served.setdefault(asked.name, set()).add(wanted)
                     return made
                 if made is not None:
                     errors.append(made)
@@ -182,12 +182,18 @@ class Exports:
         for maker in self._registry.ready():
             made = self._make(wanted, maker, maker.name, device, options)
             if isinstance(made, ExportOutcome):
+                self._served.setdefault(maker.name, set()).add(wanted)
                 return made
             if made is not None:
                 errors.append(made)
         if errors:
             raise errors[0]
         raise no_maker(self._model.source, (format,), self._registry.listings(), whom="")
+
+    @property
+    def program(self) -> object:
+        """The ``torch.export`` program, where one was given or has been traced by now."""
+        return self._model.source.program
 
     def discard_cached(self, engine: str) -> None:
         """Forget what an engine was served from the cache; the next wish makes it anew."""

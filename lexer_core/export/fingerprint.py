@@ -21,7 +21,14 @@ if TYPE_CHECKING:
 
     from lexer_core.records import ModelSource, OptionValue
 
-__all__ = ["EXPORT_DISTRIBUTIONS", "digest_program", "fingerprint", "installed_versions"]
+__all__ = [
+    "EXPORT_DISTRIBUTIONS",
+    "digest_graph",
+    "digest_program",
+    "digest_tensors",
+    "fingerprint",
+    "installed_versions",
+]
 
 EXPORT_DISTRIBUTIONS = ("lexer-core", "torch", "onnx", "onnxscript", "onnx-ir")
 """Distributions whose version may change what an export contains."""
@@ -123,13 +130,56 @@ def digest_program(program: Any) -> str:
         A node or constant is of a kind whose identity is unknown.
     """
     digest = hashlib.blake2b(digest_size=32)
+    _update_with_graph(digest, program)
+    _update_with_tensors(digest, {**program.constants, **program.state_dict})
+    return digest.hexdigest()
+
+
+def digest_graph(program: Any) -> str:
+    """Hash what a ``torch.export.ExportedProgram`` does, whatever its tensors hold.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits, the same in every process.
+
+    Raises
+    ------
+    CacheError
+        A node is of a kind whose identity is unknown.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    _update_with_graph(digest, program)
+    return digest.hexdigest()
+
+
+def digest_tensors(tensors: Mapping[str, Any]) -> str:
+    """Hash tensors by name, bit by bit, with their types and shapes.
+
+    Returns
+    -------
+    str
+        32 hexadecimal digits, the same in every process.
+
+    Raises
+    ------
+    CacheError
+        A tensor is of a kind whose identity is unknown.
+    """
+    digest = hashlib.blake2b(digest_size=16)
+    _update_with_tensors(digest, tensors)
+    return digest.hexdigest()
+
+
+def _update_with_graph(digest: Any, program: Any) -> None:
     for line in _describe_program(program):
         digest.update(line.encode())
         digest.update(b"\n")
-    tensors = {**program.constants, **program.state_dict}
+
+
+def _update_with_tensors(digest: Any, tensors: Mapping[str, Any]) -> None:
     for name in sorted(tensors):
         _update_with_tensor(digest, name, tensors[name])
-    return digest.hexdigest()
 
 
 def _describe_program(program: Any) -> Iterator[str]:

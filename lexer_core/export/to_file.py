@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,7 +47,8 @@ def export_to_file(
     ModelError
         The model does not run with these inputs.
     ExportError
-        No engine can make that format of this model.
+        No engine can make that format of this model, or what was made gives
+        other answers.
     OutputFileError
         The file cannot be written.
     """
@@ -54,7 +56,8 @@ def export_to_file(
     from lexer_core.model.reference import reference_outputs  # imports torch
 
     check_writable(path)
-    named = with_output_names(adapted, reference_outputs(adapted).output_names)
+    reference = reference_outputs(adapted)
+    named = with_output_names(adapted, reference.output_names)
     with tempfile.TemporaryDirectory(prefix="lexer-") as folder:
         exports = Exports(
             model_source(named),
@@ -62,14 +65,34 @@ def export_to_file(
             directory=Path(folder),
             use_cache=settings.use_cache,
         )
-        exported = exports.to_format(format, CPU, settings.export_options()).exported
-        if exported.path is None:
+        made = exports.to_format(format, CPU, settings.export_options())
+        if made.exported.path is None:
             raise UnsupportedError(
                 f"format {format!r} is a live object, which cannot be written to a file.",
                 hint="Export to 'onnx'.",
             )
-        _copy(exported.path, path)
-    return attrs.evolve(exported, path=path)
+        notes = made.exported.notes
+        if settings.validation:
+            from lexer_core.export.check_outputs import check_outputs, refuse_wrong  # as above
+
+            check = partial(
+                check_outputs,
+                arrays=named.inputs.arrays,
+                reference=reference,
+                settings=settings,
+                registry=registry,
+            )
+            parity, note = check(made.exported)
+            if made.cached and parity is not None and parity.status == "fail":
+                # The cache must not be the reason for a wrong answer.
+                exports.discard_cached(made.maker)
+                made = exports.to_format(format, CPU, settings.export_options())
+                parity, note = check(made.exported)
+            refuse_wrong(parity, named.model_name)
+            notes = (*made.exported.notes, note)
+        assert made.exported.path is not None
+        _copy(made.exported.path, path)
+    return attrs.evolve(made.exported, path=path, notes=notes)
 
 
 def _copy(made: Path, path: Path) -> None:

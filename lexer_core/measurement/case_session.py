@@ -130,6 +130,7 @@ class CaseSession:
         self._session: Session | None = None
         self._device: Device | None = None
         self._call: Call | None = None
+        self._loaded: LoadFacts | None = None
         self._expected: tuple[str, ...] = ()
         self._frozen = False
         self._isolated = False
@@ -159,15 +160,11 @@ class CaseSession:
         self._session, self._device = session, device
         self._isolated = spec.config.isolated
         self._expected = tuple(output.name for output in exported.outputs)
-        phases = getattr(session, "phases", None)
-        return LoadFacts(
-            load_seconds=seconds,
-            phases=phases if isinstance(phases, SessionPhases) else SessionPhases(),
-            device=device,
-        )
+        self._loaded = LoadFacts(load_seconds=seconds, phases=_phases_of(session), device=device)
+        return self._loaded
 
-    def place(self, inputs: CallInputs, structure: bytes | None = None) -> None:
-        """Move the inputs to the session's device.
+    def place(self, inputs: CallInputs, structure: bytes | None = None) -> LoadFacts:
+        """Move the inputs to the session's device; what was compiled for them is loading.
 
         ``structure`` is theirs, pickled by value, where it had to travel.
         """
@@ -182,6 +179,14 @@ class CaseSession:
         with engine.call_context(session):
             placed = engine.place_inputs(session, inputs, device)
         self._call = engine.make_call(session, placed)
+        loaded = self._loaded
+        assert loaded is not None
+        phases = _phases_of(session)
+        before, after = loaded.phases.compile_seconds or 0.0, phases.compile_seconds or 0.0
+        self._loaded = attrs.evolve(
+            loaded, phases=phases, load_seconds=loaded.load_seconds + max(0.0, after - before)
+        )
+        return self._loaded
 
     def first_call(self) -> tuple[float, Mapping[str, npt.NDArray[Any]]]:
         """Make the first call; returns its seconds, and its outputs."""
@@ -306,3 +311,8 @@ class CaseSession:
         assert self._device is not None
         assert self._call is not None
         return self._engine, self._session, self._device, self._call
+
+
+def _phases_of(session: Session) -> SessionPhases:
+    phases = getattr(session, "phases", None)
+    return phases if isinstance(phases, SessionPhases) else SessionPhases()

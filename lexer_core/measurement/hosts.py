@@ -7,6 +7,7 @@ benchmark need not know the difference.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lexer_core.errors import LexerError, WorkerError
@@ -39,8 +40,8 @@ class Host(Protocol):
     def resume(self) -> None:
         """Let the process go on."""
 
-    def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines that the process printed."""
+    def log_tail(self, lines: int | None = 20) -> str:
+        """Return the last lines that the process printed; ``None``: all that was kept."""
 
     def close(self) -> None:
         """End the process; may be called twice."""
@@ -75,7 +76,7 @@ class LocalHost:
     def resume(self) -> None:
         """Do nothing: the caller cannot suspend itself."""
 
-    def log_tail(self, lines: int = 20) -> str:
+    def log_tail(self, lines: int | None = 20) -> str:
         """Return nothing: what is printed goes where the caller prints."""
         del lines
         return ""
@@ -112,7 +113,7 @@ class IsolatedHost:
         """Resume the worker."""
         self._worker.resume()
 
-    def log_tail(self, lines: int = 20) -> str:
+    def log_tail(self, lines: int | None = 20) -> str:
         """Return the end of the worker's log."""
         return self._worker.log_tail(lines)
 
@@ -130,6 +131,8 @@ def start_worker(
     preload: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
     pinned: bool = True,
+    sys_path: Sequence[str] | None = None,
+    python: str | None = None,
 ) -> IsolatedHost:
     """Start a worker process; returns at once, while it still imports.
 
@@ -150,6 +153,11 @@ def start_worker(
         Further environment variables.
     pinned
         Whether to pin the worker to its set of CPUs, the same for every worker.
+    sys_path
+        Where the worker looks for modules; ``None`` for the parent's own.
+    python
+        Another interpreter, which looks for modules on its own path; ``None``
+        for the parent's.
     """
     worker = WorkerProcess.start(
         factory,
@@ -158,5 +166,8 @@ def start_worker(
         cpus=cpu_set(threads) if pinned else None,
         memory_limit_bytes=memory_limit_bytes,
         preload=tuple(preload),
+        sys_path=sys_path,
+        python=python or sys.executable,
+        own_path=python is not None,
     )
     return IsolatedHost(worker)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
 from lexer_core.measurement.case_session import CaseSpec
 from lexer_core.measurement.containment import contained, record_failure
@@ -24,13 +24,15 @@ from lexer_core.records import CallInputs, CallStructure, SessionConfig, TensorR
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from lexer_core.config import Settings
+    from lexer_core.measurement.canary import LiveCanary
     from lexer_core.measurement.journal import Journal
     from lexer_core.measurement.live_case import LiveCase
     from lexer_core.measurement.outcome import CaseOutcome
-    from lexer_core.measurement.parity import ParityJudge
+    from lexer_core.measurement.subject import Subject
 
 __all__ = ["Launch"]
 
@@ -46,31 +48,34 @@ class Launch:
     ----------
     members
         Outcomes to fill, each with its live case.
-    inputs
-        Example inputs.
+    subjects
+        The models by their keys: inputs, and what outputs are compared with.
     settings, threads
         What holds for all of them.
     plan
         How long the rounds go on.
     rng
         Makes the order of each round.
-    judge
-        Compares outputs with the reference.
     export_again
         Makes the export of a case anew, past the cache.
     journal
         Where times and steps are noted.
+    canary
+        What is measured beside the cases, if anything.
+    cache_dirs
+        For cases by their labels: a folder for what their engine compiles.
     """
 
     members: Sequence[tuple[CaseOutcome, LiveCase]]
-    inputs: CallInputs
+    subjects: Mapping[str, Subject]
     settings: Settings
     threads: int
     plan: RoundsPlan
     rng: random.Random
-    judge: ParityJudge
     export_again: Callable[[CaseOutcome], None]
     journal: Journal
+    canary: LiveCanary | None = None
+    cache_dirs: Mapping[str, Path] = field(factory=dict)
 
     def run(self) -> RoundsOutcome:
         """Run it; the outcomes of the cases hold what came of it."""
@@ -104,7 +109,8 @@ class Launch:
         assert case.first_outputs is not None
         if not outcome.prepared.cached:
             return
-        if self.judge.judge(case.label, case.first_outputs).status == "fail":
+        judge = self.subjects[outcome.case.model].judge
+        if judge.judge(case.label, case.first_outputs).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
                 "the cached export gave wrong outputs; the model was exported again"
@@ -122,10 +128,11 @@ class Launch:
         process that does without it should not have to import.
         """
         assert outcome.prepared is not None
+        inputs = self.subjects[outcome.case.model].inputs
         if outcome.prepared.exported.format not in _FLAT_FORMATS:
-            return self.inputs
-        references = tuple(TensorRef(name) for name in self.inputs.arrays)
-        return evolve(self.inputs, structure=CallStructure(args=references))
+            return inputs
+        references = tuple(TensorRef(name) for name in inputs.arrays)
+        return evolve(inputs, structure=CallStructure(args=references))
 
     def _spec(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
         assert outcome.prepared is not None
@@ -136,6 +143,8 @@ class Launch:
             model_bytes=outcome.prepared.model_bytes,
             config=SessionConfig(
                 threads=self.threads,
+                precision=outcome.case.precision,
+                cache_dir=self.cache_dirs.get(case.label),
                 options=dict(outcome.case.options),
                 isolated=case.host.isolated,
             ),
@@ -146,6 +155,9 @@ class Launch:
         by_means = compared_by_means(case.size.loops for case in running)
         for case in running:
             case.by_means = by_means
+        if self.canary is not None and running:
+            with self.journal.timed("canary"):
+                self.canary.warm_up()
         with self.journal.timed("rounds"):
             ended = run_rounds(
                 running,
@@ -156,6 +168,7 @@ class Launch:
                 on_round=lambda done, share: self.journal.tell(
                     "rounds", done=share, message=f"{done} rounds"
                 ),
+                companion=self.canary,
             )
         for outcome, case in self.members:
             if case in running and case.failure is not None:
@@ -166,7 +179,7 @@ class Launch:
         case.finish()
         assert case.first_outputs is not None
         assert case.final_facts is not None
-        outcome.parity = self.judge.judge_both(
+        outcome.parity = self.subjects[outcome.case.model].judge.judge_both(
             case.label, case.first_outputs, case.final_facts.outputs
         )
 
@@ -182,3 +195,4 @@ def _keep(outcome: CaseOutcome, case: LiveCase) -> None:
     outcome.final_facts = case.final_facts or outcome.final_facts
     peaks = [peak for peak in (outcome.peak_memory_bytes, case.peak_memory_bytes) if peak]
     outcome.peak_memory_bytes = max(peaks, default=None)
+    outcome.printed.append(case.host.log_tail(None))

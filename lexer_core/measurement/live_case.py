@@ -101,7 +101,7 @@ class LiveCase:
             # By value: containers may be of classes that nobody else can import.
             structure = cloudpickle.dumps(inputs.structure)
             inputs = attrs.evolve(inputs, structure=CallStructure())
-        self.host.call("place", inputs, structure, timeout=self._load_timeout)
+        self.load_facts = self.host.call("place", inputs, structure, timeout=self._load_timeout)
         self.phase = "first_call"
         # An engine may compile on its first call: it has a loading time's limit.
         self.first_call_seconds, self.first_outputs = self.host.call(
@@ -119,6 +119,7 @@ class LiveCase:
             return self._block(count, 1, settle=False).samples
 
         self.warm_up_facts = warm_up(take, self.first_call_seconds, min_seconds=min_seconds)
+        self.log.add_warm_up(self.warm_up_facts.latencies)
         typical = self.warm_up_facts.typical_seconds
         self.size = block_size(typical, single_calls=self.stateful)
         count = max(1, min(_COMPLETION_CALLS, int(0.1 / typical)))

@@ -14,7 +14,6 @@ worker that exceeds its limit is killed with the reason known.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from pathlib import Path
@@ -163,6 +162,12 @@ def return_freed_memory() -> None:
     of MiB that it then holds for later: after the statistics of a million
     samples, as much as the samples themselves.
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if sys.platform != "linux":
+        return
+    try:
+        import ctypes  # missing from some builds of Python
+    except ImportError:
+        return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:  # musl has none
         trim(0)

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import LexerError, ModelError, WorkerDiedError, WorkerTimeoutError
 from lexer_core.measurement.hosts import Host, LocalHost, start_worker
-from lexer_core.measurement.preparation import Preparation
+from lexer_core.measurement.preparation import MadeModel, ModelElsewhere, Preparation
 from lexer_core.validation import Float64Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lexer_core.engines.elsewhere import EngineElsewhere
     from lexer_core.measurement.outcome import PreparedModel
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.model.reference import Reference
@@ -33,7 +34,8 @@ class ModelHost:
     Parameters
     ----------
     model
-        An adapted model, or the path of an ``.onnx`` file.
+        An adapted model; the path of an ``.onnx`` file; or a model that is made
+        in its worker, which it then cannot do without.
     directory
         Where exports go that are not cached.
     isolated
@@ -48,7 +50,7 @@ class ModelHost:
 
     def __init__(
         self,
-        model: AdaptedModel | Path,
+        model: AdaptedModel | Path | ModelElsewhere,
         directory: Path,
         *,
         isolated: bool,
@@ -64,12 +66,23 @@ class ModelHost:
         self._memory_limit_bytes = memory_limit_bytes
         self._lost = False
         self._lives = 1
+        self._made: MadeModel | None = None
         self._host = self._start(isolated)
 
     @property
     def in_worker(self) -> bool:
         """Whether the model has travelled to a worker, and so can travel to others."""
         return self._host.isolated
+
+    @property
+    def sys_path(self) -> tuple[str, ...] | None:
+        """Where the modules of a model that was made in its worker are found; else ``None``."""
+        return self._made.sys_path if self._made is not None else None
+
+    def made(self) -> MadeModel:
+        """Tell what is to be known of a model that was made in its worker."""
+        assert self._made is not None
+        return self._made
 
     def reference(self) -> Reference:
         """Run the model itself; see :meth:`Preparation.reference`.
@@ -104,7 +117,7 @@ class ModelHost:
 
     def export(
         self,
-        engine: str,
+        engine: str | EngineElsewhere,
         device: str,
         options: Mapping[str, OptionValue],
         *,
@@ -123,6 +136,18 @@ class ModelHost:
         )
         return made
 
+    def identity(self) -> dict[str, str]:
+        """Digest the model; see :meth:`Preparation.identity`."""
+        try:
+            digests: dict[str, str] = self._call("identity")
+        except LexerError as error:
+            self.notes.append(
+                f"the model has no fingerprint ({error.message}): a later comparison cannot tell "
+                "whether its weights or its code changed"
+            )
+            return {}
+        return digests
+
     def discard_cached(self, engine: str) -> None:
         """Forget a cached export that gave wrong outputs."""
         self._call("discard_cached", engine)
@@ -136,8 +161,10 @@ class ModelHost:
         self._host.close()
 
     def _start(self, isolated: bool) -> Host:
+        if isinstance(self._model, ModelElsewhere):
+            return self._make_elsewhere(self._model)
         if not isolated:
-            return self._local()
+            return self._local(self._model)
         if isinstance(self._model, Path):
             worker = self._worker(preload=())
             worker.call("hold_onnx", self._model, timeout=self._timeout)
@@ -146,19 +173,31 @@ class ModelHost:
 
         if not self._model.travels:
             self._stays_because("a copy of it would lose what it is")
-            return self._local()
+            return self._local(self._model)
         try:
             payload = cloudpickle.dumps(self._model)
         except Exception as error:  # any object of the user's may refuse in its own way
             self._stays_because(f"{type(error).__name__}: {error}")
-            return self._local()
+            return self._local(self._model)
         worker = self._worker(preload=("torch",))
         try:
             worker.call("receive", payload, timeout=self._timeout)
         except LexerError as error:
             worker.close()
             self._stays_because(error.message)
-            return self._local()
+            return self._local(self._model)
+        return worker
+
+    def _make_elsewhere(self, model: ModelElsewhere) -> Host:
+        import cloudpickle  # only a model that travels by value needs it
+
+        worker = self._worker(preload=("torch",), sys_path=model.sys_path)
+        try:
+            payload = cloudpickle.dumps(model.make)
+            self._made = worker.call("make", payload, timeout=self._timeout)
+        except BaseException:
+            worker.close()
+            raise
         return worker
 
     def _stays_because(self, reason: str) -> None:
@@ -168,7 +207,7 @@ class ModelHost:
             "reference and export were made in the caller's process"
         )
 
-    def _worker(self, preload: tuple[str, ...]) -> Host:
+    def _worker(self, preload: tuple[str, ...], sys_path: tuple[str, ...] | None = None) -> Host:
         return start_worker(
             _FACTORY,
             label="the model",
@@ -177,14 +216,15 @@ class ModelHost:
             preload=preload,
             # Exporting may use what cores there are: it is not measured.
             pinned=False,
+            sys_path=sys_path,
         )
 
-    def _local(self) -> Host:
+    def _local(self, model: AdaptedModel | Path) -> Host:
         preparation = Preparation()
-        if isinstance(self._model, Path):
-            preparation.hold_onnx(self._model)
+        if isinstance(model, Path):
+            preparation.hold_onnx(model)
         else:
-            preparation.hold(self._model)
+            preparation.hold(model)
         return LocalHost(preparation)
 
     def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
@@ -208,4 +248,8 @@ class ModelHost:
 
     @property
     def _name(self) -> str:
-        return "the file" if isinstance(self._model, Path) else self._model.model_name
+        if isinstance(self._model, Path):
+            return "the file"
+        if isinstance(self._model, ModelElsewhere):
+            return self._model.name
+        return self._model.model_name

@@ -11,11 +11,12 @@ from lexer_core.measurement.sample_log import SampleLog
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lexer_core.kept_model import KeptModel
     from lexer_core.measurement.case_session import CompletionCheck, FinalFacts, LoadFacts
     from lexer_core.measurement.cases import Case
     from lexer_core.measurement.warm_up import WarmUp
     from lexer_core.records import ExportedModel
-    from lexer_core.results import Failure, Parity
+    from lexer_core.results import Canary, Failure, Parity
 
 __all__ = ["CaseOutcome", "PreparedModel", "RunOutcome"]
 
@@ -55,6 +56,8 @@ class CaseOutcome:
     peak_memory_bytes: int | None = None
     parity: Parity | None = None
     warnings: list[str] = field(factory=list)
+    printed: list[str] = field(factory=list)
+    """What its workers printed, launch by launch."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -76,3 +79,6 @@ class RunOutcome:
     orders: Mapping[int, tuple[str, ...]] = field(factory=dict)
     input_specs: tuple[Any, ...] = ()
     model_name: str = "model"
+    canary: Canary | None = None
+    models: tuple[KeptModel, ...] = ()
+    model_fingerprint: Mapping[str, str] = field(factory=dict)

@@ -8,25 +8,72 @@ travel.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import sys
+from typing import TYPE_CHECKING, Any
 
 import attrs
+from attrs import frozen
 
 from lexer_core.engines.registry import EngineRegistry
-from lexer_core.errors import ModelError
+from lexer_core.errors import ModelError, TargetError, UnsupportedError
 from lexer_core.export.exporter import Exports
 from lexer_core.measurement.outcome import PreparedModel
 from lexer_core.records import CallInputs, CallStructure, ModelSource, OptionValue
 from lexer_core.validation import Float64Outputs
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import numpy.typing as npt
+
+    from lexer_core.engines.elsewhere import EngineElsewhere
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.model.reference import Reference
 
-__all__ = ["Preparation"]
+__all__ = ["MadeModel", "ModelElsewhere", "Preparation"]
+
+
+@frozen(kw_only=True, eq=False)
+class ModelElsewhere:
+    """A model that is made in the process that prepares it, and never comes to the caller's.
+
+    So two versions of one model can be measured in one run, although their
+    modules have the same names.
+
+    Parameters
+    ----------
+    name
+        What messages call it.
+    make
+        Gives the adapted model. It travels pickled, so it must be importable.
+    sys_path
+        Where that process looks for modules to begin with.
+    """
+
+    name: str
+    make: Callable[[], AdaptedModel]
+    sys_path: tuple[str, ...]
+
+
+@frozen(kw_only=True, eq=False)
+class MadeModel:
+    """What the caller has to know of a model that was made elsewhere.
+
+    ``structure`` is that of the call, pickled by value; ``sys_path`` is where
+    its modules were found.
+    """
+
+    arrays: Mapping[str, npt.NDArray[Any]]
+    structure: bytes
+    notes: tuple[str, ...]
+    sys_path: tuple[str, ...]
+
+    def inputs(self) -> CallInputs:
+        """The inputs that it is called with."""
+        import cloudpickle  # only a model that travels by value needs it
+
+        return CallInputs(arrays=self.arrays, structure=cloudpickle.loads(self.structure))
 
 
 class Preparation:
@@ -43,6 +90,32 @@ class Preparation:
         import cloudpickle  # only a model that travels by value needs it
 
         self.hold(cloudpickle.loads(payload))
+
+    def make(self, payload: bytes) -> MadeModel:
+        """Make a model here, by a function that was pickled in the parent's process.
+
+        Raises
+        ------
+        UsageError
+            It cannot be made, does not take the inputs, or cannot be brought to
+            the processes that are to measure it.
+        """
+        import cloudpickle  # only a model that travels by value needs it
+
+        adapted: AdaptedModel = cloudpickle.loads(payload)()
+        if not adapted.travels:
+            raise TargetError(
+                f"{adapted.model_name} is compiled in place by model.compile(), "
+                "which a copy of it loses.",
+                hint="Wrap it instead: torch.compile(model).",
+            )
+        self.hold(adapted)
+        return MadeModel(
+            arrays=adapted.inputs.arrays,
+            structure=cloudpickle.dumps(adapted.inputs.structure),
+            notes=adapted.notes,
+            sys_path=tuple(sys.path),
+        )
 
     def hold(self, adapted: AdaptedModel) -> None:
         """Take a model as it is."""
@@ -74,7 +147,7 @@ class Preparation:
 
     def export(
         self,
-        engine: str,
+        engine: str | EngineElsewhere,
         device: str,
         options: Mapping[str, OptionValue],
         directory: Path,
@@ -87,7 +160,8 @@ class Preparation:
         Parameters
         ----------
         engine, device
-            Whom it is for, by name.
+            Whom it is for, by name; or what is known of an engine in another
+            interpreter.
         options
             Options of export.
         directory
@@ -108,10 +182,18 @@ class Preparation:
             )
         made = self._exports.for_engine(engine, device, options)
         exported, payload = made.exported, None
+        if not isinstance(engine, str) and exported.model is not None:
+            # Pickles bind to the versions that made them; a file does not.
+            raise UnsupportedError(
+                f"{engine.info.display_name} starts from a live model, which stays in the "
+                f"interpreter that holds it and does not travel to {engine}.",
+                engine=engine.engine,
+                hint="In another interpreter an engine needs a format that is a file, as ONNX is.",
+            )
         if by_value and exported.model is not None:
-            import cloudpickle  # only a model that travels by value needs it
+            from lexer_core.model.by_value import dump_model  # only a live model needs it
 
-            payload = cloudpickle.dumps(exported.model)
+            payload = dump_model(exported.model)
             exported = attrs.evolve(exported, model=None)
         return PreparedModel(
             exported=exported,
@@ -122,6 +204,16 @@ class Preparation:
             maker=made.maker,
             notes=made.notes,
         )
+
+    def identity(self) -> dict[str, str]:
+        """Digest the model, for a reader who compares two runs; after the exports."""
+        from lexer_core.export.identity import file_identity, module_identity  # read torch, onnx
+
+        if self._onnx_path is not None:
+            return file_identity(self._onnx_path)
+        assert self._adapted is not None
+        program = self._exports.program if self._exports is not None else None
+        return module_identity(self._adapted.export_module, program or self._adapted.program)
 
     def discard_cached(self, engine: str) -> None:
         """Forget a cached export that gave wrong outputs, so that it is made again."""

@@ -22,6 +22,7 @@ import weakref
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import WorkerError
+from lexer_core.interpreters import interpreter_environment
 from lexer_core.measurement import keeper, memory
 from lexer_core.measurement.conversation import Conversation, PendingReply
 from lexer_core.measurement.spawn import release, spawn
@@ -91,6 +92,7 @@ class WorkerProcess:
         log_path: Path | None = None,
         log_limit_bytes: int = LOG_LIMIT_BYTES,
         preload: Sequence[str] = (),
+        own_path: bool = False,
     ) -> WorkerProcess:
         """Start a worker; returns at once, while it starts and imports.
 
@@ -124,6 +126,9 @@ class WorkerProcess:
         preload
             Modules to import meanwhile. One that cannot be imported is left to
             whoever needs it, and is then an error; a note says so.
+        own_path
+            Whether the interpreter is another one, that finds modules, and
+            lexer-core among them, on its own path and not on the parent's.
 
         Raises
         ------
@@ -131,10 +136,11 @@ class WorkerProcess:
             The interpreter could not be started.
         """
         log = WorkerLog(log_path, limit_bytes=log_limit_bytes)
-        variables = {**os.environ, **(environment or {})}
+        inherited = interpreter_environment(os.environ) if own_path else os.environ
+        variables = {**inherited, **(environment or {})}
         try:
             child, connection = keeper.start_in_keeper(
-                lambda: spawn(python, label, variables, log),
+                lambda: spawn(python, label, variables, log, own_path=own_path),
                 lambda started: release(*started, log),
             )
         except OSError as error:
@@ -156,7 +162,7 @@ class WorkerProcess:
         worker._conversation.greet(
             {
                 "factory": factory,
-                "sys_path": list(sys.path if sys_path is None else sys_path),
+                "sys_path": None if own_path else list(sys.path if sys_path is None else sys_path),
                 "cpus": None if cpus is None else list(cpus),
                 "preload": list(preload),
                 "python_path": variables.get("PYTHONPATH"),
@@ -283,8 +289,11 @@ class WorkerProcess:
         except OSError as error:
             self._conversation.note(f"the worker could not be resumed: {error}")
 
-    def log_tail(self, lines: int = 20) -> str:
-        """Return the last lines that the worker printed, also after its end."""
+    def log_tail(self, lines: int | None = 20) -> str:
+        """Return the last lines that the worker printed, also after its end.
+
+        ``None`` for all that was kept.
+        """
         return self._log.tail(lines)
 
     def close(self, timeout: float = 5.0) -> None:

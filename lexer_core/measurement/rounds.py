@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BlockSize",
+    "Companion",
     "Participant",
     "RoundsOutcome",
     "RoundsPlan",
@@ -118,6 +119,16 @@ class Participant(Protocol):
         """Be told that ``take`` has failed."""
 
 
+class Companion(Protocol):
+    """What is measured beside the cases, and counts for nothing: the canary."""
+
+    def takes_part(self, rounds: int, seconds: float) -> bool:
+        """Whether it takes a block in the next round, after so many rounds and seconds."""
+
+    def take(self, round_id: int) -> None:
+        """Take one block and keep it; whatever goes wrong is its own affair."""
+
+
 class StopRule(Protocol):
     """Decides whether the data are precise enough."""
 
@@ -170,6 +181,7 @@ def run_rounds(
     rng: random.Random,
     clock: Callable[[], float],
     on_round: Callable[[int, float], object] | None = None,
+    companion: Companion | None = None,
 ) -> RoundsOutcome:
     """Take rounds until the plan says that it is enough.
 
@@ -188,6 +200,8 @@ def run_rounds(
     on_round
         Called after each round with the number of rounds done and the share of
         the work that is done, as far as it can be foretold.
+    companion
+        Takes blocks among those of the cases, at its place in the random order.
 
     Returns
     -------
@@ -204,7 +218,14 @@ def run_rounds(
     try:
         while live:
             centres = {}
-            for participant in rng.sample(live, len(live)):
+            members: list[Participant | None] = [*live]
+            if companion is not None and companion.takes_part(done, clock() - start):
+                members.append(None)
+            for participant in rng.sample(members, len(members)):
+                if participant is None:
+                    assert companion is not None
+                    companion.take(plan.first_round + done)
+                    continue
                 count = shares[done] if shares is not None else participant.size.count
                 try:
                     centres[participant.label] = participant.take(plan.first_round + done, count)

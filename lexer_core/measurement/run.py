@@ -14,30 +14,33 @@ from typing import TYPE_CHECKING
 
 from lexer_core.errors import UnsupportedError
 from lexer_core.measurement.affinity import usable_threads
+from lexer_core.measurement.canary import CanaryKeeper
 from lexer_core.measurement.case_session import CaseSession
 from lexer_core.measurement.containment import contained, describe_failure
 from lexer_core.measurement.grouping import estimate_memory, group_cases
 from lexer_core.measurement.hosts import Host, LocalHost, start_worker
 from lexer_core.measurement.interrupts import interrupts_apart, without_interrupts
 from lexer_core.measurement.journal import Journal
+from lexer_core.measurement.keeping import keep_models
 from lexer_core.measurement.launch import Launch
 from lexer_core.measurement.layout import layout_environment
 from lexer_core.measurement.live_case import LiveCase
 from lexer_core.measurement.memory import available_memory_bytes
-from lexer_core.measurement.model_host import ModelHost
-from lexer_core.measurement.onnx_inputs import inputs_for_graph
 from lexer_core.measurement.outcome import CaseOutcome, RunOutcome
-from lexer_core.measurement.parity import ParityJudge
 from lexer_core.measurement.rounds import RoundsPlan, share_out
+from lexer_core.measurement.subject import Subject
 from lexer_core.model.tensors import tensor_specs
-from lexer_core.records import CallInputs, CallStructure
 from lexer_core.results import Failure
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from lexer_core.config import Settings
+    from lexer_core.kept_model import KeptModel
     from lexer_core.measurement.cases import CaseSelection
     from lexer_core.measurement.progress import ProgressCallback
     from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.records import CallInputs
 
 __all__ = ["BenchmarkRun"]
 
@@ -60,6 +63,8 @@ class BenchmarkRun:
         What holds for all of them.
     progress
         Told of every step; may be ``None``.
+    others
+        Further models, by the key that their cases name.
     """
 
     def __init__(
@@ -69,10 +74,11 @@ class BenchmarkRun:
         selection: CaseSelection,
         settings: Settings,
         progress: ProgressCallback | None = None,
+        *,
+        others: Mapping[str, Subject] | None = None,
     ) -> None:
-        self._model = model
-        self._given_inputs = inputs
-        self._inputs = CallInputs(arrays={}, structure=CallStructure())
+        self._first = Subject(model, inputs)
+        self._subjects = {"": self._first, **(others or {})}
         self._selection = selection
         self._settings = settings
         self._journal = Journal(progress)
@@ -81,43 +87,53 @@ class BenchmarkRun:
         self._seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
         self._outcomes = [CaseOutcome(case=case) for case in selection.cases]
         self._hosts: dict[str, Host] = {}
-        self._judge = ParityJudge(rtol=settings.rtol, atol=settings.atol)
+        self._canary = CanaryKeeper(isolated=settings.isolation == "process", threads=self._threads)
+        self._fingerprint: dict[str, str] = {}
         self._stopped_because = "nothing left"
         self._rounds_done = 0
         self._orders: dict[int, tuple[str, ...]] = {}
+        self._models: tuple[KeptModel, ...] = ()
+        self._cache_dirs: dict[str, Path] = {}
 
     def execute(self) -> RunOutcome:
         """Run it; whatever happens to a case is in its outcome.
 
         Raises
         ------
-        ModelError, InputError
-            The model itself does not run with these inputs.
+        ModelError, UsageError
+            A model itself does not run with these inputs.
         """
-        model_host: ModelHost | None = None
         with interrupts_apart(), tempfile.TemporaryDirectory(prefix="lexer-") as folder:
             try:
                 # Workers import their runtimes while the model is prepared.
                 for outcome in self._outcomes:
-                    self._hosts[outcome.case.label] = self._start(outcome)
-                model_host = self._start_model_host(Path(folder))
-                self._prepare(model_host)
-                self._launch_all(model_host)
+                    if not self._subject(outcome).is_elsewhere:
+                        self._hosts[outcome.case.label] = self._start(outcome)
+                if self._settings.canary:
+                    self._canary.start()
+                if self._settings.launches > 1:
+                    self._cache_dirs = self._make_cache_dirs(Path(folder))
+                self._begin(Path(folder))
+                self._prepare()
+                self._launch_all()
             except KeyboardInterrupt:
                 self._stopped_because = "interrupted"
             finally:
                 with without_interrupts():
                     for host in self._hosts.values():
                         host.close()
-                    if model_host is not None:
-                        self._journal.notes += model_host.notes
-                        model_host.close()
+                    self._canary.close()
+                    for subject in self._subjects.values():
+                        self._journal.notes += subject.close()
+                    self._models, notes = keep_models(self._outcomes, Path(folder))
+                    self._journal.notes += notes
         return self._outcome()
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Host:
         if self._settings.isolation == "none":
             return LocalHost(CaseSession())
-        engine = self._selection.engines[outcome.case.engine]
+        case = outcome.case
+        engine = case.elsewhere or self._selection.engines[case.engine]
         return start_worker(
             _CASE_FACTORY,
             label=outcome.case.label,
@@ -125,59 +141,59 @@ class BenchmarkRun:
             memory_limit_bytes=self._memory_limit,
             preload=engine.info.runtime_modules,
             environment=layout_environment(launch),
+            sys_path=self._subject(outcome).sys_path,
+            python=case.elsewhere.python if case.elsewhere is not None else None,
         )
 
-    def _start_model_host(self, folder: Path) -> ModelHost:
+    def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
+        """A folder for each case, so that its later launches need not compile again.
+
+        Not for a single launch, to which writing a cache is cost alone; and of
+        no other case's, whose compilation would then be told as this one's.
+        """
+        made = {}
+        for number, outcome in enumerate(self._outcomes):
+            made[outcome.case.label] = cache_dir = folder / f"compiled-{number}"
+            cache_dir.mkdir()
+        return made
+
+    def _subject(self, outcome: CaseOutcome) -> Subject:
+        return self._subjects[outcome.case.model]
+
+    def _begin(self, folder: Path) -> None:
         self._journal.tell("prepare", message="taking the model to a process of its own")
         with self._journal.timed("prepare"):
-            return ModelHost(
-                self._model,
-                folder,
-                isolated=self._settings.isolation == "process",
-                threads=self._threads,
-                timeout=self._settings.load_timeout,
-                memory_limit_bytes=self._memory_limit,
-            )
+            for number, subject in enumerate(self._subjects.values()):
+                subject.begin(
+                    folder / f"model-{number}",
+                    self._settings,
+                    threads=self._threads,
+                    memory_limit_bytes=self._memory_limit,
+                )
 
-    def _prepare(self, model_host: ModelHost) -> None:
-        """Reference first, then an export for each case."""
-        if not isinstance(self._model, Path):
-            self._inputs = self._model.inputs
-            self._journal.tell("reference")
-            with self._journal.timed("reference"):
-                reference = model_host.reference()
-            self._journal.notes += [*self._model.notes, *reference.notes]
-            self._judge = ParityJudge(
-                reference.outputs,
-                name=reference.name,
-                not_judged=reference.not_judged,
-                float64=model_host.float64_outputs,
-                rtol=self._settings.rtol,
-                atol=self._settings.atol,
-                stateful=reference.stateful,
-            )
+    def _prepare(self) -> None:
+        """References first, then an export for each case."""
+        for subject in self._subjects.values():
+            subject.take_reference(self._settings, self._journal)
         for outcome in self._outcomes:
-            self._export(outcome, model_host)
-        if isinstance(self._model, Path):
-            for outcome in self._outcomes:
-                if outcome.prepared is not None:
-                    specs = outcome.prepared.exported.inputs
-                    self._inputs = inputs_for_graph(specs, self._given_inputs)
-        model_host.suspend()
+            self._export(outcome)
+        with self._journal.timed("prepare"):
+            self._fingerprint = self._first.identity()
+        for key, subject in self._subjects.items():
+            prepared = [
+                outcome.prepared
+                for outcome in self._outcomes
+                if outcome.case.model == key and outcome.prepared is not None
+            ]
+            subject.fit_inputs(prepared, self._inputs)
+            subject.suspend()
 
-    def _export(self, outcome: CaseOutcome, model_host: ModelHost) -> None:
-        settings = self._settings
+    def _export(self, outcome: CaseOutcome) -> None:
         self._journal.tell("export", outcome.case.label)
         with self._journal.timed("export"), contained(outcome, phase="export"):
-            outcome.prepared = model_host.export(
-                outcome.case.engine,
-                outcome.case.device,
-                settings.export_options(),
-                use_cache=settings.use_cache,
-                by_value=settings.isolation == "process",
-            )
+            outcome.prepared = self._subject(outcome).export(outcome.case, self._settings)
 
-    def _launch_all(self, model_host: ModelHost) -> None:
+    def _launch_all(self) -> None:
         groups = self._groups()
         if len(groups) > 1:
             self._journal.notes.append(
@@ -186,9 +202,10 @@ class BenchmarkRun:
             )
 
         def export_again(outcome: CaseOutcome) -> None:
-            model_host.discard_cached(outcome.case.engine)
-            self._export(outcome, model_host)
-            model_host.suspend()
+            subject = self._subject(outcome)
+            subject.discard_cached(outcome.case)
+            self._export(outcome)
+            subject.suspend()
 
         settings = self._settings
         for group in groups:
@@ -206,21 +223,25 @@ class BenchmarkRun:
                     for outcome in group
                     if outcome.status == "ok"
                 ]
+                canary = self._canary.live(launch) if settings.canary and members else None
                 try:
                     ended = Launch(
                         members=members,
-                        inputs=self._inputs,
+                        subjects=self._subjects,
                         settings=settings,
                         threads=self._threads,
                         plan=plan,
                         rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - an order, no secret
-                        judge=self._judge,
                         export_again=export_again,
                         journal=self._journal,
+                        canary=canary,
+                        cache_dirs=self._cache_dirs,
                     ).run()
                 finally:
                     for _, case in members:
                         case.close()
+                    if canary is not None:
+                        canary.close()
                 self._orders |= {
                     self._rounds_done + index: order for index, order in enumerate(ended.orders)
                 }
@@ -232,12 +253,17 @@ class BenchmarkRun:
 
     def _groups(self) -> list[list[CaseOutcome]]:
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
-        needs = [
-            (outcome, estimate_memory(outcome.prepared.exported.size_bytes, input_bytes))
-            for outcome in self._outcomes
-            if outcome.prepared is not None
-        ]
-        return group_cases(needs, available_memory_bytes())
+        together: dict[str, list[CaseOutcome]] = {}
+        needs: dict[str, int] = {}
+        for outcome in self._outcomes:
+            if outcome.prepared is None:
+                continue
+            unit = outcome.case.beside or outcome.case.label
+            size = outcome.prepared.exported.size_bytes
+            together.setdefault(unit, []).append(outcome)
+            needs[unit] = needs.get(unit, 0) + estimate_memory(size, input_bytes)
+        groups = group_cases(list(needs.items()), available_memory_bytes())
+        return [[outcome for unit in group for outcome in together[unit]] for group in groups]
 
     def _live_case(self, outcome: CaseOutcome, launch: int) -> LiveCase:
         outcome.log.launch = launch
@@ -289,13 +315,18 @@ class BenchmarkRun:
             threads=self._threads,
             batch_size=_batch_size(self._inputs),
             dtype=", ".join(dtypes),
-            notes=tuple(dict.fromkeys(self._journal.notes)),
+            notes=tuple(dict.fromkeys([*self._journal.notes, *self._canary.notes])),
             seconds=dict(self._journal.seconds),
             input_specs=tensor_specs(self._inputs.arrays),
-            model_name=(
-                self._model.stem if isinstance(self._model, Path) else self._model.model_name
-            ),
+            model_name=self._first.model_name,
+            canary=self._canary.evidence(),
+            models=self._models,
+            model_fingerprint=self._fingerprint,
         )
+
+    @property
+    def _inputs(self) -> CallInputs:
+        return self._first.inputs
 
     @property
     def _memory_limit(self) -> int | None:

@@ -14,6 +14,8 @@ import numpy as np
 from lexer_core.measurement.noise import Disturbance, disturbance
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import numpy.typing as npt
 
     from lexer_core.measurement.case_session import Block
@@ -35,6 +37,11 @@ class SampleLog:
         self._rounds: list[int] = []
         self._launches: list[int] = []
         self._edges: list[tuple[Counters, Counters]] = []
+        self._warm_ups: list[tuple[int, npt.NDArray[np.float64]]] = []
+
+    def add_warm_up(self, latencies: npt.NDArray[np.float64]) -> None:
+        """Keep what was dropped before the first sample of a launch, seconds per call."""
+        self._warm_ups.append((self.launch, latencies))
 
     def add(self, round_id: int, block: Block) -> None:
         """Keep a block."""
@@ -73,15 +80,35 @@ class SampleLog:
         """The launch of each sample, integers of shape ``(n,)``."""
         return self._of_each_sample(self._launches)
 
+    @property
+    def warm_up_samples(self) -> npt.NDArray[np.float64] | None:
+        """What the warm-ups of all launches took, float64 of shape ``(m,)``; if there was one."""
+        if not self._warm_ups:
+            return None
+        return np.concatenate([latencies for _, latencies in self._warm_ups])
+
+    @property
+    def warm_up_launches(self) -> npt.NDArray[np.signedinteger[Any]] | None:
+        """The launch of each of these, integers of shape ``(m,)``."""
+        if not self._warm_ups:
+            return None
+        launches, latencies = zip(*self._warm_ups, strict=True)
+        return _repeated(launches, [each.size for each in latencies])
+
     def _of_each_sample(self, numbers: list[int]) -> npt.NDArray[np.signedinteger[Any]]:
-        """Repeat a block's number for each of its samples, in the smallest type that holds it."""
-        smallest = np.result_type(np.int8, np.min_scalar_type(-1 - max(numbers, default=0)))
-        array: npt.NDArray[np.signedinteger[Any]] = np.repeat(
-            np.asarray(numbers, dtype=smallest), self._lengths
-        )
-        return array
+        """Repeat a block's number for each of its samples."""
+        return _repeated(numbers, self._lengths)
 
     @property
     def disturbance(self) -> Disturbance:
         """What disturbed the blocks."""
         return disturbance(self._edges)
+
+
+def _repeated(numbers: Sequence[int], lengths: Sequence[int]) -> npt.NDArray[np.signedinteger[Any]]:
+    """Repeat each number so often, in the smallest type that holds all of them."""
+    smallest = np.result_type(np.int8, np.min_scalar_type(-1 - max(numbers, default=0)))
+    array: npt.NDArray[np.signedinteger[Any]] = np.repeat(
+        np.asarray(numbers, dtype=smallest), lengths
+    )
+    return array

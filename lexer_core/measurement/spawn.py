@@ -24,7 +24,12 @@ _CONNECT_SECONDS = 30.0
 
 
 def spawn(
-    python: str, label: str, environment: Mapping[str, str], log: WorkerLog
+    python: str,
+    label: str,
+    environment: Mapping[str, str],
+    log: WorkerLog,
+    *,
+    own_path: bool = False,
 ) -> tuple[Child, socket.socket]:
     """Start a worker's process, and make the parent's end of its connection.
 
@@ -38,6 +43,8 @@ def spawn(
         The worker's whole environment.
     log
         Where its output goes.
+    own_path
+        Whether the interpreter is to find lexer-core by itself.
 
     Raises
     ------
@@ -49,8 +56,9 @@ def spawn(
     # The worker must find this package before it learns the parent's sys.path;
     # it restores the variable then. With -P the current folder is not searched,
     # in which a file may be called as a module is that the interpreter needs.
-    found = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), environment.get("PYTHONPATH"))))
-    environment = {**environment, "PYTHONPATH": found}
+    if not own_path:
+        found = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), environment.get("PYTHONPATH"))))
+        environment = {**environment, "PYTHONPATH": found}
     way = rendezvous.WAY
     command = [python, "-P", "-m", _MODULE, way]
     owner = str(os.getpid())

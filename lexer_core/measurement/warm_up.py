@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 
 from lexer_core.measurement.rounds import LOOPED_SAMPLE, SHORTEST_SAMPLE
 from lexer_core.statistics import SteadyState, plan_warm_up
@@ -30,14 +30,16 @@ _LARGEST_BLOCK = 50_000
 class WarmUp:
     """How the warm-up went: calls made, and what the latencies said.
 
-    ``typical_seconds`` is the median of the calls after the truncation point.
-    Calls of a few microseconds are looked at several together: ``state`` then
-    counts these, and not single calls.
+    ``typical_seconds`` is the median of the calls after the truncation point,
+    ``latencies`` what was looked at, in seconds per call. Calls of a few
+    microseconds are looked at several together: ``state`` and ``latencies``
+    then count these, and not single calls.
     """
 
     calls: int
     state: SteadyState
     typical_seconds: float
+    latencies: npt.NDArray[np.float64] = field(eq=False, repr=False)
 
 
 def warm_up(
@@ -82,7 +84,12 @@ def warm_up(
             window = _add_up(window, together)
     assert plan.state is not None
     kept = window[min(plan.state.drop, window.size - 1) :]
-    return WarmUp(calls=calls, state=plan.state, typical_seconds=float(np.median(kept)) / together)
+    return WarmUp(
+        calls=calls,
+        state=plan.state,
+        typical_seconds=float(np.median(kept)) / together,
+        latencies=window / together,
+    )
 
 
 def _take(take: Callable[[int], npt.NDArray[np.float64]], count: int) -> npt.NDArray[np.float64]:

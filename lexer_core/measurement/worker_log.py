@@ -82,11 +82,23 @@ class WorkerLog:
             os.ftruncate(self._fd, 0)
             os.write(self._fd, b"[... %d bytes of output dropped here ...]\n" % dropped + end)
 
-    def tail(self, lines: int) -> str:
-        """Return the last lines; the file's own encoding errors are replaced."""
+    def tail(self, lines: int | None) -> str:
+        """Return the last lines; the file's own encoding errors are replaced.
+
+        Parameters
+        ----------
+        lines
+            How many; ``None`` for the last 64 KiB, with a note where there was more.
+        """
         with self._lock:
             data = self._last if self._last is not None else self._read_end()
-        return "\n".join(data.decode("utf-8", "replace").rstrip().splitlines()[-lines:])
+        text = data.decode("utf-8", "replace").rstrip()
+        if lines is not None:
+            return "\n".join(text.splitlines()[-lines:])
+        if len(data) < _TAIL_BYTES:
+            return text
+        whole_lines = text.partition("\n")[2] or text
+        return f"[... earlier output dropped here ...]\n{whole_lines}"
 
     def close(self) -> None:
         """Close the file, keeping its end for :meth:`tail`; may be called twice."""

@@ -146,7 +146,8 @@ class Worker:
                 traceback.print_exc()
 
     def _begin(self, hello: dict[str, Any]) -> None:
-        sys.path[:] = hello["sys_path"]
+        if hello["sys_path"] is not None:
+            sys.path[:] = hello["sys_path"]
         if hello["python_path"] is None:
             os.environ.pop("PYTHONPATH", None)
         else:

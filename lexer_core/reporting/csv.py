@@ -17,7 +17,7 @@ from lexer_core.fields import plain
 if TYPE_CHECKING:
     from lexer_core.results import BenchmarkReport, BenchmarkResult
 
-__all__ = ["COLUMNS", "report_to_csv"]
+__all__ = ["COLUMNS", "report_to_csv", "row_values"]
 
 _PERCENTILES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms")
 
@@ -81,6 +81,7 @@ COLUMNS = (
     "placement_share",
     "placement_fallbacks",
     "notes_on_percentiles",
+    "withheld",
     "warnings",
     "error_phase",
     "error_kind",
@@ -99,11 +100,12 @@ def report_to_csv(report: BenchmarkReport) -> str:
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
     for row in report.results:
-        writer.writerow({name: _cell(value) for name, value in _values(row).items()})
+        writer.writerow({name: _cell(value) for name, value in row_values(row).items()})
     return text.getvalue()
 
 
-def _values(row: BenchmarkResult) -> dict[str, object]:
+def row_values(row: BenchmarkResult) -> dict[str, object]:
+    """Give a row's values by column, of their own types."""
     values: dict[str, object] = {name: getattr(row, name) for name in _FIELDS}
     for name in _PERCENTILES:
         interval = row.intervals.get(name)
@@ -118,6 +120,7 @@ def _values(row: BenchmarkResult) -> dict[str, object]:
     values["notes_on_percentiles"] = "; ".join(
         f"{name}: {note}" for name, note in row.notes_on_percentiles.items()
     )
+    values["withheld"] = row.withheld
     values["warnings"] = "; ".join(row.warnings)
     for name in ("phase", "kind", "reason"):
         values[f"error_{name}"] = getattr(error, name, None)

@@ -32,6 +32,7 @@ _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 _RECORDS: Mapping[str, type[Any]] = {
     record.__name__: record
     for record in (
+        evidence.Canary,
         evidence.Comparison,
         evidence.Environment,
         evidence.Failure,
@@ -71,7 +72,11 @@ def report_to_dict(report: BenchmarkReport) -> dict[str, Any]:
 
 def report_fields(report: BenchmarkReport) -> dict[str, object]:
     # A report is a sequence, so plain() of it would be the list of its rows' texts.
-    return {field.name: getattr(report, field.name) for field in attrs.fields(BenchmarkReport)}
+    return {
+        field.name: getattr(report, field.name)
+        for field in attrs.fields(BenchmarkReport)
+        if not is_raw(field)
+    }
 
 
 def report_to_json(report: BenchmarkReport) -> str:

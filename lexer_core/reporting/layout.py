@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkReport, BenchmarkResult
 
-__all__ = ["Column", "Layout", "lay_out"]
+__all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows"]
 
 _STOPPED = {
     "precise": "stopped when precise enough",
@@ -82,15 +82,13 @@ class Layout:
 
 def lay_out(report: BenchmarkReport) -> Layout:
     """Turn a report into the texts that are shown."""
-    rows = sorted(report.results, key=_place)
+    rows = in_order(report.results)
     names = titles(report.results)
-    unit = time_unit(rows)
-    notes = collect_footnotes(rows, names)
-    columns = _columns(rows, names, unit, notes)
+    columns, footnotes = lay_out_rows(rows, names)
     return Layout(
-        heading=_clean(_heading(report, unit)),
-        columns=tuple(column for column in columns if _says_something(column)),
-        footnotes=_clean(notes.lines),
+        heading=_clean(_heading(report, time_unit(rows))),
+        columns=columns,
+        footnotes=footnotes,
         problems=_clean(_problems(rows, names)),
         sentences=_clean(report.sentences),
         warnings=_clean((*_warnings(rows, names), *report.notes)),
@@ -99,8 +97,25 @@ def lay_out(report: BenchmarkReport) -> Layout:
     )
 
 
+def lay_out_rows(
+    rows: Sequence[BenchmarkResult], names: dict[str, str]
+) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """Turn rows, in this order, into columns and their footnotes.
+
+    ``names`` says what each row is called, by its label. Columns that have
+    nothing to say are left out.
+    """
+    notes = collect_footnotes(rows, names)
+    columns = _columns(rows, names, time_unit(rows), notes)
+    return tuple(column for column in columns if _says_something(column)), _clean(notes.lines)
+
+
+def in_order(rows: Iterable[BenchmarkResult]) -> list[BenchmarkResult]:
+    """Order rows as they are shown: measured ones first, right before wrong ones, then by speed."""
+    return sorted(rows, key=_place)
+
+
 def _place(row: BenchmarkResult) -> tuple[bool, bool, float]:
-    """Order rows: measured ones first, right ones before wrong ones, then by speed."""
     wrong = row.parity is not None and row.parity.status == "fail"
     return row.status != "ok", wrong, math.inf if row.p50_ms is None else row.p50_ms
 
@@ -299,12 +314,14 @@ def _warnings(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[st
 
 def _facts(report: BenchmarkReport) -> list[str]:
     environment = report.environment
+    measured = {row.engine for row in report.results}
     cores = environment.cores_usable
     machine = [
         environment.cpu_model,
         f"{cores:g} {'core' if cores == 1 else 'cores'}" if cores is not None else "",
         f"Python {environment.python}" if environment.python else "",
-        *(f"{name} {version}" for name, version in environment.engines.items()),
+        # Those that were measured; the environment knows every one that is installed.
+        *(f"{name} {version}" for name, version in environment.engines.items() if name in measured),
     ]
     total = sum(seconds for seconds in report.seconds.values() if seconds)
     phases = ", ".join(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lexer_core.reporting.layout import Column
     from lexer_core.results import BenchmarkReport
 
-__all__ = ["report_to_markdown"]
+__all__ = ["escaped", "report_to_markdown"]
 
 # What would become a tag, emphasis, code, a link, a mention or another cell.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
@@ -26,27 +26,28 @@ def report_to_markdown(report: BenchmarkReport) -> str:
     stays that name.
     """
     layout = lay_out(report)
-    heading = [f"**{_escaped(line)}**" for line in layout.heading[:1]]
-    heading += [_escaped(line) for line in layout.heading[1:]]
+    heading = [f"**{escaped(line)}**" for line in layout.heading[:1]]
+    heading += [escaped(line) for line in layout.heading[1:]]
     parts = [
         "  \n".join(heading),
         _table(layout.columns),
-        "  \n".join(map(_escaped, layout.footnotes)),
-        "  \n".join(map(_escaped, (line.strip() for line in layout.problems))),
+        "  \n".join(map(escaped, layout.footnotes)),
+        "  \n".join(map(escaped, (line.strip() for line in layout.problems))),
         _list(layout.sentences),
         _list([f"Note: {warning}" for warning in layout.warnings]),
-        "  \n".join(map(_escaped, layout.facts)),
+        "  \n".join(map(escaped, layout.facts)),
         _fenced(layout.command),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """Give a text so that Markdown shows it as it is."""
     return _SPECIAL.sub(r"\\\1", text)
 
 
 def _list(texts: Sequence[str]) -> str:
-    return "\n".join(f"- {_escaped(text)}" for text in texts)
+    return "\n".join(f"- {escaped(text)}" for text in texts)
 
 
 def _fenced(command: str) -> str:
@@ -59,9 +60,9 @@ def _fenced(command: str) -> str:
 
 def _table(columns: Sequence[Column]) -> str:
     rules = ["---:" if column.align == "right" else ":---" for column in columns]
-    lines = [[_escaped(column.heading) for column in columns], rules]
+    lines = [[escaped(column.heading) for column in columns], rules]
     lines += [
-        [_escaped(column.cells[at].strip()) for column in columns]
+        [escaped(column.cells[at].strip()) for column in columns]
         for at in range(len(columns[0].cells))
     ]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -25,9 +25,11 @@ __all__ = [
     "error_text",
     "half_width",
     "interval_text",
+    "percent_text",
     "rate_text",
     "significant",
     "time_unit",
+    "unit_of_times",
     "with_half_width",
 ]
 
@@ -53,8 +55,12 @@ _SECONDS = TimeUnit("s", 0.001)
 
 def time_unit(results: Iterable[BenchmarkResult]) -> TimeUnit:
     """Choose the unit in which all latencies of a table are read most easily."""
-    medians = [row.p50_ms for row in results if row.p50_ms and math.isfinite(row.p50_ms)]
-    fastest = min(medians, default=1.0)
+    return unit_of_times(row.p50_ms for row in results)
+
+
+def unit_of_times(milliseconds: Iterable[float | None]) -> TimeUnit:
+    """Choose the unit in which all of these times are read most easily."""
+    fastest = min((time for time in milliseconds if time and math.isfinite(time)), default=1.0)
     if fastest < 0.1:  # noqa: PLR2004  below a tenth of a millisecond
         return _MICROSECONDS
     return _MILLISECONDS if fastest < 10_000 else _SECONDS  # noqa: PLR2004  ten seconds
@@ -120,6 +126,11 @@ def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, s
         if low == high or texts[0] != texts[2]:
             break
     return texts
+
+
+def percent_text(share: float) -> str:
+    """Write a share as a percentage: ``5%``, ``2.5%``."""
+    return f"{100 * share:.3g}%"
 
 
 def duration_text(ms: float | None) -> str:

@@ -108,7 +108,7 @@ def verdict_sentences(
     if not judged:
         return (*told, "No verdict: the engines were not compared with each other.")
     sentences = [_verdict(pair, rows, names) for pair in _worth_telling(right, rows)]
-    return (*_fastest(measured, names), *sentences, *told)
+    return (*_fastest(measured, judged, names), *sentences, *told)
 
 
 def _fails(row: BenchmarkResult) -> bool:
@@ -154,12 +154,22 @@ def _disagreement(row: BenchmarkResult, names: Mapping[str, str]) -> str:
     )
 
 
-def _fastest(measured: Sequence[BenchmarkResult], names: Mapping[str, str]) -> tuple[str, ...]:
-    """Name the winner where there are more than two, and one stands alone."""
-    first = [row for row in measured if row.rank == 1]
-    if len(first) != 1 or len(measured) <= 2:  # noqa: PLR2004  of two, the verdict says it
+def _fastest(
+    measured: Sequence[BenchmarkResult], pairs: Sequence[Comparison], names: Mapping[str, str]
+) -> tuple[str, ...]:
+    """Name the winner where there are more than two, and one is decidedly ahead of every other."""
+    if len(measured) <= 2:  # noqa: PLR2004  of two, the verdict says it
         return ()
-    return (f"{names[first[0].label]} is the fastest of {len(measured)}.",)
+    wins = Counter(
+        pair.b if pair.verdict == "faster" else pair.a
+        for pair in pairs
+        if pair.verdict in ("faster", "slower")
+    )
+    return tuple(
+        f"{names[row.label]} is the fastest of {len(measured)}."
+        for row in measured
+        if wins[row.label] == len(measured) - 1
+    )
 
 
 def _worth_telling(

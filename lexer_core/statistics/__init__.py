@@ -11,11 +11,11 @@ One case
     :func:`round_medians`, :func:`round_means`, :func:`smallest_effective_count`
 Several cases that took turns
     :func:`ratio_interval`, :func:`compare_cases`, :func:`holm_adjust`,
-    :func:`align_rounds`
+    :func:`holm_confidences`, :func:`align_rounds`
 When to start and when to stop
     :func:`find_steady_state`, :func:`plan_warm_up`, :func:`check_stop`
-Runs that were saved
-    :func:`compare_launches`
+Old and new
+    :func:`compare_launches` of runs that were saved, :func:`find_slowdowns` of one run
 Noise
     :func:`diagnose`, :func:`order_effect`
 """
@@ -32,6 +32,7 @@ from lexer_core.statistics.percentiles import (
 )
 from lexer_core.statistics.ratios import RatioInterval, ratio_interval
 from lexer_core.statistics.rounds import RoundCentres, align_rounds, round_means, round_medians
+from lexer_core.statistics.slowdowns import Slowdown, find_slowdowns
 from lexer_core.statistics.steady_state import (
     SteadyState,
     WarmUpPlan,
@@ -47,6 +48,7 @@ from lexer_core.statistics.verdicts import (
     Verdict,
     compare_cases,
     holm_adjust,
+    holm_confidences,
 )
 
 __all__ = [
@@ -60,6 +62,7 @@ __all__ = [
     "PercentileInterval",
     "RatioInterval",
     "RoundCentres",
+    "Slowdown",
     "Standing",
     "SteadyState",
     "StopReason",
@@ -73,8 +76,10 @@ __all__ = [
     "compare_cases",
     "compare_launches",
     "diagnose",
+    "find_slowdowns",
     "find_steady_state",
     "holm_adjust",
+    "holm_confidences",
     "order_effect",
     "percentile_intervals",
     "plan_warm_up",

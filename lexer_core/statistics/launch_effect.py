@@ -11,13 +11,13 @@ from lexer_core.errors import StatisticsError
 
 __all__ = ["LAUNCH_SD", "launch_variance"]
 
-LAUNCH_SD = 0.002
+LAUNCH_SD = 0.0025
 """Standard deviation of the logarithm of a latency between launches.
 
 Measured as what is left of the spread of A/A ratios, each from two fresh
 processes, when their spread within the rounds is taken away: 0.0011 for a
 64→64 layer and 0.0024 for EfficientNet-Lite0, ONNXRuntime, 30 trials each
-(docs/measuring.md).
+(docs/measuring.md). The larger one, rounded up.
 """
 
 

@@ -15,14 +15,14 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_equal_counts, check_fraction, check_positive
-from lexer_core.statistics.distributions import t_quantile
+from lexer_core.statistics.distributions import t_quantile, t_two_sided_p
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     FloatArray = npt.NDArray[np.float64]
 
-__all__ = ["LaunchComparison", "LaunchVerdict", "compare_launches"]
+__all__ = ["LaunchComparison", "LaunchVerdict", "compare_launches", "judge_slowdown"]
 
 LaunchVerdict = Literal["REGRESSION", "IMPROVED", "OK", "INCONCLUSIVE"]
 
@@ -34,9 +34,10 @@ class LaunchComparison:
     """Candidate over baseline, both relative to the canary; above 1 is slower.
 
     ``low`` and ``high`` are Welch's interval, ``degrees`` its degrees of
-    freedom. ``REGRESSION``: the low end is above 1 and the point at least
-    1 + delta. ``IMPROVED``: the same, turned round. ``OK``: the high end is
-    below 1 + delta. ``INCONCLUSIVE``: anything else.
+    freedom; ``p_value`` is two-sided, of a ratio of 1. ``REGRESSION``: the low
+    end is above 1 and the point at least 1 + delta. ``IMPROVED``: the same,
+    turned round. ``OK``: the high end is below 1 + delta. ``INCONCLUSIVE``:
+    anything else.
     """
 
     ratio: float
@@ -44,6 +45,7 @@ class LaunchComparison:
     high: float
     confidence: float
     degrees: float
+    p_value: float
     verdict: LaunchVerdict
     delta: float
     candidate_launches: int
@@ -103,9 +105,11 @@ def compare_launches(
     total = new_part + old_part
     degrees = float(new.size + old.size - 2)
     half = 0.0
+    p_value = float(difference == 0.0)
     if total > 0.0:
         degrees = total**2 / (new_part**2 / (new.size - 1) + old_part**2 / (old.size - 1))
         half = math.sqrt(total) * t_quantile(confidence, degrees)
+        p_value = t_two_sided_p(difference / math.sqrt(total), degrees)
     ratio = math.exp(difference)
     low = math.exp(difference - half)
     high = math.exp(difference + half)
@@ -115,7 +119,8 @@ def compare_launches(
         high=high,
         confidence=confidence,
         degrees=degrees,
-        verdict=_verdict(ratio, low, high, delta),
+        p_value=p_value,
+        verdict=judge_slowdown(ratio, low, high, delta),
         delta=delta,
         candidate_launches=new.size,
         baseline_launches=old.size,
@@ -135,7 +140,16 @@ def _relative_logs(medians: npt.ArrayLike, canary: npt.ArrayLike, side: str) -> 
     return np.log(times / reference)
 
 
-def _verdict(ratio: float, low: float, high: float, delta: float) -> LaunchVerdict:
+def judge_slowdown(ratio: float, low: float, high: float, delta: float) -> LaunchVerdict:
+    """Say of a ratio whether it is a slowdown that matters.
+
+    Parameters
+    ----------
+    ratio, low, high
+        Time of the new over time of the old, and the ends of its interval.
+    delta
+        Relative slowdown that matters.
+    """
     if low > 1.0 and ratio >= 1.0 + delta:
         return "REGRESSION"
     if high < 1.0 and ratio <= 1.0 / (1.0 + delta):

@@ -35,6 +35,7 @@ __all__ = [
     "Verdict",
     "compare_cases",
     "holm_adjust",
+    "holm_confidences",
 ]
 
 Verdict = Literal["faster", "slower", "tie", "undecided", "none"]
@@ -174,7 +175,7 @@ def compare_cases(
     judged = [index for index, refusal in enumerate(refusals) if not refusal]
     family = [_judge(means[index], delta) for index in judged]
     adjusted_p = dict(zip(judged, holm_adjust(family), strict=True))
-    levels = dict(zip(judged, _holm_confidences(family, confidence), strict=True))
+    levels = dict(zip(judged, holm_confidences(family, confidence), strict=True))
     pairs = []
     for index, ((a, b), mean) in enumerate(zip(labels, means, strict=True)):
         adjusted = None
@@ -232,11 +233,18 @@ def holm_adjust(probabilities: Sequence[float]) -> tuple[float, ...]:
     return tuple(adjusted)
 
 
-def _holm_confidences(probabilities: Sequence[float], confidence: float) -> tuple[float, ...]:
-    """The confidence at which each member's interval is read.
+def holm_confidences(probabilities: Sequence[float], confidence: float) -> tuple[float, ...]:
+    """Give the confidence at which each member's interval is read under Holm's method.
 
     Decided members have that of their own step; from the first undecided one
     on, all have that of the step where the method stopped.
+
+    Parameters
+    ----------
+    probabilities
+        One p-value per member of the family; may be empty.
+    confidence
+        1 minus the error rate of the whole family.
     """
     error = 1.0 - confidence
     levels = [0.0] * len(probabilities)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.hookspecs import hookimpl
-from lexer_core.records import EngineInfo, EngineOption
+from lexer_core.records import EngineInfo
+from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -37,21 +38,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),
-        options=(
-            EngineOption(
-                name="channels_last",
-                type=bool,
-                default=False,
-                help="Keep 4-dimensional weights and inputs in channels-last memory format.",
-            ),
-            EngineOption(
-                name="float32_matmul_precision",
-                type=str,
-                default=None,
-                help="Let float32 matrix products be computed in TF32 or bfloat16.",
-                choices=("highest", "high", "medium"),
-            ),
-        ),
+        options=(CHANNELS_LAST, MATMUL_PRECISION),
     )
 
 

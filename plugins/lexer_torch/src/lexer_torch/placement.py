@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lexer_torch.session import TorchSession
 
-__all__ = ["describe_placement"]
+__all__ = ["count_program", "describe_placement"]
 
 
 class _OperatorCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -64,14 +64,32 @@ def describe_placement(session: TorchSession) -> Placement | None:
     counter = _OperatorCount()
     with torch.no_grad(), counter:
         call(*session.placed.args, **session.placed.keywords)
-    total = sum(counter.counts.values())
+    return _placement(counter.counts, session.device)
+
+
+def count_program(program: torch.export.ExportedProgram, device: torch.device) -> Placement | None:
+    """Count the operators of a traced program by the device of their results.
+
+    ``None`` where it has none.
+    """
+    counts: Counter[tuple[str, torch.device]] = Counter()
+    for node in program.graph.nodes:
+        if node.op != "call_function":
+            continue
+        for leaf in tree_leaves(node.meta.get("val")):
+            if isinstance(leaf, torch.Tensor):
+                counts[(str(node.target), leaf.device)] += 1
+                break
+    return _placement(counts, device)
+
+
+def _placement(
+    counts: Mapping[tuple[str, torch.device], int], device: torch.device
+) -> Placement | None:
+    total = sum(counts.values())
     if total == 0:
         return None
-    elsewhere = {
-        (name, device): count
-        for (name, device), count in counter.counts.items()
-        if device != session.device
-    }
+    elsewhere = {(name, place): count for (name, place), count in counts.items() if place != device}
     return Placement(
         share=1.0 - sum(elsewhere.values()) / total,
         method="nodes",

@@ -10,7 +10,7 @@ import copy
 import operator
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
@@ -19,6 +19,7 @@ from lexer_core.model.state import measured_state, set_training
 from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
 from lexer_core.model.tensors import to_numpy, to_torch
 from lexer_torch.devices import torch_device
+from lexer_torch.settings import set_matmul_precision, set_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig
 
-__all__ = ["Placed", "TorchSession", "create_session"]
+__all__ = ["Placed", "TorchSession", "create_session", "make_session"]
 
 Placed = partial[Any]
 """A module bound to one call's arguments, on its device."""
@@ -42,6 +43,8 @@ _PRECISIONS = {
 }
 
 _IMAGE_DIMENSIONS = 4
+
+AnySession = TypeVar("AnySession", bound="TorchSession")
 
 
 class TorchSession:
@@ -126,11 +129,18 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
         The precision is not one that torch casts to, or a copy is needed and
         the module cannot be copied.
     """
+    return make_session(TorchSession, exported, device, config)
+
+
+def make_session(
+    kind: type[AnySession], exported: ExportedModel, device: Device, config: SessionConfig
+) -> AnySession:
+    """Make a session of one kind of torch's; as :func:`create_session`."""
     where = torch_device(device)
     dtype = _dtype(config.precision)
     with ExitStack() as undo:
-        _set_threads(config, undo)
-        _set_matmul_precision(config, undo)
+        set_threads(config, undo)
+        set_matmul_precision(config, undo)
         module: torch.nn.Module = exported.model
         channels_last = bool(config.options.get("channels_last"))
         changes = channels_last or dtype is not None or _has_tensors_elsewhere(module, where)
@@ -146,7 +156,7 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
                 module.to(dtype=dtype)
             if channels_last:
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return TorchSession(
+        return kind(
             module,
             device=where,
             config=config,
@@ -165,20 +175,6 @@ def _dtype(precision: str) -> torch.dtype | None:
             hint=f"Precisions that a model is cast to: {', '.join(_PRECISIONS)}.",
         )
     return _PRECISIONS[precision]
-
-
-def _set_threads(config: SessionConfig, undo: ExitStack) -> None:
-    before = torch.get_num_threads()
-    if before != config.threads:
-        torch.set_num_threads(config.threads)
-        undo.callback(torch.set_num_threads, before)
-
-
-def _set_matmul_precision(config: SessionConfig, undo: ExitStack) -> None:
-    wanted = config.options.get("float32_matmul_precision")
-    if wanted is not None:
-        undo.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
-        torch.set_float32_matmul_precision(str(wanted))
 
 
 def _has_tensors_elsewhere(module: torch.nn.Module, device: torch.device) -> bool:

@@ -1,0 +1,154 @@
+"""Which names are public, and on which page of the reference does each stand?"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+import lexer_core
+from lexer_core import hookspecs
+from reference_pages.docstrings import anchor_of, read_docstring
+from reference_pages.objects import Links, describe_object, members_of, render_docstring
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["CHAPTERS", "Chapter", "chapters_page", "collect_links", "describe_chapter"]
+
+
+@frozen(kw_only=True)
+class Chapter:
+    """The public names of one module.
+
+    Parameters
+    ----------
+    page
+        The page that they stand on.
+    title
+        The chapter's heading there.
+    module
+        The module that has them.
+    names
+        Those that are shown; all of its ``__all__`` unless given.
+    """
+
+    page: str
+    title: str
+    module: str
+    names: tuple[str, ...] = ()
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The names, in the order in which they are shown."""
+        return self.names or tuple(import_module(self.module).__all__)
+
+
+CHAPTERS = (
+    Chapter(page="api.md", title="Measure and export", module="lexer_core.context"),
+    Chapter(page="api.md", title="Mark a model", module="lexer_core.decorator", names=("Lexer",)),
+    Chapter(
+        page="api.md",
+        title="Choose engines",
+        module="lexer_core.engines.choice",
+        names=("EngineChoice",),
+    ),
+    Chapter(
+        page="api.md",
+        title="See which engines there are",
+        module="lexer_core.engines.registry",
+    ),
+    Chapter(page="api.md", title="Follow the progress", module="lexer_core.measurement.progress"),
+    Chapter(
+        page="api.md",
+        title="Every setting",
+        module="lexer_core.config",
+        names=("Settings", "Place", "Placed"),
+    ),
+    Chapter(
+        page="api.md",
+        title="Where settings come from",
+        module="lexer_core.configuration.layers",
+        names=("Configuration", "EngineTable"),
+    ),
+    Chapter(page="api.md", title="What a benchmark says", module="lexer_core.results"),
+    Chapter(page="api.md", title="Keep a benchmark", module="lexer_core.artifact"),
+    Chapter(
+        page="api.md", title="Kept models", module="lexer_core.kept_model", names=("KeptModel",)
+    ),
+    Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
+    Chapter(page="api.md", title="A page of plots", module="lexer_core.reporting.page"),
+    Chapter(page="api.md", title="Judge outputs", module="lexer_core.validation"),
+    Chapter(page="statistics.md", title="Functions and records", module="lexer_core.statistics"),
+    Chapter(
+        page="hooks.md",
+        title="The marks",
+        module="lexer_core.hookspecs",
+    ),
+    Chapter(page="hooks.md", title="What travels", module="lexer_core.records"),
+    Chapter(page="hooks.md", title="The conformance kit", module="lexer_core.testing"),
+    Chapter(page="errors.md", title="Errors", module="lexer_core.errors"),
+)
+
+_OPENINGS = {
+    "api.md": """# Python
+
+What a program imports. `from lexer.api.lexer_context import LexerContext` and
+`from lexer.decorators.lexer import Lexer` give the same objects as `lexer_core`. What an engine
+implements is in [Hooks](hooks.md), what may be raised in [Errors](errors.md), and the analysis of
+samples in [Statistics](statistics.md).""",
+    "statistics.md": """# Statistics
+
+What Lexer makes of samples, for use on samples of your own too. Where each method comes from is in
+[How Lexer measures](../measuring.md).""",
+}
+
+
+def collect_links() -> Links:
+    """Note where every public name will be described."""
+    links = Links()
+    for chapter in CHAPTERS:
+        module = import_module(chapter.module)
+        for name in chapter.shown:
+            links.add(chapter.page, chapter.module, name)
+            value = getattr(module, name)
+            if isinstance(value, type):
+                for member, _ in members_of(value):
+                    links.add(chapter.page, chapter.module, f"{name}.{member}")
+    for name in vars(hookspecs):
+        if name.startswith("lexer_"):
+            links.add("hooks.md", "lexer_core.hookspecs", name)
+    return links
+
+
+def chapters_page(page: str, links: Links) -> str:
+    """Write a page that is made of chapters alone."""
+    blocks = [_OPENINGS[page]]
+    chapters = [chapter for chapter in CHAPTERS if chapter.page == page]
+    blocks.append(
+        "\n".join(
+            f"- [{chapter.title}](#{anchor_of(chapter.title)}): "
+            + ", ".join(f"[`{name}`](#{anchor_of(name)})" for name in chapter.shown)
+            for chapter in chapters
+        )
+    )
+    for chapter in chapters:
+        blocks += describe_chapter(chapter, links)
+    return "\n\n".join(blocks) + "\n"
+
+
+def describe_chapter(chapter: Chapter, links: Links) -> Iterator[str]:
+    """Yield a chapter's Markdown blocks: what its module says of itself, then each name."""
+    module = import_module(chapter.module)
+    yield f"## {chapter.title}"
+    if not chapter.names and module.__doc__:
+        yield from render_docstring(read_docstring(module.__doc__), links.seen_from(chapter.page))
+    for name in chapter.shown:
+        yield from describe_object(
+            module,
+            name,
+            links,
+            chapter.page,
+            import_from="lexer_core" if name in lexer_core.__all__ else chapter.module,
+        )

@@ -1,0 +1,1 @@
+"""A simulated accelerator as an engine for Lexer."""

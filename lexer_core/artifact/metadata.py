@@ -1,0 +1,329 @@
+"""What does the table of contents of an artifact say?
+
+A TOML file that a person can read: what was measured, when, where and with
+which settings, and what else is in the file. The keys of Lexer's predecessor
+are kept where they still mean something. What Lexer reads back of it is only
+which file is what; numbers come from the report's JSON.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from attrs import asdict, fields_dict, frozen
+
+from lexer_core.config import Settings
+from lexer_core.errors import ArtifactError
+from lexer_core.fields import plain
+from lexer_core.records import TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lexer_core.results import BenchmarkReport, BenchmarkResult
+
+__all__ = ["ARTIFACT_VERSION", "Contents", "StoredModel", "read_metadata", "write_metadata"]
+
+ARTIFACT_VERSION = 1
+"""The version of the form that docs/artifact.md describes."""
+
+_HEADING = """\
+# A benchmark, saved by Lexer. This page is for people; what programs should read
+# is report.json. `lexer show` prints the table.
+"""
+
+_NUMBERS = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "mean_ms", "throughput_per_sec")
+
+# Of the sections of settings, those whose names the predecessor had otherwise.
+_TABLES = {"benchmarks": "benchmark", "exports": "export"}
+
+
+@frozen(kw_only=True)
+class StoredModel:
+    """A model in an artifact.
+
+    ``files`` are names in it, the model's own first; ``rows`` are the positions
+    of the rows that ran it, from 0.
+    """
+
+    format: str
+    exporter: str
+    files: tuple[str, ...]
+    rows: tuple[int, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+@frozen(kw_only=True)
+class Contents:
+    """Which file of an artifact is what.
+
+    Parameters
+    ----------
+    report, csv, samples
+        Names; the last two are empty where there is no such file.
+    logs
+        Names by the position of the row, from 0.
+    models
+        The models.
+    """
+
+    report: str
+    csv: str = ""
+    samples: str = ""
+    logs: Mapping[int, str]
+    models: tuple[StoredModel, ...]
+
+
+def write_metadata(
+    report: BenchmarkReport,
+    contents: Contents,
+    *,
+    title: str,
+    updated_at: datetime,
+    left_out: Iterable[str] = (),
+) -> str:
+    """Write the table of contents, as TOML.
+
+    Parameters
+    ----------
+    report
+        What is saved.
+    contents
+        Where its parts are.
+    title
+        What the user calls it.
+    updated_at
+        When it is written.
+    left_out
+        Models that are not in it, and why.
+    """
+    import tomli_w  # only where something is saved
+
+    created_at = _time(report.created_at)
+    document = {
+        "schema_version": ARTIFACT_VERSION,
+        "title": title,
+        "created_at": created_at or report.created_at or None,
+        "updated_at": updated_at.astimezone(UTC).replace(microsecond=0),
+        "model_name": report.model_name,
+        "command": report.command or None,
+        "stopped_because": report.stopped_because or None,
+        "seed": report.seed,
+        "verdicts": report.sentences,
+        "notes": report.notes,
+        "models_left_out": tuple(left_out) or None,
+        "files": {
+            "report": contents.report,
+            "csv": contents.csv or None,
+            "samples": contents.samples or None,
+        },
+        "environment": _environment(report),
+        **_settings(report),
+        "versions": {
+            "engines": report.environment.engines,
+            "packages": report.environment.packages,
+        },
+        "inputs": [asdict(spec) for spec in report.input_specs],
+        "results": [
+            _row(row, contents.logs.get(number)) for number, row in enumerate(report.results)
+        ],
+        "models": [asdict(model) for model in contents.models],
+    }
+    return _HEADING + "\n" + tomli_w.dumps(_writable(document))
+
+
+def read_metadata(text: str, what: str) -> Contents:
+    """Read which file is what.
+
+    Parameters
+    ----------
+    text
+        The TOML.
+    what
+        What errors call it.
+
+    Raises
+    ------
+    ArtifactError
+        It is not TOML, of a newer version, or of another form.
+    """
+    try:
+        data = tomllib.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ArtifactError(f"{what} is not TOML: {error}.") from error
+    try:
+        _check_version(data, what)
+        return _contents(data)
+    except _WrongError as error:
+        raise ArtifactError(f"{what} is not of Lexer's form: {error}.") from error
+
+
+# --- Writing. ---
+
+
+def _environment(report: BenchmarkReport) -> dict[str, object]:
+    environment = report.environment
+    # "Debian GNU/Linux 12 (Linux 6.1.0)", or the part in brackets alone.
+    kernel = re.search(r"(\w+) (\S+?)\)?$", environment.os)
+    shown = plain(environment)
+    assert isinstance(shown, dict)
+    return {
+        "lexer_sdk_version": environment.lexer_version,
+        "python_version": environment.python.partition(" ")[0],
+        "system": kernel[1] if kernel else environment.os,
+        "release": kernel[2] if kernel else "",
+        **{name: value for name, value in shown.items() if name not in ("engines", "packages")},
+    }
+
+
+def _settings(report: BenchmarkReport) -> dict[str, object]:
+    """Give the settings by the names of their sections in configuration files."""
+    table = fields_dict(Settings)
+    tables: dict[str, Any] = {}
+    for name, value in report.settings.items():
+        section = table[name].metadata["section"] if name in table else "other"
+        tables.setdefault(_TABLES.get(section, section), {}).setdefault("config", {})[name] = value
+    return tables
+
+
+def _row(row: BenchmarkResult, log: str | None) -> dict[str, object]:
+    return {
+        "label": row.label,
+        "engine": row.engine,
+        "version": row.engine_version,
+        "device": row.device,
+        "status": row.status,
+        "rank": row.rank,
+        **{name: _rounded(getattr(row, name)) for name in _NUMBERS},
+        "num_samples": row.num_samples,
+        "outputs": row.parity.status if row.parity else None,
+        "error": row.error.reason if row.error else None,
+        "log": log,
+    }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else float(f"{value:.6g}")
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    try:
+        return time.astimezone(UTC) if time.tzinfo else time
+    except OverflowError:  # the first or the last day that there is
+        return None
+
+
+def _writable(value: Any) -> Any:
+    """Leave out what TOML has no word for: ``None``, and half of a surrogate pair."""
+    if isinstance(value, Mapping):
+        return {
+            _writable(str(key)): _writable(item) for key, item in value.items() if item is not None
+        }
+    if isinstance(value, list | tuple):
+        return [_writable(item) for item in value if item is not None]
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    return value
+
+
+# --- Reading. ---
+
+
+class _WrongError(Exception):
+    """Says at which place something else is needed."""
+
+
+def _check_version(data: Mapping[str, object], what: str) -> None:
+    version = _of(int, data, "schema_version", "a whole number")
+    if version != ARTIFACT_VERSION:
+        raise ArtifactError(
+            f"{what} has schema version {version}; this Lexer reads {ARTIFACT_VERSION}.",
+            hint="Install a newer lexer-core." if version > ARTIFACT_VERSION else "",
+        )
+
+
+def _contents(data: Mapping[str, object]) -> Contents:
+    files = _of(dict, data, "files", "a table")
+    rows = [_table(row, "results") for row in _of(list, data, "results", "a list", [])]
+    return Contents(
+        report=_of(str, files, "report", "a text"),
+        csv=_of(str, files, "csv", "a text", ""),
+        samples=_of(str, files, "samples", "a text", ""),
+        logs={
+            number: _of(str, row, "log", "a text")
+            for number, row in enumerate(rows)
+            if "log" in row
+        },
+        models=tuple(
+            _stored_model(_table(model, "models"), len(rows))
+            for model in _of(list, data, "models", "a list", [])
+        ),
+    )
+
+
+def _stored_model(model: Mapping[str, object], count: int) -> StoredModel:
+    files = _texts(_of(list, model, "files", "a list"), "files")
+    rows = _of(list, model, "rows", "a list")
+    if not files:
+        raise _WrongError("a model has no files")
+    if not all(type(row) is int and 0 <= row < count for row in rows):
+        raise _WrongError(f"a model's rows are {rows!r}, and there are {count}")
+    return StoredModel(
+        format=_of(str, model, "format", "a text"),
+        exporter=_of(str, model, "exporter", "a text"),
+        files=files,
+        rows=tuple(rows),
+        inputs=_specs(model, "inputs"),
+        outputs=_specs(model, "outputs"),
+    )
+
+
+def _specs(model: Mapping[str, object], name: str) -> tuple[TensorSpec, ...]:
+    return tuple(_spec(_table(item, name)) for item in _of(list, model, name, "a list"))
+
+
+def _spec(given: Mapping[str, object]) -> TensorSpec:
+    shape = _of(list, given, "shape", "a list")
+    if not all(type(length) in (int, str) for length in shape):
+        raise _WrongError(f"the shape of a tensor is {shape!r}")
+    return TensorSpec(
+        name=_of(str, given, "name", "a text"),
+        dtype=_of(str, given, "dtype", "a text"),
+        shape=tuple(shape),
+    )
+
+
+def _texts(values: Sequence[object], name: str) -> tuple[str, ...]:
+    texts = tuple(value for value in values if isinstance(value, str))
+    if len(texts) < len(values):
+        raise _WrongError(f"{name} is {values!r}, and not a list of texts")
+    return texts
+
+
+def _table(value: object, name: str) -> Mapping[str, object]:
+    if not isinstance(value, dict):
+        raise _WrongError(f"{name} holds {value!r}, which is no table")
+    return value
+
+
+_MISSING = object()
+
+
+def _of(
+    kind: type, table: Mapping[str, object], name: str, wanted: str, default: object = _MISSING
+) -> Any:
+    value = table.get(name, default)
+    if value is _MISSING:
+        raise _WrongError(f"it lacks {name!r}")
+    if type(value) is not kind:  # True is an int to Python
+        raise _WrongError(f"{name!r} is {value!r}, and not {wanted}")
+    return value

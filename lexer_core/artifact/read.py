@@ -1,0 +1,233 @@
+"""How is a benchmark read from a file that a stranger may have made?
+
+Nothing in it is run, nothing is written outside of a folder of our own, and
+whatever is wrong is an :class:`ArtifactError` that says where.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, overload
+
+import attrs
+from attrs import frozen
+
+from lexer_core.artifact.archive import Archive, Budget
+from lexer_core.artifact.limits import (
+    LARGEST_LOG,
+    LARGEST_METADATA,
+    LARGEST_REPORT,
+    LARGEST_SAMPLES,
+)
+from lexer_core.artifact.metadata import Contents, StoredModel, read_metadata
+from lexer_core.artifact.samples import read_arrays, with_arrays
+from lexer_core.errors import ArtifactError, ReportFormatError
+from lexer_core.kept_model import KeptFiles, KeptModel, TemporaryFolder
+from lexer_core.reporting.json import report_from_json
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from lexer_core.results import BenchmarkReport
+
+__all__ = ["Content", "contents", "load"]
+
+_State = tuple[int, int]
+"""Size and time of the last change, by which a file is known to be the same."""
+
+
+@frozen(kw_only=True)
+class Content:
+    """One file of an artifact.
+
+    ``what`` says what it is, empty where Lexer does not know; ``size_bytes`` is
+    its size unpacked.
+    """
+
+    name: str
+    size_bytes: int
+    what: str
+
+
+def load(path: str | PathLike[str]) -> BenchmarkReport:
+    """Read a benchmark back, equal to what was saved, raw samples included.
+
+    Its models are unpacked when their files are asked for, to a temporary
+    folder that goes with the report; the file must be there until then.
+
+    Parameters
+    ----------
+    path
+        A ``.lexer`` file, which may come from anywhere: it is taken for what a
+        stranger made.
+
+    Raises
+    ------
+    ArtifactError
+        It cannot be read, is damaged, of a newer version, or was made to do
+        harm.
+    """
+    path = Path(path)
+    with _opened(path) as (archive, state):
+        listed = _contents_of(archive)
+        report = _report(archive, listed)
+        if listed.samples:
+            report = _with_samples(report, archive, listed.samples)
+        rows = list(report.results)
+        labels = [row.label for row in rows]
+        for number, name in listed.logs.items():
+            _label(labels, number, archive)
+            rows[number] = attrs.evolve(rows[number], log=archive.text(name, LARGEST_LOG))
+        models = tuple(
+            _kept(model, labels, archive, _PackedFiles(path, model.files, state))
+            for model in listed.models
+        )
+    return attrs.evolve(report, results=tuple(rows), models=models)
+
+
+def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
+    """List the files of an artifact.
+
+    Raises
+    ------
+    ArtifactError
+        It cannot be read, or is not what it should be.
+    """
+    with _opened(Path(path)) as (archive, _):
+        listed = _contents_of(archive)
+        labels = [row.label for row in _report(archive, listed).results]
+        known = {
+            _table_of_contents(archive): "what was measured, where and how, for people to read",
+            listed.report: "the report, for programs to read",
+            listed.csv: "the rows, for spreadsheets",
+            listed.samples: "every sample with its round and launch",
+        }
+        for number, name in listed.logs.items():
+            known[name] = f"what the workers of {_label(labels, number, archive)} printed"
+        for model in listed.models:
+            first, *others = model.files
+            whose = ", ".join(_label(labels, number, archive) for number in model.rows)
+            known[first] = f"the model of {whose}"
+            known |= dict.fromkeys(others, f"data of {first}")
+        return tuple(
+            Content(name=name, size_bytes=archive.size_of(name), what=known.get(name, ""))
+            for name in archive.names
+        )
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
+    try:
+        if not path.is_file():  # a pipe, say, would be waited for
+            raise ArtifactError(
+                f"{str(path)!r} is not a file."
+                if path.exists()
+                else f"there is no file {str(path)!r}."
+            )
+        file = path.open("rb")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ArtifactError(f"cannot read {str(path)!r}: {reason}.") from error
+    with file:
+        status = os.fstat(file.fileno())
+        with Archive(file, str(path), Budget(status.st_size)) as archive:
+            yield archive, (status.st_size, status.st_mtime_ns)
+
+
+def _table_of_contents(archive: Archive) -> str:
+    found = [name for name in archive.names if name.endswith(".toml") and "/" not in name]
+    if len(found) != 1:
+        raise ArtifactError(
+            f"{archive.what} is not a benchmark that Lexer saved: it has "
+            f"{len(found) or 'no'} .toml file{'s' if len(found) > 1 else ''} at its top."
+        )
+    return found[0]
+
+
+def _contents_of(archive: Archive) -> Contents:
+    name = _table_of_contents(archive)
+    return read_metadata(archive.text(name, LARGEST_METADATA), f"{name!r} in {archive.what}")
+
+
+def _report(archive: Archive, listed: Contents) -> BenchmarkReport:
+    try:
+        return report_from_json(archive.text(listed.report, LARGEST_REPORT))
+    except ReportFormatError as error:
+        raise ArtifactError(
+            f"{listed.report!r} in {archive.what}: {error.message}", hint=error.hint
+        ) from error
+
+
+def _with_samples(report: BenchmarkReport, archive: Archive, name: str) -> BenchmarkReport:
+    with archive.inner(name, LARGEST_SAMPLES) as samples:
+        arrays = read_arrays(samples)
+        try:
+            return with_arrays(report, arrays)
+        except ArtifactError as error:
+            raise ArtifactError(f"{samples.what}: {error.message}") from error
+
+
+def _label(labels: Sequence[str], number: int, archive: Archive) -> str:
+    try:
+        return labels[number]
+    except IndexError:
+        raise ArtifactError(
+            f"{archive.what} names row {number}, and its report has {len(labels)} rows."
+        ) from None
+
+
+def _kept(
+    model: StoredModel, labels: Sequence[str], archive: Archive, files: _PackedFiles
+) -> KeptModel:
+    for name in model.files:
+        archive.size_of(name)  # which says so where there is none
+    return KeptModel(
+        format=model.format,
+        files=files,
+        labels=tuple(_label(labels, number, archive) for number in model.rows),
+        inputs=model.inputs,
+        outputs=model.outputs,
+        exporter=model.exporter,
+    )
+
+
+class _PackedFiles(Sequence[Path]):
+    """Files of an artifact, unpacked when somebody asks for them."""
+
+    def __init__(self, path: Path, names: tuple[str, ...], state: _State) -> None:
+        self._path = path.absolute()
+        self._names = names
+        self._state = state
+        self._unpacked: KeptFiles | None = None
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+    @overload
+    def __getitem__(self, index: int) -> Path: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Path, ...]: ...
+    def __getitem__(self, index: int | slice) -> Path | tuple[Path, ...]:
+        return self._files()[index]
+
+    def __getstate__(self) -> dict[str, object]:
+        # Where it is read again, what was unpacked here may be gone.
+        return self.__dict__ | {"_unpacked": None}
+
+    def __repr__(self) -> str:
+        return f"<{', '.join(self._names)} of {str(self._path)!r}>"
+
+    def _files(self) -> KeptFiles:
+        if self._unpacked is None:
+            with _opened(self._path) as (archive, state):
+                if state != self._state:
+                    raise ArtifactError(
+                        f"{str(self._path)!r} was changed after it was loaded.",
+                        hint="Load it again.",
+                    )
+                folder = TemporaryFolder()
+                self._unpacked = KeptFiles(archive.unpack(self._names, folder.path), folder)
+        return self._unpacked

@@ -1,0 +1,189 @@
+"""``lexer config``: which settings hold here, and how does one get a file for them?"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import click
+
+from lexer_core.cli.here import configuration_here
+from lexer_core.config import DEFAULT, Settings
+from lexer_core.configuration.locations import FILE_NAME, NO_FILES
+from lexer_core.configuration.values import spelled
+from lexer_core.errors import OutputFileError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lexer_core.config import Place
+    from lexer_core.configuration.layers import Configuration
+    from lexer_core.configuration.locations import ConfigFile
+
+__all__ = ["SCHEMA_VERSION", "config"]
+
+SCHEMA_VERSION = 1
+"""Raised when a field of the JSON is removed or changes its meaning."""
+
+
+@click.group(invoke_without_command=True)
+@click.pass_context
+def config(context: click.Context) -> None:
+    """Show the settings that hold here, or write a file for them.
+
+    \b
+    A setting comes from the strongest of
+      an option of the command, or an argument of the call
+      the decorator @Lexer(…), then LexerContext(…)
+      the environment: LEXER_THREADS for threads
+      .lexer_config.toml in the folder that $LEXER_CONFIG_PATH names
+      .lexer_config.toml of the project: in this folder, or above it
+      [tool.lexer] in the project's pyproject.toml
+      .lexer_config.toml in the home folder
+      the default
+    """  # noqa: D301 - to click, \b is the character
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@config.command("show")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
+def show_command(as_json: bool) -> None:
+    """Print every setting with its value, and where that was set.
+
+    These are the values that `lexer benchmark` would use in this folder, but for
+    what its options and the model's decorator say.
+
+    \b
+    --json prints {"schema_version": 1, "lexer_version": "…", "settings": […],
+    "engines": […], "files": […], "notes": […]}. A setting has
+      name, section    as in a file
+      value, default   null: decided by the run
+      place            the variable or the file, or "default"
+      line             of the file, or null
+    An engine's entry has name, key, value, place and line; a file has kind,
+    path and exists.
+    """  # noqa: D301 - to click, \b is the character
+    from lexer_core.configuration.here import surroundings  # not for --help
+
+    around = surroundings()
+    configuration = configuration_here({}, around)
+    notes = [*configuration.notes, *_engine_notes(configuration)]
+    if as_json:
+        from lexer_core import __version__
+
+        document = {
+            "schema_version": SCHEMA_VERSION,
+            "lexer_version": __version__,
+            "settings": list(_settings(configuration)),
+            "engines": list(_engines(configuration)),
+            "files": [_file(file) for file in around.files],
+            "notes": notes,
+        }
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    _print(configuration, around.files)
+    for note in notes:
+        click.echo(f"Note: {note}", err=True)
+
+
+@config.command("init")
+@click.option("--global", "for_user", is_flag=True, help="Write to the home folder.")
+@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.argument("path", required=False)
+def init_command(for_user: bool, force: bool, path: str | None) -> None:
+    """Write a file with every setting, its help and its default.
+
+    PATH is a folder, or the file itself; the current folder unless given. All
+    settings in it are commented out, so that it changes nothing as it is.
+    """
+    from lexer_core.configuration.template import template  # not for --help
+    from lexer_core.files import write_text
+
+    if for_user and path is not None:
+        raise UsageError("--global and a path are both given.", hint="Give one of them.")
+    target = Path.home() if for_user else Path(path or ".")
+    if target.is_dir() or target.suffix != ".toml":
+        target /= FILE_NAME
+    if target.exists() and not force:
+        raise OutputFileError(
+            f"{str(target)!r} is there already.", hint="--force replaces it by a new one."
+        )
+    write_text(target, template())
+    click.echo(f"Wrote {target}: every setting, commented out.")
+    if target.name != FILE_NAME:
+        click.echo(f"Note: Lexer reads files of the name {FILE_NAME} alone.", err=True)
+
+
+# -- what holds --------------------------------------------------------------------
+
+
+def _settings(configuration: Configuration) -> Iterator[dict[str, object]]:
+    values = configuration.settings.to_dict()
+    for setting in attrs.fields(Settings):
+        yield {
+            "name": setting.name,
+            "section": setting.metadata["section"],
+            "value": values[setting.name],
+            "default": setting.default,
+            **_placed(configuration.places[setting.name]),
+        }
+
+
+def _engine_notes(configuration: Configuration) -> list[str]:
+    """Check what is said of engines as a benchmark would; reads metadata where nothing is."""
+    if not configuration.engines:
+        return []
+    from lexer_core.engines.registry import EngineRegistry  # not for --help
+    from lexer_core.measurement.cases import check_tables
+
+    return check_tables(EngineRegistry(), configuration.engines)
+
+
+def _engines(configuration: Configuration) -> Iterator[dict[str, object]]:
+    for name, table in configuration.engines.items():
+        for key, placed in table.said().items():
+            yield {"name": name, "key": key, "value": placed.value, **_placed(placed.place)}
+
+
+def _placed(place: Place) -> dict[str, object]:
+    return {"place": place.name, "line": place.line}
+
+
+def _file(file: ConfigFile) -> dict[str, object]:
+    return {"kind": file.kind, "path": str(file.path), "exists": file.exists}
+
+
+# -- how it is printed -------------------------------------------------------------
+
+
+def _print(configuration: Configuration, files: Sequence[ConfigFile]) -> None:
+    blocks: dict[str, list[tuple[str, str, str]]] = {}
+    for entry in _settings(configuration):
+        blocks.setdefault(f"[{entry['section']}]", []).append(_row(entry, "name"))
+    for entry in _engines(configuration):
+        blocks.setdefault(f"[engines.{entry['name']}]", []).append(_row(entry, "key"))
+    rows = [row for block in blocks.values() for row in block]
+    widths = [max(len(row[column]) for row in rows) for column in (0, 1)]
+    for heading, block in blocks.items():
+        click.echo(heading)
+        for name, value, place in block:
+            # A terminal shows at a glance what somebody set.
+            shown = place if place == DEFAULT.name else click.style(place, bold=True)
+            click.echo(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {shown}")
+        click.echo()
+    click.echo("Files that hold here, the strongest first:")
+    for file in files:
+        click.echo(f"  {file.path}{'' if file.exists else ' (there is none)'}")
+    if not files:
+        because = f": {NO_FILES} is set" if os.environ.get(NO_FILES) else ""
+        click.echo(f"  none{because}")
+
+
+def _row(entry: dict[str, Any], name: str) -> tuple[str, str, str]:
+    place, line = entry["place"], entry["line"]
+    where = place + (f", line {line}" if line else "")
+    return str(entry[name]), spelled(entry["value"]), where

@@ -1,0 +1,1 @@
+"""Where do settings come from: arguments, the environment, files?"""

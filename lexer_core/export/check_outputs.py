@@ -1,0 +1,127 @@
+"""Does an exported file give the model's own answers?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, cast
+
+from lexer_core.engines.choice import resolve_options
+from lexer_core.errors import EngineError, ExportError
+from lexer_core.records import CPU, CallInputs, CallStructure, SessionConfig, TensorRef
+from lexer_core.validation import judge
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from lexer_core.config import Settings
+    from lexer_core.engines.engine import Engine
+    from lexer_core.export.makers import Engines
+    from lexer_core.model.reference import Reference
+    from lexer_core.records import ExportedModel
+    from lexer_core.results import Parity
+
+__all__ = ["check_outputs", "refuse_wrong"]
+
+
+def check_outputs(
+    exported: ExportedModel,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    reference: Reference,
+    *,
+    settings: Settings,
+    registry: Engines,
+) -> tuple[Parity | None, str]:
+    """Call an exported model once, and compare what it returns with the model's own outputs.
+
+    Parameters
+    ----------
+    exported
+        In a format of flat tensors.
+    arrays
+        Example inputs, by name.
+    reference
+        What the model itself returns for them.
+    settings
+        Tolerances and threads.
+    registry
+        Knows the engines that may run it.
+
+    Returns
+    -------
+    tuple[Parity | None, str]
+        The judgement, or ``None`` where no engine here can run the file; and
+        a sentence of what came of it.
+    """
+    engines = [
+        cast("Engine", engine)
+        for engine in registry.ready()
+        if exported.format in engine.info.formats
+    ]
+    # One that compiles for a minute only where there is no other.
+    engines.sort(key=lambda engine: not engine.info.runs_by_default)
+    reasons = []
+    for engine in engines:
+        name = engine.info.display_name
+        try:
+            outputs = _call_once(engine, exported, arrays, settings.threads or 1)
+        except EngineError as error:
+            reasons.append(f"{name}: {error.message}")
+            continue
+        except Exception as error:  # a runtime may raise anything; another engine may do
+            reasons.append(f"{name}: {type(error).__name__}: {error}")
+            continue
+        parity = judge(
+            outputs,
+            reference.outputs,
+            reference_name=reference.name,
+            float64=reference.float64,
+            rtol=settings.rtol,
+            atol=settings.atol,
+            not_judged=reference.not_judged,
+        )
+        if parity.status == "not_judged":
+            return parity, f"outputs were not judged: {parity.reason}"
+        size = "" if parity.max_abs_error is None else f", max error {parity.max_abs_error:.1g}"
+        verdict = "agree with" if parity.status == "pass" else "differ from"
+        return parity, f"outputs {verdict} the model's own, on {name}{size}"
+    why = "; ".join(reasons) or f"no engine that is ready accepts {exported.format!r}"
+    return None, f"outputs were not compared with the model's own: {why}"
+
+
+def refuse_wrong(parity: Parity | None, model_name: str) -> None:
+    """Raise where an exported model gives other answers.
+
+    Raises
+    ------
+    ExportError
+        It does; nothing has been written yet.
+    """
+    if parity is not None and parity.status == "fail":
+        raise ExportError(
+            f"the exported model gives other answers than {model_name}: {parity.reason}.",
+            hint="Nothing was written. Try another exporter (exporter='torchscript'), or wider\n"
+            "tolerances (rtol=, atol=); validation=False writes the file as it is.",
+        )
+
+
+def _call_once(
+    engine: Engine,
+    exported: ExportedModel,
+    arrays: Mapping[str, npt.NDArray[Any]],
+    threads: int,
+) -> Mapping[str, npt.NDArray[Any]]:
+    device = engine.find_device(CPU.name)
+    config = SessionConfig(threads=threads, options=resolve_options(engine, {}), isolated=False)
+    structure = CallStructure(args=tuple(TensorRef(name) for name in arrays))
+    inputs = CallInputs(arrays=arrays, structure=structure)
+    session = engine.create_session(exported, device, config)
+    try:
+        with engine.call_context(session):
+            call = engine.make_call(session, engine.place_inputs(session, inputs, device))
+            outputs = call.run()
+            engine.synchronize(session, device)
+            expected = tuple(output.name for output in exported.outputs)
+            return engine.fetch_outputs(session, outputs, expected=expected)
+    finally:
+        session.close()

@@ -1,0 +1,180 @@
+"""Is it still the same model, and if not, what changed of it?
+
+Digests for a reader who compares two runs: of the numbers in a model and of
+what it does with them, apart. They decide nothing; which exports are the same
+is the business of :mod:`lexer_core.export.fingerprint`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import partial
+from types import CodeType, FunctionType
+from typing import TYPE_CHECKING, Any
+
+from lexer_core.errors import CacheError
+from lexer_core.export.fingerprint import digest_graph, digest_tensors
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
+
+    import torch
+
+__all__ = ["file_identity", "module_identity"]
+
+_DIGEST_BYTES = 16
+_CHUNK = 1 << 22
+_EXTERNAL = 1
+"""``TensorProto.EXTERNAL``: the values are in a file of their own."""
+
+
+def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, str]:
+    """Digest a module, and the program that was traced from it, where there is one.
+
+    Parameters
+    ----------
+    module
+        The model.
+    program
+        A ``torch.export.ExportedProgram`` of it, or ``None``.
+
+    Returns
+    -------
+    dict of str to str
+        ``"weights"``: names, types, shapes and values of parameters and
+        buffers. ``"modules"``: the tree of modules, with their settings as they
+        print them and the code of the classes that are not torch's own.
+        ``"graph"`` and ``"constants"``: what was traced, and the tensors in it
+        that are neither parameter nor buffer. What cannot be told is left out.
+
+    Notes
+    -----
+    The code is the compiled one, so comments do not count; functions that a
+    class calls are not looked into, which the graph makes up for. Both depend
+    on the versions of Python and torch.
+    """
+    found = {"modules": _digest(_describe_modules(module))}
+    tensors = {**dict(module.named_buffers()), **module.state_dict()}
+    parts: dict[str, Callable[[], str]] = {"weights": partial(digest_tensors, tensors)}
+    if program is not None:
+        parts["graph"] = partial(digest_graph, program)
+        # Buffers that are not saved are among the constants, and in the weights.
+        buffers = set(program.graph_signature.buffers)
+        constants = {
+            name: value for name, value in program.constants.items() if name not in buffers
+        }
+        parts["constants"] = partial(digest_tensors, constants)
+    for name, make in parts.items():
+        try:
+            found[name] = make()
+        except CacheError:
+            # A tensor or node of a kind whose identity is unknown: nothing is said of it.
+            continue
+    return found
+
+
+def file_identity(path: Path) -> dict[str, str]:
+    """Digest an ``.onnx`` file.
+
+    Parameters
+    ----------
+    path
+        The file; values that lie in files beside it are read too.
+
+    Returns
+    -------
+    dict of str to str
+        ``"weights"`` and ``"graph"`` where onnx is installed and can read the
+        file, otherwise ``"file"``.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    parts = _onnx_parts(path)
+    return parts if parts is not None else {"file": _digest(_content(path))}
+
+
+def _onnx_parts(path: Path) -> dict[str, str] | None:
+    try:
+        import onnx  # the core does without it: it comes with the engines that need it
+    except ImportError:
+        return None
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except OSError:
+        raise
+    except Exception:  # protobuf's own, which has no type information: no onnx file
+        return None
+    if not model.graph.node:
+        return None  # bytes that happen to be readable
+    weights = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    beside: set[str] = set()
+    for tensor in model.graph.initializer:
+        weights.update(tensor.SerializeToString(deterministic=True))
+        if tensor.data_location == _EXTERNAL:
+            beside |= {entry.value for entry in tensor.external_data if entry.key == "location"}
+        kept = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
+        tensor.CopyFrom(kept)
+    for name in sorted(beside):
+        for chunk in _content(path.parent / name):
+            weights.update(chunk)
+    # What describes the graph's making, and not what it computes.
+    for field in ("producer_name", "producer_version", "doc_string", "metadata_props"):
+        model.ClearField(field)
+    model.graph.ClearField("doc_string")
+    model.graph.ClearField("metadata_props")
+    for node in model.graph.node:
+        node.ClearField("doc_string")
+        node.ClearField("metadata_props")
+    return {
+        "weights": weights.hexdigest(),
+        "graph": _digest([model.SerializeToString(deterministic=True)]),
+    }
+
+
+def _content(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(_CHUNK):
+            yield chunk
+
+
+def _digest(parts: Iterable[bytes]) -> str:
+    digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
+    for part in parts:
+        digest.update(part)
+    return digest.hexdigest()
+
+
+def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
+    described: set[type] = set()
+    for name, part in module.named_modules(remove_duplicate=False):
+        kind = type(part)
+        yield f"{name} {kind.__module__}.{kind.__qualname__} {part.extra_repr()}\n".encode()
+        for base in kind.__mro__:
+            if base in described or base.__module__.partition(".")[0] in ("torch", "builtins"):
+                continue
+            described.add(base)
+            for attribute in sorted(vars(base)):
+                value = vars(base)[attribute]
+                value = getattr(value, "__func__", value)  # of a static or class method
+                if isinstance(value, FunctionType):
+                    yield f"{attribute} {_describe_code(value.__code__)}\n".encode()
+
+
+def _describe_code(code: CodeType) -> str:
+    """What is computed, without names of files and numbers of lines."""
+    constants = ", ".join(_describe_constant(value) for value in code.co_consts)
+    return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} ({constants})"
+
+
+def _describe_constant(value: object) -> str:
+    if isinstance(value, CodeType):
+        return _describe_code(value)
+    if isinstance(value, frozenset):  # its order differs between processes
+        return f"{{{', '.join(sorted(map(_describe_constant, value)))}}}"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_describe_constant, value))})"
+    return f"{type(value).__name__}:{value!r}"

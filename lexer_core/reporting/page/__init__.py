@@ -1,0 +1,11 @@
+"""How is a benchmark shown as a page of its own?
+
+One self-contained HTML file. Needs the extra ``lexer-core[report]``, which is
+imported on use.
+"""
+
+from __future__ import annotations
+
+from lexer_core.reporting.page.render import check_extra, report_page
+
+__all__ = ["check_extra", "report_page"]

@@ -1,0 +1,286 @@
+"""What does a page say of a benchmark, and in which order?
+
+The order is that of the terminal's table: the verdict, the numbers, how sure
+they are, what they cost, whether the answers are right, what speaks against
+them, where they come from, and how to take them again.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import attrs
+from attrs import frozen
+
+from lexer_core.reporting.layout import in_order, lay_out
+from lexer_core.reporting.page.again import snippet
+from lexer_core.reporting.page.costs import cost_plot
+from lexer_core.reporting.page.distributions import distribution_plots
+from lexer_core.reporting.page.drift import drift_plot
+from lexer_core.reporting.page.facts import (
+    canary_text,
+    diagnosis_table,
+    engine_table,
+    environment_table,
+    output_table,
+    package_table,
+    parity_table,
+    phase_table,
+    settings_table,
+)
+from lexer_core.reporting.page.measured import undrawn
+from lexer_core.reporting.page.overview import difference_table, overview_plot, overview_table
+from lexer_core.reporting.page.ratios import ratio_plot
+from lexer_core.reporting.page.tables import Table, from_columns
+from lexer_core.reporting.page.timeline import timeline_plot
+from lexer_core.reporting.sentences import titles
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from lexer_core.reporting.page.plots import Plot
+    from lexer_core.results import BenchmarkReport, BenchmarkResult
+
+__all__ = [
+    "Block",
+    "Code",
+    "Figure",
+    "Grid",
+    "Listing",
+    "Run",
+    "Section",
+    "Text",
+    "content_of",
+    "overview_of",
+]
+
+
+@frozen(kw_only=True)
+class Text:
+    """Lines of text; ``tone`` is ``"bad"``, ``"small"`` or nothing."""
+
+    kind: ClassVar = "text"
+    lines: tuple[str, ...]
+    tone: str = ""
+
+
+@frozen(kw_only=True)
+class Listing:
+    """Texts of equal rank."""
+
+    kind: ClassVar = "list"
+    items: tuple[str, ...]
+
+
+@frozen(kw_only=True)
+class Grid:
+    """A table; with a ``summary`` it is folded away behind it."""
+
+    kind: ClassVar = "table"
+    table: Table
+    summary: str = ""
+
+
+@frozen(kw_only=True)
+class Code:
+    """Text to be shown as it is; with a ``summary`` it is folded away behind it."""
+
+    kind: ClassVar = "code"
+    text: str
+    label: str
+    summary: str = ""
+
+
+@frozen(kw_only=True, eq=False)
+class Figure:
+    """A plot with its words and its numbers."""
+
+    kind: ClassVar = "figure"
+    plot: Plot
+
+
+_NOT_TOGETHER = (
+    "These runs were measured one after the other, perhaps on different machines: what lies "
+    "between them is in their differences too. lexer compare judges whether a model has become "
+    "slower, and lexer compare --rerun measures both together."
+)
+
+Block = Text | Listing | Grid | Code | Figure
+
+
+@frozen(kw_only=True, eq=False)
+class Section:
+    """A heading and what stands below it; ``key`` is its id within the run."""
+
+    key: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@frozen(kw_only=True, eq=False)
+class Run:
+    """One benchmark: its title, what was measured, the verdict, and the sections."""
+
+    key: str
+    title: str
+    details: tuple[str, ...]
+    verdict: tuple[str, ...]
+    sections: tuple[Section, ...]
+
+
+def content_of(measured: BenchmarkReport, *, key: str, name: str = "") -> Run:
+    """Collect what is said of one benchmark.
+
+    Parameters
+    ----------
+    measured
+        What is to be shown.
+    key
+        Begins the ids of the run.
+    name
+        What the run is called among others; empty where it is alone.
+    """
+    # One order everywhere: the table's.
+    report = attrs.evolve(measured, results=in_order(measured.results))
+    layout = lay_out(report)
+    model = report.model_name or "A model"
+    first, *others = layout.heading or ("",)
+    inputs = first.removeprefix(report.model_name).removeprefix(" · ")
+    sections = (
+        Section(key="results", title="Results", blocks=_results(report)),
+        Section(key="latency", title="Latency", blocks=_latency(report)),
+        Section(
+            key="time",
+            title="Over time",
+            blocks=_figures([timeline_plot(report), drift_plot(report)]),
+        ),
+        Section(key="ratios", title="Ratios", blocks=_figures([ratio_plot(report)])),
+        Section(key="costs", title="Costs", blocks=_figures([cost_plot(report)])),
+        Section(key="outputs", title="Outputs", blocks=_outputs(report)),
+        Section(key="diagnosis", title="Diagnosis", blocks=_diagnosis(report)),
+        Section(key="environment", title="Environment", blocks=_environment(report)),
+        Section(key="again", title="How to reproduce", blocks=_again(measured)),
+    )
+    return Run(
+        key=key,
+        title=f"{name}: {model}" if name else model,
+        details=tuple(line for line in (inputs, *others) if line),
+        verdict=layout.sentences,
+        sections=tuple(section for section in sections if section.blocks),
+    )
+
+
+def overview_of(runs: Mapping[str, BenchmarkReport]) -> tuple[Section, ...]:
+    """Put several runs side by side."""
+    side_by_side, footnotes = overview_table(runs)
+    differing = difference_table(runs)
+    blocks: list[Block] = [
+        Text(lines=(_NOT_TOGETHER,)),
+        Grid(table=side_by_side),
+        *_small(footnotes),
+        *_figures([overview_plot(runs)]),
+    ]
+    if differing.rows:
+        blocks.append(Grid(table=differing))
+    return (Section(key="overview", title="Overview", blocks=tuple(blocks)),)
+
+
+def _figures(plots: Iterable[Plot | None]) -> tuple[Block, ...]:
+    return tuple(Figure(plot=plot) for plot in plots if plot is not None)
+
+
+def _small(lines: Sequence[str]) -> tuple[Block, ...]:
+    return (Text(lines=tuple(lines), tone="small"),) if lines else ()
+
+
+def _grid(table: Table | None, summary: str = "") -> tuple[Block, ...]:
+    return () if table is None else (Grid(table=table, summary=summary),)
+
+
+def _results(report: BenchmarkReport) -> tuple[Block, ...]:
+    layout = lay_out(report)
+    named, *others = layout.columns
+    speed = [column for column in others if column.group == "speed"]
+    cost = [column for column in others if column.group == "cost"]
+    blocks: list[Block] = []
+    if report.results:
+        blocks.append(Grid(table=from_columns("All engines, the fastest first", [named, *speed])))
+    blocks += _small(layout.footnotes)
+    if cost:
+        blocks.append(Grid(table=from_columns("What they cost", [named, *cost])))
+    if layout.problems:
+        blocks.append(Text(lines=layout.problems, tone="bad"))
+    names = titles(report.results)
+    blocks += [
+        Code(text=log, label="Log", summary=f"What the process of {names[row.label]} printed")
+        for row in report.results
+        if (log := _log(row))
+    ]
+    return tuple(blocks)
+
+
+def _log(row: BenchmarkResult) -> str:
+    """What the worker printed; without that, the end that a failure keeps."""
+    return (row.log or (row.error.log if row.error else "")).strip()
+
+
+def _latency(report: BenchmarkReport) -> tuple[Block, ...]:
+    missing = undrawn(report)
+    blocks = list(_figures(distribution_plots(report)))
+    if missing:
+        hint = (
+            "Distributions and samples over time need the raw samples, which a .lexer file keeps "
+            "and JSON does not. Not drawn: "
+        )
+        blocks.insert(0, Text(lines=(f"{hint}{'; '.join(missing)}.",)))
+    return tuple(blocks)
+
+
+def _outputs(report: BenchmarkReport) -> tuple[Block, ...]:
+    each = output_table(report)
+    several = each is not None and len(each.rows) > len(report.results)
+    return (
+        *_grid(parity_table(report)),
+        *_grid(each, "" if not several else "Each output by itself"),
+    )
+
+
+def _diagnosis(report: BenchmarkReport) -> tuple[Block, ...]:
+    layout = lay_out(report)
+    blocks: list[Block] = []
+    if layout.warnings:
+        blocks.append(Listing(items=layout.warnings))
+    elif any(row.status == "ok" for row in report.results):
+        blocks.append(Text(lines=("No warning was raised.",)))
+    if canary := canary_text(report.canary):
+        blocks.append(Text(lines=(canary,)))
+    return (*blocks, *_grid(diagnosis_table(report)))
+
+
+def _environment(report: BenchmarkReport) -> tuple[Block, ...]:
+    return (
+        *_grid(environment_table(report)),
+        *_grid(engine_table(report)),
+        *_grid(package_table(report), "Versions of packages"),
+        *_grid(phase_table(report), "Where the time went"),
+    )
+
+
+def _again(report: BenchmarkReport) -> tuple[Block, ...]:
+    blocks: list[Block] = []
+    known = {
+        "Measured at": report.created_at,
+        "Seed": "" if report.seed is None else str(report.seed),
+        "Stopped because": report.stopped_because,
+    }
+    facts = [f"{name}: {value}" for name, value in known.items() if value]
+    if facts:
+        blocks.append(Text(lines=(f"{'. '.join(facts)}.",)))
+    if report.command:
+        blocks.append(Code(text=report.command, label="Command"))
+    else:
+        blocks += [
+            Text(lines=("It was started from Python. With your model and inputs:",)),
+            Code(text=snippet(report), label="Python"),
+        ]
+    return (*blocks, *_grid(settings_table(report), "Settings"))

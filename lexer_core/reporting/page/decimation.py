@@ -1,0 +1,99 @@
+"""What of very many samples is drawn?
+
+Up to a number that can be seen, every sample. Above it, neighbours are drawn
+together, by their smallest, their quartiles and their largest: no sample lies
+outside of what is drawn, and the page says how many each mark stands for.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING
+
+import numpy as np
+from attrs import frozen
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+__all__ = ["MOST_DOTS", "Stretches", "distribution_steps", "stretches"]
+
+MOST_DOTS = 1500
+"""So many samples of one engine are drawn one by one."""
+
+_MOST_STRETCHES = 300
+_EVERY_STEP = 1000
+_MOST_STEPS = 400
+
+
+@frozen(kw_only=True, eq=False)
+class Stretches:
+    """Neighbouring samples taken together; each array has one number for each stretch.
+
+    ``start`` and ``end`` are positions, the others values. ``most`` is the
+    number of samples in the longest stretch.
+    """
+
+    start: Floats
+    end: Floats
+    low: Floats
+    lower_quartile: Floats
+    median: Floats
+    upper_quartile: Floats
+    high: Floats
+    most: int
+
+
+def stretches(positions: Floats, values: Floats, most: int = _MOST_STRETCHES) -> Stretches:
+    """Take neighbours together, in stretches of equal numbers of samples.
+
+    Parameters
+    ----------
+    positions
+        Where each sample lies, ascending, shape ``(n,)``; at least one.
+    values
+        The samples, shape ``(n,)``.
+    most
+        Stretches at the most.
+    """
+    edges = np.linspace(0, values.size, min(most, values.size) + 1).astype(np.int64)
+    parts = [values[low:high] for low, high in itertools.pairwise(edges)]
+    quartiles = np.array([np.quantile(part, (0.0, 0.25, 0.5, 0.75, 1.0)) for part in parts])
+    return Stretches(
+        start=positions[edges[:-1]],
+        end=positions[edges[1:] - 1],
+        low=quartiles[:, 0],
+        lower_quartile=quartiles[:, 1],
+        median=quartiles[:, 2],
+        upper_quartile=quartiles[:, 3],
+        high=quartiles[:, 4],
+        most=int(np.diff(edges).max()),
+    )
+
+
+def distribution_steps(samples: Floats) -> tuple[Floats, Floats]:
+    """Choose order statistics that show a distribution, its tails in full.
+
+    Parameters
+    ----------
+    samples
+        In any order, shape ``(n,)``; at least one.
+
+    Returns
+    -------
+    tuple
+        The values, ascending, and how many samples are at or below each. All
+        samples up to a thousand; of more, evenly spaced order statistics, and
+        in both tails ever denser ones, down to the smallest and the largest.
+    """
+    ordered = np.sort(samples)
+    count = ordered.size
+    if count <= _EVERY_STEP:
+        ranks = np.arange(count)
+    else:
+        tail = np.geomspace(1.0, count, _MOST_STEPS // 4).astype(np.int64) - 1
+        even = np.linspace(0, count - 1, _MOST_STEPS // 2).astype(np.int64)
+        ranks = np.unique(np.concatenate([even, tail, count - 1 - tail]))
+    return ordered[ranks], (ranks + 1).astype(np.float64)

@@ -1,0 +1,192 @@
+"""How much faster is one engine than another, and how sure is that?"""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from lexer_core.reporting.numbers import MISSING, interval_text, significant
+from lexer_core.reporting.page.plots import Plot, paragraphs
+from lexer_core.reporting.page.sheet import Width, log_axis, new_sheet, panel_for
+from lexer_core.reporting.page.tables import Table, table
+from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.theme import light
+from lexer_core.reporting.sentences import titles
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from lexer_core.results import BenchmarkReport, Comparison, Interval
+
+__all__ = ["ratio_plot"]
+
+_MOST_PAIRS = 12
+_ENGINES_SHOWN_IN_FULL = 3
+
+
+@frozen(kw_only=True)
+class _Pair:
+    """A comparison whose ratio is a number, with the names of its two sides."""
+
+    comparison: Comparison
+    a: str
+    b: str
+
+    @property
+    def ratio(self) -> Interval:
+        return self.comparison.ratio
+
+
+def ratio_plot(report: BenchmarkReport) -> Plot | None:
+    """Make the plot of all ratios; ``None`` where nothing was compared."""
+    if not report.comparisons:
+        return None
+    names = {label: harmless(name) for label, name in titles(report.results).items()}
+    pairs = [
+        _Pair(comparison=each, a=names.get(each.a, each.a), b=names.get(each.b, each.b))
+        for each in report.comparisons
+    ]
+    known = [pair for pair in pairs if _drawable(pair.ratio)]
+    if not known:
+        return None
+    drawn = _worth_drawing(known)
+    left_out = len(pairs) - len(drawn)
+    return Plot(
+        key="ratios",
+        title="How much faster, and how sure",
+        caption=paragraphs(
+            "Time of the second engine ÷ time of the first: the point is the ratio, the bar its "
+            "interval, corrected for the number of comparisons. To the right of 1 the first is "
+            "faster. The shaded band is the tie: a bar wholly within it says that the two are "
+            "equal, one wholly outside that they differ, one across its edge that nobody can "
+            "say.",
+            f"Not drawn: {left_out} further pairs, which are in the table." if left_out else "",
+        ),
+        description=" ".join(f"{_sentence(pair)}." for pair in drawn),
+        draw=partial(_draw, drawn),
+        table=_table(pairs),
+    )
+
+
+def _drawable(ratio: Interval) -> bool:
+    return math.isfinite(ratio.estimate) and ratio.estimate > 0
+
+
+def _worth_drawing(pairs: Sequence[_Pair]) -> list[_Pair]:
+    """All pairs, or those with the baseline where there are too many to look at."""
+    if len(pairs) <= _ENGINES_SHOWN_IN_FULL:
+        return list(pairs)
+    baseline = pairs[0].comparison.a
+    return [pair for pair in pairs if pair.comparison.a == baseline][:_MOST_PAIRS] or list(
+        pairs[:_MOST_PAIRS]
+    )
+
+
+def _numbers(ratio: Interval) -> tuple[str, str]:
+    """Write a ratio, and its interval, with the digits of the verdict's sentence."""
+    if ratio.low is None or ratio.high is None:
+        return significant(ratio.estimate), ""
+    low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)
+    return estimate, f"{ratio.confidence:.0%} {low}-{high}"
+
+
+def _verdict(pair: _Pair) -> str:
+    words = {
+        "faster": "faster",
+        "slower": "slower",
+        "tie": "a tie",
+        "undecided": "undecided",
+        "none": "no verdict",
+    }
+    return words[pair.comparison.verdict]
+
+
+def _sentence(pair: _Pair) -> str:
+    estimate, interval = _numbers(pair.ratio)
+    bounds = f" ({interval})" if interval else " (no interval)"
+    return f"{pair.b} against {pair.a}: {_verdict(pair)}, {estimate}x{bounds}"
+
+
+def _draw(pairs: Sequence[_Pair], width: Width) -> Figure:
+    last = len(pairs) - 1
+    panels = [
+        panel_for(
+            width,
+            30.0,
+            (f"{pair.b} against {pair.a}", _detail(pair)),
+            axis=at == last,
+            label=at == last,
+        )
+        for at, pair in enumerate(pairs)
+    ]
+    figure, all_axes = new_sheet(width, panels, left=12.0)
+    low, high = _range(pairs)
+    for at, (pair, axes) in enumerate(zip(pairs, all_axes, strict=True)):
+        log_axis(axes, "x", low, high, width.ticks)
+        _draw_pair(axes, pair, low)
+        axes.set_ylim(-1.0, 1.0)
+        axes.set_yticks([])
+        axes.spines["left"].set_visible(False)
+        if at < last:
+            axes.spines["bottom"].set_visible(False)
+            axes.tick_params(labelbottom=False)
+        else:
+            axes.set_xlabel("← slower · time ÷ time, logarithmic · faster →")
+    return figure
+
+
+def _detail(pair: _Pair) -> str:
+    estimate, interval = _numbers(pair.ratio)
+    return f"{estimate}x{f' ({interval})' if interval else ', no interval'}: {_verdict(pair)}"
+
+
+def _draw_pair(axes: Axes, pair: _Pair, lowest: float) -> None:
+    delta = pair.comparison.delta
+    colour = light("series-1" if pair.comparison.verdict in ("faster", "slower") else "muted")
+    axes.axvspan(1 / (1 + delta), 1 + delta, color=light("grid"), linewidth=0)
+    axes.axvline(1.0, color=light("muted"), linewidth=1.0)
+    ratio = pair.ratio
+    if ratio.low is not None and ratio.high is not None and ratio.high > 0:
+        ends = [max(ratio.low, lowest), ratio.high]
+        axes.plot(ends, [0.0, 0.0], color=colour, linewidth=3.0, solid_capstyle="butt")
+        axes.plot(ends, [0.0, 0.0], linestyle="none", marker="|", markersize=13.0, color=colour)
+    axes.plot([ratio.estimate], [0.0], marker="o", markersize=8.0, color=colour)
+
+
+def _range(pairs: Sequence[_Pair]) -> tuple[float, float]:
+    """The axis: 1 with its band, and every interval that has both ends."""
+    reached = [1.0]
+    for pair in pairs:
+        ratio, delta = pair.ratio, pair.comparison.delta
+        reached += [ratio.estimate, 1 + 2 * delta, 1 / (1 + 2 * delta)]
+        reached += [end for end in (ratio.low, ratio.high) if end and math.isfinite(end)]
+    return min(reached), max(reached)
+
+
+def _table(pairs: Sequence[_Pair]) -> Table:
+    def cells(pair: _Pair) -> list[str]:
+        comparison = pair.comparison
+        known = _drawable(pair.ratio)
+        estimate, interval = _numbers(pair.ratio) if known else (MISSING, "")
+        return [
+            f"{pair.b} against {pair.a}",
+            estimate,
+            interval or MISSING,
+            _verdict(pair),
+            f"±{comparison.delta * 100:.3g}%",
+            str(comparison.rounds),
+            harmless(comparison.reason) or MISSING,
+        ]
+
+    return table(
+        "Every comparison: above 1, the first engine is faster",
+        ("engines", "ratio", "interval", "verdict", "tie within", "rounds", "why no verdict"),
+        map(cells, pairs),
+        texts=(3, 6),
+    )

@@ -1,0 +1,181 @@
+"""How does the content of a page become HTML?"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+from lexer_core import __version__
+from lexer_core.errors import MissingPackageError
+from lexer_core.reporting.page.content import Figure, Section, content_of, overview_of
+from lexer_core.reporting.page.sheet import NARROW, STYLE, WIDE
+from lexer_core.reporting.page.svg import figure_to_svg
+from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.theme import custom_properties
+from lexer_core.results import BenchmarkReport
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from jinja2 import Environment
+    from markupsafe import Markup
+
+    from lexer_core.reporting.page.content import Run
+    from lexer_core.reporting.page.plots import Plot
+
+__all__ = ["check_extra", "report_page"]
+
+_EXTRA = ("matplotlib", "jinja2")
+
+
+def check_extra() -> None:
+    """Find out whether what a page needs is installed.
+
+    Raises
+    ------
+    MissingPackageError
+        It is not; the message says what to install.
+    """
+    missing = [name for name in _EXTRA if find_spec(name) is None]
+    if missing:
+        raise MissingPackageError(
+            f"an HTML page needs {' and '.join(missing)}, not installed here.",
+            hint="Install the extra: pip install 'lexer-core[report]'",
+        )
+
+
+def report_page(
+    reports: BenchmarkReport | Sequence[BenchmarkReport], *, names: Sequence[str] = ()
+) -> str:
+    """Give one benchmark, or several side by side, as one self-contained HTML page.
+
+    The page loads nothing and runs no script. It follows the reader's choice of
+    a light or a dark theme, and can be read on a phone, with a keyboard, with a
+    screen reader and on paper. See docs/reading-the-report.md.
+
+    Parameters
+    ----------
+    reports
+        A benchmark, or several. Raw samples are drawn where the report has
+        them; where it has none (because it was read from JSON) the page says so.
+    names
+        What the runs are called, one for each; their models' names, and when
+        they were measured, unless given. Not shown where there is one alone.
+
+    Returns
+    -------
+    str
+        A whole HTML document.
+
+    Raises
+    ------
+    MissingPackageError
+        The extra ``lexer-core[report]`` is not installed.
+    ValueError
+        There is no report, or not one name for each.
+    """
+    check_extra()
+    several = [reports] if isinstance(reports, BenchmarkReport) else list(reports)
+    if not several:
+        raise ValueError("a page needs at least one report")
+    if names and len(names) != len(several):
+        raise ValueError(f"{len(names)} names were given for {len(several)} reports")
+    runs: tuple[Run, ...]
+    overview: tuple[Section, ...] = ()
+    if len(several) == 1:
+        runs = (content_of(several[0], key="run"),)
+        title = runs[0].title
+    else:
+        named = dict(zip(_unique(names or [_name(each) for each in several]), several, strict=True))
+        runs = tuple(
+            content_of(report, key=f"run{at}", name=name)
+            for at, (name, report) in enumerate(named.items(), start=1)
+        )
+        overview = overview_of(named)
+        title = f"{len(runs)} benchmarks side by side"
+    template = _environment().get_template("page.html")
+    return template.render(
+        title=title,
+        version=__version__,
+        style=_style(),
+        overview=overview,
+        runs=runs,
+        drawn=_drawn(runs, overview),
+    )
+
+
+def _name(report: BenchmarkReport) -> str:
+    return " ".join(part for part in (report.model_name, report.created_at) if part) or "benchmark"
+
+
+def _unique(names: Sequence[str]) -> list[str]:
+    """Number the names that occur more than once."""
+    taken: list[str] = []
+    for name in names:
+        at, candidate = 2, name
+        while candidate in taken:
+            at, candidate = at + 1, f"{name} ({at})"
+        taken.append(candidate)
+    return taken
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # an extra
+
+    return Environment(
+        loader=PackageLoader("lexer_core.reporting.page"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=False,
+    )
+
+
+def _finalize(value: object) -> object:
+    """Clean every text before it is escaped; markup of our own has been made already."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):
+        return harmless(value)
+    return value
+
+
+def _style() -> Markup:
+    from importlib.resources import files
+
+    from markupsafe import Markup  # an extra
+
+    rules = (files(__package__) / "templates" / "page.css").read_text(encoding="utf-8")
+    return Markup(custom_properties() + rules)  # noqa: S704  our own file
+
+
+def _drawn(runs: Sequence[Run], overview: Sequence[Section]) -> dict[str, list[tuple[str, Markup]]]:
+    """Draw every plot at both widths, by the id that its figure has in the page."""
+    from matplotlib import style  # an extra
+
+    sections = [(f"all-{part.key}", part) for part in overview]
+    sections += [(f"{run.key}-{part.key}", part) for run in runs for part in run.sections]
+    # Whatever the user has set up for their own plots does not matter here.
+    with style.context(["default", STYLE], after_reset=True):
+        return {
+            f"{key}-{block.plot.key}": _both_widths(block.plot, f"{key}-{block.plot.key}")
+            for key, part in sections
+            for block in part.blocks
+            if isinstance(block, Figure)
+        }
+
+
+def _both_widths(plot: Plot, key: str) -> list[tuple[str, Markup]]:
+    import matplotlib as mpl
+    from markupsafe import Markup
+
+    drawn = []
+    for width in (WIDE, NARROW):
+        # Ids that matplotlib makes are the same for the same plot.
+        with mpl.rc_context({"svg.hashsalt": key}):
+            svg = figure_to_svg(
+                plot.draw(width),
+                key=f"{key}-{width.name}",
+                title=harmless(plot.title),
+                description=harmless(plot.description),
+            )
+        drawn.append((width.name, Markup(svg)))  # noqa: S704  escaped by ElementTree
+    return drawn

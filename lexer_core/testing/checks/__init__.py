@@ -1,0 +1,1 @@
+"""What has an engine to keep? One module for each matter, a function for each check."""

@@ -1,0 +1,193 @@
+"""Is the engine found, and does it say the truth of itself?"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from lexer_core.engines.discovery import find_claims
+from lexer_core.engines.hook_checks import read_hooks
+from lexer_core.engines.info_checks import wrong_in_info
+from lexer_core.engines.installed import find_distributions
+from lexer_core.engines.registry import EngineState
+from lexer_core.errors import LexerError, UnsupportedError
+from lexer_core.hookspecs import CONTRACT_VERSION, ENTRY_POINT_GROUP
+from lexer_core.testing.ladder import MODELS
+from lexer_core.testing.outcomes import CheckFailed, Skip
+from lexer_core.testing.suite import Suite
+
+if TYPE_CHECKING:
+    from lexer_core.testing.subject import Subject
+
+__all__ = ["SUITE"]
+
+SUITE = Suite("Discovery")
+
+_HEAVY = frozenset(
+    {"numpy", "scipy", "pandas", "torch", "onnx", "onnxruntime", "openvino", "tensorflow", "jax"}
+)
+"""What a plugin's module must not import, whether it is its runtime or not."""
+
+
+@SUITE.check("basic", "The engine is found by its name, in one place.")
+def entry_point_resolves(subject: Subject) -> None:
+    """Find one entry point of this contract, and import the module that it names."""
+    _module(subject)
+
+
+@SUITE.check("basic", "Every hook of the plugin is one that the core calls, as it is written.")
+def hooks_are_sound(subject: Subject) -> None:
+    """Compare the plugin's functions with the hooks of this contract."""
+    try:
+        module = _module(subject)
+    except CheckFailed as error:
+        raise Skip("the entry point does not lead to a module") from error
+    hooks = read_hooks(module)
+    if hooks.unknown:
+        raise CheckFailed(
+            f"it implements {', '.join(hooks.unknown)}, which contract {CONTRACT_VERSION} "
+            "does not have.",
+            "A hook of a newer contract needs a newer lexer-core; "
+            "another function must not be marked.",
+        )
+    if hooks.problems:
+        raise CheckFailed("; ".join(hooks.problems) + ".", f"In {module.__name__}.")
+
+
+@SUITE.check("basic", "What results and lists say of the engine is true.")
+def engine_info_is_honest(subject: Subject) -> None:
+    """Ask twice, look for the runtime, and see after a call whether it was used."""
+    listing = subject.listing
+    if listing.state is EngineState.UNAVAILABLE:
+        raise CheckFailed(f"the engine is not usable: {listing.reason}.", listing.remedy)
+    if listing.state is not EngineState.READY:
+        raise CheckFailed(f"the engine is {listing.state}: {listing.reason}.", listing.remedy)
+    info = subject.engine.info
+    module = _module(subject)
+    again = read_hooks(module).implementations["lexer_engine_info"].function()
+    for problem in wrong_in_info(again):
+        raise CheckFailed(f"when it is asked again, {problem}.")
+    if again != info:
+        raise CheckFailed(
+            "lexer_engine_info says something else when it is asked again.",
+            "It is asked once, and what it says then holds for the process.",
+        )
+    if info.runtime_modules and listing.version is None:
+        raise CheckFailed(
+            f"none of runtime_distributions is installed: {', '.join(info.runtime_distributions)}.",
+            "The version of the runtime stands in every row; name what provides it.",
+        )
+    if not info.runtime_modules:
+        return  # an engine in Python alone has no runtime to look for
+    with subject.session() as opened:
+        opened.answer(opened.case.trials()[0])
+    unused = [name for name in info.runtime_modules if name not in sys.modules]
+    if unused:
+        raise CheckFailed(
+            f"runtime_modules names {', '.join(unused)}, which a call does not import.",
+            "Name what the engine runs on: without it the engine is shown as unavailable.",
+        )
+
+
+@SUITE.check("basic", "`lexer engines list` is quick, and works where a runtime is broken.")
+def listing_imports_no_runtime(subject: Subject) -> None:
+    """List the engine in a new process, and look at what was imported."""
+    forbidden = _HEAVY | set(subject.engine.info.runtime_modules)
+    found = sorted(forbidden & subject.fresh_listing.imported)
+    if found:
+        raise CheckFailed(
+            f"listing the engine imports {', '.join(found)}.",
+            "Import it inside the hooks that use it; the plugin's module is imported for every "
+            "list.",
+        )
+
+
+@SUITE.check("full", "Installing an engine changes nothing for those who do not use it.")
+def listing_leaves_no_trace(subject: Subject) -> None:
+    """List the engine in a new process, and compare the process before and after."""
+    subject.require_ready()
+    facts = subject.fresh_listing
+    if facts.changes:
+        raise CheckFailed(
+            f"after listing the engine, {'; '.join(facts.changes)}.",
+            "A plugin's module defines; whatever it sets up belongs into lexer_create_session.",
+        )
+    if facts.printed:
+        first = facts.printed.splitlines()[0]
+        raise CheckFailed(f"listing the engine prints {first!r}.", "A list is read by programs.")
+
+
+@SUITE.check("basic", "What is declared of the engine is read, and has a reason.")
+def declarations_are_sound(subject: Subject) -> None:
+    """Compare the declarations with the capabilities and options that there are."""
+    subject.misdeclared()
+
+
+@SUITE.check("full", "A model that the engine cannot run is refused, never run wrongly.")
+def declared_limits_are_refused(subject: Subject) -> None:
+    """Give the engine what it is declared to be unable to do."""
+    limits = [name for name in subject.declared.cannot if name in MODELS or name == _TWO]
+    if not limits:
+        raise Skip("no limit is declared")
+    subject.require_ready()
+    for name in limits:
+        try:
+            _try(subject, name)
+        except UnsupportedError:
+            continue
+        except LexerError as error:
+            raise CheckFailed(
+                f"declared: cannot {name}; trying it raises {type(error).__name__}: {error}",
+                "Raise UnsupportedError: the row is then unsupported, and not failed.",
+            ) from error
+        raise CheckFailed(
+            f"declared: cannot {name}; trying it is not refused.",
+            "Remove the declaration if the engine can, or raise UnsupportedError.",
+        )
+
+
+_TWO = "two_sessions"
+
+
+def _try(subject: Subject, capability: str) -> None:
+    if capability == _TWO:
+        with subject.session(), subject.session():
+            return
+    case = MODELS[capability]
+    with subject.session(capability) as opened:
+        for arrays in case.trials():
+            opened.answer(arrays)
+
+
+def _module(subject: Subject) -> ModuleType:
+    claims = [claim for claim in find_claims(find_distributions()) if claim.name == subject.name]
+    current = [claim for claim in claims if claim.group == ENTRY_POINT_GROUP]
+    if not current:
+        other = f" (only of {claims[0].group!r})" if claims else ""
+        raise CheckFailed(
+            f"no installed distribution has an entry point {subject.name!r} "
+            f"of the group {ENTRY_POINT_GROUP!r}{other}.",
+            f'[project.entry-points."{ENTRY_POINT_GROUP}"] names the engine and its module; '
+            "install the package after changing it.",
+        )
+    if len(current) > 1:
+        owners = ", ".join(sorted(str(claim.distribution) for claim in current))
+        raise CheckFailed(
+            f"{owners} all provide an engine {subject.name!r}; none is used.", "Uninstall others."
+        )
+    value = current[0].value
+    try:
+        module = import_module(value.partition(":")[0].strip())
+    except (Exception, SystemExit) as error:
+        raise CheckFailed(
+            f"the entry point {value!r} cannot be imported: {type(error).__name__}: {error}",
+            "The module must import where the runtime is missing or broken, too.",
+        ) from error
+    if ":" in value:
+        attribute: object = getattr(module, value.partition(":")[2].strip(), None)
+        if not isinstance(attribute, ModuleType):
+            raise CheckFailed(f"the entry point {value!r} is not a module.", "Name the module.")
+        return attribute
+    return module

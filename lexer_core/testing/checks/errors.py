@@ -1,0 +1,132 @@
+"""Does what goes wrong say so, and stay where it went wrong?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lexer_core.errors import EngineError, HookError, LexerError
+from lexer_core.records import Device
+from lexer_core.testing.comparison import expect_outputs
+from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.suite import Suite
+
+if TYPE_CHECKING:
+    from lexer_core.records import ExportedModel
+    from lexer_core.testing.subject import Subject
+
+__all__ = ["SUITE"]
+
+SUITE = Suite("Errors")
+
+
+@SUITE.check("basic", "What is no model is an error, and never a row with numbers.")
+def broken_model_is_refused(subject: Subject) -> None:
+    """Load a file of random bytes, or an object that is no model."""
+    broken = _broken(subject)
+    try:
+        with subject.session(exported=broken) as opened:
+            opened.answer(opened.case.trials()[0])
+    except LexerError as error:
+        if not error.message.strip():
+            raise CheckFailed("for a broken model, the error says nothing.") from error
+        return
+    raise CheckFailed(
+        "a broken model is loaded and run as if nothing were wrong with it.",
+        "Load what `exported` holds, and raise where it cannot be read.",
+    )
+
+
+@SUITE.check("full", "Inputs that do not fit the model are an error, and never made to fit.")
+def wrong_inputs_are_refused(subject: Subject) -> None:
+    """Leave out an input, and give one of another shape."""
+    name = "one_input" if "several_inputs" in subject.declared.cannot else "several_inputs"
+    trials = {}
+    with subject.session(name) as opened:
+        arrays = dict(opened.case.trials()[0])
+        arrays.pop(opened.case.inputs[-1].name)
+        trials[f"without input {opened.case.inputs[-1].name!r}"] = (name, arrays)
+    with subject.session("one_input") as opened:
+        too_wide = {"x": opened.case.random_inputs()["x"][:, :2].copy()}
+        trials["with inputs of shape (2, 2) in place of (2, 3)"] = ("one_input", too_wide)
+    for what, (model, wrong) in trials.items():
+        with subject.session(model) as opened:
+            try:
+                opened.answer(wrong)
+            except LexerError:
+                continue
+        raise CheckFailed(
+            f"{what}, a call gives outputs.",
+            "Take the inputs that there are, and raise where they do not fit.",
+        )
+
+
+@SUITE.check("basic", "An error names the engine that raised it.")
+def errors_name_the_engine(subject: Subject) -> None:
+    """Provoke errors, and look at what they say."""
+    engine = subject.engine
+    model = subject.model("one_input")
+    for device, exported in (
+        (Device(kind="nosuchkind"), model),
+        (subject.device, _broken(subject)),
+    ):
+        try:
+            engine.create_session(exported, device, subject.config()).close()
+        except EngineError as error:
+            if error.engine != subject.name:
+                raise CheckFailed(
+                    f"an error of lexer_create_session names the engine {error.engine!r}.",
+                    "Leave `engine` out: the core fills in the engine's name.",
+                ) from error
+            if isinstance(error, HookError) and error.hook != "lexer_create_session":
+                raise CheckFailed(
+                    f"an error of lexer_create_session names the hook {error.hook!r}.",
+                    "Leave `hook` out: the core fills it in.",
+                ) from error
+            if not error.message.strip():
+                raise CheckFailed(f"{type(error).__name__} says nothing.") from error
+        except LexerError:
+            continue  # one about the user's model names no engine
+
+
+@SUITE.check("full", "After an error the next model runs as if there had been none.")
+def errors_leave_nothing_behind(subject: Subject) -> None:
+    """Provoke errors while a session is open, then call it, and open another."""
+    with subject.session() as opened:
+        arrays = opened.case.trials()[0]
+        call = opened.call(arrays)
+        _provoke(subject)
+        expect_outputs(
+            opened.fetch(opened.run(call)),
+            opened.case.reference(arrays),
+            after="after another session failed to load",
+        )
+    with subject.session() as opened:
+        expect_outputs(
+            opened.answer(arrays),
+            opened.case.reference(arrays),
+            after="in a session that was opened after an error",
+        )
+
+
+def _provoke(subject: Subject) -> None:
+    engine = subject.engine
+    for exported, device in (
+        (_broken(subject), subject.device),
+        (subject.model("one_input"), Device(kind="nosuchkind")),
+    ):
+        try:
+            engine.create_session(exported, device, subject.config()).close()
+        except LexerError:
+            continue
+
+
+def _broken(subject: Subject) -> ExportedModel:
+    """The same export with something in it that is no model."""
+    exported = subject.model("one_input")
+    if exported.path is None:
+        return attrs.evolve(exported, model=object())
+    path = subject.new_folder() / exported.path.name
+    path.write_bytes(b"\x93 this is no model \x00\xff" * 20)
+    return attrs.evolve(exported, path=path)

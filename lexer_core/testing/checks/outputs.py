@@ -1,0 +1,50 @@
+"""Are the outputs right, on one model after the other?"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from lexer_core.errors import UnsupportedError
+from lexer_core.testing.comparison import expect_outputs
+from lexer_core.testing.ladder import LADDER, ModelCase
+from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.suite import Check, Suite
+
+if TYPE_CHECKING:
+    from lexer_core.testing.subject import Subject
+
+__all__ = ["SUITE"]
+
+SUITE = Suite("Outputs")
+
+
+def outputs_are_right(case: ModelCase, subject: Subject) -> None:
+    """Run one model of the ladder on several inputs, in one session."""
+    subject.require(case.needs)
+    try:
+        with subject.session(case.name) as opened:
+            for number, arrays in enumerate(case.trials(), start=1):
+                shapes = ", ".join(f"{name}{list(a.shape)}" for name, a in arrays.items())
+                expect_outputs(
+                    opened.answer(arrays),
+                    case.reference(arrays),
+                    after=f"for inputs {number} ({shapes})",
+                    hint=case.protects,
+                )
+    except UnsupportedError as error:
+        hint = f"{error.hint}\n" if error.hint else ""
+        if case.needs:
+            hint += f"If the engine cannot do this, declare it: cannot = {{{case.needs!r}: why}}."
+        raise CheckFailed(f"{error.message}", hint) from error
+
+
+for _case in LADDER:
+    SUITE.add(
+        Check(
+            name=f"outputs_{_case.name}",
+            level=_case.level,
+            protects=_case.protects,
+            run=partial(outputs_are_right, _case),
+        )
+    )

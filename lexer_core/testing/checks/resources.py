@@ -1,0 +1,136 @@
+"""Does a long run end as it began?"""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+import weakref
+from typing import TYPE_CHECKING
+
+from attrs import frozen
+
+from lexer_core.measurement.memory import private_memory_bytes
+from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.suite import Suite
+
+if TYPE_CHECKING:
+    from lexer_core.testing.subject import Subject
+
+__all__ = ["SUITE"]
+
+SUITE = Suite("Resources")
+
+_WARM_UP_CALLS = 200
+_CALLS = 1000
+_FEWEST_SESSIONS, _MOST_SESSIONS = 3, 20
+_SESSIONS_SECONDS = 10.0
+_WARM_UP_SESSIONS = 2
+
+_BYTES_PER_CALL = 16 * 1024
+"""Memory that a call may keep without being noticed: a quarter of its output."""
+
+
+@SUITE.check("full", "A long run does not fill the system with threads.")
+def calls_keep_no_threads(subject: Subject) -> None:
+    """Count the threads before and after 1000 calls."""
+    before, after = _thousand_calls(subject)
+    if after.threads > before.threads:
+        raise CheckFailed(
+            f"{_CALLS} calls left {after.threads - before.threads} more threads.",
+            "Threads belong to the session, and end with it.",
+        )
+
+
+@SUITE.check("full", "A long run does not run out of file descriptors.")
+def calls_keep_no_files(subject: Subject) -> None:
+    """Count the open files before and after 1000 calls."""
+    before, after = _thousand_calls(subject)
+    if after.files > before.files:
+        raise CheckFailed(
+            f"{_CALLS} calls left {after.files - before.files} more open files.",
+            "Close in a call what the call opens.",
+        )
+
+
+@SUITE.check("full", "A long run does not run out of memory.")
+def calls_keep_no_memory(subject: Subject) -> None:
+    """Compare the memory before and after 1000 calls with outputs of 64 KiB."""
+    before, after = _thousand_calls(subject)
+    grown = after.memory - before.memory
+    if grown > _CALLS * _BYTES_PER_CALL:
+        raise CheckFailed(
+            f"{_CALLS} calls left {grown / 2**20:.0f} MiB more in use.",
+            "A call keeps neither its inputs nor its outputs.",
+        )
+
+
+@SUITE.check("full", "A session that was closed is gone, with what it held.")
+def closed_sessions_are_released(subject: Subject) -> None:
+    """Open and close sessions, and look for what is left of them."""
+    for _ in range(_WARM_UP_SESSIONS):
+        _open_and_close(subject)
+    before = _take_stock()
+    left: list[weakref.ref[object] | None] = []
+    deadline = time.monotonic() + _SESSIONS_SECONDS  # some engines compile for seconds
+    while len(left) < _FEWEST_SESSIONS or (
+        len(left) < _MOST_SESSIONS and time.monotonic() < deadline
+    ):
+        left.append(_open_and_close(subject))
+    after = _take_stock()
+    alive = sum(reference is not None and reference() is not None for reference in left)
+    if alive:
+        raise CheckFailed(
+            f"{alive} of {len(left)} sessions are still in memory after they were closed.",
+            "Something outside of the session refers to it.",
+        )
+    for what in ("threads", "files"):
+        more = getattr(after, what) - getattr(before, what)
+        if more > 0:
+            raise CheckFailed(
+                f"{len(left)} sessions left {more} {what} open after they were closed.",
+                "close() releases everything that the session holds.",
+            )
+
+
+@frozen
+class _Stock:
+    """What the process holds: threads, open files, and bytes of memory of its own."""
+
+    threads: int
+    files: int
+    memory: int
+
+
+def _take_stock() -> _Stock:
+    import psutil  # slow to import, and only needed here
+
+    gc.collect()
+    process = psutil.Process()
+    files = process.num_fds() if hasattr(process, "num_fds") else process.num_handles()
+    return _Stock(process.num_threads(), files, private_memory_bytes(os.getpid()) or 0)
+
+
+def _thousand_calls(subject: Subject) -> tuple[_Stock, _Stock]:
+    """Make 1000 calls on one session, once for all that ask; what was held before and after."""
+    if subject.long_run is None:
+        with subject.session("wide") as opened:
+            call = opened.call(opened.case.trials()[0])
+            for _ in range(_WARM_UP_CALLS):
+                opened.fetch(opened.run(call))
+            before = _take_stock()
+            for _ in range(_CALLS):
+                opened.fetch(opened.run(call))
+            subject.long_run = (before, _take_stock())
+    before, after = subject.long_run
+    return before, after
+
+
+def _open_and_close(subject: Subject) -> weakref.ref[object] | None:
+    with subject.session() as opened:
+        opened.answer(opened.case.trials()[0])
+        session: object = opened.session
+        try:
+            return weakref.ref(session)
+        except TypeError:  # a class without a place for weak references
+            return None

@@ -1,0 +1,205 @@
+"""How are the kit's models built in ONNX?
+
+Written as nodes, not exported, so that neither torch nor an exporter is needed,
+and a wrong export cannot make a right engine look wrong.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lexer_core.records import ExportedModel
+from lexer_core.testing.ladder import SLOW_PRODUCTS, ModelCase
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from lexer_core.records import TensorSpec
+
+__all__ = ["build_onnx"]
+
+_OPSET = 18
+_IR_VERSION = 9
+
+
+def build_onnx(case: ModelCase, folder: Path) -> ExportedModel:
+    """Write one model as an ``.onnx`` file.
+
+    Inputs stand in the file in another order than in ``forward``: who takes
+    them by position and not by name is found out.
+
+    Parameters
+    ----------
+    case
+        Which model.
+    folder
+        Where to write it.
+
+    Raises
+    ------
+    ImportError
+        The package ``onnx`` is not installed.
+    """
+    import onnx  # only here: other formats need none
+    from onnx import helper, numpy_helper
+
+    nodes, constants = _GRAPHS[case.name](case)
+    taken = [spec for spec in reversed(case.inputs) if spec.name not in case.unused]
+    graph = helper.make_graph(
+        nodes,
+        case.name,
+        [_value(spec) for spec in taken],
+        [_value(spec) for spec in case.outputs],
+        [numpy_helper.from_array(array, name) for name, array in constants.items()],
+    )
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
+    )
+    onnx.checker.check_model(model, full_check=True)
+    path = folder / f"{case.name}.onnx"
+    onnx.save(model, str(path))
+    return ExportedModel(
+        format="onnx",
+        path=path,
+        inputs=tuple(taken),
+        outputs=case.outputs,
+        size_bytes=path.stat().st_size,
+        exporter=f"lexer_core.testing (onnx {onnx.__version__})",
+    )
+
+
+def _value(spec: TensorSpec) -> Any:
+    from onnx import helper  # see build_onnx
+
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
+    return helper.make_tensor_value_info(spec.name, kind, list(spec.shape))
+
+
+def _node(operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> Any:
+    from onnx import helper  # see build_onnx
+
+    return helper.make_node(operator, list(inputs), [output], **attributes)
+
+
+_Graph = tuple[list[Any], "Mapping[str, Any]"]
+_NOTHING: Mapping[str, Any] = {}
+
+
+def _number(value: float) -> Any:
+    return np.array(value, dtype=np.float32)
+
+
+def _layer(case: ModelCase) -> _Graph:
+    return [
+        _node("MatMul", ["x", "weight"], "product"),
+        _node("Add", ["product", "bias"], "sum"),
+        _node("Relu", ["sum"], "y"),
+    ], case.weights
+
+
+def _several_inputs(case: ModelCase) -> _Graph:
+    del case
+    return [
+        _node("Mul", ["right", "two"], "twice"),
+        _node("Sub", ["left", "twice"], "y"),
+    ], {"two": _number(2)}
+
+
+def _several_outputs(case: ModelCase) -> _Graph:
+    del case
+    return [
+        _node("Add", ["x", "one"], "second"),
+        _node("Mul", ["x", "two"], "third"),
+        _node("Sub", ["x", "three"], "first"),
+    ], {"one": _number(1), "two": _number(2), "three": _number(3)}
+
+
+def _keyword_inputs(case: ModelCase) -> _Graph:
+    del case
+    nodes = [_node("Mul", ["x", "scale"], "scaled"), _node("Add", ["scaled", "shift"], "y")]
+    return nodes, _NOTHING
+
+
+def _times(factor: float) -> Callable[[ModelCase], _Graph]:
+    return lambda _: ([_node("Mul", ["x", "factor"], "y")], {"factor": _number(factor)})
+
+
+def _identity(case: ModelCase) -> _Graph:
+    del case
+    return [_node("Identity", ["x"], "y")], _NOTHING
+
+
+def _float16(case: ModelCase) -> _Graph:
+    return [
+        _node("Mul", ["x", "scale"], "scaled"),
+        _node("Add", ["scaled", "shift"], "y"),
+    ], case.weights
+
+
+def _int64(case: ModelCase) -> _Graph:
+    nodes = [_node("Add", ["x", "x"], "twice"), _node("Add", ["twice", "shift"], "y")]
+    return nodes, case.weights
+
+
+def _bool(case: ModelCase) -> _Graph:
+    del case
+    return [_node("Not", ["drop"], "kept"), _node("And", ["keep", "kept"], "y")], _NOTHING
+
+
+def _scalar(case: ModelCase) -> _Graph:
+    del case
+    return [
+        _node("Mul", ["x", "three"], "thrice"),
+        _node("Add", ["thrice", "one"], "y"),
+    ], {"three": _number(3), "one": _number(1)}
+
+
+def _control_flow(case: ModelCase) -> _Graph:
+    from onnx import TensorProto, helper  # see build_onnx
+
+    def branch(name: str, operator: str, constant: str) -> Any:
+        result = helper.make_tensor_value_info(name, TensorProto.FLOAT, [3])
+        return helper.make_graph([_node(operator, ["x", constant], name)], name, [], [result])
+
+    del case
+    return [
+        _node("ReduceSum", ["x"], "total", keepdims=0),
+        _node("Greater", ["total", "zero"], "is_positive"),
+        _node(
+            "If",
+            ["is_positive"],
+            "y",
+            then_branch=branch("doubled", "Mul", "two"),
+            else_branch=branch("lessened", "Sub", "one"),
+        ),
+    ], {"zero": _number(0), "one": _number(1), "two": _number(2)}
+
+
+def _slow(case: ModelCase) -> _Graph:
+    steps = ["x", *(f"step_{number}" for number in range(1, SLOW_PRODUCTS)), "y"]
+    return [
+        _node("MatMul", [before, "matrix"], after) for before, after in pairwise(steps)
+    ], case.weights
+
+
+_GRAPHS: Mapping[str, Callable[[ModelCase], _Graph]] = {
+    "one_input": _layer,
+    "several_inputs": _several_inputs,
+    "several_outputs": _several_outputs,
+    "keyword_inputs": _keyword_inputs,
+    "unused_input": _times(3),
+    "identity": _identity,
+    "float16": _float16,
+    "int64": _int64,
+    "bool": _bool,
+    "scalar": _scalar,
+    "zero_size": _times(2),
+    "dynamic_batch": _layer,
+    "control_flow": _control_flow,
+    "wide": _times(2),
+    "slow": _slow,
+}

@@ -1,0 +1,64 @@
+"""What came of one check, whatever the engine did?"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from typing import TYPE_CHECKING
+
+from lexer_core.engines.reasons import place_of, reason_of
+from lexer_core.errors import LexerError
+from lexer_core.testing.outcomes import CheckFailed, CheckResult, Skip
+
+if TYPE_CHECKING:
+    from lexer_core.testing.outcomes import Status
+    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.suite import Check
+
+__all__ = ["run_check"]
+
+
+def run_check(check: Check, subject: Subject) -> CheckResult:
+    """Carry out one check in this process.
+
+    Parameters
+    ----------
+    check
+        Which.
+    subject
+        The engine.
+
+    Returns
+    -------
+    CheckResult
+        Also where the engine raised; a crash of the runtime ends the process.
+    """
+    start = time.perf_counter()
+
+    def result(status: Status, reason: str = "", hint: str = "", details: str = "") -> CheckResult:
+        return CheckResult(
+            name=check.name,
+            status=status,
+            reason=reason,
+            hint=hint,
+            details=details,
+            seconds=time.perf_counter() - start,
+        )
+
+    try:
+        check.run(subject)
+    except Skip as skip:
+        return result("skipped", skip.reason)
+    except CheckFailed as failed:
+        cause = failed.__cause__
+        details = "" if cause is None else "".join(traceback.format_exception(cause))
+        return result("failed", failed.what, failed.hint, details)
+    except LexerError as error:
+        details = "".join(traceback.format_exception(error))
+        return result("failed", error.message, error.hint, details)
+    except (Exception, SystemExit) as error:
+        details = "".join(traceback.format_exception(error))
+        place = place_of(error)
+        where = f" ({place})" if place else ""
+        return result("failed", f"{reason_of(error)}{where}", details=details)
+    return result("passed")

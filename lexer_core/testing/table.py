@@ -1,0 +1,49 @@
+"""Which checks are there, in which order?
+
+One table for pytest, the command line and the documentation.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lexer_core.testing.checks import (
+    devices,
+    discovery,
+    errors,
+    exports,
+    options,
+    outputs,
+    resources,
+    sessions,
+    timing,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lexer_core.testing.outcomes import Level
+    from lexer_core.testing.suite import Check, Suite
+
+__all__ = ["CHECKS", "SUITES", "checks_of"]
+
+SUITES: tuple[Suite, ...] = (
+    discovery.SUITE,
+    devices.SUITE,
+    outputs.SUITE,
+    sessions.SUITE,
+    timing.SUITE,
+    options.SUITE,
+    errors.SUITE,
+    exports.SUITE,
+    resources.SUITE,
+)
+"""The checks by what they are about."""
+
+CHECKS: Mapping[str, Check] = {check.name: check for suite in SUITES for check in suite.checks}
+"""Every check by its name."""
+
+
+def checks_of(level: Level) -> tuple[Check, ...]:
+    """List the checks of a level; those of ``basic`` are part of ``full``."""
+    return tuple(check for check in CHECKS.values() if level in ("full", check.level))

@@ -1,0 +1,45 @@
+"""How do numpy arrays become OpenVINO's tensors, and come back?
+
+The bytes are copied in both directions: what a request holds never shares
+memory with the caller's arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lexer_openvino_runtime import openvino
+
+__all__ = ["empty_tensor", "to_array", "to_tensor"]
+
+
+def empty_tensor(shape: tuple[int, ...], element: openvino.Type, context: Any) -> Any:
+    """Allocate a tensor in the memory of a device; without a context, in the host's."""
+    if context is None:
+        return openvino.Tensor(element, openvino.Shape(shape))
+    return context.create_tensor(element, openvino.Shape(shape), {})
+
+
+def to_tensor(array: npt.NDArray[Any], element: openvino.Type, context: Any) -> Any:
+    """Copy an array, whose dtype is the element type's, to a new tensor."""
+    tensor = openvino.Tensor(element, openvino.Shape(array.shape))
+    # numpy's view of a tensor has another type of the same width where numpy
+    # itself has none: bfloat16 looks like float16.
+    np.copyto(tensor.data.view(array.dtype), array)
+    if context is None:
+        return tensor
+    remote = empty_tensor(array.shape, element, context)
+    tensor.copy_to(remote)
+    return remote
+
+
+def to_array(tensor: Any, dtype: np.dtype[Any], *, remote: bool) -> npt.NDArray[Any]:
+    """Copy a tensor to an array that the caller owns."""
+    if remote:
+        host = openvino.Tensor(tensor.element_type, tensor.shape)
+        tensor.copy_to(host)
+        tensor = host
+    return np.array(tensor.data.view(dtype))

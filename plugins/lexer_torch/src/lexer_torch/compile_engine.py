@@ -1,0 +1,87 @@
+"""What does Lexer ask of ``torch.compile``? The hooks; most are those of eager torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lexer_core.hookspecs import hookimpl
+from lexer_core.records import EngineInfo, EngineOption
+from lexer_torch.compiler import find_compiler
+from lexer_torch.engine import (
+    lexer_describe_placement,
+    lexer_fetch_outputs,
+    lexer_list_devices,
+    lexer_place_inputs,
+    lexer_synchronize,
+    lexer_time_calls,
+)
+from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION
+
+if TYPE_CHECKING:
+    from lexer_core.records import Device, ExportedModel, SessionConfig
+    from lexer_torch.compiled import CompiledSession
+
+__all__ = [
+    "lexer_create_session",
+    "lexer_describe_placement",
+    "lexer_engine_info",
+    "lexer_fetch_outputs",
+    "lexer_list_devices",
+    "lexer_place_inputs",
+    "lexer_synchronize",
+    "lexer_time_calls",
+]
+
+
+@hookimpl
+def lexer_engine_info() -> EngineInfo:
+    """PyTorch, compiled by Inductor, and what of it can be set."""
+    missing = find_compiler()
+    return EngineInfo(
+        display_name="Torch compile",
+        runtime_modules=("torch",),
+        runtime_distributions=("torch",),
+        formats=("torch",),
+        options=(
+            EngineOption(
+                name="mode",
+                type=str,
+                default="default",
+                choices=(
+                    "default",
+                    "reduce-overhead",
+                    "max-autotune-no-cudagraphs",
+                    "max-autotune",
+                ),
+                help="What torch.compile optimises for, and how long it tries.",
+            ),
+            EngineOption(
+                name="dynamic",
+                type=bool,
+                default=None,
+                help="Whether to compile for any shape or for exactly this one; "
+                "torch decides unless set.",
+            ),
+            EngineOption(
+                name="fullgraph",
+                type=bool,
+                default=False,
+                help="Whether a model that cannot be compiled as a whole is refused.",
+            ),
+            CHANNELS_LAST,
+            MATMUL_PRECISION,
+        ),
+        runs_by_default=False,
+        unavailable_because=missing.reason,
+        remedy=missing.remedy,
+    )
+
+
+@hookimpl
+def lexer_create_session(
+    exported: ExportedModel, device: Device, config: SessionConfig
+) -> CompiledSession:
+    """Bring the module to the device; it is compiled when its inputs are placed."""
+    from lexer_torch.compiled import create_compiled_session  # imports torch
+
+    return create_compiled_session(exported, device, config)

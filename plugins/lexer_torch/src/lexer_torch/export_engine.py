@@ -1,0 +1,73 @@
+"""What does Lexer ask of AOTInductor? The hooks; some are those of eager torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lexer_core.hookspecs import hookimpl
+from lexer_core.records import EngineInfo, EngineOption
+from lexer_torch.compiler import find_compiler
+from lexer_torch.engine import (
+    lexer_fetch_outputs,
+    lexer_list_devices,
+    lexer_place_inputs,
+    lexer_synchronize,
+    lexer_time_calls,
+)
+from lexer_torch.options import MATMUL_PRECISION
+
+if TYPE_CHECKING:
+    from lexer_core.records import Device, ExportedModel, Placement, SessionConfig
+    from lexer_torch.packaged import PackagedSession
+
+__all__ = [
+    "lexer_create_session",
+    "lexer_describe_placement",
+    "lexer_engine_info",
+    "lexer_fetch_outputs",
+    "lexer_list_devices",
+    "lexer_place_inputs",
+    "lexer_synchronize",
+    "lexer_time_calls",
+]
+
+
+@hookimpl
+def lexer_engine_info() -> EngineInfo:
+    """PyTorch's exported programs, compiled ahead of time by AOTInductor."""
+    missing = find_compiler()
+    return EngineInfo(
+        display_name="Torch export",
+        runtime_modules=("torch",),
+        runtime_distributions=("torch",),
+        formats=("torch_export",),
+        options=(
+            EngineOption(
+                name="mode",
+                type=str,
+                default="default",
+                choices=("default", "max-autotune"),
+                help="Whether kernels are chosen by trying them, which takes longer.",
+            ),
+            MATMUL_PRECISION,
+        ),
+        runs_by_default=False,
+        unavailable_because=missing.reason,
+        remedy=missing.remedy,
+    )
+
+
+@hookimpl
+def lexer_create_session(
+    exported: ExportedModel, device: Device, config: SessionConfig
+) -> PackagedSession:
+    """Compile the program into a package, and load that."""
+    from lexer_torch.packaged import create_packaged_session  # imports torch
+
+    return create_packaged_session(exported, device, config)
+
+
+@hookimpl
+def lexer_describe_placement(session: PackagedSession) -> Placement | None:
+    """Say on which devices the operators of the program are."""
+    return session.placement

@@ -1,0 +1,123 @@
+"""Are the outputs of an exported file compared with the model's own?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from attrs import frozen
+from fake_engines import FakeSite
+from toy_engine import TOY_ENGINE, write_toy_model
+
+from lexer_core.config import Settings
+from lexer_core.engines.registry import EngineRegistry
+from lexer_core.errors import ExportError
+from lexer_core.export.check_outputs import check_outputs, refuse_wrong
+from lexer_core.model.reference import Reference
+from lexer_core.records import ExportedModel, TensorSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from lexer_core.engines.engine import Engine
+    from lexer_core.results import Parity
+
+X = np.arange(6, dtype=np.float32).reshape(2, 3)
+
+
+@pytest.fixture(scope="module")
+def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
+    site = FakeSite(tmp_path_factory.mktemp("site"))
+    for fault in ("", "wrong", "raise_in_load", "raise_in_fetch"):
+        source = TOY_ENGINE.replace('type=str, default=""', f'type=str, default="{fault}"')
+        site.add_engine(f"toy_{fault}" if fault else "toy", source)
+    raising = TOY_ENGINE.replace("self.calls += 1", "raise MemoryError('too much')")
+    site.add_engine("toy_raising", raising)
+    slow = TOY_ENGINE.replace("options=(", "runs_by_default=False, options=(")
+    site.add_engine("slow", slow.replace('"Toy"', '"Slow"'))
+    with site.on_path():
+        yield site
+
+
+@frozen
+class Chosen:
+    """Some of the engines, in this order; what is installed beside them does not matter."""
+
+    names: tuple[str, ...]
+
+    def ready(self) -> list[Engine]:
+        return [EngineRegistry().get(name) for name in self.names]
+
+
+def checked(folder: Path, *engines: str, reason: str = "") -> tuple[Parity | None, str]:
+    spec = TensorSpec(name="x", dtype="float32", shape=(2, 3))
+    exported = ExportedModel(
+        format="onnx",
+        path=write_toy_model(folder),
+        inputs=(spec,),
+        outputs=(TensorSpec(name="y", dtype="float32", shape=(2, 3)),),
+        size_bytes=1,
+        exporter="a test",
+    )
+    reference = Reference(
+        name="Net (eager)",
+        outputs={"y": 2 * X},
+        output_specs=exported.outputs,
+        deterministic=not reason,
+        self_difference=None,
+    )
+    return check_outputs(
+        exported, {"x": X}, reference, settings=Settings(), registry=Chosen(engines)
+    )
+
+
+def test_an_export_that_gives_the_models_answers_says_so(toys: FakeSite, tmp_path: Path) -> None:
+    parity, note = checked(tmp_path, "toy")
+
+    assert parity is not None
+    assert parity.status == "pass"
+    assert note == "outputs agree with the model's own, on Toy, max error 0"
+    refuse_wrong(parity, "Net")
+
+
+def test_an_export_that_gives_other_answers_is_refused(toys: FakeSite, tmp_path: Path) -> None:
+    parity, note = checked(tmp_path, "toy_wrong")
+
+    assert "outputs differ" in note
+    with pytest.raises(ExportError, match="other answers than Net") as caught:
+        refuse_wrong(parity, "Net")
+    assert "validation=False" in caught.value.hint
+
+
+def test_another_engine_is_asked_where_one_cannot_run_the_file(
+    toys: FakeSite, tmp_path: Path
+) -> None:
+    parity, _ = checked(tmp_path, "toy_raise_in_load", "toy_raise_in_fetch", "toy_raising", "toy")
+
+    assert parity is not None
+    assert parity.status == "pass"
+
+
+def test_an_engine_that_is_chosen_by_name_is_asked_last(toys: FakeSite, tmp_path: Path) -> None:
+    assert "on Toy" in checked(tmp_path, "slow", "toy")[1]
+    assert "on Slow" in checked(tmp_path, "slow")[1]
+
+
+def test_an_export_that_no_engine_runs_is_not_judged_and_says_why(
+    toys: FakeSite, tmp_path: Path
+) -> None:
+    parity, note = checked(tmp_path, "toy_raising")
+    assert parity is None
+    assert "MemoryError: too much" in note
+    refuse_wrong(parity, "Net")
+
+    assert "no engine that is ready accepts 'onnx'" in checked(tmp_path)[1]
+
+
+def test_a_model_that_disagrees_with_itself_is_no_measure(toys: FakeSite, tmp_path: Path) -> None:
+    parity, note = checked(tmp_path, "toy_wrong", reason="random")
+
+    assert "not deterministic" in note
+    refuse_wrong(parity, "Net")

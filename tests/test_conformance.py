@@ -1,0 +1,289 @@
+"""Does the conformance kit pass what is right, and find what is wrong?"""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conformance_mutants import MUTANTS, REFERENCE, STATEFUL, LadderEngine
+from fake_engines import FakeSite
+
+import lexer_core.testing as kit
+from lexer_core.hookspecs import CONTRACT_VERSION
+from lexer_core.testing.ladder import CAPABILITIES, LADDER, MODELS
+from lexer_core.testing.page import capability_rows, check_sections
+from lexer_core.testing.running import run_check
+from lexer_core.testing.subject import Subject
+from lexer_core.testing.table import CHECKS, SUITES, checks_of
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "docs/conformance.md").read_text(encoding="utf-8")
+VARIED = [case for case in LADDER if case.name != "zero_size"]  # there is but one such tensor
+NEEDS_A_SOURCE = {
+    check.name for suite in SUITES if suite.title == "Export" for check in suite.checks
+}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    with FakeSite(tmp_path_factory.mktemp("site")).on_path() as site:
+        site.add_module("runtime_of_nobody", "")
+        site.add_engine("right", REFERENCE)
+        site.add_engine("stateful", STATEFUL)
+        for mutant in MUTANTS:
+            site.add_engine(mutant.name, mutant.text, value=mutant.entry)
+        before = dict(os.environ)
+        yield site
+        os.environ.clear()
+        os.environ.update(before)  # one of the engines sets a variable
+
+
+def subject_of(name, folder, *, isolated=False, **declared):
+    declared = {"engine_name": name, **declared}
+    return Subject(
+        declared=type("Declared", (LadderEngine,), declared), folder=folder, isolated=isolated
+    )
+
+
+@pytest.fixture(scope="module")
+def right(site, tmp_path_factory):
+    return subject_of("right", tmp_path_factory.mktemp("right"))
+
+
+@pytest.fixture(scope="module")
+def stateful(site, tmp_path_factory):
+    return subject_of("stateful", tmp_path_factory.mktemp("stateful"))
+
+
+def reason_to_skip(check):
+    """Why a right engine without limits and state does not have this check."""
+    if check == "declared_limits_are_refused":
+        return "no limit is declared"
+    if check == "resets_are_left_out":
+        return "the engine keeps no state between calls (it has no lexer_reset_state)"
+    if check in NEEDS_A_SOURCE and find_spec("torch") is None and find_spec("onnx") is None:
+        return "neither torch nor onnx is installed, so there is nothing to export"
+    if check == "exports_leave_the_model_alone" and find_spec("torch") is None:
+        return "torch is not installed, so there is no module to export"
+    return ""
+
+
+# -- right and wrong engines ---------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_right_engine_passes(name, right):
+    result = run_check(CHECKS[name], right)
+
+    expected = reason_to_skip(name)
+    assert (result.status, result.reason) == ("skipped" if expected else "passed", expected)
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_a_right_engine_that_keeps_state_passes(name, stateful):
+    result = run_check(CHECKS[name], stateful)
+
+    assert result.status != "failed", result
+    if name == "resets_are_left_out":
+        assert result.status == "passed"
+    if name == "loops_are_divided_by":
+        assert result.reason == "the engine keeps state between calls: every sample is one call"
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(mutant, site, tmp_path):
+    missing = [package for package in mutant.needs if find_spec(package) is None]
+    if missing:
+        pytest.skip(f"not installed: {', '.join(missing)}")
+    subject = subject_of(mutant.name, tmp_path, **mutant.declared)
+
+    result = run_check(CHECKS[mutant.check], subject)
+
+    assert result.status == "failed", result
+    assert result.reason
+
+
+def test_every_check_has_a_wrong_engine_that_it_finds():
+    names = [mutant.name for mutant in MUTANTS]
+
+    assert {mutant.check for mutant in MUTANTS} == set(CHECKS)
+    assert len(set(names)) == len(names) >= 40
+
+
+# -- declarations --------------------------------------------------------------------
+
+
+def test_what_is_declared_impossible_is_skipped_with_its_reason(site, tmp_path):
+    subject = subject_of("right", tmp_path, cannot={"float16": "there is no kernel"})
+
+    result = run_check(CHECKS["outputs_float16"], subject)
+
+    assert result.status == "skipped"
+    assert result.reason == "declared: cannot float16 (there is no kernel)"
+
+
+def test_every_capability_turns_a_check_off(site, tmp_path):
+    for number, capability in enumerate(CAPABILITIES):
+        subject = subject_of("right", tmp_path / str(number), cannot={capability: "for a reason"})
+        name = capability if capability == "two_sessions" else f"outputs_{capability}"
+
+        result = run_check(CHECKS[name.replace("two_sessions", "two_sessions_at_once")], subject)
+
+        assert result.status == "skipped", capability
+
+
+def test_what_is_not_supported_and_not_declared_fails_and_says_how_to_declare_it(site, tmp_path):
+    site.add_engine(
+        "narrow",
+        REFERENCE.replace(
+            '        self.compute = programs()[facts["model"]]\n',
+            '        self.compute = programs()[facts["model"]]\n'
+            '        if facts["model"] == "int64":\n'
+            '            raise UnsupportedError("there is no int64")\n',
+        ),
+    )
+    undeclared = subject_of("narrow", tmp_path / "a")
+    declared = subject_of("narrow", tmp_path / "b", cannot={"int64": "there is none"})
+
+    result = run_check(CHECKS["outputs_int64"], undeclared)
+
+    assert result.status == "failed"
+    assert "cannot = {'int64': why}" in result.hint
+    assert run_check(CHECKS["declared_limits_are_refused"], declared).status == "passed"
+
+
+def test_a_model_that_nobody_makes_is_a_failure_and_no_skip(site, tmp_path):
+    subject = subject_of("right", tmp_path, make_model=classmethod(lambda *_: None))
+    result = run_check(CHECKS["outputs_one_input"], subject)
+
+    if find_spec("torch") is None and find_spec("onnx") is None:
+        assert result.status == "failed"
+        assert "there is no model 'one_input' in format ladder" in result.reason
+        assert "make_model" in result.hint
+    else:  # the engine's own export makes it
+        assert result.status == "passed", result
+
+
+def test_an_option_whose_effect_nobody_can_see_has_to_be_declared(site, tmp_path):
+    check = CHECKS["options_take_effect"]
+    silent = subject_of("right", tmp_path / "a", option_effects={})
+    explained = subject_of(
+        "right", tmp_path / "b", option_effects={"layout": "not shown", "tile": "nor this"}
+    )
+    undeclared = subject_of("right", tmp_path / "c", option_effects={})
+    undeclared.is_declared = False
+
+    assert run_check(check, silent).status == "failed"
+    assert "option_effects" in run_check(check, silent).hint
+    assert run_check(check, explained).reason == (
+        "not looked at: layout (not shown); tile (nor this)"
+    )
+    assert "nobody declared how to see it" in run_check(check, undeclared).reason
+
+
+def test_an_engine_that_cannot_be_loaded_fails_once_and_the_rest_is_skipped(site, tmp_path):
+    subject = subject_of("raises_at_import", tmp_path)
+
+    results = {name: run_check(check, subject) for name, check in CHECKS.items()}
+
+    failed = [name for name, result in results.items() if result.status == "failed"]
+    assert failed == ["entry_point_resolves", "engine_info_is_honest"]
+    assert "the runtime is missing" in results["entry_point_resolves"].reason
+    assert "the engine is broken" in results["calls_repeat"].reason
+
+
+# -- the models ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("case", MODELS.values(), ids=lambda case: case.name)
+def test_the_reference_of_a_model_keeps_its_specification(case):
+    trials = case.trials()
+
+    assert len(trials) >= 3
+    for arrays in trials:
+        outputs = case.reference(arrays)
+        assert list(outputs) == [spec.name for spec in case.outputs]
+        for spec in case.outputs:
+            array = outputs[spec.name]
+            assert isinstance(array, np.ndarray)
+            assert array.dtype.name == spec.dtype
+            assert len(array.shape) == len(spec.shape)
+            assert all(
+                isinstance(wanted, str) or wanted == got
+                for wanted, got in zip(spec.shape, array.shape, strict=True)
+            )
+
+
+@pytest.mark.parametrize("case", VARIED, ids=lambda case: case.name)
+def test_the_calls_of_a_model_have_different_outputs_and_the_same_each_time(case):
+    first, again = (
+        [
+            tuple(array.tobytes() for array in case.reference(arrays).values())
+            for arrays in case.trials()
+        ]
+        for _ in range(2)
+    )
+
+    assert len(set(first)) > 1
+    assert first == again
+
+
+def test_every_capability_is_about_a_model_or_about_sessions():
+    assert set(CAPABILITIES) == {case.needs for case in LADDER if case.needs} | {"two_sessions"}
+
+
+# -- the table and the package ---------------------------------------------------------
+
+
+def test_the_kit_is_versioned_with_the_contract():
+    assert re.fullmatch(rf"{CONTRACT_VERSION}\.\d+", kit.KIT_VERSION)
+
+
+def test_basic_is_part_of_full():
+    basic, full = checks_of("basic"), checks_of("full")
+
+    assert set(basic) < set(full)
+    assert list(full) == list(CHECKS.values())
+
+
+def test_the_page_shows_the_table_of_checks_and_capabilities():
+    assert check_sections() in PAGE
+    assert capability_rows() in PAGE
+
+
+def test_every_public_name_of_the_kit_resolves():
+    for name in kit.__all__:
+        assert getattr(kit, name) is not None
+    assert set(kit.__all__) <= set(dir(kit))
+    with pytest.raises(AttributeError, match="nonsense"):
+        kit.nonsense  # noqa: B018 - the access is the test
+
+
+def test_only_the_class_for_pytest_imports_pytest():
+    importing = [
+        path.name
+        for path in (ROOT / "lexer_core").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Import) and node.names[0].name == "pytest")
+        or (isinstance(node, ast.ImportFrom) and node.module == "pytest")
+    ]
+
+    assert importing == ["pytest_class.py"]
+
+
+def test_the_kit_is_not_loaded_into_every_run_of_pytest():
+    code = (
+        "import sys, lexer_core.testing, lexer_core.testing.declarations\n"
+        "sys.exit(any(name in sys.modules for name in ('pytest', 'numpy', 'torch', 'onnx')))"
+    )
+    pyproject = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert "pytest11" not in pyproject

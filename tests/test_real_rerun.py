@@ -1,0 +1,123 @@
+"""Measuring a base again with real engines, from two checkouts of one model."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("onnxruntime")
+
+from checkouts import LAYER_BYTES, NET, check_out  # noqa: E402
+from real_models import own_cache  # noqa: E402
+
+from lexer_core.artifact import load  # noqa: E402
+from lexer_core.comparison.rerun_target import BaseTarget  # noqa: E402
+from lexer_core.comparison.rerunning import measure_again  # noqa: E402
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
+__all__ = ["own_cache"]
+
+QUICK = {"rounds": 10, "warm_up_seconds": 0.05, "threads": 1}
+OPTIONS = ["--rounds=10", "--warm-up-seconds=0.05", "--threads=1"]
+
+
+def lexer(*arguments: str, folder: Path, status: int = 0) -> str:
+    """Run a command line in a process of its own, as who has two checkouts does."""
+    done = subprocess.run(
+        [sys.executable, "-m", "lexer_core", *arguments, *OPTIONS],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == status, done.stderr
+    return " ".join(done.stdout.split())
+
+
+@pytest.fixture(scope="module")
+def checkouts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two checkouts side by side, and what the older one was saved as."""
+    folder = tmp_path_factory.mktemp("checkouts")
+    check_out(folder / "old", depth=2)
+    check_out(folder / "new", depth=12)
+    asked = ["net.py:Net", "--input=x=float32[64,128]:0..1", "--engine=torch"]
+    asked += ["--engine=onnxruntime", "-o", "../base.lexer"]
+    lexer("benchmark", *asked, folder=folder / "old")
+    return folder
+
+
+class Shallow(torch.nn.Module):
+    """What the older checkout has: the same weights, and no module called ``layers``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.Sequential(*[torch.nn.Linear(128, 128) for _ in range(2)])
+
+    def forward(self, x: Any) -> Any:
+        return self.layers(x)
+
+
+def test_a_deeper_model_is_a_regression_on_every_engine(checkouts: Path) -> None:
+    shown = lexer(
+        "compare",
+        "--rerun",
+        "../base.lexer",
+        "net.py:Net",
+        "--base-folder=../old",
+        "--fail-on=regression",
+        "--save=../next.lexer",
+        folder=checkouts / "new",
+        status=1,
+    )
+
+    assert "2 REGRESSION" in shown
+    assert "measured again, both models taking turns in 10 rounds: torch, onnxruntime" in shown
+    # What the base holds and what its checkout makes are one model.
+    assert "other weights" not in shown
+    new = load(checkouts / "next.lexer")
+    assert [(row.parity.status, row.isolation) for row in new] == [("pass", "process")] * 2
+    assert new["torch"].model_bytes == 12 * LAYER_BYTES
+
+
+def test_without_the_base_s_target_torch_is_compared_through_the_canary(checkouts: Path) -> None:
+    done = measure_again(checkouts / "base.lexer", Shallow(), **QUICK)
+
+    torch_case, onnx_case = done.comparison["torch"], done.comparison["onnxruntime"]
+    assert onnx_case.method == "rerun"
+    assert onnx_case.verdict != "REGRESSION"
+    assert not any(change.name.startswith("outputs") for change in onnx_case.changes)
+    assert torch_case.method == "canary"
+    assert "base.lexer does not hold a Torch model" in torch_case.reason
+    assert [row.label for row in done.again] == ["onnxruntime"]
+    # The base's own reference is not at hand: its first row stands in.
+    assert done.again["onnxruntime"].parity.status == "not_judged"
+
+
+def test_a_base_target_with_other_weights_than_the_base_is_noticed(checkouts: Path) -> None:
+    check_out(checkouts / "reseeded", 2, NET.replace("manual_seed(0)", "manual_seed(1)"))
+    target = BaseTarget.find("net.py:Net", checkouts / "reseeded")
+
+    done = measure_again(
+        checkouts / "base.lexer", Shallow(), base_model=target, canary=False, **QUICK
+    )
+
+    notes = " ".join(done.comparison.pairs[0].notes)
+    assert "the base's TARGET is not the model in base.lexer" in notes
+    assert done.again["torch"].parity.status == "pass"
+    assert done.again["torch"].model_bytes == 2 * LAYER_BYTES
+    # The base's ONNX is still today's model, and the base's TARGET is not.
+    changed = {
+        case.label: any(change.name.startswith("outputs: up to") for change in case.changes)
+        for case in done.comparison.cases
+    }
+    assert changed == {"torch": True, "onnxruntime": False}
+    assert "layers" not in sys.modules
