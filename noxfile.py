@@ -23,8 +23,9 @@ DISTRIBUTIONS = (
     "plugins/lexer_openvino",
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
-# Most tests wait for processes that they have started. A file stays with one worker,
-# because what it makes once is costly.
+# The core's tests mostly wait for processes that they have started. A file stays with
+# one worker, because what it makes once is costly. With engines, one after the other:
+# native runtimes that crash, as some tests want them to, take a test worker with them.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
 # What pages and DataFrames need, and the core alone does without.
 PAGES = ("-e", ".[report]", "pandas")
@@ -75,7 +76,7 @@ def tests(session: nox.Session) -> None:
     """Test the core and both engines, with real models."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *PAGES, *TEST_TOOLS, *MODELS)
-    session.run("pytest", *SIDE_BY_SIDE, *session.posargs)
+    session.run("pytest", *session.posargs)
 
 
 @nox.session(python=PYTHONS[:1])

@@ -81,6 +81,7 @@ def test_two_versions_of_an_engine_land_in_one_table(here, there, model):
     assert new.rounds == old.rounds
     assert old.parity.status == "pass"
     assert report.comparisons[0].rounds == new.rounds
+    assert "older: Older Toy in" in " ".join(str(report).split())
 
 
 def test_an_engine_that_only_another_environment_has_is_measured(here, there, model):

@@ -322,6 +322,12 @@ def _facts(report: BenchmarkReport) -> list[str]:
         f"Python {environment.python}" if environment.python else "",
         # Those that were measured; the environment knows every one that is installed.
         *(f"{name} {version}" for name, version in environment.engines.items() if name in measured),
+        *(
+            f"{row.label}: {' '.join(filter(None, (row.engine, row.engine_version)))} "
+            f"in {row.interpreter}"
+            for row in report.results
+            if row.interpreter
+        ),
     ]
     total = sum(seconds for seconds in report.seconds.values() if seconds)
     phases = ", ".join(
