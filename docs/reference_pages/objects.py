@@ -9,7 +9,7 @@ import attrs
 from attrs import field, frozen
 
 from reference_pages.docstrings import anchor_of, as_code, read_docstring, to_markdown
-from reference_pages.signatures import constant_of, signature_of
+from reference_pages.signatures import constant_of, signature_of, written_value
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -124,7 +124,7 @@ def _call(name: str, value: Any) -> str:
     if getattr(value, "_is_protocol", False):
         return f"class {name}(Protocol)"
     if hasattr(value, "__members__"):
-        listed = "".join(f"    {each.name} = {each.value!r}\n" for each in value)
+        listed = "".join(f"    {each.name} = {written_value(each.value)}\n" for each in value)
         return f"class {name}:\n{listed}".rstrip()
     return signature_of(name, value)
 
