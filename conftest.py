@@ -2,7 +2,7 @@
 
 import os
 
-from config_place import place
+from settings_place import place
 
 __all__ = ["place"]
 

@@ -32,23 +32,23 @@ import psutil
 from attrs import frozen
 from common import BENCHMARKS, Figure, arguments, print_figures, print_header
 
-from lexer_core.config import Settings
+from lexer_core.benchmark.case_session import CaseSpec
+from lexer_core.benchmark.preparation import Preparation
+from lexer_core.benchmark.rounds import BlockSize, block_size
+from lexer_core.benchmark.warm_up import warm_up
 from lexer_core.engines.registry import EngineRegistry
-from lexer_core.measurement.affinity import cpu_set, thread_environment, usable_threads
-from lexer_core.measurement.case_session import CaseSpec
-from lexer_core.measurement.hosts import start_worker
-from lexer_core.measurement.layout import layout_environment
-from lexer_core.measurement.preparation import Preparation
-from lexer_core.measurement.rounds import BlockSize, block_size
-from lexer_core.measurement.warm_up import warm_up
+from lexer_core.machine.affinity import cpu_set, thread_environment, usable_threads
+from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.model.adapt import adapt_model
 from lexer_core.records import SessionConfig
+from lexer_core.settings.table import Settings
 from lexer_core.statistics import ratio_interval
+from lexer_core.worker.executor import start_worker
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from lexer_core.measurement.outcome import PreparedModel
+    from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.records import CallInputs
 
 GATE = 1.02
@@ -86,11 +86,11 @@ class LexerSide:
         threads = usable_threads()
         info = EngineRegistry().get(engine).info
         self._host = start_worker(
-            "lexer_core.measurement.case_session:CaseSession",
+            "lexer_core.benchmark.case_session:CaseSession",
             label=engine,
             threads=threads,
             preload=info.runtime_modules,
-            environment=layout_environment(launch),
+            environment=hash_seed_environment(launch),
         )
         self._call("import_engine", engine)
         spec = CaseSpec(

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from common import Figure, arguments, installed_engines, print_figures, print_header
 
+from lexer_core.benchmark.case_session import CaseSession, CaseSpec
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.engines.timing import sample_nanoseconds
-from lexer_core.measurement.case_session import CaseSession, CaseSpec
 from lexer_core.records import (
     CPU,
     CallInputs,

@@ -29,7 +29,7 @@ from common import (
 )
 
 from lexer_core import EngineChoice, LexerContext
-from lexer_core.measurement.affinity import usable_threads
+from lexer_core.machine.affinity import usable_threads
 
 MODELS = ("linear", "efficientnet")
 SAMPLES_IN_SEQUENCE = 200

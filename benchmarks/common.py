@@ -22,7 +22,7 @@ from attrs import field, frozen
 from rich.console import Console
 from rich.table import Table
 
-from lexer_core.environment import read_environment
+from lexer_core.build_report import environment_with
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,7 +122,7 @@ def print_header(title: str) -> None:
     """Say what is measured, when, on what and with which versions."""
     from lexer_core.engines.registry import EngineRegistry
 
-    here = read_environment(EngineRegistry().listings())
+    here = environment_with(EngineRegistry().listings())
     versions = {"lexer": here.lexer_version, **here.engines}
     load = f", load average {os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else ""
     print(f"\n{title}")

@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lexer_core import renamed
+
 if TYPE_CHECKING:
     from lexer_core.comparison import compare
     from lexer_core.context import LexerContext
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.errors import LexerError
     from lexer_core.hookspecs import hookimpl
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
 
 __version__ = "0.1.0"
 
@@ -32,7 +35,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "BenchmarkReport": "lexer_core.results",
+    "BenchmarkReport": "lexer_core.report",
     "BenchmarkResult": "lexer_core.results",
     "EngineChoice": "lexer_core.engines.choice",
     "Lexer": "lexer_core.decorator",
@@ -41,6 +44,9 @@ _HOMES = {
     "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
 }
+
+
+renamed.install()
 
 
 def __getattr__(name: str) -> object:

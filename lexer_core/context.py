@@ -10,20 +10,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lexer_core.configuration.layers import Configuration, argument_layer, configure
-from lexer_core.decorator import mark_of
 from lexer_core.errors import TargetError, UsageError
-from lexer_core.model.given import adapt_given, undecorated
+from lexer_core.model.lexer_metadata import metadata_of
+from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+from lexer_core.settings.layers import Configuration, argument_layer, configure
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
+    from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.engines.registry import EngineRegistry
-    from lexer_core.measurement.progress import ProgressCallback
     from lexer_core.records import ExportedModel
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["LexerContext"]
 
@@ -37,7 +37,7 @@ class LexerContext:
         Which engines there are; those installed, unless given.
     **settings
         Settings that hold for every call, unless the call or the decorator
-        says otherwise; see :class:`lexer_core.config.Settings`. They are
+        says otherwise; see :class:`lexer_core.settings.table.Settings`. They are
         stronger than the environment and configuration files.
 
     Raises
@@ -114,7 +114,7 @@ class LexerContext:
         command
             The command line that asks for the same, for the report.
         **settings
-            See :class:`lexer_core.config.Settings`. What is not given here is for
+            See :class:`lexer_core.settings.table.Settings`. What is not given here is for
             the decorator, this context, the environment and configuration files
             to say, in this order.
 
@@ -131,13 +131,13 @@ class LexerContext:
             The model itself does not run with these inputs.
         """
         # Imported on use: a context is made where nothing is measured, too.
-        from lexer_core.assembly import assemble_report
-        from lexer_core.measurement.cases import select_cases
-        from lexer_core.measurement.memory import return_freed_memory
-        from lexer_core.measurement.run import BenchmarkRun
+        from lexer_core.benchmark.cases import select_cases
+        from lexer_core.benchmark.run import BenchmarkRun
+        from lexer_core.build_report import assemble_report
+        from lexer_core.machine.memory import return_freed_memory
 
         self._report = None  # what is flushed next must not be an earlier one
-        mark = mark_of(undecorated(torch_model))
+        mark = metadata_of(unwrap_compiled(torch_model))
         configuration = self.configuration(
             torch_model,
             engines=engines,
@@ -157,7 +157,7 @@ class LexerContext:
             named_in=str(configuration.places["engines"]),
         )
         # Shapes are static for measuring: dynamic ones cost an engine up to a fifth.
-        model = adapt_given(
+        model = adapt_model_input(
             torch_model,
             input,
             mark,
@@ -178,7 +178,9 @@ class LexerContext:
         return_freed_memory()
         self._report = report
         if holding.print_report:
-            from lexer_core.reporting.table import print_report  # rich, where something is printed
+            from lexer_core.reporting.terminal_table import (
+                print_report,  # rich, where something is printed
+            )
 
             print_report(report)
         return report
@@ -204,15 +206,15 @@ class LexerContext:
             A setting is unknown or has a wrong value, or a configuration file
             cannot be read.
         """
-        from lexer_core.configuration.here import surroundings  # where something is asked for
+        from lexer_core.settings.sources import read_sources  # where something is asked for
 
-        mark = mark_of(undecorated(torch_model))
+        mark = metadata_of(unwrap_compiled(torch_model))
         return configure(
             [
                 argument_layer("the call", settings),
                 argument_layer("@Lexer", mark.settings if mark else {}),
                 self._layer,
-                *surroundings().layers,
+                *read_sources().layers,
             ]
         )
 
@@ -303,9 +305,9 @@ class LexerContext:
         """
         from lexer_core.export.to_file import export_to_file
 
-        mark = mark_of(undecorated(torch_model))
+        mark = metadata_of(unwrap_compiled(torch_model))
         holding = self.configuration(torch_model, **settings).settings
-        adapted = adapt_given(
+        adapted = adapt_model_input(
             torch_model,
             input,
             mark,

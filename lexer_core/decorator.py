@@ -10,38 +10,22 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from attrs import field, frozen
+from attrs import frozen
 
-from lexer_core.configuration.layers import argument_layer, configure
 from lexer_core.errors import InputError
+from lexer_core.model.lexer_metadata import METADATA_ATTRIBUTE, LexerMetadata
+from lexer_core.settings.layers import argument_layer, configure
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Mapping, Sequence
 
     from lexer_core.records import ExportedModel
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
-__all__ = ["Lexer", "Mark", "mark_of"]
+__all__ = ["Lexer", "ModelLexer"]
 
-_MARK = "__lexer__"
 _ClassT = TypeVar("_ClassT", bound=type)
-
-
-@frozen(kw_only=True)
-class Mark:
-    """What the decorator recorded on a class."""
-
-    input_names: tuple[str, ...]
-    output_names: tuple[str, ...]
-    dynamic_axes: Mapping[str, Mapping[int, str]] = field(factory=dict)
-    settings: Mapping[str, object] = field(factory=dict)
-
-
-def mark_of(model: object) -> Mark | None:
-    """Return the mark of a model's class, or ``None`` if it is not decorated."""
-    mark = getattr(type(model), _MARK, None)
-    return mark if isinstance(mark, Mark) else None
 
 
 class Lexer:
@@ -84,7 +68,7 @@ class Lexer:
     ) -> None:
         # Checked here, so that a mistake shows where the class is written.
         configure([argument_layer("@Lexer", settings)])
-        self._mark = Mark(
+        self._metadata = LexerMetadata(
             input_names=_names("input_names", input_names),
             output_names=_names("output_names", output_names),
             dynamic_axes=dynamic_axes or {},
@@ -92,14 +76,14 @@ class Lexer:
         )
 
     def __call__(self, cls: _ClassT) -> _ClassT:
-        """Mark the class and give it back."""
+        """LexerMetadata the class and give it back."""
         if not isinstance(cls, type):
             raise InputError(
                 f"@Lexer decorates a class, not {type(cls).__name__} {cls!r}.",
                 hint="Write it above `class MyModel(nn.Module):`; "
                 "a model that is not decorated can be benchmarked too.",
             )
-        setattr(cls, _MARK, self._mark)
+        setattr(cls, METADATA_ATTRIBUTE, self._metadata)
         if not hasattr(cls, "lexer"):
             cls.lexer = _Convenience()  # type: ignore[attr-defined]
         return cls

@@ -33,7 +33,6 @@ import numpy as np
 from attrs import frozen
 
 from lexer_core.errors import UsageError
-from lexer_core.model.tensors import is_half
 from lexer_core.results import OutputParity, Parity
 
 if TYPE_CHECKING:
@@ -276,7 +275,7 @@ def _judge_output(
             # another number in float64), the tolerance has to hold.
             near = ordinary & (np.abs(true) <= 10 * (1 + np.abs(want)))
             slack = (tolerance.atol + tolerance.rtol) * scale / 10
-            factor = 3.0 if is_half(reference.dtype.name) else 2.0
+            factor = 3.0 if _is_half(reference.dtype.name) else 2.0
             own = _rms(np.abs(want[near] - true[near]))
             error = _rms(np.abs(got[near] - true[near]))
             passed = error <= factor * own + slack and bool(within[~near].all())
@@ -390,3 +389,8 @@ def _cosine(left: Numbers, right: Numbers) -> float | None:
     )
     product = float(np.vdot(left, right).real)
     return product / float(np.linalg.norm(left) * np.linalg.norm(right))
+
+
+def _is_half(dtype: str) -> bool:
+    """Whether an element type has at most 16 bits for a floating-point number."""
+    return dtype in ("float16", "bfloat16") or dtype.startswith("float8_")

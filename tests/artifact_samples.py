@@ -10,15 +10,15 @@ import attrs
 import numpy as np
 from report_samples import a_full_report
 
-from lexer_core.evidence import Canary
-from lexer_core.kept_model import KeptFiles, KeptModel
 from lexer_core.records import TensorSpec
+from lexer_core.results.result_records import ReferenceWorkloadTimes
+from lexer_core.results.saved_model import SavedFiles, SavedModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 WEIGHTS = bytes(range(256)) * 8
 
@@ -45,7 +45,7 @@ def with_samples(report: BenchmarkReport, count: int = 60) -> BenchmarkReport:
                 "warm_up_launches": np.zeros(13, np.int8),
             }
         rows.append(attrs.evolve(row, **facts))
-    canary = Canary(
+    canary = ReferenceWorkloadTimes(
         launch_medians=(0.001, 0.0011),
         samples=nanoseconds(20, 1_000_000) / 1e9,
         sample_rounds=np.repeat(np.arange(2, dtype=np.int8), 10),
@@ -54,7 +54,7 @@ def with_samples(report: BenchmarkReport, count: int = 60) -> BenchmarkReport:
     return attrs.evolve(report, results=tuple(rows), canary=canary)
 
 
-def kept_model(folder: Path, *labels: str, name: str = "net.onnx", **files: bytes) -> KeptModel:
+def kept_model(folder: Path, *labels: str, name: str = "net.onnx", **files: bytes) -> SavedModel:
     """Write a model, and its external data by their names."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
@@ -63,9 +63,9 @@ def kept_model(folder: Path, *labels: str, name: str = "net.onnx", **files: byte
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         paths.append(path)
-    return KeptModel(
+    return SavedModel(
         format="onnx",
-        files=KeptFiles(paths),
+        files=SavedFiles(paths),
         labels=labels,
         inputs=(TensorSpec(name="image", dtype="float32", shape=("batch", 3)),),
         outputs=(TensorSpec(name="logits", dtype="float32", shape=("batch", 10)),),

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 from report_samples import a_comparison, a_failed_row, a_report, a_row
 
-from lexer_core.results import BenchmarkReport, BenchmarkResult, Canary, Environment, Interval
+from lexer_core.results import BenchmarkResult, Environment, Interval, ReferenceWorkloadTimes
+
+if TYPE_CHECKING:
+    from lexer_core.report import BenchmarkReport
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror='window.hacked=1'>\"&$x^2$"
 
@@ -90,11 +93,11 @@ def a_sampled_report(**facts: Any) -> BenchmarkReport:
     return a_report(*rows, **values | facts)
 
 
-def a_canary(rounds: int = 30) -> Canary:
+def a_canary(rounds: int = 30) -> ReferenceWorkloadTimes:
     """Work that is the same in every run, measured in the rounds of a report."""
     rng = np.random.default_rng(5)
     samples = 0.001 * rng.lognormal(0.0, 0.02, rounds)
-    return Canary(
+    return ReferenceWorkloadTimes(
         launch_medians=(float(np.median(samples)),),
         samples=samples,
         sample_rounds=np.arange(rounds),

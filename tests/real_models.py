@@ -20,7 +20,8 @@ from lexer.decorators.lexer import Lexer  # noqa: E402
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
 
 FAST = {"num_iterations": 20, "warm_up_seconds": 0.05, "threads": 1}
 """Few samples, and one thread: what is tested are rows, not times."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from lexer_core.records import Placement, TensorSpec
+from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.sentences import verdict_sentences
 from lexer_core.results import (
-    BenchmarkReport,
     BenchmarkResult,
     Comparison,
     Environment,

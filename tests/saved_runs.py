@@ -8,7 +8,8 @@ import numpy as np
 from report_samples import a_row
 
 from lexer_core.records import TensorSpec
-from lexer_core.results import BenchmarkReport, BenchmarkResult, Canary, Environment
+from lexer_core.report import BenchmarkReport
+from lexer_core.results import BenchmarkResult, Environment, ReferenceWorkloadTimes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,7 +63,7 @@ def a_run(
             "sample_rounds": numbers,
             "sample_launches": lives,
         }
-        measured = Canary(**values | (dict(canary) if canary is not True else {}))
+        measured = ReferenceWorkloadTimes(**values | (dict(canary) if canary is not True else {}))
     values = {
         "model_name": "AmazingNet",
         "input_specs": [TensorSpec(name="image", dtype="float32", shape=(1, 3, 224, 224))],

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lexer_core.measurement.affinity import (
+from lexer_core.machine.affinity import (
     cpu_quota,
     cpu_set,
     move_to_common_cpu,
@@ -19,7 +19,7 @@ from lexer_core.measurement.affinity import (
     usable_cpus,
     usable_threads,
 )
-from lexer_core.measurement.memory import (
+from lexer_core.machine.memory import (
     available_memory_bytes,
     oom_kills,
     peak_memory_bytes,
@@ -166,7 +166,7 @@ def test_cores_of_their_own_come_before_threads_that_share_one(machine, cpus):
 
 
 def test_without_pinning_there_is_no_cpu_set(monkeypatch):
-    monkeypatch.setattr("lexer_core.measurement.affinity._CAN_PIN", False)
+    monkeypatch.setattr("lexer_core.machine.affinity._CAN_PIN", False)
 
     assert cpu_set(1) is None
     assert pin([0]) is None
@@ -178,7 +178,7 @@ def test_pinning_holds_the_process_to_the_cpus():
     cpu = usable_cpus()[-1]
     code = f"""
 import os
-from lexer_core.measurement.affinity import pin
+from lexer_core.machine.affinity import pin
 print(pin([{cpu}]), os.sched_getaffinity(0))
 """
     done = subprocess.run(
@@ -221,7 +221,7 @@ def test_blocks_begin_on_the_last_cpu_and_may_go_from_there():
 def test_the_environment_holds_libraries_to_the_threads():
     code = """
 import numpy
-from lexer_core.measurement.affinity import observed_threads
+from lexer_core.machine.affinity import observed_threads
 print(observed_threads())
 """
     environment = thread_environment(1)

@@ -37,9 +37,10 @@ from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import contents, load, save, write
 from lexer_core.artifact.samples import array_kind
 from lexer_core.errors import ArtifactError, ModelError, OutputFileError, UsageError
-from lexer_core.evidence import Canary
-from lexer_core.fields import is_raw
-from lexer_core.results import BenchmarkReport, BenchmarkResult
+from lexer_core.report import BenchmarkReport
+from lexer_core.results import BenchmarkResult
+from lexer_core.results.attrs_fields import is_raw
+from lexer_core.results.result_records import ReferenceWorkloadTimes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,7 +203,11 @@ def test_samples_that_pack_like_a_bomb_are_read_back(tmp_path, monkeypatch):
 
 def test_every_raw_field_has_its_place():
     """A field that is raw and no array needs code of its own, in write.py and read.py."""
-    for record, others in ((BenchmarkResult, {"log"}), (BenchmarkReport, {"models"}), (Canary, ())):
+    for record, others in (
+        (BenchmarkResult, {"log"}),
+        (BenchmarkReport, {"models"}),
+        (ReferenceWorkloadTimes, ()),
+    ):
         raw = [field for field in attrs.fields(record) if is_raw(field)]
         assert {field.name for field in raw if array_kind(field) is None} == set(others)
 
@@ -506,8 +511,8 @@ import sys
 from pathlib import Path
 from report_samples import a_report, a_row
 from lexer_core.artifact import save
-from lexer_core.kept_model import KeptModel
-model = KeptModel(format="onnx", files=(Path(sys.argv[2]),), labels=("torch",))
+from lexer_core.results.saved_model import SavedModel
+model = SavedModel(format="onnx", files=(Path(sys.argv[2]),), labels=("torch",))
 save(a_report(a_row(), models=(model,)), sys.argv[1])
 """
     process = subprocess.Popen(

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from lexer_core.artifact import archive, contents, load, save
 from lexer_core.errors import ArtifactError, LexerError
-from lexer_core.reporting.table import report_to_text
+from lexer_core.reporting.terminal_table import report_to_text
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 

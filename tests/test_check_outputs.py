@@ -10,12 +10,12 @@ from attrs import frozen
 from fake_engines import FakeSite
 from toy_engine import TOY_ENGINE, write_toy_model
 
-from lexer_core.config import Settings
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ExportError
 from lexer_core.export.check_outputs import check_outputs, refuse_wrong
 from lexer_core.model.reference import Reference
 from lexer_core.records import ExportedModel, TensorSpec
+from lexer_core.settings.table import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,16 +19,16 @@ from click.testing import CliRunner
 from report_samples import a_failed_row, a_full_report, a_report, a_row
 from tiny_onnx import identity_model
 
+from lexer_core.benchmark.progress import ProgressEvent
 from lexer_core.cli.benchmark import benchmark, exit_status
 from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
 from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import results_alone_on_stdout
-from lexer_core.config import Settings
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
-from lexer_core.measurement.progress import ProgressEvent
 from lexer_core.records import ExportedModel, TensorSpec
-from lexer_core.results import BenchmarkReport
+from lexer_core.report import BenchmarkReport
+from lexer_core.settings.table import Settings
 
 
 class _Context:

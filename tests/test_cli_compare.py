@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 
 def save(report: BenchmarkReport, path: Path) -> str:

@@ -15,13 +15,13 @@ from fake_engines import NUMPY_ENGINE, FakeSite
 
 from lexer_core import LexerContext
 from lexer_core.cli.main import run
-from lexer_core.config import Settings
+from lexer_core.settings.table import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from config_place import Place
+    from settings_place import Place
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from lexer_core.artifact import load, save, write
 from lexer_core.cli import main as command
 from lexer_core.cli.benchmark import benchmark
 from lexer_core.errors import OutputFileError
-from lexer_core.reporting.table import report_to_text
+from lexer_core.reporting.terminal_table import report_to_text
 
 
 class _Context:

@@ -14,7 +14,7 @@ from saved_runs import MADE_WITH, a_run
 import lexer_core
 from lexer_core.errors import SettingError, UsageError
 from lexer_core.records import TensorSpec
-from lexer_core.results import BenchmarkReport
+from lexer_core.report import BenchmarkReport
 
 if TYPE_CHECKING:
     from lexer_core.comparison import RunComparison

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from config_place import Place
+    from settings_place import Place
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 FAST = {"num_iterations": 5, "warm_up_seconds": 0.01, "canary": False, "isolation": "none"}

@@ -17,15 +17,15 @@ from fake_engines import FakeSite
 
 import lexer_core.testing as kit
 from lexer_core.hookspecs import CONTRACT_VERSION
-from lexer_core.testing.ladder import CAPABILITIES, LADDER, MODELS
-from lexer_core.testing.page import capability_rows, check_sections
+from lexer_core.testing.check_table import CHECKS, SUITES, checks_of
+from lexer_core.testing.docs_page import capability_rows, check_sections
+from lexer_core.testing.engine_fixture import Subject
+from lexer_core.testing.model_zoo import CAPABILITIES, MODEL_ZOO, MODELS
 from lexer_core.testing.running import run_check
-from lexer_core.testing.subject import Subject
-from lexer_core.testing.table import CHECKS, SUITES, checks_of
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/conformance.md").read_text(encoding="utf-8")
-VARIED = [case for case in LADDER if case.name != "zero_size"]  # there is but one such tensor
+VARIED = [case for case in MODEL_ZOO if case.name != "zero_size"]  # there is but one such tensor
 NEEDS_A_SOURCE = {
     check.name for suite in SUITES if suite.title == "Export" for check in suite.checks
 }
@@ -236,7 +236,7 @@ def test_the_calls_of_a_model_have_different_outputs_and_the_same_each_time(case
 
 
 def test_every_capability_is_about_a_model_or_about_sessions():
-    assert set(CAPABILITIES) == {case.needs for case in LADDER if case.needs} | {"two_sessions"}
+    assert set(CAPABILITIES) == {case.needs for case in MODEL_ZOO if case.needs} | {"two_sessions"}
 
 
 # -- the table and the package ---------------------------------------------------------

@@ -14,7 +14,7 @@ from fake_engines import FakeSite
 
 from lexer_core.cli import main as cli
 from lexer_core.testing import KIT_VERSION
-from lexer_core.testing.table import CHECKS, checks_of
+from lexer_core.testing.check_table import CHECKS, checks_of
 
 DECLARATIONS = "conformance_mutants:LadderEngine"
 RUN = "        return self.compute(**placed)\n"

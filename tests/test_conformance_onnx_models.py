@@ -8,8 +8,8 @@ pytest.importorskip("onnx")
 
 from onnx.reference import ReferenceEvaluator
 
-from lexer_core.testing.comparison import expect_outputs
-from lexer_core.testing.ladder import MODELS
+from lexer_core.testing.expectations import expect_outputs
+from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.onnx_models import build_onnx
 
 

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from lexer_core.model.reference import call_module  # noqa: E402
 from lexer_core.model.structure import flatten_outputs  # noqa: E402
 from lexer_core.model.tensors import to_numpy, to_torch  # noqa: E402
-from lexer_core.testing.comparison import expect_outputs  # noqa: E402
-from lexer_core.testing.ladder import MODELS  # noqa: E402
+from lexer_core.testing.expectations import expect_outputs  # noqa: E402
+from lexer_core.testing.model_zoo import MODELS  # noqa: E402
 from lexer_core.testing.torch_models import build_torch, build_torch_export  # noqa: E402
 
 pytestmark = pytest.mark.torch

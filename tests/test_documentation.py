@@ -23,7 +23,7 @@ import pytest
 from fake_engines import FakeSite
 
 from lexer_core.cli import main as command
-from lexer_core.config import Settings
+from lexer_core.settings.table import Settings
 
 ROOT = Path(__file__).parents[1]
 PAGES = {

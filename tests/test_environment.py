@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from lexer_core import __version__
+from lexer_core.build_report import environment_with
 from lexer_core.engines.states import EngineListing, EngineState
-from lexer_core.environment import (
+from lexer_core.machine.environment import (
     cpu_model,
     gpu_driver,
     gpus,
@@ -54,7 +55,7 @@ def test_versions_of_engines_and_their_distributions_are_listed():
         name="other", display_name="Other", state=EngineState.UNAVAILABLE, distribution="other 1"
     )
 
-    environment = read_environment([ready, absent])
+    environment = environment_with([ready, absent])
 
     assert environment.engines == {"Mine": "3.2.1"}
     assert {"pytest", "pluggy"} <= set(environment.packages)
@@ -72,7 +73,7 @@ def test_two_engines_of_one_name_are_both_listed():
         for name, version in (("torch", "1"), ("torch-next", "2"))
     ]
 
-    assert read_environment(listings).engines == {"Torch": "1", "torch-next": "2"}
+    assert environment_with(listings).engines == {"Torch": "1", "torch-next": "2"}
 
 
 @pytest.mark.parametrize(
@@ -159,7 +160,8 @@ def test_packages_that_are_not_installed_are_left_out():
 
 def test_describing_a_machine_imports_no_runtime():
     code = (
-        "import sys; from lexer_core.environment import read_environment; read_environment();"
+        "import sys; from lexer_core.machine.environment import read_environment; "
+        "read_environment();"
         "sys.exit(bool({'torch', 'onnx', 'onnxruntime'} & set(sys.modules)))"
     )
 

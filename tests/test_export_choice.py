@@ -17,7 +17,7 @@ from lexer_core.errors import (
     SettingError,
     UnsupportedError,
 )
-from lexer_core.export.exporter import Exports, export_for
+from lexer_core.export.exports import Exports, export_for
 from lexer_core.records import (
     CPU,
     CallInputs,

@@ -18,8 +18,8 @@ from lexer_core.records import (
     TensorRef,
 )
 from lexer_core.testing import CHECKS, EngineUnderTest
+from lexer_core.testing.engine_fixture import Subject
 from lexer_core.testing.running import run_check
-from lexer_core.testing.subject import Subject
 
 onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.onnxruntime

@@ -23,7 +23,7 @@ from lexer_core.errors import ExportError  # noqa: E402
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from config_place import Place
+    from settings_place import Place
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 

@@ -123,7 +123,7 @@ def test_an_engine_that_is_not_there_is_named(here, there, model):
 
 
 def test_another_version_of_the_core_is_refused(here, there, model, monkeypatch):
-    monkeypatch.setattr("lexer_core.engines.elsewhere.__version__", "99.0")
+    monkeypatch.setattr("lexer_core.engines.remote_interpreter.__version__", "99.0")
 
     report = LexerContext().benchmark(
         model, INPUT, engines=["toy", EngineChoice("toy", label="other", python=there)], **QUICK

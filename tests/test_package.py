@@ -89,7 +89,7 @@ new = set(sys.modules) - before
 print(sorted(name for name in new if name.partition(".")[0] not in sys.stdlib_module_names))
 """
 
-    assert python(code).strip() == "['lexer_core']"
+    assert python(code).strip() == "['lexer_core', 'lexer_core.renamed']"
 
 
 def test_every_public_name_resolves() -> None:

@@ -197,7 +197,7 @@ def export(engine, folder):
         output_names=(),
         model_name="m",
     )
-    from lexer_core.export.exporter import export_for
+    from lexer_core.export.exports import export_for
 
     export_for("sample", source, "cpu", registry=Alone(engine), directory=folder)
 

@@ -43,7 +43,7 @@ from lexer_core import EngineChoice  # noqa: E402
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 __all__ = ["own_cache"]

@@ -22,9 +22,10 @@ from report_samples import a_comparison, a_full_report, a_report, a_row
 
 from lexer_core.cli.main import run
 from lexer_core.cli.report import report as report_command
-from lexer_core.reporting.layout import lay_out
+from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.page import report_page
-from lexer_core.results import BenchmarkReport, Environment
+from lexer_core.reporting.table_layout import lay_out
+from lexer_core.results import Environment
 
 matplotlib = pytest.importorskip("matplotlib", reason="needs lexer-core[report]")
 pytest.importorskip("jinja2", reason="needs lexer-core[report]")

@@ -18,16 +18,16 @@ from report_samples import a_full_report, a_report, a_row
 from lexer_core.cli.main import run
 from lexer_core.cli.report import report as report_command
 from lexer_core.errors import MissingPackageError, UsageError
+from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.page import report_page
-from lexer_core.reporting.page.again import snippet
 from lexer_core.reporting.page.decimation import distribution_steps, stretches
+from lexer_core.reporting.page.figure_layout import linear_ticks, log_ticks
 from lexer_core.reporting.page.measured import measured_rows, undrawn
+from lexer_core.reporting.page.repro_snippet import snippet
 from lexer_core.reporting.page.run_axis import positions_in_run, run_axis, warm_up_positions
 from lexer_core.reporting.page.series import series_of
-from lexer_core.reporting.page.sheet import linear_ticks, log_ticks
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import ROLES, SERIES
-from lexer_core.results import BenchmarkReport
 
 # --- What of very many samples is drawn. ---
 

@@ -11,9 +11,8 @@ import pytest
 from report_samples import DIFFERS, a_failed_row, a_full_report, a_report, a_row
 
 from lexer_core.errors import OutputFileError
-from lexer_core.files import check_writable, write_text
+from lexer_core.output_files import check_writable, write_text
 from lexer_core.records import Placement
-from lexer_core.reporting.layout import lay_out
 from lexer_core.reporting.numbers import (
     bytes_text,
     count_text,
@@ -24,7 +23,8 @@ from lexer_core.reporting.numbers import (
     significant,
     with_half_width,
 )
-from lexer_core.reporting.table import encodable, print_report, report_to_text
+from lexer_core.reporting.table_layout import lay_out
+from lexer_core.reporting.terminal_table import encodable, print_report, report_to_text
 from lexer_core.results import Interval, Parity
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 QUICK = {
@@ -296,7 +296,7 @@ def test_cases_that_do_not_fit_into_memory_together_stay_beside_their_base(
 ) -> None:
     rows = [EngineChoice("scale", label=label) for label in "abc"]
     report = LexerContext().benchmark(model, INPUT, engines=rows, **QUICK)
-    monkeypatch.setattr("lexer_core.measurement.run.available_memory_bytes", lambda: 1)
+    monkeypatch.setattr("lexer_core.benchmark.run.available_memory_bytes", lambda: 1)
 
     done = again(report, model)
 

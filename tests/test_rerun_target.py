@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch")
 
 from checkouts import LAYER_BYTES, NET, check_out  # noqa: E402
 
+from lexer_core.benchmark.model_host import ModelHost  # noqa: E402
 from lexer_core.comparison.rerun_target import BaseTarget, model_of_base  # noqa: E402
 from lexer_core.errors import InputError, TargetError  # noqa: E402
-from lexer_core.measurement.model_host import ModelHost  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from report_samples import AGREES, a_failed_row, a_full_report, a_report, a_row
 
-from lexer_core import evidence, records
+from lexer_core import records
 from lexer_core.errors import OutputFileError, ReportFormatError
-from lexer_core.fields import is_raw
-from lexer_core.reporting.csv import COLUMNS
-from lexer_core.reporting.json import report_from_json
-from lexer_core.results import BenchmarkReport, BenchmarkResult, Interval, Parity
+from lexer_core.report import BenchmarkReport
+from lexer_core.reporting.report_csv import COLUMNS
+from lexer_core.results import BenchmarkResult, Interval, Parity, result_records
+from lexer_core.results.attrs_fields import is_raw
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -84,7 +84,7 @@ def test_the_documented_fields_come_first_in_dict_and_csv():
 def test_a_report_read_back_from_json_is_equal():
     report = a_full_report()
 
-    assert report_from_json(report.to_json()) == report
+    assert BenchmarkReport.from_json(report.to_json()) == report
 
 
 def test_numpy_scalars_become_plain_json_numbers():
@@ -153,11 +153,11 @@ def _documented(heading: str, file: str = "json.md") -> list[str]:
         ("A result", BenchmarkResult),
         ("An interval", Interval),
         ("Parity", Parity),
-        ("An output", evidence.OutputParity),
+        ("An output", result_records.OutputParity),
         ("Placement", records.Placement),
-        ("A failure", evidence.Failure),
-        ("A comparison", evidence.Comparison),
-        ("The environment", evidence.Environment),
+        ("A failure", result_records.Failure),
+        ("A comparison", result_records.Comparison),
+        ("The environment", result_records.Environment),
         ("An input", records.TensorSpec),
     ],
 )
@@ -204,7 +204,7 @@ def test_a_report_of_another_form_is_refused_with_its_place(change, said):
 )
 def test_text_that_is_no_report_is_refused(text):
     with pytest.raises(ReportFormatError):
-        report_from_json(text)
+        BenchmarkReport.from_json(text)
 
 
 def test_fields_of_a_later_minor_version_are_ignored():

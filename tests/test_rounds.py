@@ -7,9 +7,8 @@ from collections import Counter
 
 import pytest
 
-from lexer_core.errors import WorkerError
-from lexer_core.measurement.grouping import group_cases
-from lexer_core.measurement.rounds import (
+from lexer_core.benchmark.grouping import group_cases
+from lexer_core.benchmark.rounds import (
     BlockSize,
     RoundsPlan,
     block_size,
@@ -17,6 +16,7 @@ from lexer_core.measurement.rounds import (
     run_rounds,
     share_out,
 )
+from lexer_core.errors import WorkerError
 
 
 class VirtualMachine:

@@ -23,8 +23,8 @@ from lexer_core.errors import (
     WorkerError,
     WorkerTimeoutError,
 )
-from lexer_core.measurement.process import WorkerProcess, close_workers
-from lexer_core.measurement.rendezvous import LOOPBACK
+from lexer_core.worker.process import WorkerProcess, close_workers
+from lexer_core.worker.transport import LOOPBACK
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is tested is Linux's")
 
@@ -136,7 +136,7 @@ def test_nothing_slow_is_imported_before_it_is_needed(start):
 
 
 def test_the_users_main_is_not_imported_again(start):
-    assert start().call("main_file", timeout=LONG) == "lexer_core.measurement.worker_main"
+    assert start().call("main_file", timeout=LONG) == "lexer_core.worker.main"
 
 
 def test_modules_to_preload_are_imported_while_the_parent_goes_on(start):
@@ -375,7 +375,7 @@ def test_more_memory_than_allowed_is_a_reason_of_its_own(start):
 
 def test_a_sigkill_while_the_kernel_kills_for_memory_is_called_out_of_memory(start, monkeypatch):
     counts = iter([4, 5])
-    monkeypatch.setattr("lexer_core.measurement.memory.oom_kills", lambda: next(counts))
+    monkeypatch.setattr("lexer_core.machine.memory.oom_kills", lambda: next(counts))
 
     with pytest.raises(WorkerDiedError, match="out of memory") as caught:
         start().call("kill_self", "SIGKILL", timeout=LONG)
@@ -628,7 +628,7 @@ def test_no_descriptor_is_left_open(start):
 PARENT = """
     import os, signal, sys, time
     sys.path[:0] = [{root!r}, {toys!r}]
-    from lexer_core.measurement.process import WorkerProcess
+    from lexer_core.worker.process import WorkerProcess
 
     worker = WorkerProcess.start("hosted_toys:Toy", label="toy")
     worker.call("echo", 1, timeout=30)
@@ -828,7 +828,7 @@ os.write(answer, second.call("echo", b"alive", timeout=30))
 
 
 def test_a_worker_can_come_by_its_connection_through_its_standard_input(start, monkeypatch):
-    monkeypatch.setattr("lexer_core.measurement.rendezvous.WAY", LOOPBACK)
+    monkeypatch.setattr("lexer_core.worker.transport.WAY", LOOPBACK)
     worker = start()
     array = np.arange(1_000_000.0)
 
@@ -839,7 +839,7 @@ def test_a_worker_can_come_by_its_connection_through_its_standard_input(start, m
 
 
 def test_a_worker_that_does_not_come_to_the_meeting_is_an_error(start, monkeypatch):
-    monkeypatch.setattr("lexer_core.measurement.rendezvous.WAY", LOOPBACK)
+    monkeypatch.setattr("lexer_core.worker.transport.WAY", LOOPBACK)
 
     with pytest.raises(WorkerError, match="'toy' did not connect"):
         start(python="/bin/false")
@@ -849,7 +849,7 @@ def test_a_stranger_without_the_key_is_turned_away():
     import socket
     import threading
 
-    from lexer_core.measurement.rendezvous import Loopback
+    from lexer_core.worker.transport import Loopback
 
     meeting = Loopback()
     port, key = meeting.invitation.split()

@@ -16,15 +16,16 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import asdict, fields_dict, frozen
 
-from lexer_core.config import Settings
 from lexer_core.errors import ArtifactError
-from lexer_core.fields import plain
 from lexer_core.records import TensorSpec
+from lexer_core.results.attrs_fields import plain
+from lexer_core.settings.table import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
 
 __all__ = ["ARTIFACT_VERSION", "Contents", "StoredModel", "read_metadata", "write_metadata"]
 

@@ -25,13 +25,12 @@ from lexer_core.artifact.limits import (
 from lexer_core.artifact.metadata import Contents, StoredModel, read_metadata
 from lexer_core.artifact.samples import read_arrays, with_arrays
 from lexer_core.errors import ArtifactError, ReportFormatError
-from lexer_core.kept_model import KeptFiles, KeptModel, TemporaryFolder
-from lexer_core.reporting.json import report_from_json
+from lexer_core.report import BenchmarkReport
+from lexer_core.results.saved_model import SavedFiles, SavedModel, TemporaryFolder
 
 if TYPE_CHECKING:
     from os import PathLike
 
-    from lexer_core.results import BenchmarkReport
 
 __all__ = ["Content", "contents", "load"]
 
@@ -154,7 +153,7 @@ def _contents_of(archive: Archive) -> Contents:
 
 def _report(archive: Archive, listed: Contents) -> BenchmarkReport:
     try:
-        return report_from_json(archive.text(listed.report, LARGEST_REPORT))
+        return BenchmarkReport.from_json(archive.text(listed.report, LARGEST_REPORT))
     except ReportFormatError as error:
         raise ArtifactError(
             f"{listed.report!r} in {archive.what}: {error.message}", hint=error.hint
@@ -181,10 +180,10 @@ def _label(labels: Sequence[str], number: int, archive: Archive) -> str:
 
 def _kept(
     model: StoredModel, labels: Sequence[str], archive: Archive, files: _PackedFiles
-) -> KeptModel:
+) -> SavedModel:
     for name in model.files:
         archive.size_of(name)  # which says so where there is none
-    return KeptModel(
+    return SavedModel(
         format=model.format,
         files=files,
         labels=tuple(_label(labels, number, archive) for number in model.rows),
@@ -201,7 +200,7 @@ class _PackedFiles(Sequence[Path]):
         self._path = path.absolute()
         self._names = names
         self._state = state
-        self._unpacked: KeptFiles | None = None
+        self._unpacked: SavedFiles | None = None
 
     def __len__(self) -> int:
         return len(self._names)
@@ -220,7 +219,7 @@ class _PackedFiles(Sequence[Path]):
     def __repr__(self) -> str:
         return f"<{', '.join(self._names)} of {str(self._path)!r}>"
 
-    def _files(self) -> KeptFiles:
+    def _files(self) -> SavedFiles:
         if self._unpacked is None:
             with _opened(self._path) as (archive, state):
                 if state != self._state:
@@ -229,5 +228,5 @@ class _PackedFiles(Sequence[Path]):
                         hint="Load it again.",
                     )
                 folder = TemporaryFolder()
-                self._unpacked = KeptFiles(archive.unpack(self._names, folder.path), folder)
+                self._unpacked = SavedFiles(archive.unpack(self._names, folder.path), folder)
         return self._unpacked

@@ -18,14 +18,14 @@ import numpy as np
 
 from lexer_core.artifact.archive import Archive, Budget, refuse_damage
 from lexer_core.errors import ArtifactError
-from lexer_core.fields import is_raw
+from lexer_core.results.attrs_fields import is_raw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     import numpy.typing as npt
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
     Array = npt.NDArray[Any]
 

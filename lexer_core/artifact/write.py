@@ -19,13 +19,13 @@ from lexer_core.artifact.metadata import Contents, StoredModel, write_metadata
 from lexer_core.artifact.names import REPORT, SAMPLES, clean_name, log_name, model_names
 from lexer_core.artifact.samples import raw_arrays, write_arrays
 from lexer_core.errors import ArtifactError, UsageError
-from lexer_core.files import replaced_file
+from lexer_core.output_files import replaced_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["LARGE_MODEL_BYTES", "SUFFIX", "artifact_path", "save", "save_as_set"]
 

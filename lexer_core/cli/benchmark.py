@@ -18,15 +18,15 @@ from lexer_core.cli.options import (
 )
 from lexer_core.cli.output import FORMATS, plan_output
 from lexer_core.cli.streams import results_alone_on_stdout
-from lexer_core.config import setting_names
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
+from lexer_core.settings.table import setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lexer_core.cli.output import Format
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["benchmark", "exit_status"]
 
@@ -119,9 +119,9 @@ def benchmark(
     output = plan_output(format, output_file)
     choices = [parse_engine_choice(text) for text in engines]
     interpreters = dict(map(_interpreter, pythons))
-    from lexer_core.cli.example_inputs import example_inputs, read_request  # not for --help
     from lexer_core.cli.progress import ProgressLine
-    from lexer_core.cli.targets import load_target
+    from lexer_core.target.example_inputs import example_inputs, read_request  # not for --help
+    from lexer_core.target.load import load_target
 
     given = {"engines": choices or None, "device": device, "seed": seed, **settings}
     here = configuration_here(given)

@@ -82,8 +82,8 @@ def check(
     """  # noqa: D301 - to click, \b is the character
     # Only here: they are heavy, and `lexer engines list` needs none of them.
     from lexer_core.engines.registry import EngineRegistry
+    from lexer_core.testing.check_table import checks_of
     from lexer_core.testing.isolated import CheckPlan, run_isolated
-    from lexer_core.testing.table import checks_of
 
     with results_alone_on_stdout():
         plugin = EngineRegistry().listing(name).distribution
@@ -107,7 +107,7 @@ def check(
 def _print_table(results: Iterator[CheckResult], what: str) -> list[CheckResult]:
     """Print each result as soon as it is there, and the rest below them."""
     from lexer_core.testing import KIT_VERSION
-    from lexer_core.testing.table import CHECKS, SUITES
+    from lexer_core.testing.check_table import CHECKS, SUITES
 
     width = max(map(len, CHECKS))
     titles = {each.name: suite.title for suite in SUITES for each in suite.checks}
@@ -136,7 +136,7 @@ def _by_reason(results: Sequence[CheckResult]) -> list[list[CheckResult]]:
 
 
 def _print_failure(result: CheckResult, *others: CheckResult) -> None:
-    from lexer_core.testing.table import CHECKS
+    from lexer_core.testing.check_table import CHECKS
 
     click.echo(f"\n{result.name} failed: {result.reason}")
     if others:
@@ -167,7 +167,7 @@ def _print_json(results: Sequence[CheckResult], *, engine: str, plugin: str, lev
 
     from lexer_core import __version__
     from lexer_core.testing import KIT_VERSION
-    from lexer_core.testing.table import CHECKS, SUITES
+    from lexer_core.testing.check_table import CHECKS, SUITES
 
     suites = {each.name: suite.title for suite in SUITES for each in suite.checks}
     document = {

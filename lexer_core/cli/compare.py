@@ -16,7 +16,7 @@ from lexer_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexer_core.comparison.records import RunComparison, VerdictOfCase
+    from lexer_core.comparison import RunComparison, VerdictOfCase
 
 __all__ = ["compare", "gate_status"]
 
@@ -139,12 +139,12 @@ def deliver(
     OutputFileError
         The file cannot be written.
     """
-    from lexer_core.reporting.table import encodable  # rich is not for --help
+    from lexer_core.reporting.terminal_table import encodable  # rich is not for --help
 
     sys.stdout.write(encodable(_rendered(comparison, shown), sys.stdout.encoding))
     sys.stdout.flush()
     if file is not None:
-        from lexer_core.files import write_text
+        from lexer_core.output_files import write_text
 
         write_text(file, _rendered(comparison, file_format, width=_FILE_WIDTH))
 
@@ -160,7 +160,7 @@ def _plan(format: _Format | None, file: str | None) -> tuple[_Format, Path | Non
             f"the name {file!r} does not say in which format to write.",
             hint=f"Let it end in {', '.join(_SUFFIXES)}, or give --format.",
         )
-    from lexer_core.files import check_writable
+    from lexer_core.output_files import check_writable
 
     check_writable(path)
     return "table", path, chosen
@@ -171,6 +171,6 @@ def _rendered(comparison: RunComparison, format: _Format, width: int | None = No
         return comparison.to_markdown()
     if format == "json":
         return comparison.to_json()
-    from lexer_core.comparison.table import comparison_to_text
+    from lexer_core.comparison.comparison_table import comparison_to_text
 
     return comparison_to_text(comparison, width) + "\n"

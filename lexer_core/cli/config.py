@@ -11,17 +11,17 @@ import attrs
 import click
 
 from lexer_core.cli.here import configuration_here
-from lexer_core.config import DEFAULT, Settings
-from lexer_core.configuration.locations import FILE_NAME, NO_FILES
-from lexer_core.configuration.values import spelled
 from lexer_core.errors import OutputFileError, UsageError
+from lexer_core.settings.locations import FILE_NAME, NO_FILES
+from lexer_core.settings.table import DEFAULT, Settings
+from lexer_core.settings.values import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lexer_core.config import Place
-    from lexer_core.configuration.layers import Configuration
-    from lexer_core.configuration.locations import ConfigFile
+    from lexer_core.settings.layers import Configuration
+    from lexer_core.settings.locations import ConfigFile
+    from lexer_core.settings.table import Origin
 
 __all__ = ["SCHEMA_VERSION", "config"]
 
@@ -67,9 +67,9 @@ def show_command(as_json: bool) -> None:
     An engine's entry has name, key, value, place and line; a file has kind,
     path and exists.
     """  # noqa: D301 - to click, \b is the character
-    from lexer_core.configuration.here import surroundings  # not for --help
+    from lexer_core.settings.sources import read_sources  # not for --help
 
-    around = surroundings()
+    around = read_sources()
     configuration = configuration_here({}, around)
     notes = [*configuration.notes, *_engine_notes(configuration)]
     if as_json:
@@ -100,8 +100,8 @@ def init_command(for_user: bool, force: bool, path: str | None) -> None:
     PATH is a folder, or the file itself; the current folder unless given. All
     settings in it are commented out, so that it changes nothing as it is.
     """
-    from lexer_core.configuration.template import template  # not for --help
-    from lexer_core.files import write_text
+    from lexer_core.output_files import write_text
+    from lexer_core.settings.template import template  # not for --help
 
     if for_user and path is not None:
         raise UsageError("--global and a path are both given.", hint="Give one of them.")
@@ -137,8 +137,8 @@ def _engine_notes(configuration: Configuration) -> list[str]:
     """Check what is said of engines as a benchmark would; reads metadata where nothing is."""
     if not configuration.engines:
         return []
+    from lexer_core.benchmark.cases import check_tables
     from lexer_core.engines.registry import EngineRegistry  # not for --help
-    from lexer_core.measurement.cases import check_tables
 
     return check_tables(EngineRegistry(), configuration.engines)
 
@@ -149,7 +149,7 @@ def _engines(configuration: Configuration) -> Iterator[dict[str, object]]:
             yield {"name": name, "key": key, "value": placed.value, **_placed(placed.place)}
 
 
-def _placed(place: Place) -> dict[str, object]:
+def _placed(place: Origin) -> dict[str, object]:
     return {"place": place.name, "line": place.line}
 
 

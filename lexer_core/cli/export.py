@@ -74,10 +74,10 @@ def export(
       lexer export net.py:Net --input 'image=float32[1,3,224,224]' -o net.onnx \\
           --dynamic image:0=batch --opset 18
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.cli.example_inputs import example_inputs, read_request  # not for --help
     from lexer_core.cli.streams import results_alone_on_stdout
-    from lexer_core.cli.targets import load_target
-    from lexer_core.files import check_writable
+    from lexer_core.output_files import check_writable
+    from lexer_core.target.example_inputs import example_inputs, read_request  # not for --help
+    from lexer_core.target.load import load_target
 
     path = Path(output_file)
     check_writable(path)
@@ -108,8 +108,8 @@ def export(
 
 def describe_export(exported: ExportedModel, path: Path, *, checked: bool) -> str:
     """Say what was written, line by line."""
-    from lexer_core.cli.onnx_file import read_opset  # not for --help
     from lexer_core.reporting.numbers import bytes_text
+    from lexer_core.target.onnx_file import read_opset  # not for --help
 
     opset = read_opset(path)
     lines = [

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexer_core.config import DEFAULT
+from lexer_core.settings.table import DEFAULT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import click
 
-    from lexer_core.configuration.here import Surroundings
-    from lexer_core.configuration.layers import Configuration
     from lexer_core.context import LexerContext
+    from lexer_core.settings.layers import Configuration
+    from lexer_core.settings.sources import Sources
 
 __all__ = ["configuration_here", "lexer_context", "set_outside"]
 
@@ -26,9 +26,7 @@ _OF_THE_COMMAND: Mapping[str, object] = {"seed": 0}
 """A command can be repeated as it is written; the seed makes the inputs as well."""
 
 
-def configuration_here(
-    given: Mapping[str, object], around: Surroundings | None = None
-) -> Configuration:
+def configuration_here(given: Mapping[str, object], around: Sources | None = None) -> Configuration:
     """Lay the options of a command over what the surroundings say.
 
     Parameters
@@ -43,13 +41,13 @@ def configuration_here(
     SettingError
         The environment or a file says something that is no setting.
     """
-    from lexer_core.configuration.here import surroundings  # not for --help
-    from lexer_core.configuration.layers import argument_layer, configure
+    from lexer_core.settings.layers import argument_layer, configure
+    from lexer_core.settings.sources import read_sources  # not for --help
 
     return configure(
         [
             argument_layer("the command line", given),
-            *(around or surroundings()).layers,
+            *(around or read_sources()).layers,
             argument_layer("the command's default", _OF_THE_COMMAND),
         ]
     )

@@ -47,7 +47,7 @@ class LazyGroup(click.Group):
         """Suggest the nearest command for one that does not exist."""
         name = args[0]
         if name not in self._commands_by_name and not name.startswith("-"):
-            from lexer_core.engines.suggest import did_you_mean  # only for a mistyped command
+            from lexer_core.suggestions import did_you_mean  # only for a mistyped command
 
             names = self.list_commands(ctx)
             ctx.fail(

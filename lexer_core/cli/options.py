@@ -1,6 +1,6 @@
 """Which options do several commands share?
 
-Settings come from the one table in :mod:`lexer_core.config`: an option here for
+Settings come from the one table in :mod:`lexer_core.settings.table`: an option here for
 each of them, with its type, range, choices and help.
 """
 
@@ -14,8 +14,8 @@ import attrs
 import click
 from click.core import ParameterSource
 
-from lexer_core.config import Settings
-from lexer_core.configuration.values import kind_of, read_share
+from lexer_core.settings.table import Settings
+from lexer_core.settings.values import kind_of, read_share
 
 __all__ = [
     "command_line",

@@ -14,7 +14,7 @@ from lexer_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["FORMATS", "Format", "Output", "plan_output"]
 
@@ -56,7 +56,7 @@ class Output:
             The file cannot be written.
         """
         if self.shown == "table":
-            from lexer_core.reporting.table import print_report  # rich is not for --help
+            from lexer_core.reporting.terminal_table import print_report  # rich is not for --help
 
             print_report(report)
         else:
@@ -67,7 +67,7 @@ class Output:
         if self.file_format == "lexer":
             _save(report, self.file)
         else:
-            from lexer_core.files import write_text
+            from lexer_core.output_files import write_text
 
             write_text(self.file, _RENDERERS[self.file_format](report))
 
@@ -102,7 +102,7 @@ def plan_output(format: Format | None, file: str | None) -> Output:
             f"the name {file!r} does not say in which format to write.",
             hint=f"Let it end in {', '.join(_SUFFIXES)}, or give --format.",
         )
-    from lexer_core.files import check_writable
+    from lexer_core.output_files import check_writable
 
     check_writable(path)
     shown = (format or "table") if chosen == "lexer" else "table"
@@ -116,7 +116,7 @@ def _save(report: BenchmarkReport, path: Path) -> None:
 
 
 def _table(report: BenchmarkReport) -> str:
-    from lexer_core.reporting.table import report_to_text  # rich is not for --help
+    from lexer_core.reporting.terminal_table import report_to_text  # rich is not for --help
 
     return report_to_text(report, width=_FILE_TABLE_WIDTH) + "\n"
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from lexer_core.measurement.progress import ProgressEvent
+    from lexer_core.benchmark.progress import ProgressEvent
 
 __all__ = ["ProgressLine"]
 

@@ -12,7 +12,7 @@ from lexer_core.errors import OutputFileError, ReportFormatError, TargetError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["report"]
 
@@ -42,7 +42,7 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
 
     The plots need an extra: pip install 'lexer-core[report]'.
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.files import check_writable, write_text  # not for --help
+    from lexer_core.output_files import check_writable, write_text  # not for --help
     from lexer_core.reporting.numbers import bytes_text
     from lexer_core.reporting.page import check_extra, report_page
 
@@ -72,9 +72,9 @@ def _read(path: Path) -> BenchmarkReport:
         raise TargetError(f"there is no file {str(path)!r}.")
     try:
         if path.suffix.lower() == ".json":
-            from lexer_core.reporting.json import report_from_json  # only for such a file
+            from lexer_core.report import BenchmarkReport  # only for such a file
 
-            return report_from_json(path.read_bytes())
+            return BenchmarkReport.from_json(path.read_bytes())
         from lexer_core.artifact import load  # only for such a file
 
         return load(path)

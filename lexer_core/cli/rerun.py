@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from lexer_core.comparison.rerun_inputs import InputsOfBase
     from lexer_core.comparison.rerunning import Rerun
     from lexer_core.records import OptionValue
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
 
 __all__ = ["rerun_options", "run_again", "status_of_rerun"]
 
@@ -133,13 +134,13 @@ def run_again(
             hint="lexer compare --rerun base.lexer net.py:Net",
         )
     # Not for --help.
-    from lexer_core.cli.example_inputs import example_inputs, read_request
     from lexer_core.cli.progress import ProgressLine
-    from lexer_core.cli.targets import load_target
     from lexer_core.comparison.loading import load_run
     from lexer_core.comparison.rerun_inputs import inputs_of_base
     from lexer_core.comparison.rerun_target import BaseTarget
     from lexer_core.comparison.rerunning import measure_again
+    from lexer_core.target.example_inputs import example_inputs, read_request
+    from lexer_core.target.load import load_target
 
     path, target = runs
     described, file = options["described"], options["inputs_file"]

@@ -14,23 +14,25 @@ from lexer_core.comparison.records import (
     CaseVerdict,
     Change,
     ComparedRun,
-    RunComparison,
+    ComparisonData,
     RunPair,
     VerdictOfCase,
 )
+from lexer_core.comparison.run_comparison import RunComparison
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
+    from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.context import LexerContext
-    from lexer_core.measurement.progress import ProgressCallback
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = [
     "CaseVerdict",
     "Change",
     "ComparedRun",
+    "ComparisonData",
     "RunComparison",
     "RunPair",
     "VerdictOfCase",
@@ -139,7 +141,7 @@ def rerun(
         The command line that benchmarks the new model in the same way, for its
         report.
     **settings
-        See :class:`lexer_core.config.Settings`. Those of the base hold where
+        See :class:`lexer_core.settings.table.Settings`. Those of the base hold where
         nothing is said of threads, launches, export and tolerances.
 
     Returns

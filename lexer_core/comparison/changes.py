@@ -15,8 +15,9 @@ from lexer_core.reporting.numbers import bytes_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lexer_core.evidence import Environment
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
+    from lexer_core.results.result_records import Environment
 
 __all__ = ["changes_between", "changes_of_case", "model_note"]
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
 
 __all__ = ["QUIET_THRESHOLD", "SHARED_THRESHOLD", "refusals", "row_refusals", "usual_threshold"]
 

@@ -14,11 +14,11 @@ import attrs
 import numpy as np
 from attrs import frozen
 
+from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.changes import changes_between, changes_of_case, model_note
 from lexer_core.comparison.conditions import refusals, row_refusals, usual_threshold
 from lexer_core.comparison.records import CaseVerdict, RunPair
 from lexer_core.errors import SettingError
-from lexer_core.measurement.rounds import compared_by_means
 from lexer_core.reporting.numbers import percent_text
 from lexer_core.reporting.sentences import problem
 from lexer_core.results import Interval
@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.comparison.loading import LoadedRun
-    from lexer_core.results import BenchmarkReport, BenchmarkResult, Canary
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult, ReferenceWorkloadTimes
     from lexer_core.statistics import LaunchComparison
 
     FloatArray = npt.NDArray[np.float64]
@@ -204,7 +205,9 @@ def _undecidable(
     return reasons
 
 
-def _launches(row: BenchmarkResult, canary: Canary | None, *, by_means: bool) -> _Launches | None:
+def _launches(
+    row: BenchmarkResult, canary: ReferenceWorkloadTimes | None, *, by_means: bool
+) -> _Launches | None:
     """Take the centre of each launch, and that of the canary in the same rounds.
 
     ``None`` without raw samples. A launch that was broken off before the canary

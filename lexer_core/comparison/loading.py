@@ -9,7 +9,7 @@ from attrs import frozen
 
 from lexer_core.comparison.records import ComparedRun
 from lexer_core.errors import ReportFormatError, TargetError, UsageError
-from lexer_core.results import BenchmarkReport
+from lexer_core.report import BenchmarkReport
 
 if TYPE_CHECKING:
     import os

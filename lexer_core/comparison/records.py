@@ -1,23 +1,22 @@
 """What does a comparison of benchmarks say?
 
-Frozen, serialisable records. A :class:`RunComparison` holds one
+Frozen, serialisable records. A :class:`ComparisonData` holds one
 :class:`RunPair` for each run that was compared with the base, and a pair one
 :class:`CaseVerdict` for each case, by whichever method the verdict came about.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from attrs import field, frozen, validators
 
-from lexer_core.fields import count, number, texts
+from lexer_core.results.attrs_fields import count, number, texts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lexer_core.evidence import Interval
+    from lexer_core.results.result_records import Interval
 
 __all__ = [
     "CASE_VERDICTS",
@@ -25,8 +24,8 @@ __all__ = [
     "Change",
     "ChangeKind",
     "ComparedRun",
+    "ComparisonData",
     "ComparisonMethod",
-    "RunComparison",
     "RunPair",
     "VerdictOfCase",
 ]
@@ -196,8 +195,8 @@ def _pairs(pairs: Iterable[RunPair]) -> tuple[RunPair, ...]:
 
 
 @frozen(kw_only=True, repr=False)
-class RunComparison:
-    """Every new run against the base; prints as tables.
+class ComparisonData:
+    """Every new run against the base.
 
     Parameters
     ----------
@@ -240,47 +239,4 @@ class RunComparison:
 
     def __repr__(self) -> str:
         verdicts = ", ".join(f"{case.label} {case.verdict}" for case in self.cases)
-        return f"<RunComparison by {self.method}: {verdicts or 'no cases'}>"
-
-    def __str__(self) -> str:
-        from lexer_core.comparison.table import comparison_to_text
-
-        return comparison_to_text(self)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Give the whole comparison as JSON types (docs/comparing.md)."""
-        from lexer_core.comparison.json import comparison_to_dict
-
-        return comparison_to_dict(self)
-
-    def to_json(self, path: str | Path | None = None) -> str:
-        """Give the comparison as JSON text, and write it to ``path`` if there is one.
-
-        Raises
-        ------
-        OutputFileError
-            The file cannot be written.
-        """
-        from lexer_core.comparison.json import comparison_to_json
-
-        return _written(comparison_to_json(self), path)
-
-    def to_markdown(self, path: str | Path | None = None) -> str:
-        """Give it as Markdown for a pull request, and write it to ``path`` if there is one.
-
-        Raises
-        ------
-        OutputFileError
-            The file cannot be written.
-        """
-        from lexer_core.comparison.markdown import comparison_to_markdown
-
-        return _written(comparison_to_markdown(self), path)
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        from lexer_core.files import write_text
-
-        write_text(Path(path), text)
-    return text
+        return f"<{type(self).__name__} by {self.method}: {verdicts or 'no cases'}>"

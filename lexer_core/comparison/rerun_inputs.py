@@ -16,7 +16,7 @@ from attrs import frozen
 from lexer_core.errors import InputError
 
 if TYPE_CHECKING:
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
 
 __all__ = ["InputsOfBase", "inputs_of_base"]
 
@@ -60,7 +60,7 @@ def inputs_of_base(base: BenchmarkReport) -> InputsOfBase:
         The base does not say what it was measured with.
     """
     # The command line's own way of making inputs, so that they are the same.
-    from lexer_core.cli.input_specs import make_inputs, parse_input_spec, with_batch_size
+    from lexer_core.target.input_specs import make_inputs, parse_input_spec, with_batch_size
 
     seed = base.seed or 0
     given = _given_on_command_line(base.command)

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
+from lexer_core.benchmark.model_under_test import SavedExports, Subject
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan
 from lexer_core.comparison.rerun_target import BaseTarget, model_of_base
-from lexer_core.decorator import mark_of
 from lexer_core.errors import UsageError
-from lexer_core.measurement.subject import KeptExports, Subject
-from lexer_core.model.given import adapt_given, undecorated
+from lexer_core.model.lexer_metadata import metadata_of
+from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.config import Settings
-    from lexer_core.measurement.outcome import RunOutcome
+    from lexer_core.benchmark.outcome import RunOutcome
+    from lexer_core.settings.table import Settings
 
 __all__ = ["models_of_base", "part_run"]
 
@@ -57,7 +57,7 @@ def models_of_base(
     """
     others = {}
     if plan.exports:
-        kept = KeptExports(name=f"the models in {name}", exports=plan.exports)
+        kept = SavedExports(name=f"the models in {name}", exports=plan.exports)
         others[BASE_EXPORTS] = Subject(kept, title="base")
     if not any(case.model == BASE_MODEL for case in plan.selection.cases):
         return others
@@ -72,10 +72,10 @@ def models_of_base(
         made = model_of_base(base_model, input, input_names=input_names, output_names=output_names)
         others[BASE_MODEL] = Subject(made, title="base's TARGET")
         return others
-    adapted = adapt_given(
+    adapted = adapt_model_input(
         base_model,
         input,
-        mark_of(undecorated(base_model)),
+        metadata_of(unwrap_compiled(base_model)),
         input_names=input_names,
         output_names=output_names,
         dynamic_axes={},

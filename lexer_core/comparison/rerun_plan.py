@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import field, frozen
 
+from lexer_core.benchmark.cases import Case, CaseSelection, select_cases
+from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import LexerError, UsageError
-from lexer_core.measurement.cases import Case, CaseSelection, select_cases
-from lexer_core.measurement.outcome import PreparedModel
 from lexer_core.records import ExportedModel
 
 if TYPE_CHECKING:
@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
     from lexer_core.engines.engine import Engine
     from lexer_core.engines.registry import EngineRegistry
-    from lexer_core.kept_model import KeptModel
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
+    from lexer_core.results.saved_model import SavedModel
 
 __all__ = ["BASE_EXPORTS", "BASE_MODEL", "RerunPlan", "plan_rerun"]
 
@@ -159,7 +160,7 @@ def _case_of(row: BenchmarkResult) -> Case:
     )
 
 
-def _kept(models: Sequence[KeptModel], row: BenchmarkResult) -> KeptModel | None:
+def _kept(models: Sequence[SavedModel], row: BenchmarkResult) -> SavedModel | None:
     return next((model for model in models if row.label in model.labels), None)
 
 
@@ -169,7 +170,7 @@ def _why_not(row: BenchmarkResult, name: str) -> str:
     return f"{name} was saved without the model of this row"
 
 
-def _prepared(kept: KeptModel) -> PreparedModel:
+def _prepared(kept: SavedModel) -> PreparedModel:
     """Take a model of the base for what an export would have made."""
     return PreparedModel(
         exported=ExportedModel(

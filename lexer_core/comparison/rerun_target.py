@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from lexer_core.benchmark.preparation import RemoteModel
 from lexer_core.errors import TargetError
-from lexer_core.measurement.preparation import ModelElsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def model_of_base(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-) -> ModelElsewhere:
+) -> RemoteModel:
     """Describe the base's model to the process that is to make it.
 
     Parameters
@@ -97,7 +97,7 @@ def model_of_base(
     input_names, output_names
         Names in place of the decorator's or the model's own.
     """
-    return ModelElsewhere(
+    return RemoteModel(
         name=f"the base's {target.text}",
         make=partial(_make, target, input, input_names, output_names),
         sys_path=target.path,
@@ -139,9 +139,9 @@ def _make(
 ) -> AdaptedModel:
     """Load and adapt the model; runs in the process that prepares it."""
     # They import torch, or run the user's code.
-    from lexer_core.cli.targets import load_target
-    from lexer_core.decorator import mark_of
-    from lexer_core.model.given import adapt_given, undecorated
+    from lexer_core.model.lexer_metadata import metadata_of
+    from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+    from lexer_core.target.load import load_target
 
     loaded_before = set(sys.modules)
     if target.folder is not None:
@@ -152,10 +152,10 @@ def _make(
         raise TargetError(f"the base's TARGET: {error.message}", hint=error.hint) from error
     if target.folder is not None:
         _check_origin(set(sys.modules) - loaded_before, target.folder, target.new_folder)
-    adapted = adapt_given(
+    adapted = adapt_model_input(
         model,
         input,
-        mark_of(undecorated(model)),
+        metadata_of(unwrap_compiled(model)),
         input_names=input_names,
         output_names=output_names,
         dynamic_axes={},

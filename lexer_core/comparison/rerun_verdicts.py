@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.records import CaseVerdict, Change, ChangeKind, RunPair
-from lexer_core.measurement.rounds import compared_by_means
 from lexer_core.reporting.numbers import error_text, percent_text
 from lexer_core.reporting.sentences import problem
 from lexer_core.results import Interval
@@ -20,9 +20,10 @@ from lexer_core.statistics import RoundCentres, find_slowdowns, round_means, rou
 from lexer_core.validation import judge
 
 if TYPE_CHECKING:
+    from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
     from lexer_core.comparison.rerun_plan import RerunPlan
-    from lexer_core.measurement.outcome import CaseOutcome, RunOutcome
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
     from lexer_core.statistics import Slowdown
 
 __all__ = ["judge_rerun", "outputs_apart"]

@@ -20,28 +20,28 @@ from lexer_core.comparison.conditions import QUIET_THRESHOLD
 from lexer_core.comparison.records import (
     ComparedRun,
     ComparisonMethod,
-    RunComparison,
     RunPair,
 )
 from lexer_core.comparison.rerun_inputs import inputs_of_base
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan, plan_rerun
 from lexer_core.comparison.rerun_target import BaseTarget
 from lexer_core.comparison.rerun_verdicts import judge_rerun, outputs_apart
-from lexer_core.config import DEFAULT, resolve_places
+from lexer_core.comparison.run_comparison import RunComparison
 from lexer_core.errors import InputError, SettingError
-from lexer_core.files import check_writable
+from lexer_core.output_files import check_writable
+from lexer_core.settings.table import DEFAULT, resolve_origins
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Iterator, Sequence
 
+    from lexer_core.benchmark.outcome import RunOutcome
+    from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.comparison.loading import LoadedRun
-    from lexer_core.config import Settings
-    from lexer_core.configuration.layers import Configuration
     from lexer_core.context import LexerContext
-    from lexer_core.measurement.outcome import RunOutcome
-    from lexer_core.measurement.progress import ProgressCallback
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.report import BenchmarkReport
+    from lexer_core.settings.layers import Configuration
+    from lexer_core.settings.table import Settings
 
 __all__ = ["Rerun", "measure_again"]
 
@@ -91,14 +91,14 @@ def measure_again(
 ) -> Rerun:
     """Do what :func:`lexer_core.comparison.rerun` does; gives the measured rows as well."""
     # Imported on use: whoever reads a comparison measures nothing.
-    from lexer_core.assembly import assemble_report
+    from lexer_core.benchmark.run import BenchmarkRun
+    from lexer_core.build_report import assemble_report
     from lexer_core.comparison.loading import LoadedRun, load_run
     from lexer_core.comparison.rerun_models import models_of_base, part_run
     from lexer_core.context import LexerContext
-    from lexer_core.decorator import mark_of
-    from lexer_core.measurement.memory import return_freed_memory
-    from lexer_core.measurement.run import BenchmarkRun
-    from lexer_core.model.given import adapt_given, undecorated
+    from lexer_core.machine.memory import return_freed_memory
+    from lexer_core.model.lexer_metadata import metadata_of
+    from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
 
     # What can be wrong without running anything comes first.
     _check_threshold(threshold)
@@ -126,10 +126,10 @@ def measure_again(
         if configuration.places["seed"] == DEFAULT:
             holding = attrs.evolve(holding, seed=made.seed)
     with _fitting(loaded):
-        model = adapt_given(
+        model = adapt_model_input(
             torch_model,
             given,
-            mark_of(undecorated(torch_model)),
+            metadata_of(unwrap_compiled(torch_model)),
             input_names=input_names,
             output_names=output_names,
             dynamic_axes={},
@@ -216,7 +216,7 @@ def _check_threshold(threshold: float | None) -> None:
 
 def _settings(configuration: Configuration, base: BenchmarkReport) -> tuple[Settings, list[str]]:
     """Lay the settings of the base below all others; and what to say of them."""
-    from lexer_core.measurement.affinity import usable_threads
+    from lexer_core.machine.affinity import usable_threads
 
     of_base = {name: base.settings.get(name) for name in _TAKEN_OVER}
     notes = []
@@ -230,7 +230,7 @@ def _settings(configuration: Configuration, base: BenchmarkReport) -> tuple[Sett
             )
     # What to measure on is the base's to say, whatever the configuration prefers.
     of_base |= {name: base.settings.get(name) for name in _ROWS}
-    said, places = resolve_places([("the base", of_base)])
+    said, places = resolve_origins([("the base", of_base)])
     taken = {
         name: getattr(said, name)
         for name in of_base

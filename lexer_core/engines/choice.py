@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 
 from attrs import field, frozen
 
-from lexer_core.engines.suggest import did_you_mean
 from lexer_core.errors import SettingError, UsageError
 from lexer_core.records import EngineInfo
+from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from lexer_core.engines.elsewhere import EngineElsewhere
     from lexer_core.engines.engine import Engine
+    from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.records import EngineOption, OptionValue
 
 __all__ = ["EngineChoice", "parse_engine_choice", "resolve_options"]
@@ -109,7 +109,7 @@ def parse_engine_choice(text: str) -> EngineChoice:
 
 
 def resolve_options(
-    engine: Engine | EngineElsewhere | EngineInfo, options: Mapping[str, object], *, where: str = ""
+    engine: Engine | RemoteEngine | EngineInfo, options: Mapping[str, object], *, where: str = ""
 ) -> dict[str, OptionValue]:
     """Validate an engine's options and complete them with their defaults.
 

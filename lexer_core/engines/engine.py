@@ -24,7 +24,7 @@ from lexer_core.engines.answer_checks import (
     wrong_timings,
     wrong_type,
 )
-from lexer_core.engines.reasons import reason_of
+from lexer_core.engines.exceptions import exception_summary
 from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError
 from lexer_core.records import (
     UNKNOWN_PLACEMENT,
@@ -312,7 +312,7 @@ class Engine:
             raise
         except (Exception, SystemExit) as error:
             raise HookError(
-                f"engine {self.name!r}: {hook} raised {reason_of(error)}",
+                f"engine {self.name!r}: {hook} raised {exception_summary(error)}",
                 engine=self.name,
                 hook=hook,
                 hint="\n".join(str(error).strip().splitlines()[1:20]),

@@ -125,7 +125,7 @@ def _mark(value: object) -> Mapping[str, Any] | None:
 
 def _misspelt(hook: str) -> str | None:
     """Return the hook whose name this nearly is, leaving aside what all names share."""
-    from lexer_core.engines.suggest import nearest  # only here: for errors alone
+    from lexer_core.suggestions import nearest  # only here: for errors alone
 
     tails = {name.removeprefix("lexer_"): name for name in HOOKS}
     tail = nearest(hook.removeprefix("lexer_"), tails, cutoff=0.8)

@@ -22,7 +22,7 @@ from lexer_core.hookspecs import CONTRACT_VERSION
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lexer_core.engines.discovery import EngineClaim
+    from lexer_core.engines.entry_points import EngineEntryPoint
     from lexer_core.engines.hook_checks import PluginHooks
     from lexer_core.engines.installed import DistributionFacts
     from lexer_core.records import EngineInfo
@@ -57,7 +57,7 @@ class PluginError(Exception):
         self.state = state
 
 
-def load_plugin(claim: EngineClaim) -> Plugin:
+def load_plugin(claim: EngineEntryPoint) -> Plugin:
     """Import a plugin's module, check it, and ask what its engine is.
 
     What the plugin prints meanwhile goes to standard error.
@@ -108,17 +108,17 @@ def broken_by(what: str, remedy: str) -> Iterator[None]:
     except BaseException as error:
         import traceback  # only here, like the next: they are needed for errors alone
 
-        from lexer_core.engines.reasons import place_of, reason_of
+        from lexer_core.engines.exceptions import exception_location, exception_summary
 
-        place = place_of(error)
+        place = exception_location(error)
         raise PluginError(
-            f"{what}{reason_of(error)}" + (f" ({place})" if place else ""),
+            f"{what}{exception_summary(error)}" + (f" ({place})" if place else ""),
             remedy=remedy,
             details="".join(traceback.format_exception(error)),
         ) from error
 
 
-def _load_module(claim: EngineClaim) -> ModuleType:
+def _load_module(claim: EngineEntryPoint) -> ModuleType:
     remedy = upgrade_plugin(claim.distribution)
     reference = _REFERENCE.fullmatch(claim.value)
     if reference is None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from attrs import asdict
 
-from lexer_core.engines.reasons import reason_of
+from lexer_core.engines.exceptions import exception_summary
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import LexerError
 
@@ -36,7 +36,7 @@ def main(name: str, answer_file: str) -> None:
     except LexerError as error:
         reason = error.message
     except (Exception, SystemExit) as error:
-        reason = reason_of(error)
+        reason = exception_summary(error)
     answer = json.dumps({"devices": devices, "reason": reason})
     complete = Path(answer_file)
     partial = complete.with_suffix(".partial")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lexer_core import __version__
-from lexer_core.engines.discovery import find_claims
+from lexer_core.engines.entry_points import find_entry_points
 from lexer_core.engines.installed import find_distributions
 from lexer_core.engines.plugins import (
     PluginError,
@@ -22,8 +22,8 @@ from lexer_core.hookspecs import ENTRY_POINT_GROUP
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexer_core.engines.discovery import EngineClaim
     from lexer_core.engines.engine import Engine
+    from lexer_core.engines.entry_points import EngineEntryPoint
     from lexer_core.engines.installed import InstalledDistribution
     from lexer_core.engines.plugins import Plugin
 
@@ -47,10 +47,10 @@ class EngineRegistry:
 
     def __init__(self) -> None:
         self._installed: Mapping[str, InstalledDistribution] = {}
-        self._found: tuple[EngineClaim, ...] | None = None
-        self._listings: dict[EngineClaim, EngineListing] = {}
-        self._plugins: dict[EngineClaim, Plugin] = {}
-        self._engines: dict[EngineClaim, Engine] = {}
+        self._found: tuple[EngineEntryPoint, ...] | None = None
+        self._listings: dict[EngineEntryPoint, EngineListing] = {}
+        self._plugins: dict[EngineEntryPoint, Plugin] = {}
+        self._engines: dict[EngineEntryPoint, Engine] = {}
 
     def listings(self) -> tuple[EngineListing, ...]:
         """List every engine that is installed, by name, ready or not."""
@@ -106,13 +106,13 @@ class EngineRegistry:
         return tuple(engine for engine in engines if engine is not None)
 
     @property
-    def _claims(self) -> tuple[EngineClaim, ...]:
+    def _claims(self) -> tuple[EngineEntryPoint, ...]:
         if self._found is None:
             self._installed = find_distributions()
-            self._found = find_claims(self._installed)
+            self._found = find_entry_points(self._installed)
         return self._found
 
-    def _claim(self, name: str) -> EngineClaim:
+    def _claim(self, name: str) -> EngineEntryPoint:
         claims = [claim for claim in self._claims if claim.name == name]
         if claims:
             # One that is written for this contract speaks for the name.
@@ -121,12 +121,12 @@ class EngineRegistry:
             f"engine {name!r} is not installed.", hint=_how_to_get(name, self.names())
         )
 
-    def _list(self, claim: EngineClaim) -> EngineListing:
+    def _list(self, claim: EngineEntryPoint) -> EngineListing:
         if claim not in self._listings:
             self._listings[claim] = self._judge(claim)
         return self._listings[claim]
 
-    def _judge(self, claim: EngineClaim) -> EngineListing:
+    def _judge(self, claim: EngineEntryPoint) -> EngineListing:
         if claim.group != ENTRY_POINT_GROUP:
             return _other_contract(claim)
         rivals = [
@@ -142,7 +142,7 @@ class EngineRegistry:
             return _not_loaded(claim, error)
         return _loaded(claim, self._plugins[claim], self._installed)
 
-    def _engine(self, claim: EngineClaim) -> Engine | None:
+    def _engine(self, claim: EngineEntryPoint) -> Engine | None:
         """Return the engine, or ``None`` where its listing says that it is not ready."""
         listing = self._list(claim)
         if listing.state is EngineState.READY and claim not in self._engines:
@@ -153,7 +153,7 @@ class EngineRegistry:
         return self._engines.get(claim)
 
 
-def _register(listing: EngineListing, claim: EngineClaim, plugin: Plugin) -> Engine:
+def _register(listing: EngineListing, claim: EngineEntryPoint, plugin: Plugin) -> Engine:
     # Only here: listing engines needs neither.
     from lexer_core.engines.engine import Engine
     from lexer_core.engines.registration import register_hooks
@@ -172,7 +172,7 @@ def _register(listing: EngineListing, claim: EngineClaim, plugin: Plugin) -> Eng
 
 
 def _loaded(
-    claim: EngineClaim, plugin: Plugin, installed: Mapping[str, InstalledDistribution]
+    claim: EngineEntryPoint, plugin: Plugin, installed: Mapping[str, InstalledDistribution]
 ) -> EngineListing:
     runtime = find_runtime(plugin.info, claim.distribution.name, installed)
     provider = runtime.distribution
@@ -192,7 +192,7 @@ def _loaded(
     )
 
 
-def _not_loaded(claim: EngineClaim, error: PluginError) -> EngineListing:
+def _not_loaded(claim: EngineEntryPoint, error: PluginError) -> EngineListing:
     return EngineListing(
         name=claim.name,
         display_name=claim.name,
@@ -204,7 +204,7 @@ def _not_loaded(claim: EngineClaim, error: PluginError) -> EngineListing:
     )
 
 
-def _other_contract(claim: EngineClaim) -> EngineListing:
+def _other_contract(claim: EngineEntryPoint) -> EngineListing:
     required = claim.distribution.core_requirement
     return EngineListing(
         name=claim.name,
@@ -217,7 +217,7 @@ def _other_contract(claim: EngineClaim) -> EngineListing:
     )
 
 
-def _claimed_twice(claim: EngineClaim, rivals: Sequence[EngineClaim]) -> EngineListing:
+def _claimed_twice(claim: EngineEntryPoint, rivals: Sequence[EngineEntryPoint]) -> EngineListing:
     everyone = sorted({str(each.distribution) for each in (claim, *rivals)})
     others = sorted({each.distribution.name for each in rivals} - {claim.distribution.name})
     if others:
@@ -237,7 +237,7 @@ def _claimed_twice(claim: EngineClaim, rivals: Sequence[EngineClaim]) -> EngineL
 
 
 def _how_to_get(name: str, installed: Sequence[str]) -> str:
-    from lexer_core.engines.suggest import did_you_mean  # only here: for errors alone
+    from lexer_core.suggestions import did_you_mean  # only here: for errors alone
 
     if name in _OWN_PLUGINS:
         return f"pip install {_OWN_PLUGINS[name]}"

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.config import Settings
     from lexer_core.engines.engine import Engine
-    from lexer_core.export.makers import Engines
+    from lexer_core.export.exporters import Engines
     from lexer_core.model.reference import Reference
     from lexer_core.records import ExportedModel
     from lexer_core.results import Parity
+    from lexer_core.settings.table import Settings
 
 __all__ = ["check_outputs", "refuse_wrong"]
 

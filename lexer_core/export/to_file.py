@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import attrs
 
 from lexer_core.errors import UnsupportedError
-from lexer_core.export.exporter import Exports
-from lexer_core.files import check_writable, copy_file
+from lexer_core.export.exports import Exports
+from lexer_core.output_files import check_writable, copy_file
 from lexer_core.records import CPU
 
 if TYPE_CHECKING:
-    from lexer_core.config import Settings
-    from lexer_core.export.makers import Engines
+    from lexer_core.export.exporters import Engines
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import ExportedModel
+    from lexer_core.settings.table import Settings
 
 __all__ = ["export_to_file"]
 

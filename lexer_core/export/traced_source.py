@@ -16,7 +16,7 @@ from lexer_core.export.tracing import trace
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from lexer_core.export.makers import Exporter
+    from lexer_core.export.exporters import Exporter
     from lexer_core.records import ModelSource, OptionValue
 
 __all__ = ["TracedSource"]

@@ -15,13 +15,13 @@ import attrs
 import numpy as np
 from attrs import field, frozen
 
-from lexer_core.engines.suggest import did_you_mean
 from lexer_core.errors import InputError, TargetError
 from lexer_core.model.naming import Forward, name_inputs, read_forward
 from lexer_core.model.state import eager_module, is_compiled, measured_state
 from lexer_core.model.structure import constants_of
 from lexer_core.model.tensors import tensor_specs, to_numpy
 from lexer_core.records import CallInputs, ModelSource, TensorSpec
+from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     import torch

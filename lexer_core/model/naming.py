@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from lexer_core.engines.suggest import nearest
 from lexer_core.errors import InputError
 from lexer_core.model.structure import FlatCall, flatten_call, rename
+from lexer_core.suggestions import nearest
 
 if TYPE_CHECKING:
     import torch

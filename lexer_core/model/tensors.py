@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "dtype_name",
-    "is_half",
     "numpy_dtype",
     "storage_bytes",
     "tensor_spec",
@@ -61,11 +60,6 @@ def dtype_name(dtype: object) -> str:
         return text.removeprefix("torch.")
     named: np.dtype[Any] = np.dtype(dtype)  # type: ignore[call-overload]
     return named.name
-
-
-def is_half(name: str) -> bool:
-    """Whether an element type has 16 bits or fewer for a floating number."""
-    return name in ("float16", "bfloat16") or name.startswith("float8_")
 
 
 def to_numpy(value: Any) -> npt.NDArray[Any]:

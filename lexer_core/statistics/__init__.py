@@ -31,7 +31,12 @@ from lexer_core.statistics.percentiles import (
     smallest_effective_count,
 )
 from lexer_core.statistics.ratios import RatioInterval, ratio_interval
-from lexer_core.statistics.rounds import RoundCentres, align_rounds, round_means, round_medians
+from lexer_core.statistics.round_centres import (
+    RoundCentres,
+    align_rounds,
+    round_means,
+    round_medians,
+)
 from lexer_core.statistics.slowdowns import Slowdown, find_slowdowns
 from lexer_core.statistics.steady_state import (
     SteadyState,

@@ -18,7 +18,7 @@ from lexer_core.statistics.checks import check_fraction, check_positive, group_r
 from lexer_core.statistics.distributions import t_quantile
 from lexer_core.statistics.percentiles import percentile_intervals
 from lexer_core.statistics.robust import clip_tails
-from lexer_core.statistics.rounds import round_medians
+from lexer_core.statistics.round_centres import round_medians
 
 if TYPE_CHECKING:
     import numpy.typing as npt

@@ -18,13 +18,13 @@ from lexer_core.statistics.estimates import MeanEstimate, estimate_mean
 from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.launches import judge_slowdown
 from lexer_core.statistics.ratios import RatioInterval, interval_of_log_mean
-from lexer_core.statistics.rounds import align_rounds
+from lexer_core.statistics.round_centres import align_rounds
 from lexer_core.statistics.verdicts import MIN_ROUNDS_FOR_VERDICT, holm_confidences
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from lexer_core.statistics.rounds import RoundCentres
+    from lexer_core.statistics.round_centres import RoundCentres
 
 __all__ = ["Slowdown", "find_slowdowns"]
 

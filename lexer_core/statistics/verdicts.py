@@ -20,12 +20,12 @@ from lexer_core.statistics.distributions import t_two_sided_p
 from lexer_core.statistics.estimates import MeanEstimate, estimate_mean
 from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.ratios import RatioInterval, interval_of_log_mean
-from lexer_core.statistics.rounds import align_rounds
+from lexer_core.statistics.round_centres import align_rounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexer_core.statistics.rounds import RoundCentres
+    from lexer_core.statistics.round_centres import RoundCentres
 
 __all__ = [
     "MIN_ROUNDS_FOR_VERDICT",

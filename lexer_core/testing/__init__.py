@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 from lexer_core.hookspecs import CONTRACT_VERSION
 
 if TYPE_CHECKING:
+    from lexer_core.testing.check_table import CHECKS
     from lexer_core.testing.declarations import EngineUnderTest
-    from lexer_core.testing.ladder import MODELS, ModelCase
+    from lexer_core.testing.model_zoo import MODELS, ModelCase
     from lexer_core.testing.outcomes import CheckFailed, Skip
     from lexer_core.testing.pytest_class import EngineConformance
-    from lexer_core.testing.table import CHECKS
 
 __all__ = [
     "CHECKS",
@@ -38,12 +38,12 @@ that passed may then fail, though the contract is the same.
 """
 
 _HOMES = {
-    "CHECKS": "lexer_core.testing.table",
+    "CHECKS": "lexer_core.testing.check_table",
     "CheckFailed": "lexer_core.testing.outcomes",
     "EngineConformance": "lexer_core.testing.pytest_class",
     "EngineUnderTest": "lexer_core.testing.declarations",
-    "MODELS": "lexer_core.testing.ladder",
-    "ModelCase": "lexer_core.testing.ladder",
+    "MODELS": "lexer_core.testing.model_zoo",
+    "ModelCase": "lexer_core.testing.model_zoo",
     "Skip": "lexer_core.testing.outcomes",
 }
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.records import ExportedModel, OptionValue
-    from lexer_core.testing.ladder import ModelCase
+    from lexer_core.testing.model_zoo import ModelCase
 
 __all__ = ["EngineUnderTest"]
 

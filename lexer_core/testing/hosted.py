@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lexer_core.errors import TargetError
+from lexer_core.testing.check_table import CHECKS
 from lexer_core.testing.declarations import EngineUnderTest
+from lexer_core.testing.engine_fixture import Subject
 from lexer_core.testing.running import run_check
-from lexer_core.testing.subject import Subject
-from lexer_core.testing.table import CHECKS
 
 if TYPE_CHECKING:
     from lexer_core.testing.outcomes import CheckResult

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from lexer_core.errors import WorkerDiedError, WorkerTimeoutError
-from lexer_core.measurement.hosts import start_worker
 from lexer_core.testing.outcomes import CheckResult
+from lexer_core.worker.executor import start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from lexer_core.measurement.hosts import Host
     from lexer_core.testing.suite import Check
+    from lexer_core.worker.executor import Executor
 
 __all__ = ["CheckPlan", "run_isolated"]
 
@@ -81,7 +81,7 @@ def _runner(plan: CheckPlan, folder: str) -> Iterator[_Runner]:
 class _Runner:
     plan: CheckPlan
     folder: str
-    _host: Host | None = field(default=None, init=False)
+    _executor: Executor | None = field(default=None, init=False)
     _lives: int = field(default=0, init=False)
 
     def one(self, check: Check) -> CheckResult:
@@ -97,8 +97,8 @@ class _Runner:
             hint = "It hangs, or needs --timeout."
         else:
             return result
-        assert self._host is not None
-        details = self._host.log_tail(_LOG_LINES)
+        assert self._executor is not None
+        details = self._executor.log_tail(_LOG_LINES)
         self.end()
         return CheckResult(
             name=check.name,
@@ -111,21 +111,21 @@ class _Runner:
 
     def end(self) -> None:
         """End the process, if there is one."""
-        host, self._host = self._host, None
-        if host is not None:
-            host.close()
+        executor, self._executor = self._executor, None
+        if executor is not None:
+            executor.close()
 
-    def _live(self) -> Host:
-        if self._host is None:
+    def _live(self) -> Executor:
+        if self._executor is None:
             plan = self.plan
             self._lives += 1
-            self._host = start_worker(
+            self._executor = start_worker(
                 "lexer_core.testing.hosted:HostedChecks",
                 label=f"the checks of {plan.engine}",
                 threads=plan.threads or 1,
                 pinned=False,  # nothing is measured, and more threads may be declared
             )
-            self._host.call(
+            self._executor.call(
                 "take",
                 plan.engine,
                 plan.device,
@@ -134,4 +134,4 @@ class _Runner:
                 f"{self.folder}/{self._lives}",
                 timeout=_START_SECONDS,
             )
-        return self._host
+        return self._executor

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lexer_core.engines.engine import Engine
     from lexer_core.records import ExportedModel, ModelSource
-    from lexer_core.testing.ladder import ModelCase
+    from lexer_core.testing.model_zoo import ModelCase
 
 __all__ = ["build_model", "sources_of"]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lexer_core.records import ExportedModel
-from lexer_core.testing.ladder import SLOW_PRODUCTS, ModelCase
+from lexer_core.testing.model_zoo import SLOW_PRODUCTS, ModelCase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from lexer_core.testing.check_table import CHECKS, checks_of
 from lexer_core.testing.declarations import EngineUnderTest
+from lexer_core.testing.engine_fixture import Subject
 from lexer_core.testing.running import run_check
-from lexer_core.testing.subject import Subject
-from lexer_core.testing.table import CHECKS, checks_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

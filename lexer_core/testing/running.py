@@ -6,13 +6,13 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from lexer_core.engines.reasons import place_of, reason_of
+from lexer_core.engines.exceptions import exception_location, exception_summary
 from lexer_core.errors import LexerError
 from lexer_core.testing.outcomes import CheckFailed, CheckResult, Skip
 
 if TYPE_CHECKING:
+    from lexer_core.testing.engine_fixture import Subject
     from lexer_core.testing.outcomes import Status
-    from lexer_core.testing.subject import Subject
     from lexer_core.testing.suite import Check
 
 __all__ = ["run_check"]
@@ -58,7 +58,7 @@ def run_check(check: Check, subject: Subject) -> CheckResult:
         return result("failed", error.message, error.hint, details)
     except (Exception, SystemExit) as error:
         details = "".join(traceback.format_exception(error))
-        place = place_of(error)
+        place = exception_location(error)
         where = f" ({place})" if place else ""
-        return result("failed", f"{reason_of(error)}{where}", details=details)
+        return result("failed", f"{exception_summary(error)}{where}", details=details)
     return result("passed")

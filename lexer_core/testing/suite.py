@@ -9,8 +9,8 @@ from attrs import define, field, frozen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from lexer_core.testing.engine_fixture import Subject
     from lexer_core.testing.outcomes import Level
-    from lexer_core.testing.subject import Subject
 
 __all__ = ["Check", "Suite"]
 

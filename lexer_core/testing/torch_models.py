@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lexer_core.records import ExportedModel, ModelSource
-from lexer_core.testing.ladder import SLOW_PRODUCTS, ModelCase
+from lexer_core.testing.model_zoo import SLOW_PRODUCTS, ModelCase
 from lexer_core.testing.outcomes import CheckFailed
 
 if TYPE_CHECKING:

@@ -12,12 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 import attrs
 from attrs import frozen
 
-from lexer_core.reporting.layout import in_order, lay_out
-from lexer_core.reporting.page.again import snippet
 from lexer_core.reporting.page.costs import cost_plot
-from lexer_core.reporting.page.distributions import distribution_plots
-from lexer_core.reporting.page.drift import drift_plot
-from lexer_core.reporting.page.facts import (
+from lexer_core.reporting.page.detail_tables import (
     canary_text,
     diagnosis_table,
     engine_table,
@@ -28,18 +24,22 @@ from lexer_core.reporting.page.facts import (
     phase_table,
     settings_table,
 )
+from lexer_core.reporting.page.distributions import distribution_plots
+from lexer_core.reporting.page.drift import drift_plot
 from lexer_core.reporting.page.measured import undrawn
 from lexer_core.reporting.page.overview import difference_table, overview_plot, overview_table
 from lexer_core.reporting.page.ratios import ratio_plot
+from lexer_core.reporting.page.repro_snippet import snippet
 from lexer_core.reporting.page.tables import Table, from_columns
 from lexer_core.reporting.page.timeline import timeline_plot
 from lexer_core.reporting.sentences import titles
+from lexer_core.reporting.table_layout import in_order, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from lexer_core.reporting.page.plots import Plot
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = [
     "Block",
@@ -128,7 +128,7 @@ class Run:
     sections: tuple[Section, ...]
 
 
-def content_of(measured: BenchmarkReport, *, key: str, name: str = "") -> Run:
+def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
     """Collect what is said of one benchmark.
 
     Parameters
@@ -170,7 +170,7 @@ def content_of(measured: BenchmarkReport, *, key: str, name: str = "") -> Run:
     )
 
 
-def overview_of(runs: Mapping[str, BenchmarkReport]) -> tuple[Section, ...]:
+def overview_of(runs: Mapping[str, ReportData]) -> tuple[Section, ...]:
     """Put several runs side by side."""
     side_by_side, footnotes = overview_table(runs)
     differing = difference_table(runs)
@@ -197,7 +197,7 @@ def _grid(table: Table | None, summary: str = "") -> tuple[Block, ...]:
     return () if table is None else (Grid(table=table, summary=summary),)
 
 
-def _results(report: BenchmarkReport) -> tuple[Block, ...]:
+def _results(report: ReportData) -> tuple[Block, ...]:
     layout = lay_out(report)
     named, *others = layout.columns
     speed = [column for column in others if column.group == "speed"]
@@ -224,7 +224,7 @@ def _log(row: BenchmarkResult) -> str:
     return (row.log or (row.error.log if row.error else "")).strip()
 
 
-def _latency(report: BenchmarkReport) -> tuple[Block, ...]:
+def _latency(report: ReportData) -> tuple[Block, ...]:
     missing = undrawn(report)
     blocks = list(_figures(distribution_plots(report)))
     if missing:
@@ -236,7 +236,7 @@ def _latency(report: BenchmarkReport) -> tuple[Block, ...]:
     return tuple(blocks)
 
 
-def _outputs(report: BenchmarkReport) -> tuple[Block, ...]:
+def _outputs(report: ReportData) -> tuple[Block, ...]:
     each = output_table(report)
     several = each is not None and len(each.rows) > len(report.results)
     return (
@@ -245,7 +245,7 @@ def _outputs(report: BenchmarkReport) -> tuple[Block, ...]:
     )
 
 
-def _diagnosis(report: BenchmarkReport) -> tuple[Block, ...]:
+def _diagnosis(report: ReportData) -> tuple[Block, ...]:
     layout = lay_out(report)
     blocks: list[Block] = []
     if layout.warnings:
@@ -257,7 +257,7 @@ def _diagnosis(report: BenchmarkReport) -> tuple[Block, ...]:
     return (*blocks, *_grid(diagnosis_table(report)))
 
 
-def _environment(report: BenchmarkReport) -> tuple[Block, ...]:
+def _environment(report: ReportData) -> tuple[Block, ...]:
     return (
         *_grid(environment_table(report)),
         *_grid(engine_table(report)),
@@ -266,7 +266,7 @@ def _environment(report: BenchmarkReport) -> tuple[Block, ...]:
     )
 
 
-def _again(report: BenchmarkReport) -> tuple[Block, ...]:
+def _again(report: ReportData) -> tuple[Block, ...]:
     blocks: list[Block] = []
     known = {
         "Measured at": report.created_at,

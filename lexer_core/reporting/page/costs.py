@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.reporting.numbers import MISSING, bytes_text, count_text, duration_text
+from lexer_core.reporting.page.figure_layout import Width, new_sheet, panel_for
 from lexer_core.reporting.page.plots import Plot, paragraphs
 from lexer_core.reporting.page.series import series_of
-from lexer_core.reporting.page.sheet import Width, new_sheet, panel_for
 from lexer_core.reporting.page.tables import Table, table
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lexer_core.reporting.page.series import Series
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = ["cost_plot"]
 
@@ -65,7 +65,7 @@ _COSTS = (
 )
 
 
-def cost_plot(report: BenchmarkReport) -> Plot | None:
+def cost_plot(report: ReportData) -> Plot | None:
     """Make the bars of load, first call, memory and what else is known; ``None`` without any."""
     rows = [row for row in report.results if row.status == "ok"]
     costs = [cost for cost in _COSTS if any(cost.value(row) is not None for row in rows)]

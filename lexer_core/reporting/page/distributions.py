@@ -15,9 +15,7 @@ from lexer_core.reporting.numbers import (
     time_unit,
 )
 from lexer_core.reporting.page.decimation import distribution_steps
-from lexer_core.reporting.page.measured import Measured, measured_rows, median_text
-from lexer_core.reporting.page.plots import Plot, paragraphs
-from lexer_core.reporting.page.sheet import (
+from lexer_core.reporting.page.figure_layout import (
     Width,
     linear_axis,
     log_axis,
@@ -25,8 +23,10 @@ from lexer_core.reporting.page.sheet import (
     new_sheet,
     panel_for,
 )
+from lexer_core.reporting.page.measured import Measured, measured_rows, median_text
+from lexer_core.reporting.page.plots import Plot, paragraphs
 from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.texts import whole
+from lexer_core.reporting.page.text_utils import whole
 from lexer_core.reporting.page.theme import light
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lexer_core.reporting.numbers import TimeUnit
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = ["distribution_plots"]
 
@@ -46,7 +46,7 @@ _SHARES = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
 _LEFT = 48.0
 
 
-def distribution_plots(report: BenchmarkReport) -> list[Plot]:
+def distribution_plots(report: ReportData) -> list[Plot]:
     """Make the histograms and the distribution functions of the rows that have samples."""
     rows = measured_rows(report)
     if not rows:

@@ -10,6 +10,7 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.reporting.numbers import MISSING, significant
+from lexer_core.reporting.page.figure_layout import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.measured import measured_rows
 from lexer_core.reporting.page.plots import Plot, paragraphs
 from lexer_core.reporting.page.round_marks import (
@@ -23,9 +24,8 @@ from lexer_core.reporting.page.round_marks import (
 )
 from lexer_core.reporting.page.run_axis import run_axis
 from lexer_core.reporting.page.series import Series
-from lexer_core.reporting.page.sheet import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.texts import whole
+from lexer_core.reporting.page.text_utils import whole
 from lexer_core.reporting.page.theme import light
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from matplotlib.figure import Figure
 
-    from lexer_core.evidence import Canary
     from lexer_core.reporting.page.run_axis import RunAxis
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.results import ReportData
+    from lexer_core.results.result_records import ReferenceWorkloadTimes
 
 __all__ = ["drift_plot"]
 
@@ -59,7 +59,7 @@ class _Course:
         return found
 
 
-def drift_plot(report: BenchmarkReport) -> Plot | None:
+def drift_plot(report: ReportData) -> Plot | None:
     """Make the plot of the rounds' medians; ``None`` where there are no two rounds."""
     rows = measured_rows(report)
     if not rows:
@@ -96,7 +96,7 @@ def drift_plot(report: BenchmarkReport) -> Plot | None:
     )
 
 
-def _canary_course(canary: Canary | None, axis: RunAxis) -> _Course | None:
+def _canary_course(canary: ReferenceWorkloadTimes | None, axis: RunAxis) -> _Course | None:
     """Follow the canary through the rounds that it shares with the engines."""
     if canary is None or canary.samples is None or canary.sample_rounds is None:
         return None

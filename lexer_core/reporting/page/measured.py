@@ -10,7 +10,7 @@ from attrs import frozen
 from lexer_core.errors import StatisticsError
 from lexer_core.reporting.numbers import half_width, with_half_width
 from lexer_core.reporting.page.series import Series, series_of
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.sentences import titles
 from lexer_core.statistics import round_medians
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.reporting.numbers import TimeUnit
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
     Floats = npt.NDArray[np.float64]
     Indices = npt.NDArray[np.int_]
@@ -44,7 +44,7 @@ class Measured:
     warm_up_launches: Indices
 
 
-def measured_rows(report: BenchmarkReport) -> list[Measured]:
+def measured_rows(report: ReportData) -> list[Measured]:
     """Return the rows whose samples can be drawn, in the report's order."""
     series = series_of(report.results)
     return [
@@ -54,7 +54,7 @@ def measured_rows(report: BenchmarkReport) -> list[Measured]:
     ]
 
 
-def undrawn(report: BenchmarkReport) -> list[str]:
+def undrawn(report: ReportData) -> list[str]:
     """Say of each measured row that cannot be drawn why not."""
     names = titles(report.results)
     return [

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import frozen
 
-from lexer_core.reporting.layout import lay_out_rows
 from lexer_core.reporting.numbers import MISSING, significant, time_unit
-from lexer_core.reporting.page.facts import environment_facts
+from lexer_core.reporting.page.detail_tables import environment_facts
+from lexer_core.reporting.page.figure_layout import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.measured import median_text
 from lexer_core.reporting.page.plots import Plot, paragraphs
-from lexer_core.reporting.page.sheet import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.tables import Table, from_columns, table
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import SERIES, light
 from lexer_core.reporting.sentences import titles
+from lexer_core.reporting.table_layout import lay_out_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lexer_core.reporting.numbers import TimeUnit
-    from lexer_core.results import BenchmarkReport, BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = ["difference_table", "overview_plot", "overview_table"]
 
@@ -45,7 +45,7 @@ class _Entry:
         return f"{self.engine} · {self.run}"
 
 
-def overview_table(runs: Mapping[str, BenchmarkReport]) -> tuple[Table, tuple[str, ...]]:
+def overview_table(runs: Mapping[str, ReportData]) -> tuple[Table, tuple[str, ...]]:
     """Put all rows of all runs into one table, equal engines together; and its footnotes."""
     entries = _entries(runs)
     names = {entry.row.label: entry.name for entry in entries}
@@ -55,7 +55,7 @@ def overview_table(runs: Mapping[str, BenchmarkReport]) -> tuple[Table, tuple[st
     return from_columns("All runs side by side", kept), footnotes
 
 
-def overview_plot(runs: Mapping[str, BenchmarkReport]) -> Plot | None:
+def overview_plot(runs: Mapping[str, ReportData]) -> Plot | None:
     """Make the plot of all medians; ``None`` where nothing was measured."""
     entries = [entry for entry in _entries(runs) if entry.row.p50_ms]
     if not entries:
@@ -77,7 +77,7 @@ def overview_plot(runs: Mapping[str, BenchmarkReport]) -> Plot | None:
     )
 
 
-def difference_table(runs: Mapping[str, BenchmarkReport]) -> Table:
+def difference_table(runs: Mapping[str, ReportData]) -> Table:
     """What is not the same in all runs: model, inputs, machine, versions, settings."""
     facts = [_facts(report) for report in runs.values()]
     names = list(dict.fromkeys(name for each in facts for name in each))
@@ -90,7 +90,7 @@ def difference_table(runs: Mapping[str, BenchmarkReport]) -> Table:
     )
 
 
-def _facts(report: BenchmarkReport) -> dict[str, str]:
+def _facts(report: ReportData) -> dict[str, str]:
     environment = report.environment
     return {
         "model": report.model_name,
@@ -104,7 +104,7 @@ def _facts(report: BenchmarkReport) -> dict[str, str]:
     }
 
 
-def _entries(runs: Mapping[str, BenchmarkReport]) -> list[_Entry]:
+def _entries(runs: Mapping[str, ReportData]) -> list[_Entry]:
     """All rows, those of one engine together, in the order in which engines first appear."""
     entries = [
         _Entry(

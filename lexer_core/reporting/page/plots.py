@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from lexer_core.reporting.page.figure_layout import Width
     from lexer_core.reporting.page.series import Series
-    from lexer_core.reporting.page.sheet import Width
     from lexer_core.reporting.page.tables import Table
 
 __all__ = ["Plot", "paragraphs"]

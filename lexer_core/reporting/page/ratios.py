@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.reporting.numbers import MISSING, interval_text, significant
+from lexer_core.reporting.page.figure_layout import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.plots import Plot, paragraphs
-from lexer_core.reporting.page.sheet import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import light
 from lexer_core.reporting.sentences import titles
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from lexer_core.results import BenchmarkReport, Comparison, Interval
+    from lexer_core.results import Comparison, Interval, ReportData
 
 __all__ = ["ratio_plot"]
 
@@ -43,7 +43,7 @@ class _Pair:
         return self.comparison.ratio
 
 
-def ratio_plot(report: BenchmarkReport) -> Plot | None:
+def ratio_plot(report: ReportData) -> Plot | None:
     """Make the plot of all ratios; ``None`` where nothing was compared."""
     if not report.comparisons:
         return None

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from lexer_core import __version__
 from lexer_core.errors import MissingPackageError
 from lexer_core.reporting.page.content import Figure, Section, content_of, overview_of
-from lexer_core.reporting.page.sheet import NARROW, STYLE, WIDE
-from lexer_core.reporting.page.svg import figure_to_svg
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.figure_layout import NARROW, STYLE, WIDE
+from lexer_core.reporting.page.svg_embed import figure_to_svg
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import custom_properties
-from lexer_core.results import BenchmarkReport
+from lexer_core.results import ReportData
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,9 +44,7 @@ def check_extra() -> None:
         )
 
 
-def report_page(
-    reports: BenchmarkReport | Sequence[BenchmarkReport], *, names: Sequence[str] = ()
-) -> str:
+def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[str] = ()) -> str:
     """Give one benchmark, or several side by side, as one self-contained HTML page.
 
     The page loads nothing and runs no script. It follows the reader's choice of
@@ -75,7 +73,7 @@ def report_page(
         There is no report, or not one name for each.
     """
     check_extra()
-    several = [reports] if isinstance(reports, BenchmarkReport) else list(reports)
+    several = [reports] if isinstance(reports, ReportData) else list(reports)
     if not several:
         raise ValueError("a page needs at least one report")
     if names and len(names) != len(several):
@@ -104,7 +102,7 @@ def report_page(
     )
 
 
-def _name(report: BenchmarkReport) -> str:
+def _name(report: ReportData) -> str:
     return " ".join(part for part in (report.model_name, report.created_at) if part) or "benchmark"
 
 

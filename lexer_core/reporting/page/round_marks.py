@@ -8,8 +8,8 @@ import numpy as np
 from attrs import frozen
 
 from lexer_core.reporting.page.decimation import stretches
-from lexer_core.reporting.page.sheet import WIDE, Width, linear_ticks
-from lexer_core.reporting.page.texts import whole
+from lexer_core.reporting.page.figure_layout import WIDE, Width, linear_ticks
+from lexer_core.reporting.page.text_utils import whole
 from lexer_core.reporting.page.theme import light
 from lexer_core.statistics import round_medians
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
-from lexer_core.reporting.page.texts import harmless
+from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import SERIES, light
 from lexer_core.reporting.sentences import titles
 

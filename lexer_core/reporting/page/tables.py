@@ -9,7 +9,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from lexer_core.reporting.layout import Column
+    from lexer_core.reporting.table_layout import Column
 
 __all__ = ["Table", "from_columns", "table"]
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from lexer_core.reporting.numbers import MISSING, significant, time_unit
 from lexer_core.reporting.page.decimation import MOST_DOTS, stretches
+from lexer_core.reporting.page.figure_layout import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.measured import measured_rows, median_text
 from lexer_core.reporting.page.plots import Plot, paragraphs
 from lexer_core.reporting.page.round_marks import (
@@ -20,9 +21,8 @@ from lexer_core.reporting.page.round_marks import (
     what_a_point_is,
 )
 from lexer_core.reporting.page.run_axis import positions_in_run, run_axis, warm_up_positions
-from lexer_core.reporting.page.sheet import Width, log_axis, new_sheet, panel_for
 from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.texts import whole
+from lexer_core.reporting.page.text_utils import whole
 from lexer_core.reporting.page.theme import light
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from lexer_core.reporting.numbers import TimeUnit
     from lexer_core.reporting.page.measured import Measured
     from lexer_core.reporting.page.run_axis import RunAxis
-    from lexer_core.results import BenchmarkReport
+    from lexer_core.results import ReportData
 
     Floats = npt.NDArray[np.float64]
 
@@ -45,7 +45,7 @@ _LEFT = 54.0
 _PARTS = 10
 
 
-def timeline_plot(report: BenchmarkReport) -> Plot | None:
+def timeline_plot(report: ReportData) -> Plot | None:
     """Make the plot of all samples over the run; ``None`` where no row has any."""
     rows = measured_rows(report)
     if not rows:

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 from lexer_core.errors import DeviceUnavailableError, LexerError
 from lexer_core.records import UNKNOWN_PLACEMENT, Device
-from lexer_core.testing.comparison import expect_outputs
+from lexer_core.testing.expectations import expect_outputs
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 

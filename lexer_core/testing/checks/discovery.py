@@ -7,19 +7,19 @@ from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from lexer_core.engines.discovery import find_claims
+from lexer_core.engines.entry_points import find_entry_points
 from lexer_core.engines.hook_checks import read_hooks
 from lexer_core.engines.info_checks import wrong_in_info
 from lexer_core.engines.installed import find_distributions
 from lexer_core.engines.registry import EngineState
 from lexer_core.errors import LexerError, UnsupportedError
 from lexer_core.hookspecs import CONTRACT_VERSION, ENTRY_POINT_GROUP
-from lexer_core.testing.ladder import MODELS
+from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 
@@ -162,7 +162,9 @@ def _try(subject: Subject, capability: str) -> None:
 
 
 def _module(subject: Subject) -> ModuleType:
-    claims = [claim for claim in find_claims(find_distributions()) if claim.name == subject.name]
+    claims = [
+        claim for claim in find_entry_points(find_distributions()) if claim.name == subject.name
+    ]
     current = [claim for claim in claims if claim.group == ENTRY_POINT_GROUP]
     if not current:
         other = f" (only of {claims[0].group!r})" if claims else ""

@@ -8,13 +8,13 @@ import attrs
 
 from lexer_core.errors import EngineError, HookError, LexerError
 from lexer_core.records import Device
-from lexer_core.testing.comparison import expect_outputs
+from lexer_core.testing.expectations import expect_outputs
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
     from lexer_core.records import ExportedModel
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import LexerError
-from lexer_core.export.makers import check_place
+from lexer_core.export.exporters import check_destination
 from lexer_core.records import CPU
-from lexer_core.testing.comparison import expect_outputs
-from lexer_core.testing.ladder import MODELS
+from lexer_core.testing.expectations import expect_outputs
+from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.models import sources_of
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lexer_core.records import ExportedModel, ModelSource
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 
@@ -63,7 +63,7 @@ def exports_are_as_asked_for(subject: Subject) -> None:
                 "has not.",
                 "ExportedModel.inputs has the names of ModelSource.input_names.",
             )
-        check_place(exported, folder, source, subject.engine)
+        check_destination(exported, folder, source, subject.engine)
 
 
 @SUITE.check("full", "What the engine exports for itself computes what the model does.")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from lexer_core.engines.choice import resolve_options
 from lexer_core.errors import HookError, LexerError, SettingError
-from lexer_core.testing.comparison import expect_outputs
+from lexer_core.testing.expectations import expect_outputs
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lexer_core.records import EngineOption, OptionValue
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 

@@ -6,13 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lexer_core.errors import UnsupportedError
-from lexer_core.testing.comparison import expect_outputs
-from lexer_core.testing.ladder import LADDER, ModelCase
+from lexer_core.testing.expectations import expect_outputs
+from lexer_core.testing.model_zoo import MODEL_ZOO, ModelCase
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Check, Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 
@@ -39,7 +39,7 @@ def outputs_are_right(case: ModelCase, subject: Subject) -> None:
         raise CheckFailed(f"{error.message}", hint) from error
 
 
-for _case in LADDER:
+for _case in MODEL_ZOO:
     SUITE.add(
         Check(
             name=f"outputs_{_case.name}",

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.measurement.memory import private_memory_bytes
+from lexer_core.machine.memory import private_memory_bytes
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from lexer_core.errors import LexerError
 from lexer_core.records import CallInputs
-from lexer_core.testing.comparison import expect_outputs, expect_same
+from lexer_core.testing.expectations import expect_outputs, expect_same
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.subject import Subject
+    from lexer_core.testing.engine_fixture import Subject
 
 __all__ = ["SUITE"]
 

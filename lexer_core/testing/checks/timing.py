@@ -10,9 +10,9 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from lexer_core.measurement.case_session import CaseSession, CaseSpec
+from lexer_core.benchmark.case_session import CaseSession, CaseSpec
 from lexer_core.records import Call
-from lexer_core.testing.ladder import MODELS
+from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.testing.subject import OpenSession, Subject
+    from lexer_core.testing.engine_fixture import OpenSession, Subject
 
 __all__ = ["SUITE", "ScriptedClock"]
 

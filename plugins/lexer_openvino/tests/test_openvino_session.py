@@ -652,7 +652,7 @@ def test_the_hooks_module_imports_no_runtime():
 def test_openvino_is_imported_without_its_telemetry_wherever_the_core_does_so(tmp_path):
     script = (
         "import sys\n"
-        "from lexer_core.measurement.case_session import CaseSession\n"
+        "from lexer_core.benchmark.case_session import CaseSession\n"
         "CaseSession().import_engine('openvino')\n"
         "assert 'openvino' in sys.modules\n"
         "assert not [name for name in sys.modules if name.startswith('openvino_telemetry')]\n"

@@ -21,7 +21,7 @@ from torch import nn
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import CacheError, ExportError
 from lexer_core.export.cache import ExportCache
-from lexer_core.export.exporter import Exports
+from lexer_core.export.exports import Exports
 from lexer_core.export.fingerprint import digest_program, fingerprint, installed_versions
 from lexer_core.export.traced_source import TracedSource
 from lexer_core.model.adapt import adapt_model, model_source, with_output_names

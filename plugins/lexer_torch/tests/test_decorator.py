@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402 - torch may not be there
 
 from lexer.decorators.lexer import Lexer  # noqa: E402
-from lexer_core.decorator import ModelLexer, mark_of  # noqa: E402
+from lexer_core.decorator import ModelLexer, metadata_of  # noqa: E402
 from lexer_core.errors import InputError, SettingError  # noqa: E402
 
 pytestmark = pytest.mark.torch
@@ -77,11 +77,11 @@ def test_the_class_is_the_same_object_with_the_same_signature() -> None:
 
 def test_the_mark_holds_names_and_settings_also_for_subclasses() -> None:
     for model in (Decorated(), Child()):
-        mark = mark_of(model)
+        mark = metadata_of(model)
         assert mark is not None
         assert (mark.input_names, mark.output_names) == (("x",), ("y",))
         assert mark.settings == {"num_iterations": 5}
-    assert mark_of(Plain()) is None
+    assert metadata_of(Plain()) is None
 
 
 @pytest.mark.parametrize(

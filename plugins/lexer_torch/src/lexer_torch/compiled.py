@@ -16,7 +16,7 @@ from lexer_core.errors import UnsupportedError
 from lexer_core.model.state import eager_module, measured_state, preserved_randomness
 from lexer_core.records import SessionPhases
 from lexer_torch.inductor import end_compile_workers, read_counts
-from lexer_torch.session import Placed, TorchSession, make_session
+from lexer_torch.session import SettingValue, TorchSession, make_session
 from lexer_torch.settings import use_own_inductor_cache
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class CompiledSession(TorchSession):
         )
         self.phases = SessionPhases()
 
-    def place(self, inputs: CallInputs) -> Placed:
+    def place(self, inputs: CallInputs) -> SettingValue:
         """Bind the module to the arguments of a call, and compile it for them.
 
         Raises
@@ -115,7 +115,7 @@ class CompiledSession(TorchSession):
         super().close()
         self._eager = torch.nn.Module()
 
-    def _compile(self, trial: Placed) -> None:
+    def _compile(self, trial: SettingValue) -> None:
         from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
         try:

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
     from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig
 
-__all__ = ["Placed", "TorchSession", "create_session", "make_session"]
+__all__ = ["SettingValue", "TorchSession", "create_session", "make_session"]
 
-Placed = partial[Any]
+SettingValue = partial[Any]
 """A module bound to one call's arguments, on its device."""
 
 _PRECISIONS = {
@@ -50,7 +50,7 @@ AnySession = TypeVar("AnySession", bound="TorchSession")
 class TorchSession:
     """A module on one device, in eval mode, until it is closed."""
 
-    run: Callable[[Placed], Any]
+    run: Callable[[SettingValue], Any]
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class TorchSession:
         self.run = operator.call
         self.module: torch.nn.Module | None = module
         self.device = device
-        self.placed: Placed | None = None
+        self.placed: SettingValue | None = None
         self._dtype = _PRECISIONS.get(config.precision)
         self._channels_last = bool(config.options.get("channels_last"))
         self._output_names = output_names
@@ -79,7 +79,7 @@ class TorchSession:
         """
         return torch.inference_mode() if self._isolated else torch.no_grad()
 
-    def place(self, inputs: CallInputs) -> Placed:
+    def place(self, inputs: CallInputs) -> SettingValue:
         """Bind the module to the arguments of a call, as tensors on the device."""
         if self.module is None:
             raise ModelError("the session is closed.", hint="Create another one.")

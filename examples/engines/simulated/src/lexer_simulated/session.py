@@ -30,7 +30,7 @@ __all__ = ["SLOTS", "SimulatedSession"]
 SLOTS = 4
 """Calls whose outputs the device can hold."""
 
-Placed = dict[str, Tensor]
+SettingValue = dict[str, Tensor]
 
 
 @frozen(eq=False)
@@ -67,7 +67,7 @@ class SimulatedSession:
     def __attrs_post_init__(self) -> None:
         self._queue = Queue(self.launch_seconds)
 
-    def place(self, inputs: CallInputs) -> Placed:
+    def place(self, inputs: CallInputs) -> SettingValue:
         """Copy the inputs to the device's memory.
 
         Raises
@@ -86,7 +86,7 @@ class SimulatedSession:
                 raise InputError(f"input {name!r} is not the {dtype}{list(shape)} of the graph.")
         return {name: Tensor.from_host(inputs.arrays[name]) for name in self.graph.inputs}
 
-    def run(self, placed: Placed) -> Running:
+    def run(self, placed: SettingValue) -> Running:
         """Hand one call over; it is done when the device is."""
         if self.used_slots == SLOTS:
             raise EngineError(

@@ -1,0 +1,389 @@
+"""How do raw samples become a report?
+
+Nothing is measured here: statistics are applied to what a run left behind, and
+whatever speaks against a verdict is put beside the numbers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+from attrs import frozen
+
+from lexer_core.records import Device
+from lexer_core.results import BenchmarkResult, Comparison, Interval
+from lexer_core.statistics import (
+    CaseComparison,
+    Comparisons,
+    Diagnosis,
+    Summary,
+    compare_cases,
+    diagnose,
+    order_effect,
+    round_means,
+    round_medians,
+    summarise,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
+from lexer_core.benchmark.rounds import compared_by_means
+
+__all__ = ["Judgement", "judge_run"]
+
+_STEAL_WARNING = 0.01
+_THROTTLED_LIMIT = 0.05
+_ROUNDS_FOR_ORDER = 10
+_MS = 1000.0
+_LARGEST_LOG = 256 * 1024
+_PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0}
+
+
+@frozen(kw_only=True)
+class Judgement:
+    """Rows and comparisons of a run, and what a reader should know of it as a whole."""
+
+    results: tuple[BenchmarkResult, ...]
+    comparisons: tuple[Comparison, ...]
+    notes: tuple[str, ...] = ()
+
+
+def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Judgement:
+    """Turn what a run left behind into rows and comparisons.
+
+    Parameters
+    ----------
+    run
+        Cases with their samples, facts and failures.
+    tie
+        Relative difference below which two cases are a tie.
+    baseline
+        Label that the others are compared with first; the first case otherwise.
+
+    Returns
+    -------
+    Judgement
+        One row for each case, in order, and the comparisons of every pair.
+    """
+    summaries = {
+        outcome.case.label: summarise(
+            outcome.log.samples, outcome.log.rounds, loops=outcome.log.loops
+        )
+        for outcome in run.cases
+        if len(outcome.log)
+    }
+    diagnoses = {
+        outcome.case.label: diagnose(outcome.log.samples, outcome.log.rounds)
+        for outcome in run.cases
+        if len(outcome.log)
+    }
+    comparisons = _compare(run.cases, tie, baseline)
+    ranks = {standing.label: standing.rank for standing in comparisons.standings}
+    reference = baseline or next((outcome.case.label for outcome in run.cases), "")
+    rows = tuple(
+        _row(
+            outcome,
+            run,
+            summaries.get(outcome.case.label),
+            diagnoses.get(outcome.case.label),
+            rank=ranks.get(outcome.case.label),
+            break_even=_break_even(outcome, summaries, reference),
+        )
+        for outcome in run.cases
+    )
+    pairs = sorted(comparisons.pairs, key=lambda pair: reference not in (pair.a, pair.b))
+    return Judgement(
+        results=rows,
+        comparisons=tuple(_comparison(pair) for pair in pairs),
+        notes=_order_notes(run),
+    )
+
+
+def _order_notes(run: RunOutcome) -> tuple[str, ...]:
+    """Say whether it mattered who came first in a round."""
+    centres = {
+        outcome.case.label: dict(zip(*_medians(outcome), strict=True))
+        for outcome in run.cases
+        if len(outcome.log)
+    }
+    complete = [
+        (number, order)
+        for number, order in run.orders.items()
+        if len(order) == len(centres) and all(number in centres[label] for label in order)
+    ]
+    changed = len({order for _, order in complete}) > 1
+    if len(centres) < 2 or len(complete) < _ROUNDS_FOR_ORDER or not changed:  # noqa: PLR2004
+        return ()
+    effect = order_effect(
+        [[centres[label][number] for label in centres] for number, _ in complete],
+        [[order.index(label) for label in centres] for _, order in complete],
+    )
+    return (effect.warning,) if effect.warning else ()
+
+
+def _medians(outcome: CaseOutcome) -> tuple[list[int], list[float]]:
+    centres = round_medians(outcome.log.samples, outcome.log.rounds)
+    return centres.rounds.tolist(), centres.values.tolist()
+
+
+def _compare(cases: Sequence[CaseOutcome], tie: float, baseline: str | None) -> Comparisons:
+    measured = [outcome for outcome in cases if outcome.status == "ok" and len(outcome.log)]
+    measured.sort(key=lambda outcome: outcome.case.label != baseline)
+    by_means = compared_by_means(outcome.log.loops for outcome in measured)
+    centres_of = round_means if by_means else round_medians
+    return compare_cases(
+        {
+            outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
+            for outcome in measured
+        },
+        delta=tie,
+        launches=min((_launches(outcome) for outcome in measured), default=1),
+        withheld={
+            outcome.case.label: reason for outcome in measured if (reason := _withheld(outcome))
+        },
+    )
+
+
+def _launches(outcome: CaseOutcome) -> int:
+    return int(outcome.log.launches[-1]) + 1
+
+
+def _withheld(outcome: CaseOutcome) -> str:
+    """Say why a case with numbers gets no verdict; empty when it does."""
+    if outcome.parity is not None and outcome.parity.status == "fail":
+        return "its outputs disagree with the model's own"
+    if outcome.completion is not None and not outcome.completion.plausible:
+        return "its samples do not account for the time that its calls took"
+    if outcome.warm_up is not None and outcome.warm_up.state.steady is False:
+        return "its latency never settled"
+    throttled = outcome.log.disturbance.throttled_share
+    if throttled is not None and throttled > _THROTTLED_LIMIT:
+        return f"its CPU quota was used up in {throttled:.0%} of the blocks"
+    return ""
+
+
+def _comparison(pair: CaseComparison) -> Comparison:
+    shown = pair.adjusted or pair.ratio
+    ratio = (
+        Interval(
+            estimate=shown.estimate, low=shown.low, high=shown.high, confidence=shown.confidence
+        )
+        if shown is not None
+        else Interval(estimate=float("nan"), low=None, high=None)
+    )
+    return Comparison(
+        a=pair.a,
+        b=pair.b,
+        ratio=ratio,
+        verdict=pair.verdict,
+        delta=pair.delta,
+        reason=pair.reason,
+        rounds=pair.ratio.rounds if pair.ratio is not None else 0,
+    )
+
+
+def _break_even(
+    outcome: CaseOutcome, summaries: Mapping[str, Summary], reference: str
+) -> float | None:
+    """Calls after which export and load are paid back against the baseline."""
+    own, base = summaries.get(outcome.case.label), summaries.get(reference)
+    if (
+        own is None
+        or base is None
+        or outcome.case.label == reference
+        or outcome.prepared is None
+        or outcome.load_facts is None
+    ):
+        return None
+    saved = base.mean - own.mean
+    if saved <= 0:
+        return None
+    return (outcome.prepared.seconds + outcome.load_facts.load_seconds) / saved
+
+
+def _row(
+    outcome: CaseOutcome,
+    run: RunOutcome,
+    summary: Summary | None,
+    diagnosis: Diagnosis | None,
+    *,
+    rank: int | None,
+    break_even: float | None,
+) -> BenchmarkResult:
+    case, prepared = outcome.case, outcome.prepared
+    load = outcome.load_facts
+    device = load.device if load is not None else None
+    row = BenchmarkResult(
+        engine=case.display_name,
+        device=device.label if device else Device(kind=case.device.split(":")[0]).label,
+        label=case.label,
+        status=outcome.status,
+        rank=rank,
+        engine_name=case.engine,
+        engine_version=case.engine_version,
+        engine_distribution=case.engine_distribution,
+        interpreter=case.python,
+        options=dict(case.options),
+        device_name=device.name if device else case.device,
+        batch_size=run.batch_size,
+        threads=run.threads,
+        precision=case.precision,
+        dtype=run.dtype,
+        format=prepared.exported.format if prepared else "",
+        exporter=prepared.exported.exporter if prepared else "",
+        isolation=outcome.isolation,
+        load_ms=load.load_seconds * _MS if load else None,
+        compile_ms=_ms(load.phases.compile_seconds) if load else None,
+        export_ms=prepared.seconds * _MS if prepared and prepared.seconds else None,
+        export_cached=prepared.cached if prepared and prepared.seconds else None,
+        first_call_ms=_ms(outcome.first_call_seconds),
+        warm_up_calls=outcome.warm_up.calls if outcome.warm_up else None,
+        warm_up_steady=outcome.warm_up.state.steady if outcome.warm_up else None,
+        peak_memory_bytes=outcome.peak_memory_bytes,
+        model_bytes=prepared.exported.size_bytes if prepared else None,
+        parity=outcome.parity,
+        placement=outcome.final_facts.placement if outcome.final_facts else None,
+        withheld=_withheld(outcome) if summary is not None else "",
+        break_even_calls=break_even,
+        warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, run.threads)),
+        error=outcome.failure,
+        warm_up_samples=outcome.log.warm_up_samples,
+        warm_up_launches=outcome.log.warm_up_launches,
+        log=_printed(outcome.printed),
+    )
+    if summary is None:
+        return row
+    return attrs.evolve(row, **_numbers(outcome, run, summary, diagnosis))
+
+
+def _printed(launches: Sequence[str]) -> str:
+    """Join what the workers of the launches printed; of very much the end."""
+    if len(launches) == 1:
+        return launches[0]
+    parts = [
+        f"--- launch {number} ---\n{text}" for number, text in enumerate(launches, start=1) if text
+    ]
+    text = "\n".join(parts)
+    if len(text) <= _LARGEST_LOG:
+        return text
+    end = text[-_LARGEST_LOG:]
+    end = end.partition("\n")[2] or end
+    return f"[... earlier output dropped here ...]\n{end}"
+
+
+def _numbers(
+    outcome: CaseOutcome, run: RunOutcome, summary: Summary, diagnosis: Diagnosis | None
+) -> dict[str, Any]:
+    """Fill the fields that come from samples; the statistics speak seconds."""
+    log = outcome.log
+    numbers: dict[str, Any] = {}
+    notes: dict[str, str] = {}
+    intervals: dict[str, Interval] = {}
+    for name, percent in _PERCENTILES.items():
+        entry = summary.percentile(percent)
+        numbers[name] = estimate = _ms(entry.estimate)
+        if entry.note:
+            notes[name] = entry.note
+        if estimate is not None and entry.low is not None and entry.high is not None:
+            intervals[name] = Interval(
+                estimate=estimate,
+                low=entry.low * _MS,
+                high=entry.high * _MS,
+                confidence=entry.confidence,
+            )
+    if summary.mean_low is not None and summary.mean_high is not None:
+        intervals["mean_ms"] = Interval(
+            estimate=summary.mean * _MS,
+            low=summary.mean_low * _MS,
+            high=summary.mean_high * _MS,
+            confidence=summary.confidence,
+        )
+    device_samples = log.device_samples
+    disturbed = log.disturbance
+    observed = {
+        "steal_share": disturbed.steal_share,
+        "throttled_share": disturbed.throttled_share,
+        "involuntary_switches": disturbed.involuntary_switches,
+        "major_faults": disturbed.major_faults,
+    }
+    if outcome.final_facts is not None:
+        observed |= {
+            f"threads_{pool}": count for pool, count in outcome.final_facts.threads.items()
+        }
+    if diagnosis is not None:
+        observed |= {
+            "sample_autocorrelation": diagnosis.sample_autocorrelation,
+            "round_autocorrelation": diagnosis.round_autocorrelation,
+            "design_effect": diagnosis.design_effect,
+            "drift": diagnosis.drift,
+            "round_spread": diagnosis.round_spread,
+        }
+    return numbers | {
+        "num_samples": summary.count,
+        "throughput_per_sec": summary.calls_per_second * (run.batch_size or 1),
+        "variance": None if summary.variance is None else summary.variance * _MS**2,
+        "mean_ms": summary.mean * _MS,
+        "std_ms": _ms(summary.std),
+        "min_ms": summary.min * _MS,
+        "max_ms": summary.max * _MS,
+        "effective_samples": summary.effective_count,
+        "intervals": intervals,
+        "notes_on_percentiles": notes,
+        "loops": summary.loops,
+        "rounds": summary.rounds,
+        "launches": _launches(outcome),
+        "outliers_mild": summary.outliers_mild,
+        "outliers_severe": summary.outliers_severe,
+        "device_p50_ms": None if device_samples is None else float(np.median(device_samples)) * _MS,
+        "diagnosis": {name: value for name, value in observed.items() if value is not None},
+        "samples": log.samples,
+        "sample_rounds": log.rounds,
+        "sample_launches": log.launches,
+    }
+
+
+def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -> list[str]:
+    found = list(outcome.prepared.notes if outcome.prepared else ())
+    if outcome.prepared is not None:
+        found += outcome.prepared.exported.notes
+    if outcome.completion is not None and not outcome.completion.plausible:
+        check = outcome.completion
+        found.append(
+            f"samples add up to {check.sampled * _MS:.3g} ms where "
+            f"{(check.elapsed + check.waited) * _MS:.3g} ms passed: the engine returns before its "
+            "work is done, or misreports its time"
+        )
+    if outcome.load_facts is not None and outcome.load_facts.phases.cache_warm:
+        found.append("compiled code came from a cache: the first load of all takes longer")
+    if outcome.warm_up is not None and outcome.warm_up.state.steady is not True:
+        found.append(f"warm-up: {outcome.warm_up.state.reason}")
+    found += _thread_warnings(outcome, threads)
+    if diagnosis is not None:
+        found += diagnosis.warnings
+        disturbed = outcome.log.disturbance
+        if disturbed.steal_share is not None and disturbed.steal_share > _STEAL_WARNING:
+            found.append(
+                f"other machines on this executor took {disturbed.steal_share:.1%} of the CPU"
+            )
+        if disturbed.throttled_share:
+            found.append(f"the CPU quota was used up in {disturbed.throttled_share:.0%} of blocks")
+    return found
+
+
+def _thread_warnings(outcome: CaseOutcome, threads: int) -> list[str]:
+    """Compare the pools that were found in the worker with what was asked for."""
+    if outcome.final_facts is None or outcome.isolation == "none":
+        return []
+    return [
+        f"{pool} was found with {count} threads where {threads} were asked for"
+        for pool, count in outcome.final_facts.threads.items()
+        if pool != "process" and count > threads
+    ]
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else seconds * _MS

@@ -1,0 +1,318 @@
+"""What does one case do, in whichever process it lives?
+
+:class:`CaseSession` is hosted by a worker process, or by the caller's own when
+isolation is off. It carries out orders and measures; how much to measure and
+what the samples say is decided elsewhere, so that a worker imports no more than
+its engine needs.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import time
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import frozen
+
+from lexer_core.engines.registry import EngineRegistry
+from lexer_core.machine.affinity import move_to_common_cpu, observed_threads
+from lexer_core.machine.system_counters import SystemCounters, read_counters
+from lexer_core.records import (
+    Call,
+    CallInputs,
+    Device,
+    ExportedModel,
+    Placement,
+    Session,
+    SessionConfig,
+    SessionPhases,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from lexer_core.engines.engine import Engine
+
+__all__ = ["Block", "CaseSession", "CaseSpec", "CompletionCheck", "FinalFacts", "LoadFacts"]
+
+SETTLE_CALLS = 3
+SETTLE_SECONDS = 0.001
+"""After a switch between processes, calls 3–20 of a 6 µs model are 3 % slow."""
+
+_CHECK_TRIES = 3
+
+
+@frozen(kw_only=True, eq=False)
+class CaseSpec:
+    """One case, complete: what a process needs to load it.
+
+    ``model_bytes`` holds the live object of ``exported`` (whose ``model`` is
+    then ``None``) while it travels between processes.
+    """
+
+    engine: str
+    device: str
+    exported: ExportedModel
+    config: SessionConfig
+    model_bytes: bytes | None = None
+
+
+@frozen(kw_only=True)
+class LoadFacts:
+    """What loading told: times in seconds."""
+
+    load_seconds: float
+    phases: SessionPhases
+    device: Device
+
+
+@frozen(kw_only=True, eq=False)
+class Block:
+    """Consecutive samples of one session.
+
+    ``samples`` is float64 in seconds per call; ``elapsed`` is the time of the
+    whole block by the core's own clock; ``before`` and ``after`` are the
+    counters of the machine at its edges.
+    """
+
+    samples: npt.NDArray[np.float64]
+    device_samples: npt.NDArray[np.float64] | None
+    loops: int
+    elapsed: float
+    before: SystemCounters
+    after: SystemCounters
+
+
+@frozen(kw_only=True)
+class CompletionCheck:
+    """Whether the time of a block, fetch included, is in its samples; in seconds.
+
+    ``sampled`` is what the samples add up to, ``elapsed`` what passed while they
+    were taken, and ``waited`` what one more call took until its outputs were
+    there, less the cost of fetching them.
+    """
+
+    sampled: float
+    elapsed: float
+    waited: float
+    calls: int
+
+    @property
+    def plausible(self) -> bool:
+        """Whether samples account for the time that passed, no less and no more."""
+        if self.sampled > 1.001 * self.elapsed + 1e-6:
+            return False
+        mean = self.sampled / self.calls
+        unexplained = self.elapsed - self.sampled + max(0.0, self.waited - mean)
+        # A loop costs well under 2 µs a call; a millisecond is a switch of context.
+        return unexplained <= 0.2 * self.sampled + 2e-6 * self.calls + 1e-3
+
+
+@frozen(kw_only=True, eq=False)
+class FinalFacts:
+    """What is asked for after the last sample."""
+
+    outputs: Mapping[str, npt.NDArray[Any]]
+    placement: Placement
+    threads: Mapping[str, int]
+
+
+class CaseSession:
+    """One case: import, load, first call, blocks, outputs, close."""
+
+    def __init__(self) -> None:
+        self._engine: Engine | None = None
+        self._session: Session | None = None
+        self._device: Device | None = None
+        self._call: Call | None = None
+        self._loaded: LoadFacts | None = None
+        self._expected: tuple[str, ...] = ()
+        self._frozen = False
+        self._isolated = False
+
+    def import_engine(self, name: str) -> bool:
+        """Load the plugin and import its runtime; returns whether its sessions keep state."""
+        self._engine = EngineRegistry().get(name)
+        for module in self._engine.info.runtime_modules:
+            importlib.import_module(module)
+        return self._engine.keeps_state
+
+    def load(self, spec: CaseSpec) -> LoadFacts:
+        """Create the session."""
+        if self._engine is None or self._engine.name != spec.engine:
+            self.import_engine(spec.engine)
+        engine = self._engine
+        assert engine is not None
+        exported = spec.exported
+        if spec.model_bytes is not None:
+            import cloudpickle  # only a model that travels by value needs it
+
+            exported = attrs.evolve(exported, model=cloudpickle.loads(spec.model_bytes))
+        device = engine.find_device(spec.device)
+        start = time.perf_counter()
+        session = engine.create_session(exported, device, spec.config)
+        seconds = time.perf_counter() - start
+        self._session, self._device = session, device
+        self._isolated = spec.config.isolated
+        self._expected = tuple(output.name for output in exported.outputs)
+        self._loaded = LoadFacts(load_seconds=seconds, phases=_phases_of(session), device=device)
+        return self._loaded
+
+    def place(self, inputs: CallInputs, structure: bytes | None = None) -> LoadFacts:
+        """Move the inputs to the session's device; what was compiled for them is loading.
+
+        ``structure`` is theirs, pickled by value, where it had to travel.
+        """
+        if structure is not None:
+            import cloudpickle  # only what travels needs it
+
+            inputs = attrs.evolve(inputs, structure=cloudpickle.loads(structure))
+        engine, session, device = self._engine, self._session, self._device
+        assert engine is not None
+        assert session is not None
+        assert device is not None
+        with engine.call_context(session):
+            placed = engine.place_inputs(session, inputs, device)
+        self._call = engine.make_call(session, placed)
+        loaded = self._loaded
+        assert loaded is not None
+        phases = _phases_of(session)
+        before, after = loaded.phases.compile_seconds or 0.0, phases.compile_seconds or 0.0
+        self._loaded = attrs.evolve(
+            loaded, phases=phases, load_seconds=loaded.load_seconds + max(0.0, after - before)
+        )
+        return self._loaded
+
+    def first_call(self) -> tuple[float, Mapping[str, npt.NDArray[Any]]]:
+        """Make the first call; returns its seconds, and its outputs."""
+        engine, session, device, call = self._live()
+        with engine.call_context(session):
+            if call.reset is not None:
+                call.reset()
+            start = time.perf_counter()
+            outputs = call.run()
+            engine.synchronize(session, device)
+            seconds = time.perf_counter() - start
+            return seconds, engine.fetch_outputs(session, outputs, expected=self._expected)
+
+    def settle(self) -> None:
+        """Make the calls after a switch that are not samples."""
+        engine, session, device, call = self._live()
+        with engine.call_context(session):
+            deadline = time.perf_counter() + SETTLE_SECONDS
+            calls = 0
+            while calls < SETTLE_CALLS or time.perf_counter() < deadline:
+                if call.reset is not None:
+                    call.reset()
+                call.run()
+                calls += 1
+            engine.synchronize(session, device)
+
+    def block(self, count: int, loops: int = 1, settle: bool = True) -> Block:
+        """Take ``count`` samples of ``loops`` calls each."""
+        engine, session, device, call = self._live()
+        if not self._frozen:
+            # What lives now is never collected: a collection between blocks
+            # then looks only at what the blocks themselves made.
+            gc.collect()
+            gc.freeze()
+            self._frozen = True
+        if self._isolated:  # where the user's own threads run is the user's affair
+            move_to_common_cpu()
+        if settle:
+            self.settle()
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            with engine.call_context(session):
+                before = read_counters()
+                start = time.perf_counter()
+                timings = engine.time_calls(
+                    session, call, count, loops, device, time.perf_counter_ns
+                )
+                elapsed = time.perf_counter() - start
+                after = read_counters()
+        finally:
+            if collecting:
+                gc.enable()
+            gc.collect()
+        return Block(
+            samples=timings.host,
+            device_samples=timings.device,
+            loops=loops,
+            elapsed=elapsed,
+            before=before,
+            after=after,
+        )
+
+    def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:
+        """Time a block with the fetch of its last outputs inside.
+
+        An engine that returns before its work is done shows here: the fetch
+        must wait for work that no sample holds.
+        """
+        engine, session, device, call = self._live()
+        for _ in range(_CHECK_TRIES):
+            with engine.call_context(session):
+                start = time.perf_counter()
+                timings = engine.time_calls(
+                    session, call, count, loops, device, time.perf_counter_ns
+                )
+                sampled = time.perf_counter()
+                if call.reset is not None:
+                    call.reset()
+                outputs = call.run()
+                engine.fetch_outputs(session, outputs, expected=self._expected)
+                fetched = time.perf_counter()
+                # The work is done now, so this is what fetching alone costs.
+                engine.fetch_outputs(session, outputs, expected=self._expected)
+                fetching = time.perf_counter() - fetched
+            check = CompletionCheck(
+                sampled=float(timings.host.sum()) * loops,
+                elapsed=sampled - start,
+                waited=max(0.0, fetched - sampled - fetching),
+                calls=count * loops,
+            )
+            # One disturbance by the machine must not accuse an engine.
+            if check.plausible:
+                break
+        return check
+
+    def finish(self) -> FinalFacts:
+        """Fetch the outputs of one more call, and say where the work ran."""
+        engine, session, _, call = self._live()
+        with engine.call_context(session):
+            if call.reset is not None:
+                call.reset()
+            outputs = engine.fetch_outputs(session, call.run(), expected=self._expected)
+        threads = observed_threads()
+        return FinalFacts(
+            outputs=outputs, placement=engine.describe_placement(session), threads=threads
+        )
+
+    def close(self) -> None:
+        """Release the session; may be called twice."""
+        session, self._session = self._session, None
+        self._call = None
+        if self._frozen:
+            gc.unfreeze()
+            self._frozen = False
+        if session is not None:
+            session.close()
+
+    def _live(self) -> tuple[Engine, Session, Device, Call]:
+        assert self._engine is not None
+        assert self._session is not None
+        assert self._device is not None
+        assert self._call is not None
+        return self._engine, self._session, self._device, self._call
+
+
+def _phases_of(session: Session) -> SessionPhases:
+    phases = getattr(session, "phases", None)
+    return phases if isinstance(phases, SessionPhases) else SessionPhases()

@@ -1,0 +1,171 @@
+"""How does the parent lead one case through its life?
+
+A :class:`LiveCase` gives orders to a executor, keeps what came back, and knows in
+which phase it is when something goes wrong.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+
+from lexer_core.benchmark.rounds import BlockSize, block_size
+from lexer_core.benchmark.warm_up import WarmUp, warm_up
+from lexer_core.records import CallStructure
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from lexer_core.benchmark.case_session import (
+        Block,
+        CaseSpec,
+        CompletionCheck,
+        FinalFacts,
+        LoadFacts,
+    )
+    from lexer_core.benchmark.sample_log import SampleLog
+    from lexer_core.errors import LexerError
+    from lexer_core.records import CallInputs
+    from lexer_core.results import Phase
+    from lexer_core.worker.executor import Executor
+
+__all__ = ["LiveCase"]
+
+_COMPLETION_CALLS = 10
+
+
+class LiveCase:
+    """One launch of one case.
+
+    Parameters
+    ----------
+    label
+        The row's name.
+    executor
+        Where the case's session lives.
+    log
+        Where its samples are kept, over all launches.
+    call_timeout, load_timeout
+        Limits in seconds for one call, and for anything that loads.
+    """
+
+    def __init__(
+        self,
+        label: str,
+        executor: Executor,
+        log: SampleLog,
+        *,
+        call_timeout: float,
+        load_timeout: float,
+    ) -> None:
+        self.label = label
+        self.executor = executor
+        self.log = log
+        self.phase: Phase = "import"
+        self.failure: LexerError | None = None
+        self.load_facts: LoadFacts | None = None
+        self.first_call_seconds: float | None = None
+        self.first_outputs: Mapping[str, npt.NDArray[Any]] | None = None
+        self.warm_up_facts: WarmUp | None = None
+        self.completion: CompletionCheck | None = None
+        self.final_facts: FinalFacts | None = None
+        self.peak_memory_bytes: int | None = None
+        self.size = BlockSize(count=1, loops=1)
+        self.stateful = False
+        self.by_means = False
+        """Whether the centre of a block is its mean; else it is its median."""
+        self._call_timeout = call_timeout
+        self._load_timeout = load_timeout
+
+    def import_engine(self, name: str) -> None:
+        """Import plugin and runtime; other workers should be doing nothing heavy."""
+        self.phase = "import"
+        self.executor.resume()
+        self.stateful = self.executor.call("import_engine", name, timeout=self._load_timeout)
+        self.executor.suspend()
+
+    def load(self, spec: CaseSpec, inputs: CallInputs) -> None:
+        """Load, place, and make the first call."""
+        self.executor.resume()
+        self.phase = "load"
+        self.load_facts = self.executor.call("load", spec, timeout=self._load_timeout)
+        self.phase = "place"
+        structure = None
+        if self.executor.isolated:
+            import cloudpickle  # only what travels needs it
+
+            # By value: containers may be of classes that nobody else can import.
+            structure = cloudpickle.dumps(inputs.structure)
+            inputs = attrs.evolve(inputs, structure=CallStructure())
+        self.load_facts = self.executor.call("place", inputs, structure, timeout=self._load_timeout)
+        self.phase = "first_call"
+        # An engine may compile on its first call: it has a loading time's limit.
+        self.first_call_seconds, self.first_outputs = self.executor.call(
+            "first_call", timeout=max(self._call_timeout, self._load_timeout)
+        )
+        self.executor.suspend()
+
+    def warm_up(self, min_seconds: float) -> None:
+        """Call until the latency is steady, and choose the size of blocks."""
+        self.phase = "warm_up"
+        self.executor.resume()
+        assert self.first_call_seconds is not None
+
+        def take(count: int) -> npt.NDArray[Any]:
+            return self._block(count, 1, settle=False).samples
+
+        self.warm_up_facts = warm_up(take, self.first_call_seconds, min_seconds=min_seconds)
+        self.log.add_warm_up(self.warm_up_facts.latencies)
+        typical = self.warm_up_facts.typical_seconds
+        self.size = block_size(typical, single_calls=self.stateful)
+        count = max(1, min(_COMPLETION_CALLS, int(0.1 / typical)))
+        self.completion = self.executor.call(
+            "check_completion",
+            count,
+            self.size.loops,
+            timeout=self._block_timeout(4 * count * self.size.loops),
+        )
+        self.executor.suspend()
+
+    def take(self, round_id: int, count: int) -> float:
+        """Take one block of a round; returns its centre, seconds per call."""
+        self.phase = "rounds"
+        self.executor.resume()
+        block = self._block(count, self.size.loops, settle=True)
+        self.executor.suspend()
+        self.log.add(round_id, block)
+        return float(block.samples.mean() if self.by_means else np.median(block.samples))
+
+    def finish(self) -> None:
+        """Fetch the outputs after the last sample, and what the engine says of itself."""
+        self.phase = "fetch"
+        self.executor.resume()
+        # Before the engine is asked about itself: what it imports to answer that
+        # is not the model's.
+        self.peak_memory_bytes = self.executor.peak_memory_bytes
+        self.final_facts = self.executor.call("finish", timeout=self._load_timeout)
+        self.executor.suspend()
+
+    def fail(self, error: LexerError) -> None:
+        """Remember why the case is over."""
+        self.failure = error
+
+    def close(self) -> None:
+        """End the case's executor."""
+        self.executor.close()
+
+    def _block(self, count: int, loops: int, *, settle: bool) -> Block:
+        block: Block = self.executor.call(
+            "block", count, loops, settle, timeout=self._block_timeout(count * loops)
+        )
+        return block
+
+    def _block_timeout(self, calls: int) -> float:
+        """One call's limit, and ten times what the block should take."""
+        facts = self.warm_up_facts
+        typical = facts.typical_seconds if facts else self.first_call_seconds or 0.0
+        return self._call_timeout + 10 * calls * typical

@@ -1,0 +1,193 @@
+"""How does the canary run beside the cases, and cost them nothing?
+
+It has a worker of its own, like a case, and takes a short block in each round.
+It counts for nothing: it never makes a run longer by more than a small share,
+and whatever goes wrong with it costs the canary alone, and a note.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lexer_core.benchmark.reference_workload_session import (
+    REFERENCE_WORKLOAD_VERSION,
+    ReferenceWorkloadSession,
+)
+from lexer_core.errors import LexerError
+from lexer_core.machine.affinity import thread_environment
+from lexer_core.machine.aslr import hash_seed_environment
+from lexer_core.results.result_records import ReferenceWorkloadTimes
+from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lexer_core.benchmark.reference_workload_session import ReferenceWorkloadFacts
+
+__all__ = ["ReferenceWorkload", "ReferenceWorkloadLaunch"]
+
+_FACTORY = "lexer_core.benchmark.reference_workload_session:ReferenceWorkloadSession"
+
+_WARM_UP_SECONDS = 0.05
+_BLOCK_SECONDS = 0.004
+_FEWEST_CALLS = 3
+_MOST_CALLS = 20
+
+_ROUNDS_IN_FULL = 10
+_LARGEST_SHARE = 0.05
+"""Of the time of the rounds. Rounds of fast models last ten milliseconds, and
+hundreds of them are taken: the canary then sits most of them out."""
+
+_LOAD_TIMEOUT = 60.0
+_BLOCK_TIMEOUT = 30.0
+
+
+class ReferenceWorkload:
+    """The canary over all launches of a run.
+
+    Parameters
+    ----------
+    isolated
+        Whether it gets a worker, or lives in the caller's process.
+    threads
+        Threads of the cases: the worker runs on the same CPUs, in one thread.
+    """
+
+    def __init__(self, *, isolated: bool, threads: int) -> None:
+        self._isolated = isolated
+        self._threads = threads
+        self._next: Executor | None = None
+        self._made_with = ""
+        self._trouble = ""
+        self._samples: list[npt.NDArray[np.float64]] = []
+        self._rounds: list[int] = []
+        self._launches: list[int] = []
+
+    def start(self, launch: int = 0) -> None:
+        """Start the worker of a launch, unless it is there; returns at once."""
+        if self._trouble or self._next is not None:
+            return
+        try:
+            self._next = self._start(launch)
+        except (LexerError, OSError) as error:
+            self.lose(str(error))
+
+    def live(self, launch: int) -> ReferenceWorkloadLaunch | None:
+        """Give the canary of a launch; ``None`` where there was trouble."""
+        self.start(launch)
+        executor, self._next = self._next, None
+        return None if executor is None else ReferenceWorkloadLaunch(executor, self, launch)
+
+    def keep(self, launch: int, round_id: int, samples: npt.NDArray[np.float64]) -> None:
+        """Keep one block."""
+        self._samples.append(samples)
+        self._rounds.append(round_id)
+        self._launches.append(launch)
+
+    def learn(self, facts: ReferenceWorkloadFacts) -> None:
+        """Keep what the warm-up told."""
+        self._made_with = facts.made_with
+
+    def lose(self, reason: str) -> None:
+        """Do without it from now on: launches with it and launches without do not compare."""
+        self._trouble = self._trouble or reason.strip().splitlines()[0]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader of the report should know."""
+        note = (
+            f"the canary was lost ({self._trouble}): this run can be compared with another "
+            "only by measuring both again"
+        )
+        return (note,) if self._trouble else ()
+
+    def evidence(self) -> ReferenceWorkloadTimes | None:
+        """Give what it measured; ``None`` where that is nothing, or where it was lost."""
+        if self._trouble or not self._samples:
+            return None
+        samples = np.concatenate(self._samples)
+        lengths = [len(block) for block in self._samples]
+        launches = np.repeat(np.asarray(self._launches), lengths)
+        return ReferenceWorkloadTimes(
+            version=REFERENCE_WORKLOAD_VERSION,
+            made_with=self._made_with,
+            launch_medians=tuple(
+                float(np.median(samples[launches == launch])) for launch in np.unique(launches)
+            ),
+            samples=samples,
+            sample_rounds=np.repeat(np.asarray(self._rounds), lengths),
+            sample_launches=launches,
+        )
+
+    def close(self) -> None:
+        """End the worker that was started and not used."""
+        if self._next is not None:
+            self._next.close()
+            self._next = None
+
+    def _start(self, launch: int) -> Executor:
+        if not self._isolated:
+            return LocalExecutor(ReferenceWorkloadSession())
+        return start_worker(
+            _FACTORY,
+            label="the canary",
+            threads=self._threads,
+            preload=("numpy",),
+            environment={**hash_seed_environment(launch), **thread_environment(1)},
+        )
+
+
+class ReferenceWorkloadLaunch:
+    """One launch of the canary; no method of it fails but by Ctrl-C."""
+
+    def __init__(self, executor: Executor, keeper: ReferenceWorkload, launch: int) -> None:
+        self._executor = executor
+        self._supervisor = keeper
+        self._launch = launch
+        self._count = 0
+        """Calls of a block; 0 when it takes part no more."""
+        self._spent = 0.0
+
+    def warm_up(self) -> None:
+        """Work until the worker is warm, and choose the size of blocks."""
+        try:
+            self._executor.resume()
+            facts: ReferenceWorkloadFacts = self._executor.call(
+                "warm_up", _WARM_UP_SECONDS, self._executor.isolated, timeout=_LOAD_TIMEOUT
+            )
+            self._executor.suspend()
+        except LexerError as error:
+            self._supervisor.lose(error.message)
+            return
+        self._supervisor.learn(facts)
+        wanted = round(_BLOCK_SECONDS / max(facts.call_seconds, 1e-9))
+        self._count = min(max(wanted, _FEWEST_CALLS), _MOST_CALLS)
+
+    def takes_part(self, rounds: int, seconds: float) -> bool:
+        """Whether it takes a block in the next round, after so many rounds and seconds."""
+        if not self._count:
+            return False
+        return rounds < _ROUNDS_IN_FULL or self._spent <= _LARGEST_SHARE * seconds
+
+    def take(self, round_id: int) -> None:
+        """Take one block and keep it."""
+        start = time.perf_counter()
+        try:
+            self._executor.resume()
+            samples = self._executor.call(
+                "block", self._count, self._executor.isolated, timeout=_BLOCK_TIMEOUT
+            )
+            self._executor.suspend()
+        except LexerError as error:
+            self._count = 0
+            self._supervisor.lose(error.message)
+            return
+        self._spent += time.perf_counter() - start
+        self._supervisor.keep(self._launch, round_id, samples)
+
+    def close(self) -> None:
+        """End the worker."""
+        self._executor.close()

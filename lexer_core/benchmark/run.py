@@ -1,0 +1,347 @@
+"""How does a benchmark go, from a model to samples?
+
+Start a worker for each case, prepare the model while their runtimes import,
+then launch the cases group by group.
+"""
+
+from __future__ import annotations
+
+import random
+import secrets
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexer_core.benchmark.case_session import CaseSession
+from lexer_core.benchmark.error_isolation import contained, describe_failure
+from lexer_core.benchmark.grouping import estimate_memory, group_cases
+from lexer_core.benchmark.launch import Launch
+from lexer_core.benchmark.live_case import LiveCase
+from lexer_core.benchmark.model_under_test import Subject
+from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
+from lexer_core.benchmark.reference_workload import ReferenceWorkload
+from lexer_core.benchmark.rounds import RoundsPlan, share_out
+from lexer_core.benchmark.run_timings import RunTimings
+from lexer_core.benchmark.saved_models import retain_models
+from lexer_core.errors import UnsupportedError
+from lexer_core.machine.affinity import usable_threads
+from lexer_core.machine.aslr import hash_seed_environment
+from lexer_core.machine.memory import available_memory_bytes
+from lexer_core.model.tensors import tensor_specs
+from lexer_core.results import Failure
+from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
+from lexer_core.worker.interrupts import interrupts_apart, without_interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from lexer_core.benchmark.cases import CaseSelection
+    from lexer_core.benchmark.progress import ProgressCallback
+    from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.records import CallInputs
+    from lexer_core.results.saved_model import SavedModel
+    from lexer_core.settings.table import Settings
+
+__all__ = ["BenchmarkRun"]
+
+_CASE_FACTORY = "lexer_core.benchmark.case_session:CaseSession"
+_MIB = 2**20
+
+
+class BenchmarkRun:
+    """One benchmark, run once.
+
+    Parameters
+    ----------
+    model
+        An adapted model, or the path of an ``.onnx`` file.
+    inputs
+        Example inputs for an ``.onnx`` file; an adapted model has its own.
+    selection
+        The cases.
+    settings
+        What holds for all of them.
+    progress
+        Told of every step; may be ``None``.
+    others
+        Further models, by the key that their cases name.
+    """
+
+    def __init__(
+        self,
+        model: AdaptedModel | Path,
+        inputs: object,
+        selection: CaseSelection,
+        settings: Settings,
+        progress: ProgressCallback | None = None,
+        *,
+        others: Mapping[str, Subject] | None = None,
+    ) -> None:
+        self._first = Subject(model, inputs)
+        self._subjects = {"": self._first, **(others or {})}
+        self._selection = selection
+        self._settings = settings
+        self._timings = RunTimings(progress)
+        self._timings.notes += selection.notes
+        self._threads = settings.threads or usable_threads()
+        self._seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
+        self._outcomes = [CaseOutcome(case=case) for case in selection.cases]
+        self._executors: dict[str, Executor] = {}
+        self._canary = ReferenceWorkload(
+            isolated=settings.isolation == "process", threads=self._threads
+        )
+        self._fingerprint: dict[str, str] = {}
+        self._stopped_because = "nothing left"
+        self._rounds_done = 0
+        self._orders: dict[int, tuple[str, ...]] = {}
+        self._models: tuple[SavedModel, ...] = ()
+        self._cache_dirs: dict[str, Path] = {}
+
+    def execute(self) -> RunOutcome:
+        """Run it; whatever happens to a case is in its outcome.
+
+        Raises
+        ------
+        ModelError, UsageError
+            A model itself does not run with these inputs.
+        """
+        with interrupts_apart(), tempfile.TemporaryDirectory(prefix="lexer-") as folder:
+            try:
+                # Workers import their runtimes while the model is prepared.
+                for outcome in self._outcomes:
+                    if not self._subject(outcome).is_elsewhere:
+                        self._executors[outcome.case.label] = self._start(outcome)
+                if self._settings.canary:
+                    self._canary.start()
+                if self._settings.launches > 1:
+                    self._cache_dirs = self._make_cache_dirs(Path(folder))
+                self._begin(Path(folder))
+                self._prepare()
+                self._launch_all()
+            except KeyboardInterrupt:
+                self._stopped_because = "interrupted"
+            finally:
+                with without_interrupts():
+                    for executor in self._executors.values():
+                        executor.close()
+                    self._canary.close()
+                    for subject in self._subjects.values():
+                        self._timings.notes += subject.close()
+                    self._models, notes = retain_models(self._outcomes, Path(folder))
+                    self._timings.notes += notes
+        return self._outcome()
+
+    def _start(self, outcome: CaseOutcome, launch: int = 0) -> Executor:
+        if self._settings.isolation == "none":
+            return LocalExecutor(CaseSession())
+        case = outcome.case
+        engine = case.elsewhere or self._selection.engines[case.engine]
+        return start_worker(
+            _CASE_FACTORY,
+            label=outcome.case.label,
+            threads=self._threads,
+            memory_limit_bytes=self._memory_limit,
+            preload=engine.info.runtime_modules,
+            environment=hash_seed_environment(launch),
+            sys_path=self._subject(outcome).sys_path,
+            python=case.elsewhere.python if case.elsewhere is not None else None,
+        )
+
+    def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
+        """A folder for each case, so that its later launches need not compile again.
+
+        Not for a single launch, to which writing a cache is cost alone; and of
+        no other case's, whose compilation would then be told as this one's.
+        """
+        made = {}
+        for number, outcome in enumerate(self._outcomes):
+            made[outcome.case.label] = cache_dir = folder / f"compiled-{number}"
+            cache_dir.mkdir()
+        return made
+
+    def _subject(self, outcome: CaseOutcome) -> Subject:
+        return self._subjects[outcome.case.model]
+
+    def _begin(self, folder: Path) -> None:
+        self._timings.tell("prepare", message="taking the model to a process of its own")
+        with self._timings.timed("prepare"):
+            for number, subject in enumerate(self._subjects.values()):
+                subject.begin(
+                    folder / f"model-{number}",
+                    self._settings,
+                    threads=self._threads,
+                    memory_limit_bytes=self._memory_limit,
+                )
+
+    def _prepare(self) -> None:
+        """References first, then an export for each case."""
+        for subject in self._subjects.values():
+            subject.take_reference(self._settings, self._timings)
+        for outcome in self._outcomes:
+            self._export(outcome)
+        with self._timings.timed("prepare"):
+            self._fingerprint = self._first.identity()
+        for key, subject in self._subjects.items():
+            prepared = [
+                outcome.prepared
+                for outcome in self._outcomes
+                if outcome.case.model == key and outcome.prepared is not None
+            ]
+            subject.fit_inputs(prepared, self._inputs)
+            subject.suspend()
+
+    def _export(self, outcome: CaseOutcome) -> None:
+        self._timings.tell("export", outcome.case.label)
+        with self._timings.timed("export"), contained(outcome, phase="export"):
+            outcome.prepared = self._subject(outcome).export(outcome.case, self._settings)
+
+    def _launch_all(self) -> None:
+        groups = self._groups()
+        if len(groups) > 1:
+            self._timings.notes.append(
+                f"the cases do not fit into memory together: measured in {len(groups)} groups, "
+                f"each with {groups[0][0].case.label!r}"
+            )
+
+        def export_again(outcome: CaseOutcome) -> None:
+            subject = self._subject(outcome)
+            subject.discard_cached(outcome.case)
+            self._export(outcome)
+            subject.suspend()
+
+        settings = self._settings
+        for group in groups:
+            for launch in range(settings.launches):
+                plan = RoundsPlan(
+                    max_seconds=settings.max_seconds / settings.launches / len(groups),
+                    samples=_part(settings.num_iterations, settings.launches, launch),
+                    rounds=_part(settings.rounds, settings.launches, launch),
+                    first_round=self._rounds_done,
+                )
+                if plan.samples == 0 or plan.rounds == 0:
+                    continue  # fewer samples than launches
+                members = [
+                    (outcome, self._live_case(outcome, launch))
+                    for outcome in group
+                    if outcome.status == "ok"
+                ]
+                canary = self._canary.live(launch) if settings.canary and members else None
+                try:
+                    ended = Launch(
+                        members=members,
+                        subjects=self._subjects,
+                        settings=settings,
+                        threads=self._threads,
+                        plan=plan,
+                        rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - an order, no secret
+                        export_again=export_again,
+                        timings=self._timings,
+                        canary=canary,
+                        cache_dirs=self._cache_dirs,
+                    ).run()
+                finally:
+                    for _, case in members:
+                        case.close()
+                    if canary is not None:
+                        canary.close()
+                self._orders |= {
+                    self._rounds_done + index: order for index, order in enumerate(ended.orders)
+                }
+                # One round more than was finished may have begun.
+                self._rounds_done += ended.rounds + 1
+                self._stopped_because = ended.stopped_because
+                if ended.stopped_because == "interrupted":
+                    return
+
+    def _groups(self) -> list[list[CaseOutcome]]:
+        input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
+        together: dict[str, list[CaseOutcome]] = {}
+        needs: dict[str, int] = {}
+        for outcome in self._outcomes:
+            if outcome.prepared is None:
+                continue
+            unit = outcome.case.beside or outcome.case.label
+            size = outcome.prepared.exported.size_bytes
+            together.setdefault(unit, []).append(outcome)
+            needs[unit] = needs.get(unit, 0) + estimate_memory(size, input_bytes)
+        groups = group_cases(list(needs.items()), available_memory_bytes())
+        return [[outcome for unit in group for outcome in together[unit]] for group in groups]
+
+    def _live_case(self, outcome: CaseOutcome, launch: int) -> LiveCase:
+        outcome.log.launch = launch
+        # The first life of each process was begun early.
+        executor = self._executors.pop(outcome.case.label, None) or self._start(outcome, launch)
+        prepared = outcome.prepared
+        if executor.isolated and prepared is not None and prepared.exported.model is not None:
+            executor.close()
+            executor = LocalExecutor(CaseSession())
+            if launch == 0:
+                outcome.warnings.append(
+                    "measured in the caller's process, because the model cannot travel "
+                    "to another one: memory is not told apart, and time limits do not hold"
+                )
+        outcome.isolation = "process" if executor.isolated else "none"
+        return LiveCase(
+            outcome.case.label,
+            executor,
+            outcome.log,
+            call_timeout=self._settings.call_timeout,
+            load_timeout=self._settings.load_timeout,
+        )
+
+    def _outcome(self) -> RunOutcome:
+        for outcome in self._outcomes:
+            if outcome.status == "ok" and not len(outcome.log):
+                outcome.status = "failed"
+                outcome.failure = Failure(
+                    phase="rounds",
+                    kind="NoSamples",
+                    reason="interrupted before the first sample"
+                    if self._stopped_because == "interrupted"
+                    else "no sample was taken",
+                )
+        refused = [
+            CaseOutcome(
+                case=case,
+                status="unsupported" if isinstance(error, UnsupportedError) else "failed",
+                failure=describe_failure(error, "resolve"),
+            )
+            for case, error in self._selection.failures
+        ]
+        dtypes = sorted({array.dtype.name for array in self._inputs.arrays.values()})
+        return RunOutcome(
+            cases=(*self._outcomes, *refused),
+            stopped_because=self._stopped_because,
+            orders=self._orders,
+            seed=self._seed,
+            threads=self._threads,
+            batch_size=_batch_size(self._inputs),
+            dtype=", ".join(dtypes),
+            notes=tuple(dict.fromkeys([*self._timings.notes, *self._canary.notes])),
+            seconds=dict(self._timings.seconds),
+            input_specs=tensor_specs(self._inputs.arrays),
+            model_name=self._first.model_name,
+            canary=self._canary.evidence(),
+            models=self._models,
+            model_fingerprint=self._fingerprint,
+        )
+
+    @property
+    def _inputs(self) -> CallInputs:
+        return self._first.inputs
+
+    @property
+    def _memory_limit(self) -> int | None:
+        limit = self._settings.memory_limit_mb
+        return None if limit is None else int(limit * _MIB)
+
+
+def _part(total: int | None, launches: int, launch: int) -> int | None:
+    """The share of one launch in an exact total."""
+    return None if total is None else share_out(total, launches)[launch]
+
+
+def _batch_size(inputs: CallInputs) -> int | None:
+    """Dimension 0, where all inputs that have one agree."""
+    sizes = {array.shape[0] for array in inputs.arrays.values() if array.ndim > 0}
+    return sizes.pop() if len(sizes) == 1 else None

@@ -1,0 +1,45 @@
+"""Where did the time of a run go, and who is told of each step?"""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from lexer_core.benchmark.progress import ProgressCallback, ProgressEvent
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["RunTimings"]
+
+
+class RunTimings:
+    """Seconds by phase, and notes for the reader of the report.
+
+    Parameters
+    ----------
+    progress
+        Told of every step; may be ``None``.
+    """
+
+    def __init__(self, progress: ProgressCallback | None = None) -> None:
+        self.seconds: dict[str, float] = {}
+        self.notes: list[str] = []
+        self._progress = progress
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Add the time of the block to a phase, also when it fails."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
+
+    def tell(
+        self, phase: str, label: str = "", *, done: float | None = None, message: str = ""
+    ) -> None:
+        """Say what is being done."""
+        if self._progress is not None:
+            self._progress(ProgressEvent(phase=phase, label=label, done=done, message=message))

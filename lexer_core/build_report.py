@@ -1,0 +1,85 @@
+"""How does a run that is over become a report?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lexer_core.benchmark.analysis import judge_run
+from lexer_core.machine.environment import read_environment
+from lexer_core.report import BenchmarkReport
+from lexer_core.reporting.sentences import verdict_sentences
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from lexer_core.benchmark.outcome import RunOutcome
+    from lexer_core.engines.states import EngineListing
+    from lexer_core.results import Environment
+    from lexer_core.settings.table import Settings
+
+__all__ = ["assemble_report", "environment_with"]
+
+
+def assemble_report(
+    run: RunOutcome,
+    settings: Settings,
+    *,
+    engines: Iterable[EngineListing],
+    created_at: str,
+    command: str = "",
+    notes: Sequence[str] = (),
+) -> BenchmarkReport:
+    """Judge a run, and put beside it where and how it was measured.
+
+    Parameters
+    ----------
+    run
+        What it left behind.
+    settings
+        Those that held.
+    engines
+        Whose versions belong into the report.
+    created_at
+        When it began: UTC, ISO 8601.
+    command
+        The command line that asks for the same.
+    notes
+        What else a reader should know, such as where settings came from.
+    """
+    judged = judge_run(run, tie=settings.tie)
+    return BenchmarkReport(
+        results=judged.results,
+        comparisons=judged.comparisons,
+        environment=environment_with(engines),
+        settings=attrs.evolve(settings, threads=run.threads, seed=run.seed).to_dict(),
+        sentences=verdict_sentences(judged.results, judged.comparisons),
+        notes=(*notes, *run.notes, *judged.notes),
+        model_name=run.model_name,
+        input_specs=run.input_specs,
+        command=command,
+        created_at=created_at,
+        seed=run.seed,
+        stopped_because=run.stopped_because,
+        seconds=run.seconds,
+        canary=run.canary,
+        model_fingerprint=run.model_fingerprint,
+        models=run.models,
+    )
+
+
+def environment_with(engines: Iterable[EngineListing]) -> Environment:
+    """Describe this machine, with the versions of these engines and their distributions."""
+    versions: dict[str, str] = {}
+    distributions: list[str] = []
+    for listing in engines:
+        if listing.version is None:
+            continue
+        # Variants of one runtime may share a display name.
+        name = listing.name if listing.display_name in versions else listing.display_name
+        versions[name] = listing.version
+        distributions += listing.distribution.split()[:1]
+        if listing.runtime_distribution:
+            distributions.append(listing.runtime_distribution)
+    return read_environment(versions, distributions)

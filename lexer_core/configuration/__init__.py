@@ -1,1 +1,0 @@
-"""Where do settings come from: arguments, the environment, files?"""

@@ -1,0 +1,195 @@
+"""On which machine, and with which software, is this measured?
+
+What cannot be found out stays empty; nothing here fails, starts a program or
+imports a runtime.
+"""
+
+from __future__ import annotations
+
+import platform
+import re
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexer_core import __version__
+from lexer_core.machine.affinity import cpu_quota, usable_cpus
+from lexer_core.machine.cgroups import group_folders, read_fields, read_first_number
+from lexer_core.results.result_records import Environment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = [
+    "cpu_model",
+    "gpu_driver",
+    "gpus",
+    "memory_limit_bytes",
+    "package_versions",
+    "read_environment",
+    "usable_cores",
+    "virtualised",
+]
+
+_NOTABLE_PACKAGES = (
+    "lexer-core",
+    "lexer-torch",
+    "lexer-ort",
+    "numpy",
+    "scipy",
+    "torch",
+    "onnx",
+    "onnxscript",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "ml_dtypes",
+    "pluggy",
+    "cloudpickle",
+)
+
+# Cgroups v1 write "no limit" as the largest number of pages.
+_NO_LIMIT = 1 << 60
+
+
+def read_environment(
+    engines: Mapping[str, str] | None = None,
+    distributions: Iterable[str] = (),
+    root: Path = Path("/"),
+) -> Environment:
+    """Describe this machine and this Python environment.
+
+    Parameters
+    ----------
+    engines
+        Versions of the engines' runtimes, by the name that results show.
+    distributions
+        Distributions to list with their versions, besides those that always matter.
+    root
+        The folder that contains ``proc`` and ``sys``.
+    """
+    import psutil  # slow to import, and asked once per run
+
+    return Environment(
+        cpu_model=cpu_model(root),
+        cores_physical=psutil.cpu_count(logical=False),
+        cores_logical=psutil.cpu_count(logical=True),
+        cores_usable=usable_cores(root),
+        memory_bytes=psutil.virtual_memory().total,
+        memory_limit_bytes=memory_limit_bytes(root),
+        virtualised=virtualised(root),
+        os=_operating_system(root),
+        machine=platform.machine(),
+        gpus=gpus(root),
+        gpu_driver=gpu_driver(root),
+        python=f"{platform.python_version()} ({platform.python_implementation()})",
+        lexer_version=__version__,
+        engines=dict(engines or {}),
+        packages=package_versions((*_NOTABLE_PACKAGES, *distributions)),
+    )
+
+
+def cpu_model(root: Path = Path("/")) -> str:
+    """Name the processor as it names itself; empty where nobody knows."""
+    fields = _cpuinfo(root)
+    for name in ("model name", "Hardware", "cpu model", "cpu"):
+        if fields.get(name):
+            return " ".join(fields[name].split())
+    return platform.processor()
+
+
+def gpus(root: Path = Path("/")) -> tuple[str, ...]:
+    """Name the NVIDIA GPUs as their driver does; others are not known here."""
+    files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
+    names = (_fields(file).get("Model", "") for file in files)
+    return tuple(name for name in names if name)
+
+
+def gpu_driver(root: Path = Path("/")) -> str:
+    """Say which NVIDIA driver is loaded; empty where there is none."""
+    said = _fields(root / "proc/driver/nvidia/version").get("NVRM version", "")
+    number = re.search(r"\b\d+\.\d+(\.\d+)?\b", said)
+    return number[0] if number else ""
+
+
+def usable_cores(root: Path = Path("/")) -> float:
+    """How many CPUs' time this process may use: its affinity and its groups' quota."""
+    cpus = float(len(usable_cpus()))
+    quota = cpu_quota(root)
+    return cpus if quota is None else min(cpus, quota)
+
+
+def memory_limit_bytes(root: Path = Path("/")) -> int | None:
+    """How much memory the control groups allow; ``None`` where they do not say."""
+    limits = []
+    for version, folder in group_folders("memory", root):
+        name = "memory.limit_in_bytes" if version == 1 else "memory.max"
+        limit = read_first_number(folder / name)
+        if limit is not None and 0 < limit < _NO_LIMIT:
+            limits.append(limit)
+    return min(limits, default=None)
+
+
+def virtualised(root: Path = Path("/")) -> str:
+    """Say what stands between this system and the machine.
+
+    Returns
+    -------
+    str
+        The maker of the virtual machine, or ``"container"``; ``"no"`` for a
+        processor that says it is a machine of its own; empty where nothing is
+        known.
+    """
+    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
+        return "container"
+    if (root / "sys/hypervisor/type").exists():
+        return " ".join(read_fields(root / "sys/hypervisor/type"))
+    flags = _cpuinfo(root).get("flags", "").split()
+    if not flags:
+        return ""
+    if "hypervisor" not in flags:
+        return "no"
+    maker = " ".join(read_fields(root / "sys/class/dmi/id/sys_vendor"))
+    return maker or "virtual machine"
+
+
+def package_versions(names: Iterable[str]) -> dict[str, str]:
+    """Give the versions of those packages that are installed, each once, by name."""
+    versions = {}
+    for name in sorted(set(names), key=str.casefold):
+        try:
+            versions[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpuinfo(root: Path) -> Mapping[str, str]:
+    """Read what /proc/cpuinfo says of the first processor."""
+    return _fields(root / "proc/cpuinfo")
+
+
+def _fields(file: Path) -> Mapping[str, str]:
+    """Read lines of the form ``name: value``, the first of each name."""
+    try:
+        text = file.read_text(errors="replace")
+    except OSError:  # not Linux, or no such device
+        return {}
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        name, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(name.strip(), value.strip())
+    return fields
+
+
+def _operating_system(root: Path) -> str:
+    system = f"{platform.system()} {platform.release()}"
+    if sys.platform != "linux":
+        return system
+    try:
+        text = (root / "etc/os-release").read_text(errors="replace")
+    except OSError:  # a minimal container
+        return system
+    name = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', text, re.MULTILINE)
+    return f"{name[1]} ({system})" if name else system

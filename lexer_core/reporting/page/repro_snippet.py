@@ -1,0 +1,61 @@
+"""How is a benchmark done again?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lexer_core.settings.table import Settings
+
+if TYPE_CHECKING:
+    from lexer_core.results import BenchmarkResult, ReportData
+
+__all__ = ["snippet"]
+
+_ELSEWHERE = ("engines", "device")
+"""Settings that the call itself says, from the rows."""
+
+
+def snippet(report: ReportData) -> str:
+    """Write the Python that asks for the same: engines, device and settings.
+
+    The model and its input are the caller's own, and are called ``model`` and
+    ``inputs``.
+    """
+    defaults = {field.name: field.default for field in attrs.fields(Settings)}
+    settings = {
+        name: value
+        for name, value in report.settings.items()
+        if name in defaults and name not in _ELSEWHERE and value not in (None, defaults[name])
+    }
+    context = ", ".join(f"{name}={value!r}" for name, value in settings.items())
+    engines = [_choice(row) for row in report.results]
+    devices = sorted({row.device_name for row in report.results} - {"cpu"})
+    lines = ["from lexer.api.lexer_context import LexerContext"]
+    if any(text.startswith("EngineChoice") for text in engines):
+        lines.append("from lexer_core import EngineChoice")
+    lines += [
+        "",
+        f"context = LexerContext({context})",
+        "report = context.benchmark(",
+        "    model,",
+        "    inputs,",
+    ]
+    if engines:
+        lines += ["    engines=[", *(f"        {text}," for text in engines), "    ],"]
+    if len(devices) == 1:
+        lines.append(f"    device={devices[0]!r},")
+    return "\n".join([*lines, ")"])
+
+
+def _choice(row: BenchmarkResult) -> str:
+    name = row.engine_name or row.engine
+    if row.label in (row.engine_name, row.engine) and not row.options:
+        return repr(name)
+    words = [repr(name)]
+    if row.options:
+        words.append(f"options={dict(row.options)!r}")
+    if row.label != name:
+        words.append(f"label={row.label!r}")
+    return f"EngineChoice({', '.join(words)})"

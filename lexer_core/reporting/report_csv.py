@@ -1,0 +1,144 @@
+"""How is a benchmark written as CSV?
+
+One line for each row of the report, in the columns that ``docs/csv.md``
+describes. Numbers stay numbers; texts that a spreadsheet would take for a
+formula are made harmless.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from typing import TYPE_CHECKING
+
+from lexer_core.results.attrs_fields import plain
+
+if TYPE_CHECKING:
+    from lexer_core.results import BenchmarkResult, ReportData
+
+__all__ = ["COLUMNS", "report_to_csv", "row_values"]
+
+_PERCENTILES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms")
+
+_FIELDS = (
+    "num_samples",
+    "throughput_per_sec",
+    "variance",
+    "mean_ms",
+    "p50_ms",
+    "p90_ms",
+    "p95_ms",
+    "p99_ms",
+    "engine",
+    "device",
+    "label",
+    "status",
+    "rank",
+    "engine_name",
+    "engine_version",
+    "engine_distribution",
+    "options",
+    "device_name",
+    "batch_size",
+    "threads",
+    "precision",
+    "dtype",
+    "format",
+    "exporter",
+    "isolation",
+    "std_ms",
+    "min_ms",
+    "max_ms",
+    "effective_samples",
+    "loops",
+    "rounds",
+    "launches",
+    "outliers_mild",
+    "outliers_severe",
+    "load_ms",
+    "compile_ms",
+    "export_ms",
+    "export_cached",
+    "first_call_ms",
+    "warm_up_calls",
+    "warm_up_steady",
+    "peak_memory_bytes",
+    "model_bytes",
+    "device_p50_ms",
+    "break_even_calls",
+)
+
+COLUMNS = (
+    *_FIELDS,
+    *(f"{name}_{side}" for name in _PERCENTILES for side in ("low", "high")),
+    "parity",
+    "parity_max_abs_error",
+    "parity_rmse",
+    "parity_cosine",
+    "parity_mismatched_share",
+    "parity_reason",
+    "placement_share",
+    "placement_fallbacks",
+    "notes_on_percentiles",
+    "withheld",
+    "warnings",
+    "error_phase",
+    "error_kind",
+    "error_reason",
+)
+"""The columns, in order."""
+
+# The signs that begin a formula, also in their full-width forms, and those
+# that a spreadsheet skips before it looks.
+_FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
+
+
+def report_to_csv(report: ReportData) -> str:
+    """Give a heading and one line for each row, as CSV text."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    for row in report.results:
+        writer.writerow({name: _cell(value) for name, value in row_values(row).items()})
+    return text.getvalue()
+
+
+def row_values(row: BenchmarkResult) -> dict[str, object]:
+    """Give a row's values by column, of their own types."""
+    values: dict[str, object] = {name: getattr(row, name) for name in _FIELDS}
+    for name in _PERCENTILES:
+        interval = row.intervals.get(name)
+        values[f"{name}_low"] = interval and interval.low
+        values[f"{name}_high"] = interval and interval.high
+    parity, placement, error = row.parity, row.placement, row.error
+    values["parity"] = parity and parity.status
+    for name in ("max_abs_error", "rmse", "cosine", "mismatched_share", "reason"):
+        values[f"parity_{name}"] = getattr(parity, name, None)
+    values["placement_share"] = placement and placement.share
+    values["placement_fallbacks"] = "; ".join(placement.fallbacks) if placement else None
+    values["notes_on_percentiles"] = "; ".join(
+        f"{name}: {note}" for name, note in row.notes_on_percentiles.items()
+    )
+    values["withheld"] = row.withheld
+    values["warnings"] = "; ".join(row.warnings)
+    for name in ("phase", "kind", "reason"):
+        values[f"error_{name}"] = getattr(error, name, None)
+    return values
+
+
+def _cell(value: object) -> object:
+    """Give what the csv module writes: a number, a harmless text, or nothing."""
+    if value is None or isinstance(value, bool):
+        return {None: "", True: "true", False: "false"}[value]
+    if isinstance(value, int | float):
+        return repr(value)
+    text = value if isinstance(value, str) else _as_json(value)
+    # The csv module leaves a carriage return unquoted, and cannot read it back.
+    text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return f"'{text}" if text.startswith(_FORMULA) else text
+
+
+def _as_json(value: object) -> str:
+    content = plain(value)
+    return json.dumps(content) if content else ""

@@ -1,0 +1,90 @@
+"""How does a benchmark become a pandas DataFrame?
+
+For further analysis: numbers stay numbers, with one type for each column
+whatever the rows hold.
+"""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from typing import TYPE_CHECKING
+
+import attrs
+
+from lexer_core.errors import MissingPackageError
+from lexer_core.reporting.report_csv import COLUMNS, row_values
+from lexer_core.results import BenchmarkResult
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from lexer_core.results import ReportData
+
+__all__ = ["report_to_dataframe", "samples_to_dataframe"]
+
+# Columns that are made from other records than the row itself.
+_NUMBERS = ("_low", "_high", "_max_abs_error", "_rmse", "_cosine", "_mismatched_share", "_share")
+
+
+def report_to_dataframe(report: ReportData) -> pd.DataFrame:
+    """Give one line for each row, in the columns of the CSV (docs/csv.md).
+
+    Raises
+    ------
+    MissingPackageError
+        pandas is not installed.
+    """
+    _check_pandas()
+    import pandas as pd  # not a requirement of the core
+
+    rows = [row_values(row) for row in report.results]
+    return pd.DataFrame(
+        {name: pd.Series([row[name] for row in rows], dtype=_type(name)) for name in COLUMNS}
+    )
+
+
+def samples_to_dataframe(report: ReportData) -> pd.DataFrame:
+    """Give one line for each sample: label, engine, device, launch, round, latency in ms.
+
+    Raises
+    ------
+    MissingPackageError
+        pandas is not installed.
+    """
+    _check_pandas()
+    import pandas as pd  # not a requirement of the core
+
+    columns = ("label", "engine", "device", "launch", "round", "latency_ms")
+    parts = [
+        pd.DataFrame(
+            {
+                "label": row.label,
+                "engine": row.engine,
+                "device": row.device,
+                "launch": row.sample_launches,
+                "round": row.sample_rounds,
+                "latency_ms": row.samples * 1000.0,
+            }
+        )
+        for row in report.results
+        if row.samples is not None and len(row.samples)
+    ]
+    if not parts:
+        return pd.DataFrame({name: [] for name in columns})
+    return pd.concat(parts, ignore_index=True)
+
+
+def _check_pandas() -> None:
+    if find_spec("pandas") is None:
+        raise MissingPackageError(
+            "a DataFrame needs pandas, not installed here.", hint="Install it: pip install pandas"
+        )
+
+
+def _type(column: str) -> str:
+    """Choose a column's type: numbers, counts and truth values may be missing, too."""
+    fields = attrs.fields_dict(BenchmarkResult)
+    if column not in fields:
+        return "float64" if column.endswith(_NUMBERS) else "object"
+    kind = str(fields[column].type).removesuffix(" | None")
+    return {"int": "Int64", "float": "float64", "bool": "boolean"}.get(kind, "object")

@@ -1,0 +1,74 @@
+"""How is a benchmark shown in a notebook?
+
+A fragment that brings no style sheet: it takes colours and type from where it
+is shown, light or dark.
+"""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from lexer_core.reporting.table_layout import lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lexer_core.reporting.table_layout import Column
+    from lexer_core.results import ReportData
+
+__all__ = ["report_to_html"]
+
+# Readable on white and on black alike.
+_TONES = {"good": "color:#2e8b57", "bad": "color:#d9433f", "": ""}
+
+
+def report_to_html(report: ReportData) -> str:
+    """Give the report as an HTML fragment; every text in it is escaped."""
+    layout = lay_out(report)
+    title, *details = layout.heading or ("",)
+    parts = [
+        f"<p><strong>{escape(title)}</strong></p>" if title else "",
+        _small(details),
+        _table(layout.columns),
+        _small(layout.footnotes),
+        "".join(
+            f'<p style="{_TONES["bad"]}">{escape(line.strip())}</p>' for line in layout.problems
+        ),
+        _list(layout.sentences),
+        _list([f"Note: {warning}" for warning in layout.warnings]),
+        _small(layout.facts),
+        f"<pre>{escape(layout.command)}</pre>" if layout.command else "",
+    ]
+    return f'<div class="lexer-report">{"".join(parts)}</div>'
+
+
+def _small(lines: Sequence[str]) -> str:
+    return f"<p><small>{'<br>'.join(map(escape, lines))}</small></p>" if lines else ""
+
+
+def _list(texts: Sequence[str]) -> str:
+    items = "".join(f"<li>{escape(text)}</li>" for text in texts)
+    return f"<ul>{items}</ul>" if items else ""
+
+
+def _table(columns: Sequence[Column]) -> str:
+    named, *rest = columns
+    heads = "".join(
+        f'<th scope="col" style="text-align:{column.align}">{escape(column.heading)}</th>'
+        for column in columns
+    )
+    rows = []
+    for at, name in enumerate(named.cells):
+        cells = "".join(_cell(column, at) for column in rest)
+        rows.append(f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>{cells}</tr>')
+    return (
+        '<div style="overflow-x:auto"><table>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
+    )
+
+
+def _cell(column: Column, at: int) -> str:
+    tone = _TONES[column.tones[at]] if column.tones else ""
+    style = f"text-align:{column.align};white-space:nowrap;{tone}".rstrip(";")
+    return f'<td style="{style}">{escape(column.cells[at])}</td>'

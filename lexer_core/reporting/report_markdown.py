@@ -1,0 +1,68 @@
+"""How is a benchmark shown in Markdown?"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from lexer_core.reporting.table_layout import lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lexer_core.reporting.table_layout import Column
+    from lexer_core.results import ReportData
+
+__all__ = ["escaped", "report_to_markdown"]
+
+# What would become a tag, emphasis, code, a link, a mention or another cell.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
+
+
+def report_to_markdown(report: ReportData) -> str:
+    """Give the report as a table with its verdicts, as GitHub shows them.
+
+    Every text in it is taken for what it says: a name with ``*`` or ``|`` in it
+    stays that name.
+    """
+    layout = lay_out(report)
+    heading = [f"**{escaped(line)}**" for line in layout.heading[:1]]
+    heading += [escaped(line) for line in layout.heading[1:]]
+    parts = [
+        "  \n".join(heading),
+        _table(layout.columns),
+        "  \n".join(map(escaped, layout.footnotes)),
+        "  \n".join(map(escaped, (line.strip() for line in layout.problems))),
+        _list(layout.sentences),
+        _list([f"Note: {warning}" for warning in layout.warnings]),
+        "  \n".join(map(escaped, layout.facts)),
+        _fenced(layout.command),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def escaped(text: str) -> str:
+    """Give a text so that Markdown shows it as it is."""
+    return _SPECIAL.sub(r"\\\1", text)
+
+
+def _list(texts: Sequence[str]) -> str:
+    return "\n".join(f"- {escaped(text)}" for text in texts)
+
+
+def _fenced(command: str) -> str:
+    if not command:
+        return ""
+    # Longer than any run of backticks within.
+    fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", command)), 0)
+    return f"{fence}console\n{command}\n{fence}"
+
+
+def _table(columns: Sequence[Column]) -> str:
+    rules = ["---:" if column.align == "right" else ":---" for column in columns]
+    lines = [[escaped(column.heading) for column in columns], rules]
+    lines += [
+        [escaped(column.cells[at].strip()) for column in columns]
+        for at in range(len(columns[0].cells))
+    ]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

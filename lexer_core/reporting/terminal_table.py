@@ -1,0 +1,206 @@
+"""How is a benchmark shown on a terminal?
+
+Nothing is cut off: columns that do not fit beside each other go into a second
+table below, and long lines wrap.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, TextIO
+
+from lexer_core.reporting.table_layout import Column, Layout, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from lexer_core.results import ReportData
+
+__all__ = ["encodable", "print_report", "report_to_text"]
+
+_FALLBACK_WIDTH = 100
+_GAP = 2
+_WIDEST_WORD = 30
+_TONES = {"good": "green", "bad": "red", "": ""}
+
+_ASCII = str.maketrans(
+    {"±": "+-", "✓": "ok", "✗": "NO", "—": "-", "–": "-", "×": "x", "·": "|", "µ": "u", "…": "..."}
+    | {"─": "-", "≤": "<=", "≥": ">="}
+    | {mark: f"({at})" for at, mark in enumerate("¹²³⁴⁵⁶⁷⁸⁹", start=1)}
+)
+
+
+def report_to_text(report: ReportData, width: int | None = None) -> str:
+    """Give the table and what belongs to it as plain text.
+
+    Parameters
+    ----------
+    report
+        What is to be shown.
+    width
+        Characters in a line; that of the terminal, or of ``COLUMNS``, or 100,
+        when it is not given.
+    """
+    from rich.console import Console  # 60 ms that a program which prints no table need not pay
+
+    text = io.StringIO()
+    console = Console(
+        file=text,
+        width=width or shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns,
+        color_system=None,
+        force_terminal=False,
+        force_jupyter=False,
+        legacy_windows=False,
+        # An empty environment: FORCE_COLOR is meant for terminals, not for str().
+        _environ={},
+    )
+    _print(console, lay_out(report))
+    return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def print_report(report: ReportData, file: TextIO | None = None) -> None:
+    """Print the table, in colour on a terminal that shows it and if ``NO_COLOR`` is not set.
+
+    A stream that cannot show a character gets an ASCII form of it.
+    """
+    from rich.console import Console  # as above
+
+    stream = file or sys.stdout
+    shows_all = encodable("±✓─", stream.encoding) == "±✓─"
+    if stream.isatty() and shows_all and not os.environ.get("NO_COLOR"):
+        _print(Console(file=stream, force_jupyter=False), lay_out(report))
+    else:
+        stream.write(encodable(report_to_text(report), stream.encoding) + "\n")
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """Give the text in characters that an encoding has."""
+    name = encoding or "utf-8"
+    try:
+        text.encode(name)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(name, errors="replace").decode(name)
+    return text
+
+
+def _print(console: Console, layout: Layout) -> None:
+    from rich.text import Text  # as above
+
+    def lines(texts: Sequence[str], style: str = "", mark: str = "") -> None:
+        for text in texts:
+            body = text.lstrip()
+            indent = " " * (len(text) - len(body)) + mark
+            for at, line in enumerate(_wrapped(body, console.width - len(indent))):
+                start = indent if at == 0 else " " * len(indent)
+                console.print(Text(start + line, style=style), soft_wrap=True)
+
+    lines(layout.heading[:1], "bold")
+    lines(layout.heading[1:], "dim")
+    pages = _pages(layout.columns, console.width)
+    for columns in pages:
+        console.print()
+        # Wider than the terminal rather than cut off, where one column alone is wider.
+        needed = sum(_width(column) + _GAP for column in columns)
+        table = _table(columns, console.width)
+        console.print(table, width=max(console.width, needed), crop=False, soft_wrap=True)
+    cells = [cell for columns in pages for column in columns for cell in column.cells]
+    # The mark of a column that gave way stands nowhere, and its note would dangle.
+    lines([note for note in layout.footnotes if _marks_any(note, cells)], "dim")
+    for texts, style, mark in (
+        (layout.problems, "red", ""),
+        (layout.sentences, "bold", ""),
+        (layout.warnings, "yellow", "! "),
+        (layout.facts, "dim", ""),
+    ):
+        if texts:
+            console.print()
+            lines(texts, style, mark)
+    if layout.command:
+        # Unbroken, to be copied.
+        console.print(Text(f"Again: {layout.command}", style="dim"), soft_wrap=True)
+
+
+def _marks_any(footnote: str, cells: Sequence[str]) -> bool:
+    mark = footnote.split(" ", 1)[0]
+    return any(cell.endswith(mark) for cell in cells)
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    import textwrap
+
+    return textwrap.wrap(text, max(width, 20), break_on_hyphens=False, break_long_words=False) or [
+        ""
+    ]
+
+
+def _width(column: Column) -> int:
+    return max(map(_cells, (column.heading, *column.cells)))
+
+
+def _cells(text: str) -> int:
+    from rich.cells import cell_len  # as above; knows wide characters
+
+    return cell_len(text)
+
+
+def _least_name_width(named: Column) -> int:
+    words = [word for cell in (named.heading, *named.cells) for word in cell.split()]
+    return min(max(map(_cells, words)), _WIDEST_WORD)
+
+
+def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
+    """Share columns out over as many tables as the width needs, each with the rows' names.
+
+    All in one; else without the optional ones that cost nothing to leave out;
+    else speed and costs apart; else as many in each as there is room for.
+    """
+    named, *rest = columns
+    room = width - _least_name_width(named)
+
+    def fits(chosen: Sequence[Column]) -> bool:
+        return sum(_width(column) + _GAP for column in chosen) <= room
+
+    for chosen in (rest, [column for column in rest if not column.optional]):
+        if fits(chosen):
+            return [(named, *chosen)]
+    pages: list[list[Column]] = []
+    for group in ("speed", "cost"):
+        members = [column for column in rest if column.group == group]
+        if not fits(members):
+            members = [column for column in members if not column.optional]
+        pages.append([])
+        for column in members:
+            if pages[-1] and not fits([*pages[-1], column]):
+                pages.append([])
+            pages[-1].append(column)
+    return [(named, *page) for page in pages if page]
+
+
+def _table(columns: Sequence[Column], width: int) -> Table:
+    from rich import box  # as above
+    from rich.table import Table
+    from rich.text import Text
+
+    # The box puts one space between columns, the padding the other.
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), show_edge=False)
+    named, *rest = columns
+    left = width - sum(_width(column) + _GAP for column in rest)
+    name_width = max(min(_width(named), left), _least_name_width(named))
+    table.add_column(Text(named.heading), width=name_width, overflow="fold")
+    for column in rest:
+        table.add_column(
+            Text(column.heading), justify=column.align, no_wrap=True, width=_width(column)
+        )
+    for at in range(len(named.cells)):
+        table.add_row(*(Text(column.cells[at], style=_tone(column, at)) for column in columns))
+    return table
+
+
+def _tone(column: Column, at: int) -> str:
+    return _TONES[column.tones[at]] if column.tones else ""

@@ -1,0 +1,38 @@
+"""What is in a report? Frozen, serialisable records, and no rendering."""
+
+from lexer_core.renamed import renamed_attribute
+from lexer_core.results.benchmark_result import BenchmarkResult, Status
+from lexer_core.results.report_data import SCHEMA_VERSION, ReportData
+from lexer_core.results.result_records import (
+    Comparison,
+    Environment,
+    Failure,
+    Interval,
+    OutputParity,
+    Parity,
+    Phase,
+    ReferenceWorkloadTimes,
+    Verdict,
+)
+from lexer_core.results.saved_model import SavedModel
+
+__all__ = [
+    "SCHEMA_VERSION",
+    "BenchmarkResult",
+    "Comparison",
+    "Environment",
+    "Failure",
+    "Interval",
+    "OutputParity",
+    "Parity",
+    "Phase",
+    "ReferenceWorkloadTimes",
+    "ReportData",
+    "SavedModel",
+    "Status",
+    "Verdict",
+]
+
+
+def __getattr__(name: str) -> object:
+    return renamed_attribute(__name__, name)

@@ -1,0 +1,140 @@
+"""What does a whole benchmark say: its rows, comparisons and conditions?
+
+Data only. :class:`lexer_core.report.BenchmarkReport`, which users get, adds the
+methods that print and write it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, overload
+
+from attrs import field, frozen
+
+from lexer_core.results.attrs_fields import RAW, count, mapping, plain_mapping, texts
+from lexer_core.results.benchmark_result import BenchmarkResult
+from lexer_core.results.result_records import Comparison, Environment, ReferenceWorkloadTimes
+
+if TYPE_CHECKING:
+    from lexer_core.records import TensorSpec
+    from lexer_core.results.saved_model import SavedModel
+
+__all__ = ["SCHEMA_VERSION", "ReportData"]
+
+SCHEMA_VERSION = 1
+"""The version of the JSON form of a report (docs/json.md)."""
+
+
+# Named, because mypy loses the element type of the bare ``tuple`` as a converter.
+def _rows(rows: Iterable[BenchmarkResult]) -> tuple[BenchmarkResult, ...]:
+    return tuple(rows)
+
+
+def _pairs(pairs: Iterable[Comparison]) -> tuple[Comparison, ...]:
+    return tuple(pairs)
+
+
+def _models(models: Iterable[SavedModel]) -> tuple[SavedModel, ...]:
+    return tuple(models)
+
+
+@frozen(kw_only=True, repr=False)
+class ReportData(Sequence[BenchmarkResult]):
+    """The results of one benchmark: a sequence of rows.
+
+    ``report[0]`` is a row by position, ``report["torch"]`` by its label or, where
+    only one row has it, by its engine's name.
+
+    Parameters
+    ----------
+    results
+        One for each case, in the order in which they are shown.
+    comparisons
+        Between cases, the baseline first.
+    environment
+        Where it was measured.
+    settings
+        Every setting and its value, as JSON types.
+    sentences
+        The verdicts in words.
+    notes
+        What a reader should know about the run as a whole.
+    model_name
+        What the user calls the model.
+    input_specs
+        Names, element types and shapes of the example inputs.
+    command
+        The command that reproduces the run; empty when there is none.
+    created_at
+        When it began: UTC, ISO 8601.
+    seed
+        Seed of the order of the rounds and of generated inputs.
+    stopped_because
+        Why measuring ended: ``"precise"``, ``"launches"``, ``"max_seconds"``, ``"num_iterations"``,
+        ``"rounds"``, ``"interrupted"``, ….
+    seconds
+        Where the time of the run went, by phase.
+    canary
+        How fast the machine was for work that is the same in every run; ``None``
+        where it was not measured.
+    model_fingerprint
+        Digests of the model by what they are of: ``"weights"``; ``"graph"``, as
+        it was traced; ``"modules"``, its modules and their code; ``"file"``.
+        Those that are not known are left out.
+    models
+        The exported models that the rows ran. Kept out of ``to_dict``, equality
+        and ``repr``.
+    """
+
+    results: tuple[BenchmarkResult, ...] = field(default=(), converter=_rows)
+    comparisons: tuple[Comparison, ...] = field(default=(), converter=_pairs)
+    environment: Environment = field(factory=Environment)
+    settings: Mapping[str, object] = field(factory=dict, converter=plain_mapping)
+    sentences: tuple[str, ...] = field(default=(), converter=texts)
+    notes: tuple[str, ...] = field(default=(), converter=texts)
+    model_name: str = ""
+    input_specs: tuple[TensorSpec, ...] = field(default=(), converter=tuple)
+    command: str = ""
+    created_at: str = ""
+    seed: int | None = count()
+    stopped_because: str = ""
+    seconds: Mapping[str, float | None] = mapping()
+    canary: ReferenceWorkloadTimes | None = None
+    model_fingerprint: Mapping[str, str] = mapping()
+    models: tuple[SavedModel, ...] = field(
+        default=(), converter=_models, eq=False, repr=False, metadata=RAW
+    )
+
+    def __attrs_post_init__(self) -> None:
+        labels = [result.label for result in self.results]
+        if len(set(labels)) != len(labels):
+            raise ValueError(f"labels of results must be unique, not {labels}")
+
+    def __len__(self) -> int:
+        return len(self.results)
+
+    def __iter__(self) -> Iterator[BenchmarkResult]:
+        return iter(self.results)
+
+    @overload
+    def __getitem__(self, key: int | str) -> BenchmarkResult: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[BenchmarkResult, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> BenchmarkResult | tuple[BenchmarkResult, ...]:
+        if not isinstance(key, str):
+            return self.results[key]
+        for names in ("label", "engine_name", "engine"):
+            found = [result for result in self.results if getattr(result, names) == key]
+            if len(found) == 1:
+                return found[0]
+        rows = ", ".join(result.label for result in self.results) or "none"
+        raise KeyError(f"no row is called {key!r}; rows: {rows}")
+
+    def __repr__(self) -> str:
+        rows = ", ".join(
+            f"{row.label} {row.status}"
+            if row.p50_ms is None
+            else f"{row.label} {row.p50_ms:.4g} ms"
+            for row in self.results
+        )
+        return f"<{type(self).__name__} of {self.model_name or 'a model'}: {rows or 'no rows'}>"

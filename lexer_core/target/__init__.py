@@ -1,0 +1,1 @@
+"""What does TARGET name, and what are its inputs?"""

@@ -1,0 +1,307 @@
+"""What does TARGET on the command line mean?
+
+``package.module:Class``, ``path/to/file.py:Class`` (or a factory function, or
+an instance in the place of ``Class``), or ``model.onnx``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
+
+from lexer_core.errors import TargetError
+from lexer_core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import ModuleType
+
+    from lexer_core.records import TensorSpec
+
+__all__ = ["Target", "is_program", "load_target"]
+
+_HOW_TO_WRITE = (
+    "Write package.module:Class, path/to/file.py:Class or model.onnx; "
+    "a function that returns the model, or the model itself, may stand for the class."
+)
+
+
+@frozen(kw_only=True, eq=False)
+class Target:
+    """What is to be benchmarked.
+
+    ``model`` is a ``torch.nn.Module``, an exported program, or the path of an
+    ``.onnx`` file; ``onnx_inputs`` is what that file asks for, where it could
+    be read.
+    """
+
+    name: str
+    model: Any
+    onnx_inputs: tuple[TensorSpec, ...] | None = None
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a file, and nothing of the user's was run to load it."""
+        return isinstance(self.model, Path)
+
+
+def load_target(text: str) -> Target:
+    """Load what TARGET names. Runs the user's code, unless it is an ``.onnx`` file.
+
+    A class is called without arguments, a function is called, an instance is
+    taken as it is. The current folder can be imported from; for a file, its
+    own folder too.
+
+    Raises
+    ------
+    TargetError
+        It cannot be loaded; the message carries the real cause.
+    """
+    if text.endswith(".onnx"):
+        return _load_onnx(text)
+    where, colon, attribute = text.rpartition(":")
+    if not colon or not where or not attribute or "/" in attribute or "\\" in attribute:
+        raise TargetError(
+            f"TARGET {text!r} does not say which model is meant.", hint=_which_model(text)
+        )
+    module = _load_file(where) if where.endswith(".py") else _import_module(where)
+    found = _attribute(module, where, attribute)
+    return Target(name=text, model=_model(found, attribute, where))
+
+
+def is_program(value: object) -> bool:
+    """Tell whether a value is a ``torch.export.ExportedProgram``."""
+    # Where torch was not imported, there can be no such value.
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.export.ExportedProgram)
+
+
+def _is_module(value: object) -> bool:
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.nn.Module)
+
+
+# --- Files. ---
+
+
+def _load_onnx(text: str) -> Target:
+    from lexer_core.target.onnx_file import read_onnx_inputs  # only for this kind of target
+
+    path = Path(text)
+    _check_file(path)
+    return Target(name=text, model=path, onnx_inputs=read_onnx_inputs(path))
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise TargetError(f"{str(path)!r} is a folder, not a file.", hint=_HOW_TO_WRITE)
+    if not path.exists():
+        folder = path.parent
+        beside = [other.name for other in folder.glob(f"*{path.suffix}")] if folder.is_dir() else []
+        raise TargetError(
+            f"there is no file {str(path)!r}.",
+            hint=f"Looked for it in {folder.resolve()}.{did_you_mean(path.name, beside)}",
+        )
+    if path.stat().st_size == 0:
+        raise TargetError(f"the file {str(path)!r} is empty.", hint=_HOW_TO_WRITE)
+
+
+def _load_file(where: str) -> ModuleType:
+    path = Path(where).resolve()
+    _check_file(Path(where))
+    # A name that no package has, and that is the same in every run.
+    digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
+    stem = re.sub(r"\W", "_", path.stem)
+    name = f"lexer_target_{stem}_{digest}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    _make_importable(path.parent)
+    # Registered before it runs: dataclasses and pickle look modules up by name.
+    sys.modules[name] = module
+    try:
+        with _explained(f"{where!r} cannot be imported", str(path)):
+            spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    import cloudpickle  # only where there is something to send
+
+    # No other process can import it by this name, so it travels by value.
+    cloudpickle.register_pickle_by_value(module)
+    return module
+
+
+def _import_module(name: str) -> ModuleType:
+    folder = Path.cwd()
+    if "/" in name or "\\" in name:
+        path = Path(name)
+        if path.is_dir():
+            raise TargetError(f"{name!r} is a folder, not a file.", hint=_HOW_TO_WRITE)
+        beside = path.with_name(f"{path.name}.py")
+        ending = f"   Did you mean {str(beside)!r}?" if beside.exists() else ""
+        raise TargetError(
+            f"{name!r} is neither a module's name nor a Python file.",
+            hint=f"{_HOW_TO_WRITE}{ending}",
+        )
+    _make_importable(folder)
+    importlib.invalidate_caches()
+    try:
+        with _explained(f"module {name!r} cannot be imported", ""):
+            return importlib.import_module(name)
+    except TargetError as error:
+        cause = error.__cause__
+        if isinstance(cause, ModuleNotFoundError) and _is_part_of(cause.name, name):
+            raise TargetError(
+                f"there is no module {cause.name!r}.",
+                hint=f"Looked for it in {folder} and in the installed packages.\n"
+                f"{_file_hint(name)}",
+            ) from cause
+        raise
+
+
+def _is_part_of(missing: str | None, name: str) -> bool:
+    """Tell whether what is missing is what was asked for, and not what that imports."""
+    return missing is not None and (name == missing or name.startswith(f"{missing}."))
+
+
+def _file_hint(name: str) -> str:
+    path = Path(*name.split(".")).with_suffix(".py")
+    return f"For a file, write {path}:Class." if path.exists() else _HOW_TO_WRITE
+
+
+def _which_model(text: str) -> str:
+    if text.endswith(".py") or Path(text).is_file():
+        return f"Write {text}:Class, with the class, function or instance in that file."
+    if Path(text).is_dir():
+        return f"It is a folder. {_HOW_TO_WRITE}"
+    return _HOW_TO_WRITE
+
+
+def _make_importable(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+# --- From a module to a model. ---
+
+
+def _attribute(module: ModuleType, where: str, attribute: str) -> object:
+    value: Any = module
+    for name in attribute.split("."):
+        if not hasattr(value, name):
+            candidates = _candidates(value)
+            shown = f"It has {', '.join(candidates[:10])}." if candidates else "It defines nothing."
+            raise TargetError(
+                f"{where!r} has no {name!r}.", hint=f"{shown}{did_you_mean(name, candidates)}"
+            )
+        value = getattr(value, name)
+    return value
+
+
+def _candidates(module: object) -> list[str]:
+    """List the names that could be meant: the module's own before what it imports."""
+    home = getattr(module, "__name__", "")
+    names = [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and (callable(value) or _is_module(value))
+    ]
+    return sorted(names, key=lambda name: getattr(vars(module)[name], "__module__", home) != home)
+
+
+def _model(found: Any, attribute: str, where: str) -> object:
+    if _is_module(found) or is_program(found):
+        return found
+    if not callable(found):
+        raise TargetError(
+            f"{attribute!r} in {where!r} is a {type(found).__name__}, not a model.",
+            hint=_HOW_TO_WRITE,
+        )
+    _check_callable_without_arguments(found, attribute)
+    with _explained(
+        f"{attribute}() in {where!r} failed",
+        getattr(sys.modules.get(found.__module__), "__file__", "") or "",
+    ):
+        model = found()
+    if _is_module(model) or is_program(model):
+        return model
+    raise TargetError(
+        f"{attribute}() in {where!r} gave {_a(model)}, not a torch.nn.Module.",
+        hint="It must return the model. Does it lack a `return`?"
+        if model is None
+        else "It must be, or return, a torch.nn.Module or a torch.export.ExportedProgram.",
+    )
+
+
+def _check_callable_without_arguments(found: Callable[..., object], attribute: str) -> None:
+    try:
+        signature = inspect.signature(found)
+    except (TypeError, ValueError):  # some built-in callables have none
+        return
+    needed = [
+        parameter.name
+        for parameter in signature.parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
+    ]
+    if needed:
+        call = ", ".join(f"{name}=..." for name in needed)
+        raise TargetError(
+            f"{attribute} cannot be made without arguments: it needs {', '.join(needed)}.",
+            hint="Name a function that makes it instead:\n"
+            f"def make_model():\n    return {attribute}({call})",
+        )
+
+
+def _a(value: object) -> str:
+    return "nothing" if value is None else f"a {type(value).__name__}"
+
+
+@contextmanager
+def _explained(what: str, file: str) -> Iterator[None]:
+    """Turn whatever the user's code raises into an error that names the real cause."""
+    try:
+        yield
+    except TargetError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise TargetError(f"{what}: {_last_line(error)}.", hint=_place(error, file)) from error
+
+
+def _last_line(error: BaseException) -> str:
+    if isinstance(error, SystemExit):
+        return f"it calls sys.exit({error.code!r})"
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    return lines[-1].rstrip(".")
+
+
+def _place(error: BaseException, file: str) -> str:
+    """Say where it happened: in the user's own file, where the traceback passes it."""
+    if isinstance(error, SyntaxError) and error.filename:
+        return f"{error.filename}, line {error.lineno}: {(error.text or '').strip()}"
+    frames = traceback.extract_tb(error.__traceback__)
+    own = Path(__file__).parent
+    outside = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith("<")
+        and own not in Path(frame.filename).parents
+        and "importlib" not in Path(frame.filename).parts
+    ]
+    users = [frame for frame in outside if frame.filename == file] or outside
+    if not users:
+        return _HOW_TO_WRITE
+    frame = users[-1]
+    return f"{frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}"

@@ -1,0 +1,347 @@
+"""On which models is an engine checked, and what are their right outputs?
+
+Small models, each with one thing that engines get wrong. Every number in them,
+on the way and in the results, has few binary digits, so that it is exact in
+float16, in TF32 and in any order of summation: no engine misses the right
+outputs by rounding.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from attrs import field, frozen
+
+from lexer_core.records import CallInputs, CallStructure, TensorRef, TensorSpec
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from lexer_core.testing.outcomes import Level
+
+__all__ = ["CAPABILITIES", "MODELS", "MODEL_ZOO", "SLOW_PRODUCTS", "Arrays", "ModelCase"]
+
+Arrays = Mapping[str, Any]
+"""Numpy arrays by name."""
+
+_LARGEST = 8
+_BEYOND_FLOAT64 = 2**53 + 1
+
+SLOW_PRODUCTS = 8
+"""How often the model ``slow`` multiplies by its matrix."""
+
+
+def _no_trials(_: ModelCase) -> tuple[Arrays, ...]:
+    return ()
+
+
+@frozen(kw_only=True, eq=False)
+class ModelCase:
+    """One model: what goes in, what comes out, and what it is to show.
+
+    Parameters
+    ----------
+    name
+        Stable; ``make_model`` goes by it.
+    protects
+        What a user could not rely on if its outputs were wrong; one sentence.
+    inputs, outputs
+        Specifications in the order of ``forward``. A text in a shape is an axis
+        of any length.
+    reference
+        Named input arrays in, named output arrays out, in numpy.
+    weights
+        Constants that ``reference`` uses.
+    keywords
+        Inputs that ``forward`` takes by keyword.
+    unused
+        Inputs that no output depends on.
+    needs
+        The capability that it takes; empty for what every engine must do.
+    level
+        The lowest level at which its outputs are checked.
+    special_trials
+        Makes the inputs to run it with, where random ones will not do.
+    """
+
+    name: str
+    protects: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    reference: Callable[[Arrays], dict[str, npt.NDArray[Any]]]
+    weights: Mapping[str, npt.NDArray[Any]] = field(factory=dict)
+    keywords: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    needs: str = ""
+    level: Level = "full"
+    special_trials: Callable[[ModelCase], tuple[Arrays, ...]] = _no_trials
+
+    @property
+    def structure(self) -> CallStructure:
+        """How ``forward`` is called."""
+        names = [spec.name for spec in self.inputs]
+        return CallStructure(
+            args=tuple(TensorRef(name) for name in names if name not in self.keywords),
+            kwargs={name: TensorRef(name) for name in self.keywords},
+        )
+
+    def trials(self) -> tuple[Arrays, ...]:
+        """Make the inputs of several calls, no two alike, the same in every process."""
+        return self.special_trials(self) or tuple(self.random_inputs(seed) for seed in range(3))
+
+    def random_inputs(self, seed: int = 0, **axes: int) -> Arrays:
+        """Make inputs of the specified types and shapes.
+
+        Parameters
+        ----------
+        seed
+            Others for each.
+        axes
+            Lengths of the axes that have a name; 2 unless given.
+        """
+        generator = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
+        return {
+            spec.name: _random(
+                generator,
+                np.dtype(spec.dtype),
+                tuple(axes.get(n, 2) if isinstance(n, str) else n for n in spec.shape),
+            )
+            for spec in self.inputs
+        }
+
+    def call_inputs(self, arrays: Arrays) -> CallInputs:
+        """Make what ``lexer_place_inputs`` is given: read-only copies of the arrays."""
+        copies = {name: np.array(array) for name, array in arrays.items()}
+        for copy in copies.values():
+            copy.flags.writeable = False
+        return CallInputs(arrays=copies, structure=self.structure)
+
+
+def _random(
+    generator: np.random.Generator, dtype: np.dtype[Any], shape: tuple[int, ...]
+) -> npt.NDArray[Any]:
+    if dtype.kind == "b":
+        return generator.integers(0, 2, shape).astype(bool)
+    numbers = np.asarray(generator.integers(1 - 4 * _LARGEST, 4 * _LARGEST, shape))
+    # np.asarray: what is computed from an array without dimensions is a number.
+    return np.asarray(numbers if dtype.kind == "i" else numbers / 4, dtype=dtype)
+
+
+def _floats(name: str, *shape: int | str) -> TensorSpec:
+    return TensorSpec(name=name, dtype="float32", shape=shape)
+
+
+def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    array.flags.writeable = False
+    return array
+
+
+def _layer_weights() -> dict[str, npt.NDArray[Any]]:
+    """A 3→4 layer whose columns all differ."""
+    weight = (np.arange(12, dtype=np.float32).reshape(3, 4) - 5) / 4
+    return {
+        "weight": _frozen(weight),
+        "bias": _frozen(np.array([0.5, -1, 2, 0.25], dtype=np.float32)),
+    }
+
+
+_LAYER = _layer_weights()
+_HALF_SCALE = _frozen(np.array([0.5, -2, 1.5], dtype=np.float16))
+_HALF_SHIFT = _frozen(np.array([1, 0.25, -3], dtype=np.float16))
+
+
+def _layer(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    return {"y": np.maximum(arrays["x"] @ _LAYER["weight"] + _LAYER["bias"], np.float32(0))}
+
+
+def _permutation(size: int) -> npt.NDArray[Any]:
+    """A matrix that moves every column one to the right: its products are exact."""
+    return _frozen(np.roll(np.eye(size, dtype=np.float32), 1, axis=1))
+
+
+_SLOW_SIZE = 256
+_SHIFT = _permutation(_SLOW_SIZE)
+
+
+def _branch(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
+    x = arrays["x"]
+    return {"y": x * np.float32(2) if x.sum() > 0 else x - np.float32(1)}
+
+
+def _both_branches(case: ModelCase) -> tuple[Arrays, ...]:
+    del case
+    rising = np.array([1, 2.5, -0.5], dtype=np.float32)
+    return {"x": rising}, {"x": -rising}, {"x": rising + np.float32(1)}
+
+
+def _several_batches(case: ModelCase) -> tuple[Arrays, ...]:
+    return tuple(case.random_inputs(size, batch=size) for size in (2, 5, 1, 2))
+
+
+MODEL_ZOO: tuple[ModelCase, ...] = (
+    ModelCase(
+        name="one_input",
+        protects="A layer has the outputs that its weights and inputs give.",
+        inputs=(_floats("x", 2, 3),),
+        outputs=(_floats("y", 2, 4),),
+        reference=_layer,
+        weights=_LAYER,
+        level="basic",
+    ),
+    ModelCase(
+        name="several_inputs",
+        protects="Inputs of the same type and shape are not mistaken for each other.",
+        inputs=(_floats("left", 2, 3), _floats("right", 2, 3)),
+        outputs=(_floats("y", 2, 3),),
+        reference=lambda given: {"y": given["left"] - given["right"] * np.float32(2)},
+        needs="several_inputs",
+        level="basic",
+    ),
+    ModelCase(
+        name="several_outputs",
+        protects="Outputs of the same type and shape stand under their own names.",
+        inputs=(_floats("x", 2, 3),),
+        # In an order that no sorting gives.
+        outputs=(_floats("second", 2, 3), _floats("third", 2, 3), _floats("first", 2, 3)),
+        reference=lambda given: {
+            "second": given["x"] + np.float32(1),
+            "third": given["x"] * np.float32(2),
+            "first": given["x"] - np.float32(3),
+        },
+        needs="several_outputs",
+        level="basic",
+    ),
+    ModelCase(
+        name="keyword_inputs",
+        protects="Inputs are found by name, in whichever order the exported model lists them.",
+        inputs=(_floats("x", 2, 3), _floats("scale", 2, 3), _floats("shift", 2, 3)),
+        outputs=(_floats("y", 2, 3),),
+        reference=lambda given: {"y": given["x"] * given["scale"] + given["shift"]},
+        keywords=("scale", "shift"),
+        needs="keyword_inputs",
+        level="basic",
+    ),
+    ModelCase(
+        name="unused_input",
+        protects="An input that the exported model left out is left out, and not an error.",
+        inputs=(_floats("unused", 2, 3), _floats("x", 2, 3)),
+        outputs=(_floats("y", 2, 3),),
+        reference=lambda given: {"y": given["x"] * np.float32(3)},
+        unused=("unused",),
+        needs="unused_input",
+    ),
+    ModelCase(
+        name="identity",
+        protects="An input that is returned unchanged is an output like any other.",
+        inputs=(_floats("x", 2, 3),),
+        outputs=(_floats("y", 2, 3),),
+        reference=lambda given: {"y": given["x"].copy()},
+        needs="identity",
+    ),
+    ModelCase(
+        name="float16",
+        protects="float16 goes in and comes out as float16.",
+        inputs=(TensorSpec(name="x", dtype="float16", shape=(2, 3)),),
+        outputs=(TensorSpec(name="y", dtype="float16", shape=(2, 3)),),
+        reference=lambda given: {"y": given["x"] * _HALF_SCALE + _HALF_SHIFT},
+        weights={"scale": _HALF_SCALE, "shift": _HALF_SHIFT},
+        needs="float16",
+    ),
+    ModelCase(
+        name="int64",
+        protects="Whole numbers keep all of their 64 bits, beyond what float64 holds.",
+        inputs=(TensorSpec(name="x", dtype="int64", shape=(2, 3)),),
+        outputs=(TensorSpec(name="y", dtype="int64", shape=(2, 3)),),
+        reference=lambda given: {"y": given["x"] * 2 + _BEYOND_FLOAT64},
+        weights={"shift": _frozen(np.array(_BEYOND_FLOAT64, dtype=np.int64))},
+        needs="int64",
+    ),
+    ModelCase(
+        name="bool",
+        protects="Masks go in and come out as bool, not as numbers.",
+        inputs=(
+            TensorSpec(name="keep", dtype="bool", shape=(4, 5)),
+            TensorSpec(name="drop", dtype="bool", shape=(4, 5)),
+        ),
+        outputs=(TensorSpec(name="y", dtype="bool", shape=(4, 5)),),
+        reference=lambda given: {"y": given["keep"] & ~given["drop"]},
+        needs="bool",
+    ),
+    ModelCase(
+        name="scalar",
+        protects="A tensor without dimensions stays one.",
+        inputs=(_floats("x"),),
+        outputs=(_floats("y"),),
+        reference=lambda given: {"y": np.asarray(given["x"] * np.float32(3) + np.float32(1))},
+        needs="scalar",
+    ),
+    ModelCase(
+        name="zero_size",
+        protects="A tensor of no elements is neither an error nor a crash.",
+        inputs=(_floats("x", 0, 3),),
+        outputs=(_floats("y", 0, 3),),
+        reference=lambda given: {"y": given["x"] * np.float32(2)},
+        needs="zero_size",
+    ),
+    ModelCase(
+        name="dynamic_batch",
+        protects="One session takes batches of several sizes where an axis is dynamic.",
+        inputs=(_floats("x", "batch", 3),),
+        outputs=(_floats("y", "batch", 4),),
+        reference=_layer,
+        weights=_LAYER,
+        needs="dynamic_batch",
+        special_trials=_several_batches,
+    ),
+    ModelCase(
+        name="control_flow",
+        protects="A branch that depends on the data is taken as the data say.",
+        inputs=(_floats("x", 3),),
+        outputs=(_floats("y", 3),),
+        reference=_branch,
+        needs="control_flow",
+        special_trials=_both_branches,
+    ),
+)
+"""The models whose outputs are checked, from what everything needs to what some do."""
+
+_TOOLS: tuple[ModelCase, ...] = (
+    ModelCase(
+        name="wide",
+        protects="Tensors that are large enough to be missed when they leak.",
+        inputs=(_floats("x", 128, 128),),
+        outputs=(_floats("y", 128, 128),),
+        reference=lambda given: {"y": given["x"] * np.float32(2)},
+    ),
+    ModelCase(
+        name="slow",
+        protects="Work that takes long enough to be seen when it is not waited for.",
+        inputs=(_floats("x", _SLOW_SIZE, _SLOW_SIZE),),
+        outputs=(_floats("y", _SLOW_SIZE, _SLOW_SIZE),),
+        reference=lambda given: {"y": np.roll(given["x"], SLOW_PRODUCTS, axis=1)},
+        weights={"matrix": _SHIFT},
+    ),
+)
+
+MODELS: Mapping[str, ModelCase] = {case.name: case for case in (*MODEL_ZOO, *_TOOLS)}
+"""Every model that ``make_model`` may be asked for, by name."""
+
+CAPABILITIES: Mapping[str, str] = {
+    "several_inputs": "models with more than one input",
+    "several_outputs": "models with more than one output",
+    "keyword_inputs": "inputs that `forward` takes by keyword",
+    "unused_input": "models with an input that nothing depends on",
+    "identity": "models that return an input unchanged",
+    "float16": "inputs and outputs of type float16",
+    "int64": "inputs and outputs of type int64",
+    "bool": "inputs and outputs of type bool",
+    "scalar": "tensors without dimensions",
+    "zero_size": "tensors of no elements",
+    "dynamic_batch": "axes whose length is not fixed when the model is exported",
+    "control_flow": "branches that depend on the data",
+    "two_sessions": "two sessions in one process at once",
+}
+"""What an engine may declare that it cannot do, in ``EngineUnderTest.cannot``."""

@@ -1,0 +1,28 @@
+"""Canaries that go wrong, to be hosted in worker processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from lexer_core.benchmark.reference_workload_session import ReferenceWorkloadSession
+
+
+class RaisesAtStart(ReferenceWorkloadSession):
+    def __init__(self):
+        raise RuntimeError("no memory for the canary")
+
+
+class DiesInWarmUp(ReferenceWorkloadSession):
+    def warm_up(self, seconds, own_process):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+class DiesInTheThirdBlock(ReferenceWorkloadSession):
+    blocks = 0
+
+    def block(self, count, own_process):
+        self.blocks += 1
+        if self.blocks == 3:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().block(count, own_process)

@@ -1,0 +1,43 @@
+"""Do names of earlier versions still work, and say what they are called now?"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+from lexer_core import renamed
+
+OLD_NAMES = sorted(
+    (module, name, target)
+    for module, names in renamed._RENAMED.items()
+    for name, target in names.items()
+)
+
+
+@pytest.mark.parametrize(("module", "name", "target"), OLD_NAMES)
+def test_an_old_name_is_the_new_object_and_warns(module, name, target):
+    new_module, _, new_name = target.partition(":")
+
+    with pytest.warns(DeprecationWarning, match=f"{new_module}.{new_name}"):
+        old = getattr(importlib.import_module(module), name)
+
+    assert old is getattr(importlib.import_module(new_module), new_name)
+
+
+def test_an_old_name_can_be_imported_in_a_fresh_process():
+    code = "from lexer_core.config import Settings; print(Settings.__module__)"
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout.strip() == "lexer_core.settings.table"
+
+
+def test_a_name_that_never_was_is_an_attribute_error():
+    with pytest.raises(ImportError, match="Nonsense"):
+        from lexer_core.config import Nonsense  # noqa: F401
+    with pytest.raises(ModuleNotFoundError):
+        importlib.import_module("lexer_core.nonsense")

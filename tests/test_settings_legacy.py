@@ -1,0 +1,82 @@
+"""What the settings of the original SDK mean."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import attrs
+import pytest
+
+from lexer_core import Lexer, LexerContext
+from lexer_core.errors import SettingError
+from lexer_core.settings.table import Settings
+
+if TYPE_CHECKING:
+    from settings_place import Origin
+
+# The whole of such a file.
+ORIGINAL = """
+    [exports]
+    batch_size = 4
+    enable_export_validation = false
+    enable_onnx_checks = false
+
+    [benchmarks]
+    enable_onnxruntime = true
+    enable_pytorch = false
+    num_iterations = 1000
+
+    [outputs]
+    enable_csv = false
+    enable_stdout = true
+"""
+
+
+def test_a_file_of_the_original_means_what_it_says(place: Origin) -> None:
+    place.write(ORIGINAL, below=place.home)
+
+    configuration = LexerContext().configuration()
+
+    assert configuration.settings == attrs.evolve(
+        Settings(),
+        validation=False,
+        onnx_checks=False,
+        num_iterations=1000,
+        include_csv=False,
+        print_report=True,
+    )
+    turned_on = {name: table.decides(True) for name, table in configuration.engines.items()}
+    assert turned_on == {"onnxruntime": True, "torch": False}
+
+
+def test_its_batch_size_has_no_effect_and_is_noted(place: Origin) -> None:
+    file = place.write("[exports]\nbatch_size = 4")
+
+    configuration = LexerContext().configuration()
+
+    assert configuration.settings == Settings()
+    assert configuration.notes == (
+        f"batch_size in {file}, line 2 has no effect: it is read from the example inputs",
+    )
+
+
+def test_its_keys_may_be_given_to_the_decorator_the_context_and_the_call() -> None:
+    @Lexer(input_names=["x"], output_names=["y"], enable_pytorch=False, batch_size=8)
+    class Net: ...
+
+    context = LexerContext(enable_onnx_checks=False)
+
+    configuration = context.configuration(Net(), enable_pytorch=True, enable_stdout=True)
+
+    assert configuration.engines["torch"].decides(otherwise=False)
+    assert (configuration.settings.onnx_checks, configuration.settings.print_report) == (
+        False,
+        True,
+    )
+    assert "batch_size in @Lexer" in configuration.notes[0]
+
+
+@pytest.mark.parametrize("name", ["enable_pytorch", "enable_csv"])
+def test_a_wrong_value_is_refused_under_the_name_that_was_given(name: str) -> None:
+    with pytest.raises(SettingError, match=f"{name}' in @Lexer is 'no'; it must be true or false"):
+        Lexer(["x"], ["y"], **{name: "no"})

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+
+from lexer_core.errors import SettingError
+from lexer_core.settings.table import Settings, resolve, setting_names
+
+
+def test_the_strongest_layer_that_sets_a_value_wins() -> None:
+    settings, origins = resolve(
+        [
+            ("the call", {"threads": None, "rounds": 5}),
+            ("@Lexer", {"threads": 2, "rounds": 9}),
+            ("LexerContext", {"threads": 3, "precision": 0.05}),
+        ]
+    )
+
+    assert (settings.rounds, settings.threads, settings.precision) == (5, 2, 0.05)
+    assert origins["rounds"] == "the call"
+    assert origins["threads"] == "@Lexer"
+    assert origins["precision"] == "LexerContext"
+    assert origins["launches"] == "default"
+
+
+def test_without_layers_the_defaults_hold() -> None:
+    assert resolve([])[0] == Settings()
+
+
+def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+    with pytest.raises(SettingError, match=r"'thread' in the call[\s\S]*Did you mean 'threads'"):
+        resolve([("the call", {"thread": 2})])
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("threads", "two", "whole number"),
+        ("threads", 2.5, "whole number"),
+        ("threads", True, "whole number"),
+        ("threads", 0, "at least 1"),
+        ("precision", 0, "greater than 0"),
+        ("precision", 2.0, "at most 1"),
+        ("precision", float("nan"), "a number"),
+        ("use_cache", 1, "true or false"),
+        ("exporter", 3, "text"),
+        ("exporter", "dynamic", "Did you mean 'dynamo'"),
+        ("isolation", "thread", "'process', 'none'"),
+    ],
+)
+def test_a_wrong_value_is_refused_in_words(name: str, value: object, words: str) -> None:
+    with pytest.raises(SettingError, match=name) as caught:
+        resolve([("the call", {name: value})])
+
+    assert words in str(caught.value)
+    assert repr(value) in str(caught.value)
+
+
+def test_a_whole_number_will_do_for_a_setting_in_seconds() -> None:
+    settings, _ = resolve([("the call", {"max_seconds": 3})])
+
+    assert isinstance(settings.max_seconds, float)
+
+
+def test_options_of_export_come_from_the_settings() -> None:
+    settings, _ = resolve([("the call", {"opset": 18, "onnx_checks": False})])
+
+    assert settings.export_options() == {"exporter": "dynamo", "checks": False, "opset": 18}
+    assert "opset" in setting_names()
