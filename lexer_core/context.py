@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from lexer_core.errors import TargetError, UsageError
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
-from lexer_core.settings.layers import Configuration, argument_layer, configure
+from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 
 if TYPE_CHECKING:
     import os
@@ -56,7 +56,7 @@ class LexerContext:
 
     def __init__(self, *, registry: EngineRegistry | None = None, **settings: Any) -> None:
         self._layer = argument_layer("LexerContext", settings)
-        configure([self._layer])  # checked here, so that a mistake shows where it is made
+        merge_layers([self._layer])  # checked here, so that a mistake shows where it is made
         self._registry = registry
         self._report: BenchmarkReport | None = None
 
@@ -154,7 +154,7 @@ class LexerContext:
             holding.device,
             interpreters,
             tables=configuration.engines,
-            named_in=str(configuration.places["engines"]),
+            named_in=str(configuration.setting_origins["engines"]),
         )
         # Shapes are static for measuring: dynamic ones cost an engine up to a fifth.
         model = adapt_model_input(
@@ -173,7 +173,7 @@ class LexerContext:
             engines=registry.listings(),
             created_at=created_at,
             command=command,
-            notes=(*configuration.origins, *configuration.notes),
+            notes=(*configuration.origin_notes, *configuration.notes),
         )
         return_freed_memory()
         self._report = report
@@ -209,7 +209,7 @@ class LexerContext:
         from lexer_core.settings.sources import read_sources  # where something is asked for
 
         mark = metadata_of(unwrap_compiled(torch_model))
-        return configure(
+        return merge_layers(
             [
                 argument_layer("the call", settings),
                 argument_layer("@Lexer", mark.settings if mark else {}),

@@ -14,7 +14,7 @@ from attrs import frozen
 
 from lexer_core.errors import InputError
 from lexer_core.model.lexer_metadata import METADATA_ATTRIBUTE, LexerMetadata
-from lexer_core.settings.layers import argument_layer, configure
+from lexer_core.settings.layers import argument_layer, merge_layers
 
 if TYPE_CHECKING:
     import os
@@ -67,7 +67,7 @@ class Lexer:
         **settings: object,
     ) -> None:
         # Checked here, so that a mistake shows where the class is written.
-        configure([argument_layer("@Lexer", settings)])
+        merge_layers([argument_layer("@Lexer", settings)])
         self._metadata = LexerMetadata(
             input_names=_names("input_names", input_names),
             output_names=_names("output_names", output_names),

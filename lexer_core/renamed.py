@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
     from types import ModuleType
 
-__all__ = ["install", "renamed_attribute"]
+__all__ = ["install", "renamed_attribute", "renamed_property"]
 
 _RENAMED = {
     "lexer_core.config": {
@@ -61,6 +61,22 @@ def renamed_attribute(module: str, name: str) -> object:
         stacklevel=3,
     )
     return getattr(import_module(new_module), new_name)
+
+
+def renamed_property(owner: str, old: str, new: str) -> property:
+    """Return a property that reads attribute ``new`` under its old name, with a warning."""
+
+    def read(self: object) -> object:
+        warnings.warn(
+            f"{owner}.{old} is now {owner}.{new}; the old name goes in lexer-core 0.3",
+            DeprecationWarning,
+            stacklevel=2,
+        )
+        value: object = getattr(self, new)
+        return value
+
+    read.__doc__ = f"Return ``{new}``; the old name is deprecated."
+    return property(read)
 
 
 class _Finder:

@@ -151,7 +151,7 @@ def test_a_new_file_holds_the_defaults_once_its_lines_are_taken_in(place: Place)
 
     assert set(tomllib.loads(text)["engines"]) == {"onnxruntime"}
     for setting in attrs.fields(Settings):
-        assert configuration.places[setting.name].name == str(file)
+        assert configuration.setting_origins[setting.name].name == str(file)
         value = getattr(configuration.settings, setting.name)
         # Where there is no default there is an example.
         assert value == setting.default if setting.default is not None else value is not None

@@ -236,7 +236,6 @@ ASK = {
     "lexer_time_calls": ask_timings,
     "lexer_fetch_outputs": ask_outputs,
     "lexer_describe_placement": ask_placement,
-    "lexer_reset_state": lambda engine: engine.reset_state(session_of(engine), {}),
     "lexer_synchronize": lambda engine: engine.synchronize(session_of(engine), CPU),
 }
 
@@ -649,14 +648,6 @@ def test_a_state_is_reset_before_each_call_and_outside_its_time(synchronized, bu
     assert events == 2 * [("reset", "placed"), *around, "run", *around]
     np.testing.assert_allclose(timings.host, 2 * [1.1e-6 if synchronized else 1e-6])
     assert engine.keeps_state
-
-
-def test_a_reset_that_is_asked_for_reaches_the_plugin(build):
-    engine = build(RECORDING, STATEFUL)
-
-    engine.reset_state(session_of(engine), "placed")
-
-    assert events_of(engine) == [("reset", "placed")]
 
 
 def test_a_call_that_is_reset_is_never_looped(build):

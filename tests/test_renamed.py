@@ -8,7 +8,9 @@ import sys
 
 import pytest
 
-from lexer_core import renamed
+from lexer_core import LexerContext, renamed
+from lexer_core.settings.layers import EngineTable
+from lexer_core.settings.table import Origin, SettingValue
 
 OLD_NAMES = sorted(
     (module, name, target)
@@ -41,3 +43,28 @@ def test_a_name_that_never_was_is_an_attribute_error():
         from lexer_core.config import Nonsense  # noqa: F401
     with pytest.raises(ModuleNotFoundError):
         importlib.import_module("lexer_core.nonsense")
+
+
+@pytest.mark.parametrize(
+    ("record", "old", "new"),
+    [
+        (SettingValue(1, Origin("x")), "place", "origin"),
+        (EngineTable(python=SettingValue("p", Origin("x"))), "place", "origin"),
+        (LexerContext().configuration(), "places", "setting_origins"),
+        (LexerContext().configuration(), "origins", "origin_notes"),
+    ],
+)
+def test_an_old_attribute_reads_the_new_one_and_warns(record, old, new):
+    with pytest.warns(DeprecationWarning, match=rf"{type(record).__name__}\.{old} is now .*{new}"):
+        value = getattr(record, old)
+
+    assert value == getattr(record, new)
+
+
+def test_an_old_method_is_the_new_one_and_warns():
+    table = EngineTable(enabled=SettingValue(False, Origin("x")))
+
+    with pytest.warns(DeprecationWarning, match="is_enabled"):
+        assert table.decides(otherwise=True) is False
+    with pytest.warns(DeprecationWarning, match="values"):
+        assert table.said() == table.values()

@@ -12,7 +12,7 @@ from lexer_core.errors import SettingError
 from lexer_core.settings.table import Settings
 
 if TYPE_CHECKING:
-    from settings_place import Origin
+    from settings_place import Place
 
 # The whole of such a file.
 ORIGINAL = """
@@ -32,7 +32,7 @@ ORIGINAL = """
 """
 
 
-def test_a_file_of_the_original_means_what_it_says(place: Origin) -> None:
+def test_a_file_of_the_original_means_what_it_says(place: Place) -> None:
     place.write(ORIGINAL, below=place.home)
 
     configuration = LexerContext().configuration()
@@ -45,11 +45,11 @@ def test_a_file_of_the_original_means_what_it_says(place: Origin) -> None:
         include_csv=False,
         print_report=True,
     )
-    turned_on = {name: table.decides(True) for name, table in configuration.engines.items()}
+    turned_on = {name: table.is_enabled(True) for name, table in configuration.engines.items()}
     assert turned_on == {"onnxruntime": True, "torch": False}
 
 
-def test_its_batch_size_has_no_effect_and_is_noted(place: Origin) -> None:
+def test_its_batch_size_has_no_effect_and_is_noted(place: Place) -> None:
     file = place.write("[exports]\nbatch_size = 4")
 
     configuration = LexerContext().configuration()
@@ -68,7 +68,7 @@ def test_its_keys_may_be_given_to_the_decorator_the_context_and_the_call() -> No
 
     configuration = context.configuration(Net(), enable_pytorch=True, enable_stdout=True)
 
-    assert configuration.engines["torch"].decides(otherwise=False)
+    assert configuration.engines["torch"].is_enabled(otherwise=False)
     assert (configuration.settings.onnx_checks, configuration.settings.print_report) == (
         False,
         True,

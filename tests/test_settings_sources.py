@@ -16,10 +16,10 @@ from lexer_core import EngineChoice, Lexer, LexerContext
 from lexer_core.errors import SettingError
 from lexer_core.settings.table import Settings
 from lexer_core.settings.toml_lines import key_lines
-from lexer_core.settings.values import spelled
+from lexer_core.settings.values import to_toml
 
 if TYPE_CHECKING:
-    from settings_place import Origin
+    from settings_place import Place
 
 
 def settings(**call: object) -> Settings:
@@ -27,7 +27,7 @@ def settings(**call: object) -> Settings:
 
 
 def where(name: str, **call: object) -> str:
-    return str(LexerContext().configuration(**call).places[name])
+    return str(LexerContext().configuration(**call).setting_origins[name])
 
 
 def refused(**call: object) -> str:
@@ -39,7 +39,7 @@ def refused(**call: object) -> str:
 # -- layers ------------------------------------------------------------------------
 
 
-def test_each_layer_is_stronger_than_the_next(place: Origin) -> None:
+def test_each_layer_is_stronger_than_the_next(place: Place) -> None:
     @Lexer(["x"], ["y"], max_seconds=2)
     class Net: ...
 
@@ -63,7 +63,7 @@ def test_each_layer_is_stronger_than_the_next(place: Origin) -> None:
     seen.append(LexerContext().configuration())
 
     assert [each.settings.max_seconds for each in seen] == [1, 2, 3, 4, 5, 6, 7, 8, 60]
-    assert [str(each.places["max_seconds"]) for each in seen] == [
+    assert [str(each.setting_origins["max_seconds"]) for each in seen] == [
         "the call",
         "@Lexer",
         "LexerContext",
@@ -73,7 +73,7 @@ def test_each_layer_is_stronger_than_the_next(place: Origin) -> None:
     ]
 
 
-def test_a_layer_leaves_to_the_next_what_it_does_not_set(place: Origin) -> None:
+def test_a_layer_leaves_to_the_next_what_it_does_not_set(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2\nrounds = 7")
     place.write("[benchmarks]\nthreads = 3\n[exports]\nopset = 18", below=place.home)
     place.setenv("LEXER_ROUNDS", 9)
@@ -83,7 +83,7 @@ def test_a_layer_leaves_to_the_next_what_it_does_not_set(place: Origin) -> None:
     assert (holding.threads, holding.rounds, holding.opset) == (2, 9, 18)
 
 
-def test_files_are_read_when_something_is_asked_for_and_not_before(place: Origin) -> None:
+def test_files_are_read_when_something_is_asked_for_and_not_before(place: Place) -> None:
     place.write("this is no TOML")
 
     @Lexer(["x"], ["y"], threads=1)
@@ -95,19 +95,19 @@ def test_files_are_read_when_something_is_asked_for_and_not_before(place: Origin
         context.configuration(Net())
 
 
-def test_what_came_from_outside_of_the_program_is_told(place: Origin) -> None:
+def test_what_came_from_outside_of_the_program_is_told(place: Place) -> None:
     file = place.write("[benchmarks]\nthreads = 2\nrounds = 7\n[engines.toy]\nwork = 2")
     place.setenv("LEXER_TIE", "5%")
 
     configuration = LexerContext().configuration(rounds=3)
 
-    assert set(configuration.origins) == {
+    assert set(configuration.origin_notes) == {
         f"settings from {file}: threads, work of toy",
         "settings from LEXER_TIE: tie",
     }
 
 
-def test_no_file_is_read_where_the_environment_says_so(place: Origin) -> None:
+def test_no_file_is_read_where_the_environment_says_so(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2")
     place.setenv("LEXER_NO_CONFIG", 1)
     place.setenv("LEXER_ROUNDS", 9)
@@ -118,7 +118,7 @@ def test_no_file_is_read_where_the_environment_says_so(place: Origin) -> None:
 # -- which files -------------------------------------------------------------------
 
 
-def test_the_nearest_file_of_the_project_holds(place: Origin) -> None:
+def test_the_nearest_file_of_the_project_holds(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2\nrounds = 9")
     place.chdir(place.project / "a" / "b")
     assert settings().threads == 2
@@ -128,7 +128,7 @@ def test_the_nearest_file_of_the_project_holds(place: Origin) -> None:
     assert (settings().threads, settings().rounds) == (3, None)
 
 
-def test_what_lies_above_the_repository_is_not_read(place: Origin) -> None:
+def test_what_lies_above_the_repository_is_not_read(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2")
     inner = place.project / "inner"
     (inner / ".git").mkdir(parents=True)
@@ -137,7 +137,7 @@ def test_what_lies_above_the_repository_is_not_read(place: Origin) -> None:
     assert settings().threads is None
 
 
-def test_without_a_repository_a_project_ends_at_its_pyproject(place: Origin) -> None:
+def test_without_a_repository_a_project_ends_at_its_pyproject(place: Place) -> None:
     (place.project / ".git").rmdir()
     place.write("[benchmarks]\nthreads = 2")
     place.write("[project]\nname = 'inner'", "inner/pyproject.toml")
@@ -147,7 +147,7 @@ def test_without_a_repository_a_project_ends_at_its_pyproject(place: Origin) -> 
     assert (settings().threads, settings().rounds) == (None, 5)
 
 
-def test_outside_of_any_project_the_current_folder_alone_is_looked_at(place: Origin) -> None:
+def test_outside_of_any_project_the_current_folder_alone_is_looked_at(place: Place) -> None:
     (place.project / ".git").rmdir()
     place.write("[benchmarks]\nthreads = 2")
     assert settings().threads == 2
@@ -157,7 +157,7 @@ def test_outside_of_any_project_the_current_folder_alone_is_looked_at(place: Ori
     assert settings().threads is None
 
 
-def test_a_home_folder_that_is_a_repository_is_no_project(place: Origin) -> None:
+def test_a_home_folder_that_is_a_repository_is_no_project(place: Place) -> None:
     (place.project / ".git").rmdir()
     (place.home / ".git").mkdir()
     place.write("[benchmarks]\nthreads = 2", below=place.home)
@@ -173,7 +173,7 @@ def files_here() -> tuple[object, ...]:
     return read_sources().files
 
 
-def test_a_current_folder_that_was_removed_has_no_project(place: Origin) -> None:
+def test_a_current_folder_that_was_removed_has_no_project(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2", below=place.home)
     place.chdir(place.home / "gone")
     (place.home / "gone").rmdir()
@@ -181,7 +181,7 @@ def test_a_current_folder_that_was_removed_has_no_project(place: Origin) -> None
     assert settings().threads == 2
 
 
-def test_a_file_is_read_once_and_where_it_is_strongest(place: Origin) -> None:
+def test_a_file_is_read_once_and_where_it_is_strongest(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2", below=place.home)
     place.setenv("LEXER_CONFIG_PATH", "~")
 
@@ -189,7 +189,7 @@ def test_a_file_is_read_once_and_where_it_is_strongest(place: Origin) -> None:
     assert [file.kind for file in files_here()] == ["LEXER_CONFIG_PATH"]
 
 
-def test_of_several_pyprojects_the_nearest_that_speaks_of_lexer_holds(place: Origin) -> None:
+def test_of_several_pyprojects_the_nearest_that_speaks_of_lexer_holds(place: Place) -> None:
     place.write("[tool.lexer.benchmarks]\nthreads = 2", "pyproject.toml")
     place.write("[project]\nname = 'part'", "part/pyproject.toml")
     place.chdir(place.project / "part")
@@ -200,7 +200,7 @@ def test_of_several_pyprojects_the_nearest_that_speaks_of_lexer_holds(place: Ori
     assert (settings().threads, settings().rounds) == (None, 3)
 
 
-def test_a_folder_that_is_named_and_has_no_file_is_a_note(place: Origin) -> None:
+def test_a_folder_that_is_named_and_has_no_file_is_a_note(place: Place) -> None:
     place.setenv("LEXER_CONFIG_PATH", place.home)
 
     (note,) = LexerContext().configuration().notes
@@ -210,7 +210,7 @@ def test_a_folder_that_is_named_and_has_no_file_is_a_note(place: Origin) -> None
 
 
 @pytest.mark.parametrize(("named", "words"), [("nowhere", "not exist"), ("a_file", "is a file")])
-def test_a_config_path_that_is_no_folder_is_refused(place: Origin, named: str, words: str) -> None:
+def test_a_config_path_that_is_no_folder_is_refused(place: Place, named: str, words: str) -> None:
     place.write("[benchmarks]", "a_file")
     place.setenv("LEXER_CONFIG_PATH", place.project / named)
 
@@ -223,7 +223,7 @@ def test_a_config_path_that_is_no_folder_is_refused(place: Origin, named: str, w
 # -- what a file says --------------------------------------------------------------
 
 
-def test_every_section_and_kind_of_value_is_read(place: Origin) -> None:
+def test_every_section_and_kind_of_value_is_read(place: Place) -> None:
     place.write("""
         [benchmarks]
         engines = ["torch", "plain=onnxruntime[graph_optimization_level=basic]"]
@@ -256,11 +256,11 @@ def test_every_section_and_kind_of_value_is_read(place: Origin) -> None:
     [
         ("[benchmarks]\n\nthread = 1", 3, ["'thread'", "[benchmarks]", "Did you mean 'threads'"]),
         ("[benchmark]\nthreads = 1", 1, ["[benchmark]", "Did you mean 'benchmarks'"]),
-        ("threads = 1", 1, ["'threads' stands outside", "[benchmarks]"]),
+        ("threads = 1", 1, ["'threads' must be inside a section", "[benchmarks]"]),
         ("thread = 1", 1, ["[thread]", "Did you mean 'threads'"]),
         ("[exports]\nthreads = 1", 2, ["'threads' does not belong", "[exports]", "[benchmarks]"]),
         ("[exports]\nenable_csv = true", 2, ["does not belong", "[outputs]"]),
-        ("benchmarks = 1", 1, ["'benchmarks' is no section"]),
+        ("benchmarks = 1", 1, ["'benchmarks' must be a section"]),
         ("[benchmarks]\n# a\nthreads = 'two'", 3, ["'threads'", "'two'", "whole number"]),
         ("[benchmarks]\nthreads = 0", 2, ["'threads'", "at least 1"]),
         ("[benchmarks]\nthreads = true", 2, ["whole number"]),
@@ -276,14 +276,14 @@ def test_every_section_and_kind_of_value_is_read(place: Origin) -> None:
         ("[engines]\nenabled = true", 2, ["'enabled'", "[engines.onnxruntime]"]),
         ("[engines.toy]\nwork = [1]", 2, ["'work'", "[engines.toy]"]),
         ("[engines.toy]\nenabled = 1", 2, ["'enabled'", "true or false"]),
-        ("engines = 3", 1, ["'engines' is no section"]),
-        ("[benchmarks]\nthreads = ", 2, ["not TOML"]),
-        ("[benchmarks]\nthreads = 1\nthreads = 2", 3, ["not TOML"]),
-        ("[benchmarks]\n\nengines = [", 3, ["not TOML"]),
+        ("engines = 3", 1, ["'engines' must be a section"]),
+        ("[benchmarks]\nthreads = ", 2, ["not valid TOML"]),
+        ("[benchmarks]\nthreads = 1\nthreads = 2", 3, ["not valid TOML"]),
+        ("[benchmarks]\n\nengines = [", 3, ["not valid TOML"]),
     ],
 )
 def test_a_mistake_names_file_line_key_and_the_nearest_right_one(
-    place: Origin,
+    place: Place,
     text: str,
     line: int,
     words: list[str],
@@ -297,7 +297,7 @@ def test_a_mistake_names_file_line_key_and_the_nearest_right_one(
         assert word in said
 
 
-def test_a_mistake_in_a_pyproject_is_found_in_its_line_and_section(place: Origin) -> None:
+def test_a_mistake_in_a_pyproject_is_found_in_its_line_and_section(place: Place) -> None:
     file = place.write(
         """
         [project]
@@ -316,13 +316,13 @@ def test_a_mistake_in_a_pyproject_is_found_in_its_line_and_section(place: Origin
     assert f"{file}, line 8: unknown key 'thread' in [tool.lexer.benchmarks]" in said
 
 
-def test_a_wrong_value_is_found_where_a_stronger_layer_hides_it(place: Origin) -> None:
+def test_a_wrong_value_is_found_where_a_stronger_layer_hides_it(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 0")
 
     assert "line 2" in refused(threads=4)
 
 
-def test_one_thing_under_two_names_is_refused(place: Origin) -> None:
+def test_one_thing_under_two_names_is_refused(place: Place) -> None:
     place.write("[exports]\nonnx_checks = true\nenable_onnx_checks = false")
     assert "'enable_onnx_checks' and 'onnx_checks' are both set" in refused()
 
@@ -330,23 +330,23 @@ def test_one_thing_under_two_names_is_refused(place: Origin) -> None:
     assert "line 4" in refused()
 
 
-def test_a_file_that_cannot_be_read_is_refused_with_the_reason(place: Origin) -> None:
+def test_a_file_that_cannot_be_read_is_refused_with_the_reason(place: Place) -> None:
     (place.project / ".lexer_config.toml").mkdir()
     assert "directory" in refused()
 
     place.chdir(place.project / "sub")
     file = place.write("", "sub/.lexer_config.toml")
     file.write_bytes(b"[benchmarks]\n# caf\xe9\n")
-    assert f"{file}, line 2: this is not UTF-8" in refused()
+    assert f"{file}, line 2: the file is not valid UTF-8" in refused()
 
 
-def test_a_link_that_leads_nowhere_is_refused(place: Origin) -> None:
+def test_a_link_that_leads_nowhere_is_refused(place: Place) -> None:
     (place.project / ".lexer_config.toml").symlink_to("gone.toml")
 
     assert "cannot read" in refused()
 
 
-def test_a_byte_order_mark_and_windows_lines_are_understood(place: Origin) -> None:
+def test_a_byte_order_mark_and_windows_lines_are_understood(place: Place) -> None:
     file = place.write("")
     file.write_bytes(b"\xef\xbb\xbf[benchmarks]\r\nthreads = 2\r\nrounds = 3\r\n")
 
@@ -354,7 +354,7 @@ def test_a_byte_order_mark_and_windows_lines_are_understood(place: Origin) -> No
     assert where("rounds") == f"{file}, line 3"
 
 
-def test_an_empty_file_says_nothing(place: Origin) -> None:
+def test_an_empty_file_says_nothing(place: Place) -> None:
     place.write("")
 
     assert settings() == Settings()
@@ -433,7 +433,7 @@ def dedent_lines(*lines: str) -> str:
     ],
 )
 def test_a_variable_spells_its_value(
-    place: Origin,
+    place: Place,
     variable: str,
     text: str,
     value: object,
@@ -443,24 +443,24 @@ def test_a_variable_spells_its_value(
     assert getattr(settings(), variable.removeprefix("LEXER_").lower()) == value
 
 
-def test_every_setting_can_be_set_by_its_variable(place: Origin) -> None:
+def test_every_setting_can_be_set_by_its_variable(place: Place) -> None:
     others = {"device": "cuda:0", "isolation": "none", "exporter": "torchscript"}
     for setting in attrs.fields(Settings):
         example = tomllib.loads(f"value = {setting.metadata['example'] or 'true'}")["value"]
         if isinstance(setting.default, bool):
             example = not setting.default
         example = others.get(setting.name, example)
-        text = ",".join(example) if isinstance(example, list) else spelled(example).strip('"')
+        text = ",".join(example) if isinstance(example, list) else to_toml(example).strip('"')
         place.setenv(f"LEXER_{setting.name.upper()}", text)
 
     configuration = LexerContext().configuration()
 
     for setting in attrs.fields(Settings):
-        assert str(configuration.places[setting.name]) == f"LEXER_{setting.name.upper()}"
+        assert str(configuration.setting_origins[setting.name]) == f"LEXER_{setting.name.upper()}"
         assert getattr(configuration.settings, setting.name) != setting.default
 
 
-def test_engines_are_split_at_the_commas_between_them(place: Origin) -> None:
+def test_engines_are_split_at_the_commas_between_them(place: Place) -> None:
     place.setenv("LEXER_ENGINES", 'torch, b=onnxruntime[x=1,y="a],b"] ,onnxruntime')
 
     assert settings().engines == (
@@ -486,7 +486,7 @@ def test_engines_are_split_at_the_commas_between_them(place: Origin) -> None:
     ],
 )
 def test_a_wrong_variable_is_refused_by_its_name(
-    place: Origin,
+    place: Place,
     variable: str,
     text: str,
     words: list[str],
@@ -500,7 +500,7 @@ def test_a_wrong_variable_is_refused_by_its_name(
         assert word in said
 
 
-def test_a_variable_of_somebody_elses_is_passed_over_with_a_note(place: Origin) -> None:
+def test_a_variable_of_somebody_elses_is_passed_over_with_a_note(place: Place) -> None:
     place.setenv("LEXER_GRAMMAR", "antlr")
     place.setenv("LEXER_CACHE_DIR", place.home)
 

@@ -121,7 +121,7 @@ def select_cases(
         name: str(table.python.value) for name, table in tables.items() if table.python is not None
     }
     if engines is None:
-        on = {name: path for name, path in configured.items() if tables[name].decides(True)}
+        on = {name: path for name, path in configured.items() if tables[name].is_enabled(True)}
         selection = _every_ready_engine(registry, device, {**on, **interpreters}, tables)
         return attrs.evolve(selection, notes=(*notes, *selection.notes))
     if isinstance(engines, (str, EngineChoice)):
@@ -239,10 +239,10 @@ def _every_ready_engine(
         if listing.name in interpreters:
             continue
         table = tables.get(listing.name, _NOTHING_SAID)
-        if not table.decides(otherwise=True):
-            notes.append(f"engine {listing.name!r} is turned off in {table.place}")
+        if not table.is_enabled(otherwise=True):
+            notes.append(f"engine {listing.name!r} is turned off in {table.origin}")
             continue
-        if not table.decides(otherwise=listing.info is None or listing.info.runs_by_default):
+        if not table.is_enabled(otherwise=listing.info is None or listing.info.runs_by_default):
             continue  # nor is it missed where it is not ready
         if listing.state is not EngineState.READY:
             notes.append(f"engine {listing.name!r} is {listing.state}: {listing.reason}")
@@ -274,7 +274,7 @@ def _options(
     configured: dict[str, OptionValue] = {}
     for name, placed in table.options.items():
         # One by one, since each has a place of its own for the error.
-        checked = resolve_options(engine, {name: placed.value}, where=str(placed.place))
+        checked = resolve_options(engine, {name: placed.value}, where=str(placed.origin))
         configured[name] = checked[name]
     return resolve_options(engine, {**configured, **chosen})
 
@@ -295,10 +295,10 @@ def _unknown_tables(
         near = nearest(name, names, cutoff=_MISTYPED)
         if near is not None:
             raise SettingError(
-                f"engine {name!r} in {table.place} is not installed.",
+                f"engine {name!r} in {table.origin} is not installed.",
                 hint=f"Did you mean {near!r}?",
             )
-        notes.append(f"engine {name!r} in {table.place} is not installed here")
+        notes.append(f"engine {name!r} in {table.origin} is not installed here")
     return notes
 
 

@@ -14,7 +14,7 @@ from lexer_core.cli.here import configuration_here
 from lexer_core.errors import OutputFileError, UsageError
 from lexer_core.settings.locations import FILE_NAME, NO_FILES
 from lexer_core.settings.table import DEFAULT, Settings
-from lexer_core.settings.values import spelled
+from lexer_core.settings.values import to_toml
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -129,7 +129,7 @@ def _settings(configuration: Configuration) -> Iterator[dict[str, object]]:
             "section": setting.metadata["section"],
             "value": values[setting.name],
             "default": setting.default,
-            **_placed(configuration.places[setting.name]),
+            **_origin(configuration.setting_origins[setting.name]),
         }
 
 
@@ -145,12 +145,12 @@ def _engine_notes(configuration: Configuration) -> list[str]:
 
 def _engines(configuration: Configuration) -> Iterator[dict[str, object]]:
     for name, table in configuration.engines.items():
-        for key, placed in table.said().items():
-            yield {"name": name, "key": key, "value": placed.value, **_placed(placed.place)}
+        for key, value in table.values().items():
+            yield {"name": name, "key": key, "value": value.value, **_origin(value.origin)}
 
 
-def _placed(place: Origin) -> dict[str, object]:
-    return {"place": place.name, "line": place.line}
+def _origin(origin: Origin) -> dict[str, object]:
+    return {"place": origin.name, "line": origin.line}
 
 
 def _file(file: ConfigFile) -> dict[str, object]:
@@ -186,4 +186,4 @@ def _print(configuration: Configuration, files: Sequence[ConfigFile]) -> None:
 def _row(entry: dict[str, Any], name: str) -> tuple[str, str, str]:
     place, line = entry["place"], entry["line"]
     where = place + (f", line {line}" if line else "")
-    return str(entry[name]), spelled(entry["value"]), where
+    return str(entry[name]), to_toml(entry["value"]), where

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lexer_core.context import LexerContext
     from lexer_core.settings.layers import Configuration
-    from lexer_core.settings.sources import Sources
+    from lexer_core.settings.sources import SettingSources
 
 __all__ = ["configuration_here", "lexer_context", "set_outside"]
 
@@ -26,7 +26,9 @@ _OF_THE_COMMAND: Mapping[str, object] = {"seed": 0}
 """A command can be repeated as it is written; the seed makes the inputs as well."""
 
 
-def configuration_here(given: Mapping[str, object], around: Sources | None = None) -> Configuration:
+def configuration_here(
+    given: Mapping[str, object], around: SettingSources | None = None
+) -> Configuration:
     """Lay the options of a command over what the surroundings say.
 
     Parameters
@@ -41,10 +43,10 @@ def configuration_here(given: Mapping[str, object], around: Sources | None = Non
     SettingError
         The environment or a file says something that is no setting.
     """
-    from lexer_core.settings.layers import argument_layer, configure
+    from lexer_core.settings.layers import argument_layer, merge_layers
     from lexer_core.settings.sources import read_sources  # not for --help
 
-    return configure(
+    return merge_layers(
         [
             argument_layer("the command line", given),
             *(around or read_sources()).layers,
@@ -58,8 +60,8 @@ def set_outside(configuration: Configuration) -> dict[str, object]:
     values = configuration.settings
     return {
         name: getattr(values, name)
-        for name, place in configuration.places.items()
-        if place != DEFAULT
+        for name, origin in configuration.setting_origins.items()
+        if origin != DEFAULT
     }
 
 

@@ -15,7 +15,7 @@ import click
 from click.core import ParameterSource
 
 from lexer_core.settings.table import Settings
-from lexer_core.settings.values import kind_of, read_share
+from lexer_core.settings.values import kind_of, parse_fraction
 
 __all__ = [
     "command_line",
@@ -44,7 +44,7 @@ class Share(_FloatType):
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
         """Turn ``1%`` or ``0.01`` into 0.01."""
-        share = read_share(str(value))
+        share = parse_fraction(str(value))
         if share is None:
             self.fail(f"{value!r} is no share; write it like 1% or 0.01.", param, ctx)
         if share >= 1:
@@ -125,7 +125,7 @@ def _option(setting: attrs.Attribute[Any]) -> Callable[[_CommandT], _CommandT]:
     flag = name.replace("_", "-")
     text = facts["help"]
     if setting.default is not None:
-        text += f" Unless given: {_shown(setting)}."
+        text += f" Default: {_shown(setting)}."
     if kind == "bool":
         # Both ways, since the environment or a file may have turned it.
         return click.option(

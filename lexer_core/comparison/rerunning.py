@@ -29,7 +29,7 @@ from lexer_core.comparison.rerun_verdicts import judge_rerun, outputs_apart
 from lexer_core.comparison.run_comparison import RunComparison
 from lexer_core.errors import InputError, SettingError
 from lexer_core.output_files import check_writable
-from lexer_core.settings.table import DEFAULT, resolve_origins
+from lexer_core.settings.table import DEFAULT, resolve_settings
 
 if TYPE_CHECKING:
     import os
@@ -123,7 +123,7 @@ def measure_again(
     if given is None:
         made = inputs_of_base(loaded.report)
         given, notes = made.value, [*notes, *filter(None, [made.note])]
-        if configuration.places["seed"] == DEFAULT:
+        if configuration.setting_origins["seed"] == DEFAULT:
             holding = attrs.evolve(holding, seed=made.seed)
     with _fitting(loaded):
         model = adapt_model_input(
@@ -230,11 +230,12 @@ def _settings(configuration: Configuration, base: BenchmarkReport) -> tuple[Sett
             )
     # What to measure on is the base's to say, whatever the configuration prefers.
     of_base |= {name: base.settings.get(name) for name in _ROWS}
-    said, places = resolve_origins([("the base", of_base)])
+    said, places = resolve_settings([("the base", of_base)])
     taken = {
         name: getattr(said, name)
         for name in of_base
-        if name in _ROWS or (places[name] != DEFAULT and configuration.places[name] == DEFAULT)
+        if name in _ROWS
+        or (places[name] != DEFAULT and configuration.setting_origins[name] == DEFAULT)
     }
     return attrs.evolve(configuration.settings, **taken), notes
 

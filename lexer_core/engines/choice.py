@@ -1,27 +1,26 @@
-"""Which engine is meant, with which options, under which label?
+"""Which engine runs, with which options and label?
 
-``onnxruntime``, ``onnxruntime[graph_optimization_level=basic]`` and
-``ort-basic=onnxruntime[graph_optimization_level=basic]`` are the forms on the
-command line; :class:`EngineChoice` is what they mean.
+On the command line a choice is written ``onnxruntime``,
+``onnxruntime[graph_optimization_level=basic]`` or
+``ort-basic=onnxruntime[graph_optimization_level=basic]``. In Python it is an
+:class:`EngineChoice`.
 """
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
 from lexer_core.errors import SettingError, UsageError
-from lexer_core.records import EngineInfo
 from lexer_core.suggestions import did_you_mean
+from lexer_core.typed_values import validate_value
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
-    from lexer_core.engines.engine import Engine
-    from lexer_core.engines.remote_interpreter import RemoteEngine
-    from lexer_core.records import EngineOption, OptionValue
+    from lexer_core.records import EngineInfo, OptionValue
 
 __all__ = ["EngineChoice", "parse_engine_choice", "resolve_options"]
 
@@ -34,7 +33,7 @@ _OPTION = re.compile(rf'\s*(?P<key>[^\s=,"]+)\s*=\s*(?P<value>{_QUOTED}|[^,"]*)\
 _HOW_TO_WRITE = (
     "Write NAME, NAME[option=value,option=value] or LABEL=NAME[option=value], "
     "quoted for the shell.\n"
-    'A value with a comma in it goes in double quotes: NAME[option="a,b"].'
+    'Put a value that contains a comma in double quotes: NAME[option="a,b"].'
 )
 
 
@@ -44,20 +43,21 @@ def _copied(options: Mapping[str, OptionValue]) -> dict[str, OptionValue]:
 
 @frozen
 class EngineChoice:
-    """An engine, with options and a label of its own.
+    """An engine with options and a label.
 
     Parameters
     ----------
     name
-        The engine's name, as ``lexer engines list`` shows it.
+        The engine's name, as shown by ``lexer engines list``.
     options
-        Options of the engine: values of the declared types, or the text that
-        spells them on the command line.
+        Engine options by name: values of the declared types, or text as on the
+        command line.
     label
-        What the row is called; empty for a label made from name and options.
+        The label of the row. Default: made from name and options.
     python
-        The interpreter that runs it, where engines cannot share an environment;
-        empty for this one. lexer-core and the engine's plugin are installed there.
+        Path of the Python interpreter that runs the engine, for engines that
+        cannot share one environment. lexer-core and the engine's plugin must be
+        installed there. Default: the current interpreter.
     """
 
     name: str
@@ -66,26 +66,26 @@ class EngineChoice:
     python: str = ""
 
     def __str__(self) -> str:
-        """Return what ``--engine`` selects this engine by, label included."""
+        """Return the value of ``--engine`` that selects this engine, including its label."""
         options = ",".join(f"{key}={_spelled(value)}" for key, value in self.options.items())
         label = f"{self.label}=" if self.label else ""
         return f"{label}{self.name}[{options}]" if options else f"{label}{self.name}"
 
 
 def parse_engine_choice(text: str) -> EngineChoice:
-    r"""Read one engine choice as written on the command line.
+    r"""Parse an engine choice as written on the command line.
 
     Parameters
     ----------
     text
         ``name``, ``name[option=value,…]`` or ``label=name[option=value,…]``.
-        Values stay text here; :func:`resolve_options` gives them their types.
-        A value may be put in double quotes, with ``\"`` and ``\\`` inside.
+        A value may be in double quotes, with ``\"`` and ``\\`` as escapes.
+        Values remain text; :func:`resolve_options` converts them.
 
     Raises
     ------
     UsageError
-        The text has another form, or sets an option twice.
+        The text has another form or sets an option twice.
     """
     match = _CHOICE.fullmatch(text.strip())
     if match is None:
@@ -96,32 +96,41 @@ def parse_engine_choice(text: str) -> EngineChoice:
         option = _OPTION.match(written, position)
         if option is None:
             raise UsageError(
-                f"{written[position:].strip()!r} in {text!r} is not option=value.",
+                f"{written[position:].strip()!r} in {text!r} is not of the form option=value.",
                 hint=_HOW_TO_WRITE,
             )
         if option["key"] in options:
             raise UsageError(
-                f"option {option['key']!r} is set twice in {text!r}.", hint="Keep one of them."
+                f"option {option['key']!r} is set twice in {text!r}.", hint="Remove one of them."
             )
         options[option["key"]] = _unquoted(option["value"].strip())
         position = option.end()
     return EngineChoice(match["name"], options, (match["label"] or "").strip())
 
 
+class _DescribedEngine(Protocol):
+    """What :func:`resolve_options` needs of an engine."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def info(self) -> EngineInfo: ...
+
+
 def resolve_options(
-    engine: Engine | RemoteEngine | EngineInfo, options: Mapping[str, object], *, where: str = ""
+    engine: _DescribedEngine, options: Mapping[str, object], *, where: str = ""
 ) -> dict[str, OptionValue]:
-    """Validate an engine's options and complete them with their defaults.
+    """Validate engine options and add the defaults of those that are not set.
 
     Parameters
     ----------
     engine
-        The engine, or what its plugin says of it.
+        The engine, of this interpreter or another.
     options
-        By name: values of the declared types, or text that spells them.
+        Values by option name: of the declared types, or as text.
     where
-        Where the options were set, such as ``"[engines.torch] of a.toml"``; for
-        the error alone.
+        Where the options were set, for the error message: ``"a.toml, line 3"``.
 
     Returns
     -------
@@ -132,16 +141,15 @@ def resolve_options(
     Raises
     ------
     SettingError
-        An option is unknown, or its value is not one that it may have.
+        An option is unknown or its value is not allowed.
     """
-    info = engine if isinstance(engine, EngineInfo) else engine.info
-    name = info.display_name if isinstance(engine, EngineInfo) else engine.name
-    place = f", set in {where}" if where else ""
-    known = {option.name: option for option in info.options}
+    name = engine.name
+    origin = f" in {where}" if where else ""
+    known = {option.name: option for option in engine.info.options}
     for key in options:
         if key not in known:
             raise SettingError(
-                f"engine {name!r} has no option {key!r}{place}.",
+                f"engine {name!r} has no option {key!r}" + (f", set in {where}." if where else "."),
                 hint=f"Its options: {', '.join(known)}.{did_you_mean(key, known)}"
                 if known
                 else "It takes no options.",
@@ -149,78 +157,16 @@ def resolve_options(
     resolved: dict[str, OptionValue] = {}
     for key, option in known.items():
         if key in options:
-            resolved[key] = _checked(option, options[key], f"engine {name!r}", place)
+            resolved[key] = validate_value(
+                option.type,
+                options[key],
+                f"option {key!r} of engine {name!r}{origin}",
+                choices=option.choices,
+                hint=option.help,
+            )
         elif option.default is not None:
             resolved[key] = option.default
     return resolved
-
-
-def _checked(option: EngineOption, value: object, engine: str, place: str) -> OptionValue:
-    converted = _CONVERTERS[option.type](value)
-    if converted is None:
-        raise SettingError(
-            f"option {option.name!r} of {engine} is {_KINDS[option.type]}, not {value!r}{place}.",
-            hint=option.help,
-        )
-    if option.choices and converted not in option.choices:
-        choices = [str(choice) for choice in option.choices]
-        raise SettingError(
-            f"option {option.name!r} of {engine} cannot be {value!r}{place}.",
-            hint=f"It is one of: {', '.join(choices)}.{did_you_mean(str(value), choices)}",
-        )
-    return converted
-
-
-# Each returns None for a value that is not of its kind. A bool is an int to
-# Python, but never the number that somebody meant.
-
-
-def _as_bool(value: object) -> bool | None:
-    spelling = str(value).strip().lower() if isinstance(value, str | int) else None
-    if spelling in {"true", "1", "yes", "on"}:
-        return True
-    return False if spelling in {"false", "0", "no", "off"} else None
-
-
-def _as_int(value: object) -> int | None:
-    if isinstance(value, bool):
-        return None
-    if isinstance(value, str):
-        try:
-            return int(value.strip(), 10)
-        except ValueError:
-            return None
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    return value if isinstance(value, int) else None
-
-
-def _as_float(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
-        return None
-    try:
-        return float(value)
-    except ValueError:
-        return None
-
-
-def _as_text(value: object) -> str | None:
-    return value if isinstance(value, str) else None
-
-
-_CONVERTERS: Mapping[type, Callable[[object], OptionValue | None]] = {
-    bool: _as_bool,
-    int: _as_int,
-    float: _as_float,
-    str: _as_text,
-}
-
-_KINDS: Mapping[type, str] = {
-    bool: "true or false",
-    int: "a whole number",
-    float: "a number",
-    str: "text",
-}
 
 
 def _spelled(value: OptionValue) -> str:

@@ -212,10 +212,6 @@ class Engine:
         self._refuse(hook, wrong_context(context))
         return context
 
-    def reset_state(self, session: Session, placed: object) -> None:
-        """Put a session that keeps state between calls back to its beginning."""
-        self._ask("lexer_reset_state", session=session, placed=placed)
-
     def synchronize(self, session: Session, device: Device) -> None:
         """Return when all work handed to the device is done."""
         self._ask("lexer_synchronize", session=session, device=device)

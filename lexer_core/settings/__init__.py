@@ -1,1 +1,1 @@
-"""Which settings hold, and where did each come from?"""
+"""Which value does each setting have, and where was it set?"""

@@ -1,16 +1,18 @@
-"""What does a configuration file say?"""
+"""What does a configuration file set?"""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from lexer_core.errors import SettingError
 from lexer_core.settings.layers import Layer
-from lexer_core.settings.legacy import ORIGINAL_SECTIONS, translate
+from lexer_core.settings.legacy import LEGACY_SECTIONS, translate_legacy
 from lexer_core.settings.table import Origin, Settings, SettingValue
+from lexer_core.settings.toml_lines import key_lines
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -24,28 +26,28 @@ _SCALARS = (bool, int, float, str)
 
 
 def sections() -> dict[str, tuple[str, ...]]:
-    """Give the names of the settings in each section of a file, in the order of the table."""
-    found: dict[str, list[str]] = {}
+    """Return the names of the settings in each section of a file, in the order of the table."""
+    names: dict[str, list[str]] = {}
     for setting in attrs.fields(Settings):
-        found.setdefault(setting.metadata["section"], []).append(setting.name)
-    return {section: tuple(names) for section, names in found.items()}
+        names.setdefault(setting.metadata["section"], []).append(setting.name)
+    return {section: tuple(settings) for section, settings in names.items()}
 
 
 def read_file(path: Path, *, within: tuple[str, ...] = ()) -> Layer | None:
-    """Read a configuration file; ``None`` where it says nothing.
+    """Read a configuration file; return ``None`` if it sets nothing.
 
     Parameters
     ----------
     path
-        Of a TOML file.
+        Path of a TOML file.
     within
-        The table that is Lexer's: ``("tool", "lexer")`` in ``pyproject.toml``.
+        The table with Lexer's settings: ``("tool", "lexer")`` in ``pyproject.toml``.
 
     Raises
     ------
     SettingError
-        It cannot be read, is no TOML, or has a section or a key that is unknown
-        or wrong; the error names file and line.
+        The file cannot be read, is not valid TOML, or has an unknown or wrong
+        section or key. The error names file and line.
     """
     text = _text(path)
     content: Any = _parsed(text, path)
@@ -62,20 +64,18 @@ def _text(path: Path) -> str:
     except OSError as error:
         raise SettingError(
             f"cannot read {path}: {error.strerror or error}.",
-            hint="Settings are read from it. Make it readable, or remove it.",
+            hint="Lexer reads settings from this file. Make it readable or remove it.",
         ) from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise SettingError(
-            f"{path}, line {line}: this is not UTF-8.", hint="Save the file as UTF-8."
+            f"{path}, line {line}: the file is not valid UTF-8.", hint="Save the file as UTF-8."
         ) from error
 
 
 def _parsed(text: str, path: Path) -> dict[str, Any]:
-    import tomllib  # only where there is a file to read
-
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -84,13 +84,15 @@ def _parsed(text: str, path: Path) -> dict[str, Any]:
         reason = match[1] if match else str(error).removesuffix(" (at end of document)")
         line = int(match[2]) if match else len(text.splitlines())
         where = f", column {match[3]}" if match else ""
-        raise SettingError(f"{path}, line {line}{where}: this is not TOML: {reason}.") from error
+        raise SettingError(
+            f"{path}, line {line}{where}: the file is not valid TOML: {reason}."
+        ) from error
 
 
 class _File:
-    def __init__(self, path: Path, text: str, within: tuple[str, ...]) -> None:
-        from lexer_core.settings.toml_lines import key_lines  # only where there is a file
+    """A file that is being read; knows the line of each key."""
 
+    def __init__(self, path: Path, text: str, within: tuple[str, ...]) -> None:
         self._path = path
         self._within = within
         self._lines = key_lines(text)
@@ -98,7 +100,7 @@ class _File:
 
     def layer(self, content: Any) -> Layer:
         if not isinstance(content, dict):
-            raise self._error((), f"[{'.'.join(self._within)}] is no table.")
+            raise self._error((), f"{'.'.join(self._within)!r} must be a table.")
         settings: dict[str, SettingValue] = {}
         engines: dict[str, Mapping[str, SettingValue]] = {}
         for section, body in content.items():
@@ -106,16 +108,16 @@ class _File:
                 engines = self._engines(body)
             else:
                 settings |= self._section(section, body)
-        translated = translate(settings)
-        for name, said in translated.engines.items():
-            both = set(said) & set(engines.get(name, {}))
-            if both:
+        translated = translate_legacy(settings)
+        for name, legacy in translated.engines.items():
+            for key in set(legacy) & set(engines.get(name, {})):
                 raise self._error(
-                    (ENGINES_SECTION, name, *both),
-                    f"{self._shown(ENGINES_SECTION, name)} says once more whether engine {name!r} "
-                    f"is measured, after {said[both.pop()].place}.",
+                    (ENGINES_SECTION, name, key),
+                    f"{key!r} in {self._shown(ENGINES_SECTION, name)} is already set by a legacy "
+                    f"key in {legacy[key].origin}.",
+                    "Keep one of them.",
                 )
-            engines[name] = {**engines.get(name, {}), **said}
+            engines[name] = {**engines.get(name, {}), **legacy}
         return Layer(
             name=str(self._path),
             settings=translated.settings,
@@ -127,19 +129,19 @@ class _File:
         if section not in self._sections:
             raise self._unknown_section(section)
         if not isinstance(body, dict):
-            raise self._error((section,), f"{section!r} is no section.", f"Write [{section}].")
+            raise self._error((section,), f"{section!r} must be a section.", f"Write [{section}].")
         allowed = self._sections[section]
-        originals = [name for name, home in ORIGINAL_SECTIONS.items() if home == section]
+        legacy = [name for name, home in LEGACY_SECTIONS.items() if home == section]
         for name in body:
-            if name not in allowed and name not in originals:
+            if name not in allowed and name not in legacy:
                 raise self._unknown_key(section, name, allowed)
-        return {name: self._placed((section, name), value) for name, value in body.items()}
+        return {name: self._value((section, name), value) for name, value in body.items()}
 
     def _engines(self, body: Any) -> dict[str, Mapping[str, SettingValue]]:
         engines: dict[str, Mapping[str, SettingValue]] = {}
-        how = "Options of an engine stand in a section of its own: [engines.onnxruntime]."
+        how = "Options of an engine belong in its own section: [engines.onnxruntime]."
         if not isinstance(body, dict):
-            raise self._error((ENGINES_SECTION,), "'engines' is no section.", how)
+            raise self._error((ENGINES_SECTION,), "'engines' must be a section.", how)
         for name, options in body.items():
             path = (ENGINES_SECTION, name)
             if not isinstance(options, dict):
@@ -153,51 +155,53 @@ class _File:
                     )
             if options:
                 engines[name] = {
-                    key: self._placed((*path, key), value) for key, value in options.items()
+                    key: self._value((*path, key), value) for key, value in options.items()
                 }
         return engines
 
     def _unknown_section(self, section: str) -> SettingError:
         known = {name: home for home, names in self._sections.items() for name in names}
-        home = ORIGINAL_SECTIONS.get(section) or known.get(section)
+        home = LEGACY_SECTIONS.get(section) or known.get(section)
         if home is not None:
             return self._error(
                 (section,),
-                f"{section!r} stands outside of its section.",
-                f"It belongs below {self._shown(home)}.",
+                f"{section!r} must be inside a section.",
+                f"Move it to {self._shown(home)}.",
             )
         names = [*self._sections, ENGINES_SECTION]
-        # With the keys beside the sections: a mistyped key may stand outside of any.
+        # Keys as well as sections: it may be a mistyped key outside any section.
         near = did_you_mean(section, [*names, *known]).strip()
         listed = ", ".join(self._shown(name) for name in (*self._sections, "engines.NAME"))
         return self._error(
-            (section,), f"unknown section {self._shown(section)}.", f"There are: {listed}.   {near}"
+            (section,),
+            f"unknown section {self._shown(section)}.",
+            f"Known sections: {listed}.   {near}",
         )
 
     def _unknown_key(self, section: str, name: str, allowed: Sequence[str]) -> SettingError:
         for home, names in self._sections.items():
-            if name in names or ORIGINAL_SECTIONS.get(name) == home:
+            if name in names or LEGACY_SECTIONS.get(name) == home:
                 return self._error(
                     (section, name),
-                    f"{name!r} does not belong into {self._shown(section)}.",
-                    f"It belongs below {self._shown(home)}.",
+                    f"{name!r} does not belong in {self._shown(section)}.",
+                    f"Move it to {self._shown(home)}.",
                 )
-        every = [each for names in self._sections.values() for each in names]
-        near = did_you_mean(name, allowed) or did_you_mean(name, every)
+        all_names = [each for names in self._sections.values() for each in names]
+        near = did_you_mean(name, allowed) or did_you_mean(name, all_names)
         return self._error(
             (section, name),
             f"unknown key {name!r} in {self._shown(section)}.",
-            f"There are: {', '.join(allowed)}.{near}",
+            f"Known keys: {', '.join(allowed)}.{near}",
         )
 
     def _shown(self, *names: str) -> str:
         return f"[{'.'.join((*self._within, *names))}]"
 
-    def _placed(self, path: tuple[str, ...], value: object) -> SettingValue:
-        return SettingValue(value, self._place(path))
+    def _value(self, path: tuple[str, ...], value: object) -> SettingValue:
+        return SettingValue(value, self._origin(path))
 
-    def _place(self, path: tuple[str, ...]) -> Origin:
+    def _origin(self, path: tuple[str, ...]) -> Origin:
         return Origin(str(self._path), self._lines.get((*self._within, *path)), outside=True)
 
     def _error(self, path: tuple[str, ...], message: str, hint: str = "") -> SettingError:
-        return SettingError(f"{self._place(path)}: {message}", hint=hint.strip())
+        return SettingError(f"{self._origin(path)}: {message}", hint=hint.strip())

@@ -1,4 +1,4 @@
-"""What does each layer say, and what holds when they are laid over each other?"""
+"""What does each source of settings set, and what do all of them set together?"""
 
 from __future__ import annotations
 
@@ -8,35 +8,37 @@ import attrs
 from attrs import field, frozen
 
 from lexer_core.errors import SettingError
-from lexer_core.settings.legacy import translate
-from lexer_core.settings.table import Origin, Settings, SettingValue, resolve_origins
-from lexer_core.settings.values import checked_kind
+from lexer_core.renamed import renamed_property
+from lexer_core.settings.legacy import translate_legacy
+from lexer_core.settings.table import Origin, Settings, SettingValue, resolve_settings
+from lexer_core.typed_values import validate_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lexer_core.engines.choice import EngineChoice
 
-__all__ = ["Configuration", "EngineTable", "Layer", "argument_layer", "configure"]
+__all__ = ["Configuration", "EngineTable", "Layer", "argument_layer", "merge_layers"]
 
 ENABLED, PYTHON = "enabled", "python"
-"""The keys of an engine's table that are no options of the engine."""
+"""The keys of an engine's section that are not engine options."""
 
 
 @frozen(kw_only=True)
 class Layer:
-    """What one place says: the call, the environment, a file.
+    """What one source sets: the call, the environment, a file.
 
     Parameters
     ----------
     name
-        As an error would call it.
+        The name used in error messages.
     settings
-        Values by the names of the table, each with its place.
+        Values by setting name, with their origins.
     engines
-        Per engine what is said of it: ``enabled``, ``python``, and options of the engine.
+        For each engine, the keys of its section: ``enabled``, ``python`` and
+        engine options.
     notes
-        What the user should know.
+        Notes for the user.
     """
 
     name: str
@@ -47,18 +49,17 @@ class Layer:
 
 @frozen(kw_only=True)
 class EngineTable:
-    """What all layers together say of one engine.
+    """What all layers together set for one engine.
 
     Parameters
     ----------
     enabled
-        Whether it runs when no engine is named; ``None`` leaves that to the
-        engine itself.
+        Whether the engine runs when no engine is named; ``None`` if not set.
     python
-        The path of another interpreter that runs it; ``None`` for this one.
+        Path of the interpreter that runs the engine; ``None`` for the current one.
     options
-        Options of the engine, each with its place; they are checked when the
-        engine is used.
+        Engine options with their origins. They are validated when the engine is
+        used.
     """
 
     enabled: SettingValue | None = None
@@ -66,65 +67,74 @@ class EngineTable:
     options: Mapping[str, SettingValue] = field(factory=dict)
 
     @property
-    def place(self) -> Origin:
-        """Where the engine is spoken of."""
-        return next(iter(self.said().values())).place
+    def origin(self) -> Origin:
+        """The origin of the first value that is set for the engine."""
+        return next(iter(self.values().values())).origin
 
-    def said(self) -> dict[str, SettingValue]:
-        """All of it, by the keys that say it in a file."""
-        own = {ENABLED: self.enabled, PYTHON: self.python}
-        return {key: placed for key, placed in own.items() if placed is not None} | {**self.options}
+    def values(self) -> dict[str, SettingValue]:
+        """Return everything that is set, by the keys used in a file."""
+        keys = {ENABLED: self.enabled, PYTHON: self.python}
+        return {key: value for key, value in keys.items() if value is not None} | {**self.options}
 
-    def decides(self, otherwise: bool) -> bool:
-        """Whether the engine runs when no engine is named."""
+    def is_enabled(self, otherwise: bool) -> bool:
+        """Return whether the engine runs when no engine is named; ``otherwise`` if not set."""
         return otherwise if self.enabled is None else self.enabled.value is True
+
+    place = renamed_property("EngineTable", "place", "origin")
+    said = renamed_property("EngineTable", "said", "values")
+    decides = renamed_property("EngineTable", "decides", "is_enabled")
 
 
 @frozen(kw_only=True)
 class Configuration:
-    """The settings that hold, with what was said of engines.
+    """The effective settings of a call, and where each was set.
 
     Parameters
     ----------
     settings
-        One value for each setting.
-    places
-        Where each was set.
+        The value of every setting.
+    setting_origins
+        Where each was set, by setting name.
     engines
-        What was said of engines, by name.
+        What is set for individual engines, by engine name.
     notes
-        What the user should know of them.
+        Notes for the user.
     """
 
     settings: Settings
-    places: Mapping[str, Origin]
+    setting_origins: Mapping[str, Origin]
     engines: Mapping[str, EngineTable] = field(factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
-    def origins(self) -> tuple[str, ...]:
-        """What comes from outside of the program, for who reads the results and wonders."""
-        said: dict[str, list[str]] = {}
-        for name, place in self.places.items():
-            if place.outside:
-                said.setdefault(place.name, []).append(name)
+    def origin_notes(self) -> tuple[str, ...]:
+        """One note for each file or variable that sets something, for the report."""
+        names: dict[str, list[str]] = {}
+        for name, origin in self.setting_origins.items():
+            if origin.outside:
+                names.setdefault(origin.name, []).append(name)
         for engine, table in self.engines.items():
-            for key, placed in table.said().items():
-                if placed.place.outside:
-                    said.setdefault(placed.place.name, []).append(f"{key} of {engine}")
-        return tuple(f"settings from {name}: {', '.join(keys)}" for name, keys in said.items())
+            for key, value in table.values().items():
+                if value.origin.outside:
+                    names.setdefault(value.origin.name, []).append(f"{key} of {engine}")
+        return tuple(f"settings from {origin}: {', '.join(keys)}" for origin, keys in names.items())
+
+    places = renamed_property("Configuration", "places", "setting_origins")
+    origins = renamed_property("Configuration", "origins", "origin_notes")
 
 
 def argument_layer(name: str, arguments: Mapping[str, object]) -> Layer:
-    """Make a layer of keyword arguments.
+    """Return the layer of a call's keyword arguments.
 
     Raises
     ------
     SettingError
-        One of the original SDK's settings has a wrong value.
+        A setting of the original SDK has a wrong value.
     """
-    place = Origin(name)
-    translated = translate({key: SettingValue(value, place) for key, value in arguments.items()})
+    origin = Origin(name)
+    translated = translate_legacy(
+        {key: SettingValue(value, origin) for key, value in arguments.items()}
+    )
     return Layer(
         name=name,
         settings=translated.settings,
@@ -133,27 +143,27 @@ def argument_layer(name: str, arguments: Mapping[str, object]) -> Layer:
     )
 
 
-def configure(layers: Sequence[Layer]) -> Configuration:
-    """Lay layers over each other, the strongest first.
+def merge_layers(layers: Sequence[Layer]) -> Configuration:
+    """Merge layers, the strongest first.
 
-    Engines that a layer names are measured, whatever weaker layers (or the same
-    one) say of them; an engine that a stronger layer turns off is left out.
+    A layer that names the engines to measure overrides ``enabled = false`` in
+    itself and in weaker layers, but not in stronger ones.
 
     Raises
     ------
     SettingError
-        A name is unknown, a value has the wrong type or is out of range, or no
-        engine is left.
+        A name is unknown, a value has the wrong type or is out of range, or
+        every named engine is disabled.
     """
-    settings, places = resolve_origins([(layer.name, layer.settings) for layer in layers])
+    settings, origins = resolve_settings([(layer.name, layer.settings) for layer in layers])
     if settings.engines is not None:
         named = next(at for at, layer in enumerate(layers) if _sets(layer, "engines"))
-        settings = attrs.evolve(settings, engines=_left(settings.engines, layers[:named]))
+        settings = attrs.evolve(settings, engines=_enabled(settings.engines, layers[:named]))
     names = dict.fromkeys(name for layer in layers for name in layer.engines)
     return Configuration(
         settings=settings,
-        places=places,
-        engines={name: _table(name, layers) for name in names},
+        setting_origins=origins,
+        engines={name: _engine_table(name, layers) for name in names},
         notes=tuple(note for layer in layers for note in layer.notes),
     )
 
@@ -162,28 +172,31 @@ def _sets(layer: Layer, name: str) -> bool:
     return name in layer.settings and layer.settings[name].value is not None
 
 
-def _left(choices: tuple[EngineChoice, ...], stronger: Sequence[Layer]) -> tuple[EngineChoice, ...]:
-    tables = {name: _table(name, stronger) for layer in stronger for name in layer.engines}
-    left = tuple(
+def _enabled(
+    choices: tuple[EngineChoice, ...], stronger: Sequence[Layer]
+) -> tuple[EngineChoice, ...]:
+    tables = {name: _engine_table(name, stronger) for layer in stronger for name in layer.engines}
+    enabled = tuple(
         choice
         for choice in choices
-        if choice.name not in tables or tables[choice.name].decides(otherwise=True)
+        if choice.name not in tables or tables[choice.name].is_enabled(otherwise=True)
     )
-    if not left:
-        places = dict.fromkeys(str(tables[choice.name].place) for choice in choices)
+    if not enabled:
+        origins = dict.fromkeys(str(tables[choice.name].origin) for choice in choices)
         raise SettingError(
-            "every engine that was chosen is turned off.", hint=f"See {', '.join(places)}."
+            "every engine that was named is turned off.", hint=f"See {', '.join(origins)}."
         )
-    return left
+    return enabled
 
 
-def _table(name: str, layers: Sequence[Layer]) -> EngineTable:
-    said: dict[str, SettingValue] = {}
+def _engine_table(name: str, layers: Sequence[Layer]) -> EngineTable:
+    values: dict[str, SettingValue] = {}
     for layer in layers:
-        for key, placed in layer.engines.get(name, {}).items():
-            said.setdefault(key, placed)
-    enabled, python = said.pop(ENABLED, None), said.pop(PYTHON, None)
-    for key, kind, value in ((ENABLED, "bool", enabled), (PYTHON, "str", python)):
-        if value is not None:
-            checked_kind(kind, value.value, f"{key!r} of engine {name!r} in {value.place}")
-    return EngineTable(enabled=enabled, python=python, options=said)
+        for key, value in layer.engines.get(name, {}).items():
+            values.setdefault(key, value)
+    enabled, python = values.pop(ENABLED, None), values.pop(PYTHON, None)
+    for key, kind, setting in ((ENABLED, bool, enabled), (PYTHON, str, python)):
+        if setting is not None:
+            what = f"{key!r} of engine {name!r} in {setting.origin}"
+            validate_value(kind, setting.value, what, strict=True)
+    return EngineTable(enabled=enabled, python=python, options=values)

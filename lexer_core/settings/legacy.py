@@ -1,7 +1,7 @@
-"""What do the settings of the original Lexer SDK mean here?
+"""What do the settings of the original Lexer SDK mean in this version?
 
-Its configuration files had the same name, and its keys could be given to the
-decorator and to the call as well. They go on to mean what they say.
+Its configuration files had the same name, and its keys could also be given to the
+decorator and the call. They still work.
 """
 
 from __future__ import annotations
@@ -12,12 +12,12 @@ from attrs import field, frozen
 
 from lexer_core.errors import SettingError
 from lexer_core.settings.table import Origin, SettingValue
-from lexer_core.settings.values import checked_kind
+from lexer_core.typed_values import validate_value
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ORIGINAL_SECTIONS", "Translated", "translate"]
+__all__ = ["LEGACY_SECTIONS", "TranslatedSettings", "translate_legacy"]
 
 _SETTINGS = {
     "enable_onnx_checks": "onnx_checks",
@@ -27,7 +27,7 @@ _SETTINGS = {
 }
 _ENGINES = {"enable_onnxruntime": "onnxruntime", "enable_pytorch": "torch"}
 
-ORIGINAL_SECTIONS: Mapping[str, str] = {
+LEGACY_SECTIONS: Mapping[str, str] = {
     "batch_size": "exports",
     "enable_export_validation": "exports",
     "enable_onnx_checks": "exports",
@@ -36,58 +36,57 @@ ORIGINAL_SECTIONS: Mapping[str, str] = {
     "enable_csv": "outputs",
     "enable_stdout": "outputs",
 }
-"""The section of each key that has another name here; ``num_iterations`` has its own."""
+"""The section of each legacy key. ``num_iterations`` has the same name here."""
+
+_UNSET = SettingValue(None, Origin(""))
 
 
 @frozen(kw_only=True)
-class Translated:
-    """Settings by their names here, what is said of engines, and what to tell the user."""
+class TranslatedSettings:
+    """Settings by their current names, engine settings, and notes for the user."""
 
     settings: Mapping[str, SettingValue]
     engines: Mapping[str, Mapping[str, SettingValue]] = field(factory=dict)
     notes: tuple[str, ...] = ()
 
 
-def translate(settings: Mapping[str, SettingValue]) -> Translated:
-    """Replace the original's names by today's, and leave all others as they are.
+def translate_legacy(settings: Mapping[str, SettingValue]) -> TranslatedSettings:
+    """Replace legacy names with their current ones; leave all other settings alone.
 
     Raises
     ------
     SettingError
-        A value has the wrong type, or one thing is set under both names.
+        A value has the wrong type, or a setting is set under both names.
     """
-    kept: dict[str, SettingValue] = {}
+    current: dict[str, SettingValue] = {}
     engines: dict[str, Mapping[str, SettingValue]] = {}
     notes = []
-    for name, given in settings.items():
-        if name not in ORIGINAL_SECTIONS:
-            kept[name] = given
+    for name, setting in settings.items():
+        if name not in LEGACY_SECTIONS:
+            current[name] = setting
             continue
-        if given.value is None:
+        if setting.value is None:
             continue
-        _check(name, given)
+        _check(name, setting)
         if name == "batch_size":
             notes.append(
-                f"batch_size in {given.place} has no effect: it is read from the example inputs"
+                f"batch_size in {setting.origin} has no effect: it is read from the example inputs"
             )
         elif name in _ENGINES:
-            engines[_ENGINES[name]] = {"enabled": given}
+            engines[_ENGINES[name]] = {"enabled": setting}
         elif settings.get(_SETTINGS[name], _UNSET).value is not None:
             raise SettingError(
-                f"{name!r} and {_SETTINGS[name]!r} are both set in {given.place.name}.",
-                hint=f"They mean the same: keep {_SETTINGS[name]!r}.",
+                f"{name!r} and {_SETTINGS[name]!r} are both set in {setting.origin.name}.",
+                hint=f"They mean the same; keep {_SETTINGS[name]!r}.",
             )
         else:
-            kept[_SETTINGS[name]] = given
-    return Translated(settings=kept, engines=engines, notes=tuple(notes))
+            current[_SETTINGS[name]] = setting
+    return TranslatedSettings(settings=current, engines=engines, notes=tuple(notes))
 
 
-_UNSET = SettingValue(None, Origin(""))
-
-
-def _check(name: str, given: SettingValue) -> None:
-    what = f"setting {name!r} in {given.place}"
+def _check(name: str, setting: SettingValue) -> None:
+    what = f"setting {name!r} in {setting.origin}"
     if name != "batch_size":
-        checked_kind("bool", given.value, what)
-    elif checked_kind("int", given.value, what) < 1:
-        raise SettingError(f"{what} is {given.value!r}; it must be at least 1.")
+        validate_value(bool, setting.value, what, strict=True)
+    elif int(validate_value(int, setting.value, what, strict=True)) < 1:
+        raise SettingError(f"{what} is {setting.value!r}; it must be at least 1.")

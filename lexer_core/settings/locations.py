@@ -1,9 +1,9 @@
-"""Which configuration files hold here?
+"""Which configuration files apply to the current folder?
 
-The project's file is looked for from the current folder upwards, as far as the
-project goes: to the root of its repository; where there is none, to the nearest
-``pyproject.toml``; where there is neither, not beyond the current folder. A file
-further up is nobody's, or somebody else's.
+The project's file is searched for from the current folder upwards, up to the root
+of its repository; without a repository, up to the nearest ``pyproject.toml``;
+without either, only in the current folder. A file further up does not belong to
+the project.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _REPOSITORIES = (".git", ".hg", ".jj")
 
 @frozen(kw_only=True)
 class ConfigFile:
-    """A file to read.
+    """A configuration file to read.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ class ConfigFile:
         Why it is read: ``"LEXER_CONFIG_PATH"``, ``"project"``,
         ``"pyproject.toml"`` or ``"home"``.
     path
-        Where it is, or would be.
+        Its path.
     exists
-        Whether it is there.
+        Whether the file exists.
     """
 
     kind: str
@@ -52,73 +52,74 @@ class ConfigFile:
 def config_files(
     environment: Mapping[str, str], folder: Path | None, home: Path | None
 ) -> tuple[ConfigFile, ...]:
-    """List the files to read, the strongest first, each once.
+    """Return the files to read, the strongest first, without duplicates.
 
     Parameters
     ----------
     environment
-        Variables by name.
+        Environment variables by name.
     folder
-        The current folder, if there is one.
+        The current folder, if it exists.
     home
-        The user's, if there is one.
+        The user's home folder, if it is known.
 
     Returns
     -------
     tuple[ConfigFile, ...]
-        With those that are looked for in one place only and are not there; every
-        ``pyproject.toml`` of the project, of which the nearest that speaks of
-        Lexer holds.
+        Includes files of kind ``"LEXER_CONFIG_PATH"`` and ``"home"`` even if they
+        do not exist, and every ``pyproject.toml`` of the project. Of the latter,
+        only the nearest with a ``[tool.lexer]`` table applies.
 
     Raises
     ------
     SettingError
-        ``$LEXER_CONFIG_PATH`` names no folder.
+        ``$LEXER_CONFIG_PATH`` is not a folder.
     """
     named = environment.get(PATH_VARIABLE, "")
-    wanted = [(PATH_VARIABLE, _in_named_folder(named))] if named else []
-    project = [] if folder is None else _project_folders(folder, home)
-    wanted += [("project", each / FILE_NAME) for each in project if _is_there(each / FILE_NAME)][:1]
-    wanted += [
-        (_PROJECT_FILE, each / _PROJECT_FILE) for each in project if _is_there(each / _PROJECT_FILE)
+    candidates = [(PATH_VARIABLE, _file_in_named_folder(named))] if named else []
+    folders = [] if folder is None else _project_folders(folder, home)
+    project_files = [each / FILE_NAME for each in folders if _exists(each / FILE_NAME)]
+    candidates += [("project", path) for path in project_files[:1]]
+    candidates += [
+        (_PROJECT_FILE, each / _PROJECT_FILE) for each in folders if _exists(each / _PROJECT_FILE)
     ]
     if home is not None:
-        wanted.append(("home", home / FILE_NAME))
+        candidates.append(("home", home / FILE_NAME))
     files: dict[str, ConfigFile] = {}
-    for kind, path in wanted:
+    for kind, path in candidates:
         files.setdefault(
-            os.path.realpath(path), ConfigFile(kind=kind, path=path, exists=_is_there(path))
+            os.path.realpath(path), ConfigFile(kind=kind, path=path, exists=_exists(path))
         )
     return tuple(files.values())
 
 
-def _in_named_folder(named: str) -> Path:
+def _file_in_named_folder(named: str) -> Path:
     folder = Path(named).expanduser()
     if not folder.is_dir():
         problem = "is a file" if folder.exists() else "does not exist"
         raise SettingError(
             f"${PATH_VARIABLE} is {named!r}, which {problem}.",
-            hint=f"It names the folder that {FILE_NAME} is in.",
+            hint=f"Set it to the folder that contains {FILE_NAME}.",
         )
     return folder.absolute() / FILE_NAME
 
 
 def _project_folders(folder: Path, home: Path | None) -> list[Path]:
-    """List the folders of the project, the nearest first."""
-    above: list[Path] = []
+    """Return the folders of the project, the nearest first."""
+    folders: list[Path] = []
     for each in (folder, *folder.parents):
-        # A home folder may be a repository too; what is below it is another project.
-        if above and home is not None and each.resolve() == home.resolve():
+        # A home folder may itself be a repository, but projects below it are separate.
+        if folders and home is not None and each.resolve() == home.resolve():
             break
-        above.append(each)
-        # Not Path.exists, which raises where a folder above may not be looked into.
+        folders.append(each)
+        # Not Path.exists, which raises if a parent folder is not readable.
         if any(os.path.exists(each / name) for name in _REPOSITORIES):  # noqa: PTH110
-            return above
-    for count, each in enumerate(above, start=1):
+            return folders
+    for count, each in enumerate(folders, start=1):
         if os.path.isfile(each / _PROJECT_FILE):  # noqa: PTH113 - as above
-            return above[:count]
-    return above[:1]
+            return folders[:count]
+    return folders[:1]
 
 
-def _is_there(path: Path) -> bool:
-    return os.path.lexists(path)  # a link that leads nowhere is to be told, not passed over
+def _exists(path: Path) -> bool:
+    return os.path.lexists(path)  # a broken link is an error to report, not a missing file

@@ -1,7 +1,6 @@
-"""Which settings does this machine, user and folder bring along?
+"""Which settings come from the environment and from configuration files?
 
-Read when a benchmark or an export is asked for, never at import: from the
-environment, and from the files that hold in the current folder.
+They are read when a benchmark or an export starts, never at import.
 """
 
 from __future__ import annotations
@@ -22,40 +21,41 @@ from lexer_core.settings.locations import (
 )
 from lexer_core.settings.variables import environment_layer
 
-__all__ = ["Sources", "read_sources"]
+__all__ = ["SettingSources", "read_sources"]
 
 
 @frozen(kw_only=True)
-class Sources:
-    """The layers that come from outside of the program, the strongest first.
+class SettingSources:
+    """The layers from outside the program, the strongest first.
 
-    ``files`` are those that hold here, and those that were looked for in vain.
+    ``files`` are the files that were read and those that were looked for but do
+    not exist.
     """
 
     layers: tuple[Layer, ...]
     files: tuple[ConfigFile, ...]
 
 
-def read_sources() -> Sources:
-    """Read the environment, and the files that hold in the current folder.
+def read_sources() -> SettingSources:
+    """Read the environment and the files that apply to the current folder.
 
     Raises
     ------
     SettingError
-        One of them cannot be read, or says something that is no setting.
+        A source cannot be read or contains an invalid setting.
     """
     layers = [environment_layer(os.environ)]
     files: list[ConfigFile] = []
     if not os.environ.get(NO_FILES):
-        for file in config_files(os.environ, _current(), _home()):
+        for file in config_files(os.environ, _current_folder(), _home_folder()):
             if any(file.kind == each.kind for each in files):
-                continue  # of several pyproject.toml the nearest that speaks of Lexer
+                continue  # only the nearest pyproject.toml with a [tool.lexer] table counts
             layer = _layer_of(file)
             if layer is not None:
                 layers.append(layer)
             if layer is not None or file.kind != "pyproject.toml":
                 files.append(file)
-    return Sources(layers=tuple(layers), files=tuple(files))
+    return SettingSources(layers=tuple(layers), files=tuple(files))
 
 
 def _layer_of(file: ConfigFile) -> Layer | None:
@@ -64,19 +64,19 @@ def _layer_of(file: ConfigFile) -> Layer | None:
         return read_file(file.path, within=within)
     if file.kind != PATH_VARIABLE:
         return None
-    note = f"${PATH_VARIABLE} names {file.path.parent}, where there is no {FILE_NAME}"
+    note = f"${PATH_VARIABLE} is {file.path.parent}, which contains no {FILE_NAME}"
     return Layer(name=str(file.path), settings={}, notes=(note,))
 
 
-def _current() -> Path | None:
+def _current_folder() -> Path | None:
     try:
         return Path.cwd()
     except OSError:  # it has been removed
         return None
 
 
-def _home() -> Path | None:
+def _home_folder() -> Path | None:
     try:
         return Path.home()
-    except RuntimeError:  # where the user has none, or nobody knows it
+    except RuntimeError:  # the user has none, or it cannot be determined
         return None

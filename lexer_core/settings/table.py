@@ -1,10 +1,10 @@
-"""Which settings hold, and where did each come from?
+"""Which settings are there, and which value does each get?
 
-:class:`Settings` is the one table: its fields give the keyword arguments of the
-API, the options of the command line, the ``LEXER_`` variables and the keys of
-configuration files, with their types, defaults, ranges and help.
-:func:`resolve` lays layers over each other, the strongest first; where layers
-come from is in :mod:`lexer_core.configuration`.
+:class:`Settings` is the single table of settings. Its fields define the keyword
+arguments of the API, the options of the command line, the ``LEXER_`` variables
+and the keys of configuration files, with type, default, range and help.
+:func:`resolve_settings` merges the values of several layers. The other modules of
+:mod:`lexer_core.settings` read the layers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import attrs
 from attrs import frozen
 
 from lexer_core.errors import SettingError
-from lexer_core.settings.values import checked
+from lexer_core.renamed import renamed_property
+from lexer_core.settings.values import validate_setting
 from lexer_core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -29,8 +30,7 @@ __all__ = [
     "Origin",
     "SettingValue",
     "Settings",
-    "resolve",
-    "resolve_origins",
+    "resolve_settings",
     "setting_names",
 ]
 
@@ -42,12 +42,12 @@ class Origin:
     Parameters
     ----------
     name
-        As an error would call it: ``"the call"``, ``"LEXER_THREADS"``, or the
-        path of a file.
+        The name used in error messages: ``"the call"``, ``"LEXER_THREADS"``, or
+        the path of a file.
     line
-        In a file.
+        The line of the file, from 1.
     outside
-        Whether it is outside of the program: the environment, or a file.
+        Whether it is outside the program: the environment or a file.
     """
 
     name: str
@@ -59,15 +59,17 @@ class Origin:
 
 
 DEFAULT = Origin("default")
-"""The place of a setting that nobody set."""
+"""The origin of a setting that is not set."""
 
 
 @frozen
 class SettingValue:
-    """A value, with the place where it was set."""
+    """A value and where it was set."""
 
     value: object
-    place: Origin
+    origin: Origin
+
+    place = renamed_property("SettingValue", "place", "origin")
 
 
 def _setting(  # one line of the table
@@ -83,11 +85,11 @@ def _setting(  # one line of the table
     option: str = "",
     share: bool = False,
 ) -> Any:
-    """Make a field.
+    """Return a field with its metadata.
 
-    ``example`` is a value as a file has it, ``option`` the name on the command
-    line where that is not the setting's own; a ``share`` may be written ``2%``
-    where it is a text.
+    ``example`` is a value in TOML syntax. ``option`` is the command-line option
+    if it is not derived from the setting's name. The text of a ``share`` may be
+    a percentage, ``2%``.
     """
     return attrs.field(
         default=default,
@@ -107,25 +109,28 @@ def _setting(  # one line of the table
 
 @frozen(kw_only=True)
 class Settings:
-    """Everything that may be set, with its default.
+    """All settings and their defaults.
 
-    A field without a value means: decided by the run itself.
+    The run itself decides a setting that is ``None``.
     """
 
     engines: tuple[EngineChoice, ...] | None = _setting(
         None,
         "benchmarks",
-        "Engines to measure, the first as the baseline; without it, every ready engine.",
+        "Engines to measure; the first is the baseline. Default: every engine that is ready.",
         example='["torch", "onnxruntime[graph_optimization_level=basic]"]',
         option="--engine",
     )
     device: str = _setting(
-        "cpu", "benchmarks", "Where to run; no engine falls back to another.", example='"cuda:0"'
+        "cpu",
+        "benchmarks",
+        "Device to run on. An engine never falls back to another device.",
+        example='"cuda:0"',
     )
     num_iterations: int | None = _setting(
         None,
         "benchmarks",
-        "Samples per engine, exactly; without it, until precise enough.",
+        "Exact number of samples per engine. Default: measure until the result is precise enough.",
         low=1,
         example="1000",
         option="--iterations",
@@ -133,7 +138,7 @@ class Settings:
     precision: float = _setting(
         0.01,
         "benchmarks",
-        "Stop when the 95 % interval of every ratio is at most this far to each side.",
+        "Stop when the 95% confidence interval of every ratio is at most this wide on each side.",
         low=0,
         high=1,
         exclusive=True,
@@ -143,7 +148,7 @@ class Settings:
     max_seconds: float = _setting(
         60.0,
         "benchmarks",
-        "Time to spend on samples at the most, in seconds.",
+        "Maximum time to spend on samples, in seconds.",
         low=0,
         exclusive=True,
         example="20",
@@ -151,7 +156,7 @@ class Settings:
     warm_up_seconds: float = _setting(
         1.0,
         "benchmarks",
-        "Warm every engine up for at least this long, in seconds.",
+        "Minimum warm-up time of every engine, in seconds.",
         low=0,
         high=30,
         example="2",
@@ -159,37 +164,42 @@ class Settings:
     rounds: int | None = _setting(
         None,
         "benchmarks",
-        "Rounds to take, exactly; without it, until precise enough.",
+        "Exact number of rounds. Default: measure until the result is precise enough.",
         low=1,
         example="30",
     )
     launches: int = _setting(
-        1, "benchmarks", "Times that every engine is started anew.", low=1, high=100, example="5"
+        1,
+        "benchmarks",
+        "Number of process launches per engine.",
+        low=1,
+        high=100,
+        example="5",
     )
     threads: int | None = _setting(
         None,
         "benchmarks",
-        "Threads that one call may use, the same for every engine; without it, every usable core.",
+        "Number of threads per call, the same for every engine. Default: all usable cores.",
         low=1,
         example="1",
     )
     isolation: str = _setting(
         "process",
         "benchmarks",
-        "'process': every engine in a process of its own; 'none': all in the caller's.",
+        "'process' runs each engine in its own process; 'none' runs all in the calling process.",
         choices=("process", "none"),
     )
     seed: int | None = _setting(
         None,
         "benchmarks",
-        "Seed of the order of rounds; without it, a fresh one, reported.",
+        "Seed of the order of rounds. Default: a new seed, which is reported.",
         low=0,
         example="7",
     )
     tie: float = _setting(
         0.02,
         "benchmarks",
-        "Engines closer than this are a tie, where the data show that they are.",
+        "Engines whose ratio is within this margin, with confidence, are a tie.",
         low=0,
         high=1,
         example="0.05",
@@ -198,27 +208,28 @@ class Settings:
     canary: bool = _setting(
         True,
         "benchmarks",
-        "Measure a fixed piece of work beside the engines, so that this run can be compared with "
-        "another.",
+        "Measure a fixed reference workload along with the engines, so that this run can be "
+        "compared with others.",
     )
     rtol: float | None = _setting(
         None,
         "benchmarks",
-        "Relative tolerance of outputs; without it, by element type.",
+        "Relative tolerance of outputs. Default: depends on the element type.",
         low=0,
         example="1e-3",
     )
     atol: float | None = _setting(
         None,
         "benchmarks",
-        "Absolute tolerance of outputs; without it, by element type, as a part of their RMS.",
+        "Absolute tolerance of outputs. Default: a fraction of their RMS, depending on the element "
+        "type.",
         low=0,
         example="1e-4",
     )
     load_timeout: float = _setting(
         600.0,
         "benchmarks",
-        "Time limit for importing, exporting, loading or placing, in seconds.",
+        "Time limit for importing the runtime, exporting, loading or placing inputs, in seconds.",
         low=0,
         exclusive=True,
         example="120",
@@ -234,7 +245,7 @@ class Settings:
     memory_limit_mb: float | None = _setting(
         None,
         "benchmarks",
-        "Memory that one worker may use, in MiB.",
+        "Memory limit of one worker, in MiB. Default: no limit.",
         low=0,
         exclusive=True,
         example="2048",
@@ -242,105 +253,97 @@ class Settings:
     exporter: str = _setting(
         "dynamo",
         "exports",
-        "Which of torch's ONNX exporters to use.",
+        "PyTorch's ONNX exporter to use.",
         choices=("dynamo", "torchscript"),
     )
     opset: int | None = _setting(
-        None, "exports", "ONNX opset version; without it, the exporter's own.", low=7, example="18"
+        None,
+        "exports",
+        "ONNX opset version. Default: the exporter's default.",
+        low=7,
+        example="18",
     )
-    onnx_checks: bool = _setting(True, "exports", "Run onnx.checker on what was exported.")
+    onnx_checks: bool = _setting(True, "exports", "Check exported models with onnx.checker.")
     use_cache: bool = _setting(
-        True, "exports", "Use exports made earlier of the same model.", option="--cache/--no-cache"
+        True, "exports", "Reuse earlier exports of the same model.", option="--cache/--no-cache"
     )
     validation: bool = _setting(
         True,
         "exports",
-        "Compare outputs with the model's own: every engine's, and those of an exported file.",
+        "Compare the outputs of every engine, and of an exported file, with those of the model.",
     )
     print_report: bool = _setting(
-        False, "outputs", "Print the report when a benchmark is done; the command always does."
+        False, "outputs", "Print the report after a benchmark. `lexer benchmark` always does."
     )
     include_model: bool = _setting(
         True,
         "outputs",
-        "Keep the exported models in a .lexer file, beside the results.",
+        "Save the exported models in a .lexer file, along with the results.",
         option="--include-model/--no-model",
     )
-    include_csv: bool = _setting(
-        True, "outputs", "Keep the results as CSV in a .lexer file as well."
-    )
+    include_csv: bool = _setting(True, "outputs", "Also save the results as CSV in a .lexer file.")
 
     def export_options(self) -> dict[str, OptionValue]:
-        """What engines are told when they export."""
+        """Return the options that are passed to ``lexer_export_model``."""
         options: dict[str, OptionValue] = {"exporter": self.exporter, "checks": self.onnx_checks}
         if self.opset is not None:
             options["opset"] = self.opset
         return options
 
     def to_dict(self) -> dict[str, object]:
-        """Give every setting by its name; engines as the command line writes them."""
+        """Return every setting by name; engines as written on the command line."""
         engines = None if self.engines is None else [str(choice) for choice in self.engines]
         return {**attrs.asdict(self, recurse=False), "engines": engines}
 
 
 def setting_names() -> tuple[str, ...]:
-    """Names of all settings, in the order of the table."""
+    """Return the names of all settings, in the order of the table."""
     return tuple(field.name for field in attrs.fields(Settings))
 
 
-def resolve(layers: Sequence[tuple[str, Mapping[str, object]]]) -> tuple[Settings, dict[str, str]]:
-    """Lay layers of settings over each other.
+def resolve_settings(
+    layers: Sequence[tuple[str, Mapping[str, object]]],
+) -> tuple[Settings, dict[str, Origin]]:
+    """Merge layers of settings, the strongest first.
 
     Parameters
     ----------
     layers
-        Pairs of a layer's name, as an error would call it, and its settings;
-        the strongest first. A value of ``None`` is not set, and one that is
-        :class:`SettingValue` has a place of its own.
+        Pairs of a layer's name, for error messages, and its settings. A value
+        of ``None`` is not set. A :class:`SettingValue` has its own origin.
 
     Returns
     -------
-    tuple[Settings, dict[str, str]]
-        The settings that hold, and for each where it was set (``"default"``
-        where no layer sets it).
+    tuple[Settings, dict[str, Origin]]
+        The settings, and where each was set (:data:`DEFAULT` if no layer sets it).
 
     Raises
     ------
     SettingError
         A name is unknown, or a value has the wrong type or is out of range,
-        also where a stronger layer sets another.
+        even if a stronger layer overrides it.
     """
-    settings, places = resolve_origins(layers)
-    return settings, {name: str(place) for name, place in places.items()}
-
-
-def resolve_origins(
-    layers: Sequence[tuple[str, Mapping[str, object]]],
-) -> tuple[Settings, dict[str, Origin]]:
-    """Do what :func:`resolve` does, and give the places as they are."""
     table = attrs.fields_dict(Settings)
     values: dict[str, Any] = {}
-    places = dict.fromkeys(table, DEFAULT)
+    origins = dict.fromkeys(table, DEFAULT)
     for layer, settings in layers:
-        for name, given in settings.items():
-            placed = (
-                given if isinstance(given, SettingValue) else SettingValue(given, Origin(layer))
-            )
+        for name, item in settings.items():
+            setting = item if isinstance(item, SettingValue) else SettingValue(item, Origin(layer))
             if name not in table:
-                raise _unknown(name, str(placed.place))
-            if placed.value is None:
+                raise _unknown(name, str(setting.origin))
+            if setting.value is None:
                 continue
-            value = checked(table[name], placed.value, str(placed.place))
+            value = validate_setting(table[name], setting.value, str(setting.origin))
             if name not in values:
                 values[name] = value
-                places[name] = placed.place
-    return Settings(**values), places
+                origins[name] = setting.origin
+    return Settings(**values), origins
 
 
-def _unknown(name: str, where: str) -> SettingError:
+def _unknown(name: str, origin: str) -> SettingError:
     near = nearest(name, setting_names())
     hint = f"Did you mean {near!r}? " if near else ""
     return SettingError(
-        f"unknown setting {name!r} in {where}.",
-        hint=f"{hint}There are: {', '.join(setting_names())}.",
+        f"unknown setting {name!r} in {origin}.",
+        hint=f"{hint}Known settings: {', '.join(setting_names())}.",
     )

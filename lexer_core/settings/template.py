@@ -1,4 +1,4 @@
-"""What does a configuration file look like that says nothing yet?"""
+"""What does a new configuration file contain?"""
 
 from __future__ import annotations
 
@@ -8,54 +8,53 @@ from typing import Any
 import attrs
 
 from lexer_core.settings.table import Settings
-from lexer_core.settings.values import range_text, spelled
+from lexer_core.settings.values import describe_range, to_toml
 
 __all__ = ["template"]
 
 _WIDTH = 88
 
 _HEAD = """\
-# Settings of Lexer, all of them, with their defaults.
+# All settings of Lexer, with their defaults.
 #
-# A line that begins with # says nothing: take the # away from a key to set it, and
-# give it your own value. Arguments of a call and options of a command are stronger
-# than this file, and so is the environment: LEXER_THREADS=2, for instance.
-# `lexer config show` prints every setting with its value and where that came from.
+# To set one, remove the # in front of its key and change the value. Environment
+# variables (LEXER_THREADS=2), command-line options and arguments of a call override
+# this file. `lexer config show` prints the effective value of every setting and
+# where it is set.
 """
 
 _ENGINES = """
-# Options of an engine, in a section with its name. `lexer engines show onnxruntime`
-# lists them.
+# Settings of one engine. To list its options, run `lexer engines show onnxruntime`.
 
 #[engines.onnxruntime]
-# Whether it is measured where no engine is named.
+# Whether the engine runs when no engine is named.
 #enabled = true
-# Another interpreter that runs it, where it cannot share this environment.
+# Another Python interpreter that runs the engine, if it cannot share this environment.
 #python = "/path/to/venv/bin/python"
 #graph_optimization_level = "all"
 """
 
 
 def template() -> str:
-    """Write a file with every setting, its help, range and default, all of it commented out."""
+    """Return a file with the help, range and default of every setting, all commented out."""
     lines = [_HEAD]
     section = ""
     for setting in attrs.fields(Settings):
         if setting.metadata["section"] != section:
             section = setting.metadata["section"]
             lines.append(f"\n[{section}]\n")
-        lines += _described(setting)
+        lines += _setting_lines(setting)
     return "".join(lines) + _ENGINES
 
 
-def _described(setting: attrs.Attribute[Any]) -> list[str]:
-    facts = setting.metadata
-    allowed = range_text(setting)
-    text = facts["help"] + (f" It is {allowed}." if allowed else "")
-    value = spelled(setting.default)
+def _setting_lines(setting: attrs.Attribute[Any]) -> list[str]:
+    metadata = setting.metadata
+    allowed = describe_range(setting)
+    text = metadata["help"] + (f" Allowed: {allowed}." if allowed else "")
+    value = to_toml(setting.default)
     if setting.default is None:
-        value = facts["example"]
-        text += " Not set unless you do; for example:"
+        value = metadata["example"]
+        text += " For example:"
     comment = textwrap.fill(
         text, _WIDTH, initial_indent="\n# ", subsequent_indent="# ", break_on_hyphens=False
     )

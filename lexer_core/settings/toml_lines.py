@@ -1,9 +1,9 @@
-"""In which line of a TOML file does each key stand?
+"""On which line of a TOML file is each key?
 
-``tomllib`` does not tell. A TOML document is a series of statements, each a key
-with its value or the header of a table, and each a valid document by itself; so
-lines are gathered until the parser accepts what was gathered. No second grammar
-of TOML is needed.
+``tomllib`` does not report line numbers. A TOML document is a series of
+statements, each a key with its value or the header of a table, and each a valid
+document by itself. So lines are collected until the parser accepts them, and no
+second TOML grammar is needed.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ _Path = tuple[str, ...]
 
 
 def key_lines(text: str) -> dict[_Path, int]:
-    """Find the line in which each key and each table of a valid document begins.
+    """Return the line on which each key and each table of a valid document begins.
 
     Returns
     -------
     dict
-        Line numbers from 1, by the path to the key: ``("exports", "opset")``.
-        Where a table appears several times, its first line.
+        Line numbers from 1, by the path of the key: ``("exports", "opset")``. For a
+        table that appears several times, its first line.
     """
     lines: dict[_Path, int] = {}
     table: _Path = ()
@@ -36,7 +36,7 @@ def key_lines(text: str) -> dict[_Path, int]:
         try:
             content = tomllib.loads(statement)
         except tomllib.TOMLDecodeError:
-            continue  # it goes on in the next line
+            continue  # the statement continues on the next line
         paths = list(_paths(content))
         if statement.lstrip().startswith("["):
             table = paths[-1]
@@ -49,9 +49,9 @@ def key_lines(text: str) -> dict[_Path, int]:
     return lines
 
 
-def _paths(content: Mapping[str, Any], above: _Path = ()) -> Iterator[_Path]:
+def _paths(content: Mapping[str, Any], parent: _Path = ()) -> Iterator[_Path]:
     for key, value in content.items():
-        path = (*above, key)
+        path = (*parent, key)
         yield path
         # The header of an array of tables is a list with one empty table.
         if isinstance(value, dict):
