@@ -1,8 +1,8 @@
-"""What can go wrong, by name?
+"""Which errors does Lexer raise?
 
-Every error that Lexer raises on purpose derives from :class:`LexerError`. Its
-first line says what happened and where; ``hint`` holds the lines that say what
-to do next. On the command line both are printed without a traceback.
+All of them derive from :class:`LexerError`. The first line of an error says what
+happened and where; the lines of its ``hint`` say what to do. The command line prints
+both, without a traceback.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ __all__ = [
 
 
 class LexerError(Exception):
-    """Base of every error that Lexer raises on purpose.
+    """Base class of all errors that Lexer raises.
 
-    What to do: show it whole; behind the first line of its text stands the hint.
+    What to do: print the error. Its text is the message followed by the hint.
 
     Parameters
     ----------
     message
-        What happened and where, in one line that carries the user's own names.
+        What happened and where, in one line.
     hint
-        What to do next; may have several lines.
+        How to fix it, in one or more lines.
     """
 
     def __init__(self, message: str, *, hint: str = "") -> None:
@@ -60,8 +60,8 @@ class LexerError(Exception):
         return f"{self.message}\n{indented}"
 
     def __reduce__(self) -> tuple[object, ...]:
-        # Errors cross process boundaries; Exception's own reduction would call
-        # __init__ with positional arguments only and lose the keyword ones.
+        # Errors cross process boundaries, and Exception.__reduce__ would lose the
+        # keyword arguments of __init__.
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
 
@@ -75,57 +75,55 @@ def _rebuild(
 
 
 class UsageError(LexerError):
-    """The request itself is wrong: nothing was measured because of it.
+    """The request is wrong, so nothing was measured.
 
-    What to do: change the request as the message says. Asking again for the same
-    gives the same error.
+    What to do: change the request as the message says. Repeating it unchanged
+    raises the same error.
     """
 
 
 class InputError(UsageError):
-    """The example inputs or the names given for them do not fit the model.
+    """The example inputs or their names do not match the model.
 
-    What to do: compare what the message says that the model takes with the
-    inputs and names that were given. An ``.onnx`` file takes the names of its
-    graph.
+    What to do: compare the inputs and names with those that the model takes, which
+    the message lists. The inputs of an ``.onnx`` file have the names in its graph.
     """
 
 
 class SettingError(UsageError):
-    """A setting is unknown, of the wrong type or out of range.
+    """A setting is unknown, has the wrong type or is out of range.
 
-    What to do: correct it in the place that the message names. docs/settings.md
-    lists every setting with its range, ``lexer engines show NAME`` the options
-    of an engine.
+    What to do: correct it where the message says that it is set. docs/settings.md
+    lists all settings and their ranges. To list the options of an engine, run
+    ``lexer engines show NAME``.
     """
 
 
 class TargetError(UsageError):
-    """What was to be benchmarked cannot be loaded.
+    """The target of the benchmark cannot be loaded.
 
-    What to do: check that the file, the module and the name in it are there,
-    and that they can be imported by themselves; ``lexer --debug`` shows where
-    an import ended.
+    What to do: check that the file or module exists, defines the name and can be
+    imported on its own. ``lexer --debug`` shows the traceback of a failed import.
     """
 
 
 class OutputFileError(UsageError):
-    """A file that results should go to cannot be written.
+    """An output file cannot be written.
 
-    What to do: name a file in a folder that is there and may be written to.
+    What to do: choose a file in an existing, writable folder.
     """
 
 
 class ArtifactError(UsageError):
-    """A saved benchmark cannot be read, or is not what it says it is.
+    """A saved benchmark cannot be read, or its contents are invalid.
 
-    What to do: name a file that Lexer wrote, and copy it again where it was cut
-    short on its way. Nothing in such a file is run.
+    What to do: check that Lexer wrote the file. If it was truncated in transfer,
+    copy it again. Reading such a file never runs code from it.
     """
 
 
 class MissingPackageError(UsageError):
-    """A package that is not installed is needed for what was asked.
+    """The request needs a package that is not installed.
 
     What to do: run the command in the hint.
     """
@@ -134,46 +132,46 @@ class MissingPackageError(UsageError):
 class UnknownEngineError(UsageError):
     """No installed plugin provides an engine of that name.
 
-    What to do: take a name from ``lexer engines list``, or install the package
-    that provides the engine into the same environment.
+    What to do: choose a name from ``lexer engines list``, or install the package
+    that provides the engine in the same environment.
     """
 
 
 class ModelError(LexerError):
-    """The user's own model raised, or returned nothing that can be compared.
+    """The user's model raised an exception, or its outputs cannot be compared.
 
-    What to do: call the model by itself with the same inputs, in eval mode,
-    until it returns tensors.
+    What to do: call the model without Lexer, in eval mode and with the same inputs,
+    and fix it until it returns tensors.
     """
 
 
 class ExportError(LexerError):
-    """A model could not be turned into a format that an engine accepts.
+    """A model could not be exported to a format that an engine accepts.
 
-    What to do: the reason is the exporter's own; change what it points at. The
-    older exporter (``exporter="torchscript"``) takes some models that the newer
-    one refuses. Engines that need no export are measured all the same.
+    What to do: fix what the exporter's message points at. The older exporter
+    (``exporter="torchscript"``) exports some models that the newer one does not.
+    Engines that need no export are measured anyway.
     """
 
 
 class ReportFormatError(LexerError):
-    """A saved report is not of the form that it says it has.
+    """A saved report does not have the format that it declares.
 
-    What to do: read it with a lexer-core at least as new as the one that wrote
-    it. One that was altered has to be measured again.
+    What to do: read it with lexer-core of the same or a newer version than wrote
+    it. If the report was edited, measure again.
     """
 
 
 class StatisticsError(LexerError):
-    """Samples that cannot be analysed, or a request that statistics cannot answer.
+    """The samples cannot be analysed, or do not support the requested analysis.
 
-    What to do: look at ``problem``. Where there is too little of something, take
-    more rounds or launches; otherwise the samples themselves are wrong.
+    What to do: check ``problem``. If there are too few rounds, launches or cases,
+    measure more of them. Otherwise the samples are invalid.
 
     Parameters
     ----------
     problem
-        Which refusal it is, for code that has to tell them apart: ``empty``,
+        The kind of problem, for use in code: ``empty``,
         ``not_a_number``, ``infinite``, ``not_positive``, ``not_numeric``,
         ``wrong_shape``, ``unequal_counts``, ``scattered_rounds``,
         ``no_common_rounds``, ``constant_order``, ``too_few_cases``,
@@ -189,45 +187,46 @@ class StatisticsError(LexerError):
 class CacheError(LexerError):
     """The export cache cannot be read or written.
 
-    What to do: see to the folder that ``lexer cache path`` prints, name another
-    one in ``LEXER_CACHE_DIR``, or do without (``use_cache=False``).
+    What to do: check the folder that ``lexer cache path`` prints, set
+    ``LEXER_CACHE_DIR`` to another one, or disable the cache (``use_cache=False``).
     """
 
 
 class WorkerError(LexerError):
-    """A worker process died, hung, or said something that cannot be understood.
+    """A worker process died, hung or violated the protocol.
 
-    In a benchmark it costs one row, as the row's ``error``, and is raised only
-    where there is no row that it belongs to.
+    In a benchmark it affects one row, and is stored as the row's ``error``. It is
+    raised only if it does not belong to a row.
 
-    What to do: read what the worker printed last, in ``error.log``.
+    What to do: read the end of the worker's output, in ``error.log``.
     """
 
 
 class WorkerDiedError(WorkerError):
-    """A worker process ended before it answered.
+    """A worker process ended before it replied.
 
-    What to do: after ``out_of_memory`` or ``memory_limit``, give it more memory
-    or a smaller batch. A signal such as SIGSEGV is a crash within the runtime,
-    which its authors will want to know of.
+    What to do: if ``cause`` is ``out_of_memory`` or ``memory_limit``, provide more
+    memory or use a smaller batch. A signal such as SIGSEGV means that the runtime
+    crashed; report it to the runtime's authors.
 
     Parameters
     ----------
     label
-        Whom the worker was for.
+        The engine or model that the worker was running.
     method
-        What it was doing: the method, or the import, that was running.
+        The method or import that was running.
     reason
-        How it ended, in words: ``"killed by SIGSEGV"``, ``"exit code 3"``.
+        How the process ended, in words: ``"killed by SIGSEGV"``, ``"exit code 3"``.
     cause
-        ``"signal"``, ``"exit"``, ``"out_of_memory"`` (the system's memory ran
-        out), ``"memory_limit"`` (its own limit was exceeded) or ``"unknown"``.
+        ``"signal"``, ``"exit"``, ``"out_of_memory"`` (the system ran out of
+        memory), ``"memory_limit"`` (the worker exceeded its own limit) or
+        ``"unknown"``.
     exit_code
-        The exit code, where it ended by itself.
+        The exit code, if the process exited.
     signal_name
-        The signal, where one killed it.
+        The signal, if one killed the process.
     log
-        The last lines that it printed.
+        The last lines of the worker's output.
     """
 
     def __init__(
@@ -254,21 +253,21 @@ class WorkerDiedError(WorkerError):
 
 
 class WorkerTimeoutError(WorkerError):
-    """A worker process did not answer in time; it is still there.
+    """A worker process did not reply in time; it is still running.
 
-    What to do: raise ``load_timeout`` or ``call_timeout`` where the work takes
-    that long; otherwise it hangs, and the log says where.
+    What to do: if the work takes that long, raise ``load_timeout`` or
+    ``call_timeout``. Otherwise it hangs; the log shows where.
 
     Parameters
     ----------
     label
-        Whom the worker is for.
+        The engine or model that the worker is running.
     method
-        What it was doing when the time was over.
+        The method that was running when the time limit was reached.
     seconds
-        The time that it had.
+        The time limit, in seconds.
     log
-        The last lines that it printed.
+        The last lines of the worker's output.
     """
 
     def __init__(
@@ -289,21 +288,21 @@ class WorkerTimeoutError(WorkerError):
 
 
 class RemoteError(WorkerError):
-    """What a worker carried out raised something that is no error of Lexer's.
+    """The model or the runtime raised an exception in a worker process.
 
-    What to do: read ``remote_message`` and ``traceback``: they are the model's or
-    the runtime's own.
+    What to do: read ``remote_message`` and ``traceback``, which are those of the
+    original exception.
 
     Parameters
     ----------
     method
-        The method that raised.
+        The method that raised it.
     type_name
         The exception's type: ``"ValueError"``, ``"package.errors.BadGraph"``.
     remote_message
-        The exception's own message, whole.
+        The exception's complete message.
     traceback
-        Its traceback, as text.
+        The exception's traceback, as text.
     """
 
     def __init__(
@@ -324,15 +323,14 @@ class RemoteError(WorkerError):
 
 
 class EngineError(LexerError):
-    """Something about one engine; costs that engine's row and no other.
+    """A problem of one engine; it affects only that engine's row.
 
-    What to do: ``lexer engines show NAME`` says what is known of the engine. The
-    others can be measured without it.
+    What to do: run ``lexer engines show NAME`` for details, or leave the engine out.
 
     Parameters
     ----------
     engine
-        The engine's name on the command line.
+        The engine's name, as on the command line.
     """
 
     def __init__(self, message: str, *, engine: str = "", hint: str = "") -> None:
@@ -348,34 +346,34 @@ class EngineUnavailableError(EngineError):
 
 
 class BrokenEngineError(EngineError):
-    """The plugin itself is wrong: it cannot be loaded or breaks the contract.
+    """The plugin cannot be loaded, or violates the contract.
 
-    What to do: ``lexer engines show NAME`` gives the reason in full. Update the
-    plugin, remove it, or tell its author.
+    What to do: run ``lexer engines show NAME`` for the full reason. Update or
+    uninstall the plugin, or report the problem to its author.
     """
 
 
 class UnsupportedError(EngineError):
-    """The engine works, but not with this model, type or option.
+    """The engine does not support this model, element type or option.
 
-    Raised by an engine, it makes the row *unsupported* instead of *failed*.
+    An engine raises it to mark its row as *unsupported* instead of *failed*.
 
-    What to do: change what the reason names, or leave the engine out.
+    What to do: change what the message names, or leave the engine out.
     """
 
 
 class DeviceUnavailableError(EngineError):
-    """The device asked for is not there. An engine never falls back silently.
+    """The requested device is not available. An engine never falls back silently.
 
-    What to do: take a device from ``lexer engines list --probe``.
+    What to do: choose a device from ``lexer engines list --probe``.
     """
 
 
 class HookError(EngineError):
-    """A hook raised, or returned what its specification does not allow.
+    """A hook raised an exception, or its result violates its specification.
 
-    What to do: where the hook is not yours, tell the plugin's author; the
-    message names the engine, the hook and what it did.
+    What to do: report it to the plugin's author. The message names the engine, the
+    hook and the problem.
 
     Parameters
     ----------

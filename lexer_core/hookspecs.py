@@ -1,31 +1,30 @@
-"""What may a plugin implement?
+"""Which hooks can a plugin implement?
 
-The one file that the author of an engine reads. An engine is a module, named
-by an entry point of the group ``lexer.engines``::
+This is the only file that the author of an engine has to read. An engine is a
+module, named by an entry point of the group ``lexer.engines``::
 
     [project.entry-points."lexer.engines"]
     reference = "my_package.engine"
 
-whose functions are marked with :data:`hookimpl`. The module itself must be
-light: it is imported whenever engines are listed, so a runtime is imported
+Its functions marked with :data:`hookimpl` implement the hooks. Lexer imports the
+module whenever it lists engines, so the module must be light: import the runtime
 inside the hooks that may do so.
 
-Rules that hold for every hook:
+Rules for every hook:
 
-- Arguments are positional and have no defaults. An implementation may take
-  fewer arguments than the specification, under the same names.
-- An exception costs the engine's own row and nothing else. Raise
-  ``UnsupportedError`` for what the engine cannot do, and
-  ``DeviceUnavailableError`` for a device that is not there; anything else is
-  reported as a failure, with the hook's name.
-- ``None`` is an answer only from ``lexer_export_model`` ("not a source that I
-  can turn into this format") and ``lexer_describe_placement`` ("unknown").
-  ``lexer_reset_state`` and ``lexer_synchronize`` are done when they return,
-  and what they return is ignored. From any other hook ``None`` is an error.
+- Arguments are positional and have no defaults. An implementation may take fewer
+  arguments than the specification, under the same names.
+- An exception affects only the engine's own row. Raise ``UnsupportedError`` for
+  what the engine cannot do and ``DeviceUnavailableError`` for a device that is not
+  available. Any other exception is reported as a failure of the hook.
+- ``None`` is a valid result only of ``lexer_export_model`` ("this engine does not
+  convert this source to this format") and ``lexer_describe_placement``
+  ("unknown"). The results of ``lexer_reset_state`` and ``lexer_synchronize`` are
+  ignored. From any other hook, ``None`` is an error.
 
-Required are ``lexer_engine_info`` and ``lexer_create_session``; each of the
-others has a default. The examples below are one complete engine, the ONNX
-reference evaluator.
+``lexer_engine_info`` and ``lexer_create_session`` are required. The other hooks have
+defaults. Together, the examples below are a complete engine for the ONNX reference
+evaluator.
 """
 
 from __future__ import annotations
@@ -59,10 +58,10 @@ if TYPE_CHECKING:
 __all__ = ["CONTRACT_VERSION", "ENTRY_POINT_GROUP", "PROJECT_NAME", "hookimpl", "hookspec"]
 
 PROJECT_NAME = "lexer"
-"""The name under which pluggy keeps the marks."""
+"""The project name of the pluggy markers."""
 
 ENTRY_POINT_GROUP = "lexer.engines"
-"""The entry-point group of this contract. An incompatible one gets a new name."""
+"""The entry-point group of this contract. An incompatible contract gets a new group."""
 
 CONTRACT_VERSION = 1
 """The version of the contract that this file describes."""
@@ -74,16 +73,17 @@ hookimpl = pluggy.HookimplMarker(PROJECT_NAME)
 
 @hookspec(firstresult=True)
 def lexer_engine_info() -> EngineInfo | None:
-    """Say what the engine is, from what is known without its runtime.
+    """Describe the engine, without importing its runtime.
 
-    Called once when the engine is registered, also for ``lexer engines list``.
+    Called whenever the plugin is loaded, for instance by ``lexer engines list``.
 
     Returns
     -------
     EngineInfo
-        Display name, runtime modules and the distributions that provide them,
-        accepted formats, options, and whether it runs when none is named; and,
-        where something else that it needs is not on this machine, what.
+        The display name, the runtime's modules and distributions, the accepted
+        formats, the options, whether the engine runs by default and, if
+        something else that it needs is missing on this machine, what and how to
+        get it.
 
     Notes
     -----
@@ -109,16 +109,17 @@ def lexer_engine_info() -> EngineInfo | None:
 
 @hookspec(firstresult=True)
 def lexer_list_devices() -> Sequence[Device] | None:
-    """List the devices that the engine can use here and now.
+    """List the devices that the engine can use on this machine.
 
-    Called in the process that will measure, and for ``lexer engines show``.
-    Listing must not reserve a device.
+    Called in the worker process before a session is created, and for
+    ``lexer engines show``. It must not reserve a device.
 
     Returns
     -------
     Sequence[Device]
-        Usable devices; empty when there is none. ``identifier`` is yours: it
-        comes back unchanged in ``lexer_create_session``.
+        The usable devices, without duplicates; empty if there are none. The core
+        does not interpret ``identifier`` and passes it unchanged to
+        ``lexer_create_session``.
 
     Notes
     -----
@@ -145,40 +146,41 @@ def lexer_export_model(
     workdir: Path,
     options: Mapping[str, OptionValue],
 ) -> ExportedModel | None:
-    """Turn the user's model into a format.
+    """Convert the user's model to a format.
 
-    The engine that needs the format is asked first, then every other ready
-    engine, so an engine that accepts ``onnx`` needs no export of its own while
-    one that makes it is installed. What is made is shared by every engine that
-    accepts the format, unless ``ExportedModel.specific_to`` names one.
+    Called in the process that holds the model. The core asks the engine that needs
+    the format first and then every other ready engine, so an engine that accepts
+    ``onnx`` needs no export of its own if an engine that exports to ONNX is
+    installed. All engines that accept the format share the result, unless
+    ``ExportedModel.specific_to`` names one of them.
 
     Parameters
     ----------
     source
-        Exactly one of a module in eval mode, a ``torch.export`` program (which
-        may come with its module) or an ``.onnx`` file, with example inputs,
-        names and dynamic axes.
+        The model: a module in eval mode, a ``torch.export`` program (possibly
+        with its module) or an ``.onnx`` file, with example inputs, tensor names
+        and dynamic axes.
     format
-        The format wanted: ``"onnx"``, ``"torch"``, ``"torch_export"``, or an
-        engine's own.
+        The requested format: ``"onnx"``, ``"torch"``, ``"torch_export"``, or an
+        engine's own format.
     device
-        Where the example inputs should be while the model is traced.
+        The device for the example inputs while the model is traced.
     workdir
-        An empty folder to write to. What is written elsewhere is lost.
+        An empty folder for the exported files. Files written elsewhere are lost.
     options
-        Options of export, such as ``{"exporter": "dynamo", "opset": 18}``.
+        Export options, such as ``{"exporter": "dynamo", "opset": 18}``.
 
     Returns
     -------
     ExportedModel or None
-        The model with the specifications of its inputs and outputs; ``None``
-        when this engine does not make that format from that kind of source.
+        The exported model with the specifications of its inputs and outputs, or
+        ``None`` if this engine does not convert this kind of source to this
+        format.
 
     Raises
     ------
     ExportError
-        The format is one that the engine makes, but this model cannot be
-        turned into it.
+        The engine supports the conversion, but it fails for this model.
 
     Notes
     -----
@@ -186,7 +188,7 @@ def lexer_export_model(
 
     Examples
     --------
-    An ``.onnx`` file given by the user is already an ``onnx`` model::
+    An ``.onnx`` file from the user already is an ``onnx`` model::
 
         from lexer_core.hookspecs import hookimpl
         from lexer_core.records import ExportedModel, TensorSpec
@@ -232,18 +234,18 @@ def lexer_create_session(
 ) -> Session | None:
     """Load an exported model on one device, ready to run.
 
-    Called once per launch, in the process that measures, before the clock of
-    the samples starts; how long it takes is reported as ``load_ms``.
+    Called once per launch, in the worker process, before any sample is timed. Its
+    duration is reported as ``load_ms``.
 
     Parameters
     ----------
     exported
-        The model in one of the formats that ``lexer_engine_info`` names.
+        The model in one of the formats that ``lexer_engine_info`` accepts.
     device
-        The device asked for, as ``lexer_list_devices`` returned it.
+        One of the devices that ``lexer_list_devices`` returned.
     config
-        Threads, precision, a cache folder, and the engine's options, validated
-        and completed with their defaults.
+        Threads, precision, a cache folder and the engine's options, which are
+        validated and completed with their defaults.
 
     Returns
     -------
@@ -254,7 +256,7 @@ def lexer_create_session(
     Raises
     ------
     DeviceUnavailableError
-        The device is not there. Never fall back to another one.
+        The device is not available. Never fall back to another one.
     UnsupportedError
         The engine cannot run this model, element type or precision.
 
@@ -285,40 +287,40 @@ def lexer_create_session(
         @hookimpl
         def lexer_create_session(exported, device, config):
             if device.kind != "cpu":
-                raise DeviceUnavailableError(f"there is no device {device} for numpy")
+                raise DeviceUnavailableError(f"numpy has no device {device}")
             if config.precision:
-                raise UnsupportedError(f"there is no {config.precision} for numpy")
+                raise UnsupportedError(f"numpy cannot compute in {config.precision}")
             return ReferenceSession(exported.path)
     """
 
 
 @hookspec(firstresult=True)
 def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> object:
-    """Move example inputs to the session's device, in the engine's own type.
+    """Move the inputs of a call to the session's device, as the engine's own type.
 
-    Called before the clock starts: a measured call begins with its inputs
-    resident on the device, for every engine alike. A compiler that needs
-    example inputs compiles here, and says so in the session's ``phases``.
+    Called before calls are timed: for every engine, a timed call starts with its
+    inputs on the device. An engine that needs example inputs to compile does so
+    here, and reports the time in ``session.phases``.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
     inputs
-        Named numpy arrays in ``inputs.arrays``, and the structure of the call.
-        They are read-only; copy what the call would modify.
+        Numpy arrays by input name in ``inputs.arrays``, and the structure of the
+        call. The arrays are read-only; copy those that the call modifies.
     device
         The session's device.
 
     Returns
     -------
     object
-        Whatever ``session.run`` takes.
+        The argument of ``session.run``; anything but ``None``.
 
     Notes
     -----
-    Default: the mapping of names to arrays. May import the runtime: yes. Added
-    in contract 1.
+    Default: returns ``inputs.arrays``. May import the runtime: yes. Added in contract
+    1.
 
     Examples
     --------
@@ -335,21 +337,21 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
 
 @hookspec(firstresult=True)
 def lexer_reset_state(session: Session, placed: object) -> None:
-    """Put a session that keeps state between calls back to its beginning.
+    """Reset a session that keeps state from call to call to its initial state.
 
-    Called before each call, outside the timed region. Implement it only for
-    such sessions: where it is implemented, every sample is one call.
+    Called before each call, untimed. Implement it only for sessions that keep
+    state: if it is implemented, every sample is a single call.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
     placed
-        What ``lexer_place_inputs`` returned.
+        The inputs from ``lexer_place_inputs``.
 
     Notes
     -----
-    Default: nothing to do. May import the runtime: yes. Added in contract 1.
+    Default: does nothing. May import the runtime: yes. Added in contract 1.
 
     Examples
     --------
@@ -365,22 +367,23 @@ def lexer_reset_state(session: Session, placed: object) -> None:
 
 @hookspec(firstresult=True)
 def lexer_synchronize(session: Session, device: Device) -> None:
-    """Return when all work handed to the device is done.
+    """Wait until the device has completed all submitted work.
 
-    The core calls it on both sides of every sample, so that a latency includes
-    the completion of its work.
+    Called before the clock is read at both ends of every sample, so that a latency
+    includes the completion of its work.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
     device
         The session's device.
 
     Notes
     -----
-    Default: on the CPU nothing, because a call returns when it is done; any
-    other device is refused. May import the runtime: yes. Added in contract 1.
+    Default: does nothing on the CPU, where a call returns after its work is done;
+    raises ``HookError`` for any other device. May import the runtime: yes. Added in
+    contract 1.
 
     Examples
     --------
@@ -403,36 +406,36 @@ def lexer_time_calls(
 ) -> Timings | None:
     """Time one block of calls.
 
-    For an engine that knows more than the host's clock does, such as the
-    device's own event times. Called once per block, never per call.
+    Implement it if the engine can measure more than the host's clock does, such as
+    event times of the device. Called once per block, not per call.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
     call
-        ``call.run()`` executes one call; ``call.reset``, where it is not
-        ``None``, is called before each, untimed.
+        ``call.run()`` executes one call. Unless ``call.reset`` is ``None``, call
+        it before each ``run()``, untimed.
     count
         Number of samples.
     loops
-        Calls per sample: 1, or more where a call is too short for the clock.
+        Calls per sample: more than 1 if a call is too short for the clock.
     device
         The session's device.
     clock
-        The clock to read, in nanoseconds; the same for every engine.
+        Returns the time in nanoseconds; the same clock for every engine.
 
     Returns
     -------
     Timings
-        ``host``: float64 of shape ``(count,)``, seconds per call, each the mean
-        of ``loops`` calls that have completed; exactly ``count * loops`` calls
-        are made. ``device``: the device's own times, or ``None``.
+        ``host``: float64 of shape ``(count,)``, in seconds per call; each value is
+        the mean of ``loops`` completed calls. Exactly ``count * loops`` calls are
+        made. ``device``: the device's own times, same shape and unit, or ``None``.
 
     Notes
     -----
-    Default: the core's loop around ``clock``, ``call`` and
-    ``lexer_synchronize``. May import the runtime: yes. Added in contract 1.
+    Default: a loop that uses ``clock``, ``call`` and ``lexer_synchronize``. May import
+    the runtime: yes. Added in contract 1.
 
     Examples
     --------
@@ -461,27 +464,28 @@ def lexer_time_calls(
 def lexer_fetch_outputs(
     session: Session, outputs: Any
 ) -> Mapping[str, npt.NDArray[np.generic]] | None:
-    """Turn the outputs of one call into named numpy arrays.
+    """Convert the outputs of one call to numpy arrays by output name.
 
-    Called after the clock stops.
+    Called outside the timed region.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
     outputs
-        What ``session.run`` returned.
+        The return value of ``session.run``.
 
     Returns
     -------
     Mapping[str, numpy.ndarray]
-        By the names in ``ExportedModel.outputs``. The caller owns the arrays:
-        copy what a later call would overwrite. bfloat16 is ml_dtypes'.
+        Arrays by the names in ``ExportedModel.outputs``. The caller owns them:
+        copy buffers that a later call overwrites. The dtype of bfloat16 is
+        ``ml_dtypes.bfloat16``.
 
     Notes
     -----
-    Default: the outputs themselves, which must be such a mapping. May import
-    the runtime: yes. Added in contract 1.
+    Default: returns ``outputs``, which must be such a mapping. May import the runtime:
+    yes. Added in contract 1.
 
     Examples
     --------
@@ -497,24 +501,24 @@ def lexer_fetch_outputs(
 
 @hookspec(firstresult=True)
 def lexer_describe_placement(session: Session) -> Placement | None:
-    """Say where the session's work really runs.
+    """Report which device actually executes the session's work.
 
-    Called after the last sample, so that profiling may be read here.
+    Called after the last sample, so it may read profiling data.
 
     Parameters
     ----------
     session
-        What ``lexer_create_session`` returned.
+        The session from ``lexer_create_session``.
 
     Returns
     -------
     Placement or None
-        The share on the device asked for, what fell back to which other place,
-        and how that was counted; ``None`` when it is unknown.
+        The share of the work on the requested device, how it was counted, and
+        which parts fell back to another device; ``None`` if unknown.
 
     Notes
     -----
-    Default: unknown. May import the runtime: yes. Added in contract 1.
+    Default: returns ``None``. May import the runtime: yes. Added in contract 1.
 
     Examples
     --------

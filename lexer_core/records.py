@@ -1,7 +1,7 @@
-"""What travels between the core and the engines?
+"""Which records do the core and the engines exchange?
 
-Frozen records, keyword-only, that hooks take and return. Importing this module
-is cheap: neither numpy nor any runtime is imported by it.
+The arguments and return values of the hooks, as frozen attrs classes. Importing
+this module is cheap: it imports neither numpy nor a runtime.
 """
 
 from __future__ import annotations
@@ -42,23 +42,30 @@ __all__ = [
 ]
 
 OptionValue = bool | int | float | str
-"""What an engine option may hold."""
+"""The value of an engine option."""
 
 Clock = Callable[[], int]
-"""Reads a monotonic clock: nanoseconds, as ``time.perf_counter_ns`` does."""
+"""Returns the time of a monotonic clock in nanoseconds, like ``time.perf_counter_ns``."""
 
 _DEVICE_LABELS = {"cpu": "CPU", "cuda": "GPU", "rocm": "GPU", "mps": "GPU", "xpu": "GPU"}
 
 
 @frozen(kw_only=True)
 class Device:
-    """Where a session executes.
+    """A device on which a session executes.
 
-    ``kind`` is an open string (``cpu``, ``cuda``, ``mps``, ``npu``, …),
-    ``index`` counts the devices of that kind, ``identifier`` is the engine's
-    own name for it (an execution provider, say) and ``description`` is what a
-    person would call it. Two devices are the same place when kind and index
-    are equal.
+    Two devices are equal if kind and index are.
+
+    Parameters
+    ----------
+    kind
+        ``"cpu"``, ``"cuda"``, ``"mps"``, ``"npu"`` or any other string.
+    index
+        Number of the device among those of its kind, from 0.
+    identifier
+        The engine's own name of the device, such as an execution provider.
+    description
+        A name for people, such as the model of the processor.
     """
 
     kind: str
@@ -68,12 +75,12 @@ class Device:
 
     @property
     def name(self) -> str:
-        """As written on the command line: ``cpu``, ``cuda:0``."""
+        """The name on the command line: ``cpu``, ``cuda:0``."""
         return self.kind if self.kind == "cpu" else f"{self.kind}:{self.index}"
 
     @property
     def label(self) -> str:
-        """As shown in results: ``CPU``, ``GPU``, else the kind in capitals."""
+        """The name in results: ``CPU``, ``GPU``, or the kind in capitals."""
         return _DEVICE_LABELS.get(self.kind, self.kind.upper())
 
     def __str__(self) -> str:
@@ -88,9 +95,18 @@ CPU = Device(kind="cpu")
 class EngineOption:
     """One option of an engine.
 
-    ``type`` is the Python type that a value is turned into; ``choices``, where
-    not empty, lists the only values allowed. ``default`` ``None`` means that
-    the runtime's own default holds.
+    Parameters
+    ----------
+    name
+        The option's name on the command line and in configuration files.
+    type
+        The type of its values. Text from the command line is converted to it.
+    default
+        The default value; ``None`` leaves the choice to the runtime.
+    help
+        What the option changes, in one sentence.
+    choices
+        The allowed values; empty allows all values of the type.
     """
 
     name: str
@@ -102,30 +118,31 @@ class EngineOption:
 
 @frozen(kw_only=True)
 class EngineInfo:
-    """What an engine says of itself, without importing its runtime.
+    """Describes an engine, without importing its runtime.
 
     Parameters
     ----------
     display_name
-        As shown in results, such as ``"ONNXRuntime"``.
+        The engine's name in results, such as ``"ONNXRuntime"``.
     runtime_modules
         Top-level modules that must be importable, such as ``("onnxruntime",)``.
     runtime_distributions
-        Distributions that may provide the first of those modules; the first is
-        the one to install where none is there.
+        Distributions that can provide the first of these modules. If none is
+        installed, Lexer suggests installing the first one.
     formats
-        Formats that ``lexer_create_session`` accepts, the preferred one first.
+        Formats that ``lexer_create_session`` accepts, in order of preference.
     options
-        The options that the engine takes.
+        The engine's options.
     runs_by_default
-        Whether the engine runs when no engine is named. ``False`` for one that
-        compiles for a minute.
+        Whether the engine runs when no engine is named. ``False`` suits an engine
+        that takes a minute to compile.
     unavailable_because
-        What the engine needs beside its runtime modules and does not find on
-        this machine, as a clause: ``"there is no C++ compiler"``. It is then
-        *unavailable* until that is mended. Look without importing the runtime.
+        Something other than the runtime modules that the engine needs and that is
+        missing on this machine, as a clause: ``"there is no C++ compiler"``. The
+        engine is then listed as *unavailable*. Check it without importing the
+        runtime.
     remedy
-        What would mend it, such as a command; needed with the reason.
+        How to fix that, such as a command; required with ``unavailable_because``.
     """
 
     display_name: str
@@ -140,11 +157,17 @@ class EngineInfo:
 
 @frozen(kw_only=True)
 class TensorSpec:
-    """Name, element type and shape of one tensor.
+    """Name, element type and shape of a tensor.
 
-    ``dtype`` is numpy's name for it, with ``bfloat16`` and the ``float8_…``
-    types named as in ml_dtypes. A dimension is an ``int``, or a ``str`` that
-    names a dynamic axis.
+    Parameters
+    ----------
+    name
+        The tensor's name.
+    dtype
+        The element type's name in numpy, or in ml_dtypes for ``bfloat16`` and the
+        ``float8_…`` types.
+    shape
+        One entry per dimension: its size, or the name of a dynamic axis.
     """
 
     name: str
@@ -157,17 +180,17 @@ class TensorSpec:
 
 @frozen
 class TensorRef:
-    """Stands for the tensor of that name in the structure of a call."""
+    """A placeholder for the named tensor in a :class:`CallStructure`."""
 
     name: str
 
 
 @frozen(kw_only=True)
 class CallStructure:
-    """How ``forward`` is called, with a :class:`TensorRef` for each tensor.
+    """The arguments of ``forward``, with a :class:`TensorRef` for each tensor.
 
     Everything else in ``args`` and ``kwargs`` (tuples, lists, dicts, numbers,
-    ``None``, …) stands for itself.
+    ``None``, …) is passed as it is.
     """
 
     args: tuple[Any, ...] = ()
@@ -176,12 +199,17 @@ class CallStructure:
 
 @frozen(kw_only=True, eq=False)
 class CallInputs:
-    """The inputs of one call: named numpy arrays, and the structure of the call.
+    """The inputs of one call.
 
-    ``arrays`` is in the order of ``forward``'s parameters. An engine that knows
-    only named tensors takes ``arrays`` and ignores ``structure``; with the
-    formats ``onnx`` and ``torch_export``, which take flat tensors, it is one
-    after the other. The arrays are read-only and must not be modified.
+    Parameters
+    ----------
+    arrays
+        Numpy arrays by input name, in the order of ``forward``'s parameters. They
+        are read-only. An engine whose models take named tensors needs only these.
+    structure
+        The arguments of the call, with references to ``arrays``. The formats
+        ``onnx`` and ``torch_export`` take flat tensors: one positional argument
+        per array.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
@@ -190,16 +218,18 @@ class CallInputs:
 
 @frozen(kw_only=True, eq=False)
 class ModelSource:
-    """What is to be exported; exactly one of the first three is set.
+    """A model to export.
+
+    Either ``onnx_path`` is set, or ``module``, ``program`` or both.
 
     Parameters
     ----------
     module
         A ``torch.nn.Module`` in eval mode.
     program
-        A ``torch.export.ExportedProgram``. May be there beside ``module``: it
-        is then that module, flattened (tensors in, tuple of tensors out) and
-        traced with ``inputs``.
+        A ``torch.export.ExportedProgram``. If ``module`` is set, too, this is the
+        module flattened (tensors in, tuple of tensors out) and traced with
+        ``inputs``.
     onnx_path
         An ``.onnx`` file.
     inputs
@@ -207,10 +237,11 @@ class ModelSource:
     input_names, output_names
         Names of the flattened tensors, in order.
     dynamic_axes
-        Per input name: dimension → name of the axis. Empty: every shape is
-        static, as for measuring.
+        For each input name, the names of its dynamic axes by dimension:
+        ``{"image": {0: "batch"}}``. Empty for benchmarks, where every shape is
+        static.
     model_name
-        What the user calls the model; for messages and file names.
+        The user's name for the model, for messages and file names.
     """
 
     module: Any = None
@@ -227,26 +258,28 @@ class ModelSource:
 class ExportedModel:
     """A model in a format that engines accept.
 
+    Exactly one of ``path`` and ``model`` is set.
+
     Parameters
     ----------
     format
-        ``"onnx"``, ``"torch"``, ``"torch_export"``, or an engine's own.
+        ``"onnx"``, ``"torch"``, ``"torch_export"``, or an engine's own format.
     path
-        The file, where the format is a file. External data lies beside it.
+        The exported file. External data is stored next to it.
     model
-        The live object, where the format is not a file (``"torch"``).
+        The live object, for a format that is not a file (``"torch"``).
     inputs, outputs
-        What the exported model takes and gives. An input that the graph does
-        not use may be missing here; it is then not placed.
+        Specifications of the inputs and outputs, in order. Inputs that the graph
+        does not use may be left out; they are then not passed to the session.
     size_bytes
         Size of the file and its external data, or of parameters and buffers.
     exporter
-        What made it, with its version: ``"torch.onnx (dynamo) 2.13.0"``.
+        Name and version of the exporter: ``"torch.onnx (dynamo) 2.13.0"``.
     specific_to
-        Name of the only engine that may use it; empty when every engine that
-        accepts the format may.
+        Name of the only engine that may use the export. Default: every engine
+        that accepts the format.
     notes
-        What a reader of the row should know about this export.
+        Remarks on this export for the reader of the report.
     """
 
     format: str
@@ -262,25 +295,24 @@ class ExportedModel:
 
 @frozen(kw_only=True)
 class SessionConfig:
-    """How a session is to be made.
+    """The configuration of a session.
 
     Parameters
     ----------
     threads
-        Threads that one call may use; the same for every engine.
+        Number of threads that one call may use; the same for every engine.
     precision
-        ``""`` for the model's own; else a dtype name that the engine is asked
-        to compute in.
+        Name of the dtype to compute in; ``""`` for the model's own dtypes.
     cache_dir
-        A folder of this case's own for what the engine compiles, which outlives
-        the process and ends with the benchmark; ``None`` where no later launch
-        would find it.
+        A folder for compiled code, used by this case only. It is kept until the
+        benchmark ends, so that later launches can reuse it. ``None`` if no later
+        launch will.
     options
-        The engine's options: validated, of the declared types. An option that
-        the user did not set and that has no default is absent.
+        The engine's options, validated and of the declared types. An option that
+        is not set and has no default is absent.
     isolated
-        Whether the session has its process for itself. When ``False`` it shares
-        the process with the user's program and must leave no trace in it.
+        Whether the session has a process to itself. If ``False``, it shares the
+        process with the user's program and must not change global state.
     """
 
     threads: int
@@ -292,12 +324,17 @@ class SessionConfig:
 
 @frozen(kw_only=True)
 class SessionPhases:
-    """Where the time of loading went, as far as is known.
+    """How a session spent its load time, if known.
 
-    ``compile_seconds`` is the part that was compilation; ``cache_warm`` says
-    whether compiled code came from a cache (``None``: unknown). They may become
-    known in ``lexer_place_inputs`` only, to a compiler that needs example
-    inputs: what it compiled there counts as loading.
+    An engine that needs example inputs to compile sets it in
+    ``lexer_place_inputs``; compilation there counts as load time.
+
+    Parameters
+    ----------
+    compile_seconds
+        Time spent on compilation.
+    cache_warm
+        Whether compiled code was read from a cache.
     """
 
     compile_seconds: float | None = None
@@ -307,39 +344,43 @@ class SessionPhases:
 class Session(Protocol):
     """A model loaded by one engine on one device, ready to run.
 
-    Two optional attributes are looked for: ``phases`` (a
-    :class:`SessionPhases`, looked at when the session is made and again when
-    its inputs are placed) and ``call_context``, a function that returns a
-    context manager which the core enters around every *series* of calls, never
-    around each (``torch.inference_mode`` is one).
+    A session may have two more attributes. ``phases`` is a :class:`SessionPhases`,
+    read after ``lexer_create_session`` and again after ``lexer_place_inputs``.
+    ``call_context`` is a function that returns a context manager, such as
+    ``torch.inference_mode``, which the core enters around each *series* of calls,
+    not around each call.
     """
 
     @property
     def run(self) -> Callable[[Any], Any]:
-        """Execute one call on placed inputs; returns the engine's own outputs.
+        """Execute one call on placed inputs and return the engine's own outputs.
 
-        A method or a plain attribute: a runtime's own bound method here saves
-        a Python frame per call.
+        It may be a method or an attribute. Assigning the runtime's own bound
+        method saves a Python frame per call.
         """
 
     def close(self) -> None:
-        """Release everything. May be called twice."""
+        """Release all resources. May be called twice."""
 
 
 class SessionWithContext(Session, Protocol):
-    """A session whose calls happen inside a context of the engine's own."""
+    """A session whose calls run inside a context manager."""
 
     def call_context(self) -> AbstractContextManager[object]:
-        """Make the context manager that is entered around a series of calls."""
+        """Return the context manager to enter around a series of calls."""
 
 
 @frozen(eq=False)
 class Call:
-    """One call of a session, bound to its placed inputs.
+    """A call of a session, bound to its placed inputs.
 
-    ``run()`` executes it and returns the engine's own outputs. ``reset``, where
-    it is not ``None``, puts a stateful model back and must be called before
-    each ``run()``, outside the timed region; ``loops`` is then always 1.
+    Parameters
+    ----------
+    run
+        Executes the call and returns the engine's own outputs.
+    reset
+        Resets a session that keeps state; call it before each ``run()``, untimed.
+        ``loops`` is then always 1. ``None`` for sessions without state.
     """
 
     run: Callable[[], Any]
@@ -348,15 +389,15 @@ class Call:
 
 @frozen(kw_only=True, eq=False)
 class Timings:
-    """What one block took.
+    """The times of one block of calls.
 
     Parameters
     ----------
     host
-        Seconds per call on the host's clock, float64 of shape ``(count,)``,
-        each the mean of ``loops`` calls that have completed.
+        Seconds per call on the host's clock, float64 of shape ``(count,)``. Each
+        value is the mean of ``loops`` completed calls.
     device
-        The device's own event times, the same shape and unit, or ``None``.
+        Event times of the device, same shape and unit, or ``None``.
     """
 
     host: npt.NDArray[np.float64]
@@ -365,10 +406,16 @@ class Timings:
 
 @frozen(kw_only=True)
 class Placement:
-    """Where the work really runs.
+    """Where a session's work is actually executed.
 
-    ``share`` is the part on the device asked for, 0 to 1, counted by
-    ``method``; ``fallbacks`` names what ran elsewhere, and where.
+    Parameters
+    ----------
+    share
+        The share of the work on the requested device, 0 to 1; ``None`` if unknown.
+    method
+        How the share was counted: by ``"nodes"`` of the graph or by ``"time"``.
+    fallbacks
+        What ran on another device, and on which one.
     """
 
     share: float | None
@@ -377,4 +424,4 @@ class Placement:
 
 
 UNKNOWN_PLACEMENT = Placement(share=None, method="unknown")
-"""The engine does not say where its work runs."""
+"""The placement of an engine that does not report it."""
