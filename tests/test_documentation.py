@@ -461,7 +461,7 @@ def test_every_exit_status_is_on_the_page_of_the_command_line():
         if name.isupper() and isinstance(getattr(command, name), int)
     }
 
-    rows = table_rows(PAGES["docs/command-line.md"], "In a program")
+    rows = table_rows(PAGES["docs/command-line.md"], "In scripts")
 
     assert {int(status) for status, _ in rows} == statuses
 
