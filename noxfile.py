@@ -1,4 +1,4 @@
-"""Everything that is done to this project, one session each: ``nox -l``."""
+"""How is this project tested, checked and built? One session for each task: ``nox -l``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["core", "tests", "lint", "typing"]
 
-# A fresh machine gets the versions that were tested.
+# Install the tested versions.
 CONSTRAINTS = ("-c", "constraints.txt")
 DISTRIBUTIONS = (
     ".",
@@ -23,11 +23,11 @@ DISTRIBUTIONS = (
     "plugins/lexer_openvino",
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
-# The core's tests mostly wait for processes that they have started. A file stays with
-# one worker, because what it makes once is costly. With engines, one after the other:
-# native runtimes that crash, as some tests want them to, take a test worker with them.
+# The core's tests mostly wait for subprocesses, so they run in parallel; each file stays
+# in one worker because its fixtures are expensive. Tests with engines run sequentially:
+# some crash a native runtime, which would take the test worker with it.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
-# What pages and DataFrames need, and the core alone does without.
+# Dependencies of HTML reports and DataFrames, optional for the core.
 PAGES = ("-e", ".[report]", "pandas")
 MODELS = (
     "efficientnet_lite_pytorch",
@@ -38,7 +38,7 @@ MODELS = (
 
 
 def runs(version: str) -> bool:
-    """Whether this Python is present: a launcher of that name may lead nowhere."""
+    """Return whether this Python works; a launcher of that name may exist without one."""
     command = shutil.which(f"python{version}")
     if command is None:
         return False
@@ -46,7 +46,7 @@ def runs(version: str) -> bool:
     return done.returncode == 0
 
 
-# Each Python that is present; the engines are tested with the one that runs nox.
+# Every available Python; the engines are tested with the one that runs nox.
 PYTHONS = [version for version in ("3.11", "3.12", "3.13", "3.14") if runs(version)] or [
     f"{sys.version_info.major}.{sys.version_info.minor}"
 ]
@@ -66,14 +66,14 @@ def everything(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def core(session: nox.Session) -> None:
-    """Test the core alone: neither torch nor onnxruntime installed."""
+    """Test the core alone, without torch and onnxruntime."""
     install(session, "-e", ".", *TEST_TOOLS)
     session.run("pytest", *SIDE_BY_SIDE, "tests", "-m", "not simulation", *session.posargs)
 
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test the core and both engines, with real models."""
+    """Test the core and all engines, with real models."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *PAGES, *TEST_TOOLS, *MODELS)
     session.run("pytest", *session.posargs)
@@ -90,7 +90,7 @@ def pluggy(session: nox.Session, version: str) -> None:
 
 @nox.session
 def conformance(session: nox.Session) -> None:
-    """Check that every engine keeps the contract, and that the kit finds those that do not."""
+    """Check that every engine keeps the contract and that the kit detects violations."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *TEST_TOOLS)
     tests = sorted(
@@ -98,7 +98,7 @@ def conformance(session: nox.Session) -> None:
         for folder in ("tests", "plugins/*/tests", "examples/engines/tests")
         for path in Path().glob(f"{folder}/test_*conformance*.py")
     )
-    # Those that compile for minutes too, which are left out elsewhere.
+    # Include engines that compile for minutes, which other sessions skip.
     session.run("pytest", "-m", "slow or not slow", *tests, *session.posargs)
 
 
@@ -128,7 +128,7 @@ def typing(session: nox.Session) -> None:
 
 @nox.session
 def docs(session: nox.Session) -> None:
-    """Write the reference from the code; execute the examples and every snippet."""
+    """Generate the reference from the code; run the examples and every snippet."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *PAGES, *TEST_TOOLS, *MODELS)
     session.run("python", "docs/generate.py")
@@ -138,7 +138,7 @@ def docs(session: nox.Session) -> None:
 
 @nox.session
 def wheels(session: nox.Session) -> None:
-    """Build every wheel and sdist, install the wheels alone, and list the engines."""
+    """Build every wheel and sdist, install only the wheels, and list the engines."""
     install(session, "build")
     out = Path(session.create_tmp()) / "dist"
     shutil.rmtree(out, ignore_errors=True)
@@ -155,7 +155,7 @@ def wheels(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Measure Lexer itself: tables of ratios, each taken within one run."""
+    """Measure Lexer itself and print tables of ratios, each from a single run."""
     install(session, *DISTRIBUTIONS)
     install(session, *MODELS[:2])
     for script in sorted(Path("benchmarks").glob("bench_*.py")):

@@ -1,18 +1,18 @@
-"""How near is what Lexer measures to the best loop that a person would write?
+"""How close are Lexer's measurements to the best hand-written loop?
 
-Lexer's side is Lexer's own: a worker process with a case in it, as in every
-benchmark. The other side is a process that never imports Lexer, with the same
-model, threads and CPUs (``hand_written.py``). They take turns in random order,
-block by block, the one that is not measured suspended; several launches of
-both, because two processes with the same program differ as well.
+Lexer's side is a worker process with one case, as in every benchmark. The other
+side is a process that never imports Lexer, with the same model, threads and CPUs
+(``hand_written.py``). They take turns in random order, block by block, while the
+other is suspended. Both are launched several times, because two processes with
+the same program differ too.
 
-Each ratio is Lexer's time over the loop's, of the medians of each round. Where
-a call takes less than 10 µs, a sample is the mean of as many calls on both
+Each ratio is Lexer's time divided by the loop's, from the medians of each round.
+If a call takes less than 10 µs, a sample is the mean of several calls on both
 sides.
 
-ONNXRuntime has two loops beside it: one with its public interface, which is
-what the gate is about, and one that goes past that to the native method, as
-Lexer does; what remains between these two is what Lexer's own call costs.
+ONNXRuntime is compared with two loops. The gate applies to the one that uses its
+public interface. The other calls the native method directly, as Lexer does, which
+shows the cost of Lexer's own call.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ GATE = 1.02
 TIMEOUT = 300.0
 WARM_UP_SECONDS = 1.0
 LOOPS = {"torch": ("loop",), "onnxruntime": ("loop", "native loop")}
-"""Who is measured beside Lexer, for each engine."""
+"""The loops that Lexer is compared with, for each engine."""
 
 
 @frozen(eq=False)
@@ -70,7 +70,7 @@ class Case:
 
     @property
     def file(self) -> Path:
-        """What a hand-written loop loads."""
+        """The file that a hand-written loop loads."""
         if self.prepared.exported.path is not None:
             return self.prepared.exported.path
         assert self.prepared.model_bytes is not None
@@ -79,7 +79,7 @@ class Case:
 
 
 class LexerSide:
-    """Lexer's worker for one case, laid out as in its launch of that number."""
+    """Lexer's worker for one case, with the memory layout of that launch."""
 
     def __init__(self, case: Case, launch: int) -> None:
         engine, prepared = case.engine, case.prepared
@@ -105,7 +105,7 @@ class LexerSide:
         self._first, _ = self._call("first_call")
 
     def warm_up(self) -> float:
-        """Call until the latency is steady; returns seconds per call."""
+        """Call until the latency settles; return seconds per call."""
 
         def take(count: int) -> npt.NDArray[np.float64]:
             return self._call("block", count, 1, False).samples  # type: ignore[no-any-return]
@@ -118,15 +118,15 @@ class LexerSide:
         return samples
 
     def suspend(self) -> None:
-        """Keep it off the processors."""
+        """Suspend the process."""
         self._host.suspend()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._host.resume()
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._host.close()
 
     def _call(self, method: str, *args: Any) -> Any:
@@ -155,7 +155,7 @@ class LoopSide:
             raise RuntimeError(f"the hand-written loop ({program}) did not start")
 
     def warm_up(self) -> None:
-        """Call for as long as Lexer's side does at the least."""
+        """Call for at least as long as Lexer's side does."""
         seconds, count = 0.0, 1
         while seconds < WARM_UP_SECONDS:
             seconds += float(self.take(BlockSize(count=count, loops=1)).sum())
@@ -168,27 +168,27 @@ class LoopSide:
         return np.frombuffer(self._out.read(8 * size.count), dtype=np.float64)
 
     def suspend(self) -> None:
-        """Keep it off the processors."""
+        """Suspend the process."""
         self._handle.suspend()
 
     def resume(self) -> None:
-        """Let it go on."""
+        """Resume the process."""
         self._handle.resume()
 
     def close(self) -> None:
-        """End it."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 
 
 def main() -> None:
-    """Measure every model on both engines, and print a table."""
+    """Measure every model on both engines and print a table."""
     read = arguments(
-        "Lexer beside hand-written loops.",
-        launches=(3, 10, "times that both sides are started anew"),
+        "Compare Lexer with hand-written loops.",
+        launches=(3, 10, "launches of both sides"),
         seconds=(4, 20, "seconds of rounds in each launch"),
     )
-    print_header("Lexer's p50 beside a hand-written loop in a process of its own")
+    print_header("Lexer's p50 compared with a hand-written loop in its own process")
     figures = []
     with tempfile.TemporaryDirectory(prefix="lexer-bench-") as folder:
         for model in models.MODELS:
@@ -214,7 +214,7 @@ def prepare(model: str, folder: Path) -> tuple[CallInputs, dict[str, PreparedMod
 
 
 def compare(case: Case, launches: int, seconds: float) -> list[Figure]:
-    """Measure one model on one engine; a figure for each loop beside Lexer."""
+    """Measure one model on one engine; return a figure for each loop."""
     rounds: dict[str, list[npt.NDArray[np.float64]]] = {}
     ratios: dict[str, list[float]] = {}
     size = BlockSize(count=1, loops=1)
@@ -234,7 +234,7 @@ def compare(case: Case, launches: int, seconds: float) -> list[Figure]:
 def one_launch(
     case: Case, launch: int, seconds: float
 ) -> tuple[BlockSize, dict[str, list[npt.NDArray[np.float64]]]]:
-    """Start both sides, warm them up, and take rounds for some seconds."""
+    """Start both sides, warm them up, and run rounds for some seconds."""
     with ExitStack() as stack:
         sides: dict[str, LexerSide | LoopSide] = {}
         lexer = LexerSide(case, launch)
@@ -270,7 +270,7 @@ def figure(
     launches: list[float],
     size: BlockSize,
 ) -> Figure:
-    """Turn what was taken into one line."""
+    """Summarise the rounds in one line."""
     centres = {
         each: [float(np.median(block)) for block in rounds[each]] for each in ("lexer", name)
     }

@@ -1,8 +1,8 @@
-"""How long does ``lexer engines list`` take, beside the imports that it cannot do without?
+"""How long does ``lexer engines list`` take, compared with the imports it needs?
 
-The command and its baseline take turns in one run, in random order, so that
-what else the machine does hits both alike. Also: the listing with 50 installed
-engines beside the listing with 2. Run it with ``python benchmarks/listing.py``.
+The command and its baseline take turns in random order, so that disturbances of
+the machine affect both. The listing with 50 installed engines is also compared
+with the listing with 2. Run ``python benchmarks/bench_listing.py``.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lexer_create_session(exported, device, config):
 
 
 def install_engines(folder: Path, count: int) -> dict[str, str]:
-    """Write ``count`` engines into a folder; returns the environment that finds them."""
+    """Write ``count`` engines to a folder and return the environment that finds them."""
     for number in range(count):
         info = folder / f"sample_{number}-1.0.dist-info"
         info.mkdir(parents=True)
@@ -55,14 +55,14 @@ def install_engines(folder: Path, count: int) -> dict[str, str]:
 
 
 def seconds_of(command: list[str], environment: dict[str, str]) -> float:
-    """Run a command once, in a quiet folder, and return how long it took."""
+    """Run a command once and return how long it took."""
     start = time.perf_counter()
     subprocess.run(command, env=environment, check=True, stdout=subprocess.DEVNULL)
     return time.perf_counter() - start
 
 
 def main() -> None:
-    """Measure, and print one line per case."""
+    """Measure every case and print one line per case."""
     with tempfile.TemporaryDirectory() as folder:
         plain = dict(os.environ)
         two = install_engines(Path(folder, "two"), 2)

@@ -1,9 +1,8 @@
-"""What does measuring cost, and what does it add to a sample?
+"""What does measuring cost, and how much does it add to a sample?
 
-An engine whose calls do nothing, in this process, against the shortest loop
-that records times, taking turns in random order. Then a million samples in a
-run with everything that belongs to it: how much larger is the parent's process
-than after a run with a thousand?
+First, an engine whose calls do nothing takes turns in this process with the
+shortest loop that records times. Then a whole run takes a million samples: how
+much larger is the parent process than after a run with a thousand?
 """
 
 from __future__ import annotations
@@ -102,7 +101,7 @@ def main() -> None:
 
 
 def compare_loops(rounds: int) -> list[Figure]:
-    """Time per iteration and what is recorded, the two taking turns."""
+    """Compare the time per iteration, and the recorded time, of both loops."""
     case = null_case()
     bare_seconds: list[float] = []
     bare_samples: list[npt.NDArray[np.float64]] = []
@@ -144,24 +143,24 @@ def compare_loops(rounds: int) -> list[Figure]:
             f"{timed.estimate:.2f} ({timed.low:.2f}–{timed.high:.2f})",
             limit=1.5,
             remark=f"{np.median(block_seconds) * 1e9:.0f} / {np.median(bare_seconds) * 1e9:.0f} ns;"
-            " with the samples' way into an array, and its checks",
+            " including the conversion to an array and its checks",
         ),
         Figure(
-            "time per call, whole order / bare loop",
+            "time per call, whole request / bare loop",
             ordered.estimate,
             f"{ordered.estimate:.2f} ({ordered.low:.2f}–{ordered.high:.2f})",
-            remark=f"with counters, collection and all, for {BLOCK} calls",
+            remark=f"including counters and garbage collection, for {BLOCK} calls",
         ),
         Figure(
-            "recorded for a call of nothing",
+            "recorded for an empty call",
             recorded,
             f"{recorded:.0f} ns",
             limit=150,
             unit=" ns",
-            remark="the median sample: all of it is bias",
+            remark="the median sample, which is pure bias",
         ),
         Figure(
-            "the same, less the bare loop's",
+            "the same, minus the bare loop's",
             recorded - bare,
             f"{recorded - bare:+.0f} ns",
             remark=f"the bare loop records {bare:.0f} ns",
@@ -170,7 +169,7 @@ def compare_loops(rounds: int) -> list[Figure]:
 
 
 def null_case() -> CaseSession:
-    """Load the null engine into this process."""
+    """Load the null engine in this process."""
     spec = TensorSpec(name="x", dtype="float32", shape=(1, 64))
     case = CaseSession()
     case.load(
@@ -188,7 +187,7 @@ def null_case() -> CaseSession:
 
 
 def count_allocations() -> list[Figure]:
-    """Bytes that the loop has in hand at its end and at most, for each call."""
+    """Measure the bytes per call that the loop holds, at the end and at its peak."""
     engine = EngineRegistry().get("null")
     exported = ExportedModel(format="onnx", inputs=(), outputs=(), size_bytes=0, exporter="")
     session = engine.create_session(exported, CPU, SessionConfig(threads=1))
@@ -202,25 +201,25 @@ def count_allocations() -> list[Figure]:
     own = sys.getsizeof(samples) / len(samples) + number
     return [
         Figure(
-            "memory per call beyond its number",
+            "memory per call, besides the sample",
             peak / BLOCK - own,
             f"{peak / BLOCK - own:.2f} bytes",
             limit=0.5,
             unit=" bytes",
-            remark=f"{kept / BLOCK:.1f} kept and {peak / BLOCK:.1f} at most, where a number and "
-            f"its place in a list are {own:.1f}",
+            remark=f"{kept / BLOCK:.1f} kept, {peak / BLOCK:.1f} at the peak; a number and "
+            f"its list slot take {own:.1f}",
         )
     ]
 
 
 def memory_of_a_million(runs: int) -> list[Figure]:
-    """Compare whole runs in processes of their own; Linux alone says what they held."""
+    """Compare whole runs in separate processes; only Linux reports their memory."""
     if not Path("/proc/self/status").exists():
         return [Figure("a million samples, in the parent", limit=16, unit=" MiB")]
     resident: dict[int, list[tuple[float, float]]] = {FEW: [], MANY: []}
     with tempfile.TemporaryDirectory(prefix="lexer-bench-") as folder:
         model = Path(folder, "nothing.onnx")
-        model.write_bytes(b"the null engine does not look")
+        model.write_bytes(b"the null engine does not read this")
         for _ in range(runs):
             for samples in random.sample(list(resident), len(resident)):
                 answer = subprocess.run(
@@ -241,14 +240,14 @@ def memory_of_a_million(runs: int) -> list[Figure]:
             f"{kept:.1f} MiB",
             limit=16,
             unit=" MiB",
-            remark=f"resident with the report in hand: {many[0]:.1f} MiB; {few[0]:.1f} with a "
+            remark=f"resident with the report: {many[0]:.1f} MiB; {few[0]:.1f} with a "
             "thousand samples",
         ),
         Figure(
-            "the same at its highest",
+            "the same at its peak",
             float(peak),
             f"{peak:.1f} MiB",
-            remark=f"{many[1]:.1f} MiB, while the samples are judged; {few[1]:.1f} with a thousand",
+            remark=f"{many[1]:.1f} MiB, during the analysis; {few[1]:.1f} with a thousand",
         ),
     ]
 

@@ -1,8 +1,8 @@
 """Does Lexer find a difference where there is none?
 
-The same engine under two names: whatever ratio comes out is the harness's own
-error. Each trial is a whole benchmark with default settings. Beside it, the way
-most tools do it: a loop over one session, then a loop over another of the same
+The same engine under two names: any ratio other than 1 is an error of the
+harness. Each trial is a whole benchmark with default settings. For comparison, the
+usual method: a loop over one session, then a loop over another session of the same
 model, in one process.
 """
 
@@ -37,7 +37,7 @@ SAMPLES_IN_SEQUENCE = 200
 
 @define
 class Trials:
-    """What came of all trials with one model."""
+    """The results of all trials with one model."""
 
     ratios: list[float] = field(factory=list)
     in_sequence: list[float] = field(factory=list)
@@ -50,11 +50,11 @@ class Trials:
 
 
 def main() -> None:
-    """Run the trials of each model, and print a table."""
+    """Run the trials of each model and print a table."""
     read = arguments(
-        "The same engine under two names.",
+        "Compare an engine with itself.",
         trials=(5, 30, "benchmarks of each model"),
-        minutes=(3, 45, "begin no further trial of a model after so long"),
+        minutes=(3, 45, "start no further trial of a model after this time"),
     )
     print_header("A/A: ONNXRuntime against itself, each trial a benchmark with default settings")
     figures = []
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def one_trial(model: str, path: Path, trials: Trials) -> None:
-    """Run one benchmark, and the loops in sequence."""
+    """Run one benchmark and the sequential loops."""
     start = time.perf_counter()
     report = LexerContext().benchmark(
         path,
@@ -92,7 +92,7 @@ def one_trial(model: str, path: Path, trials: Trials) -> None:
 
 
 def loops_in_sequence(model: str, path: Path) -> float:
-    """Time two sessions one after the other; ratio of their medians."""
+    """Time two sessions one after the other and return the ratio of their medians."""
     program = [sys.executable, str(BENCHMARKS / "hand_written.py"), "sequential"]
     answer = subprocess.run(
         [*program, model, str(usable_threads()), str(path), str(SAMPLES_IN_SEQUENCE)],
@@ -105,7 +105,7 @@ def loops_in_sequence(model: str, path: Path) -> float:
 
 
 def describe_last(trials: Trials) -> str:
-    """Say what the last trial gave."""
+    """Describe the result of the last trial."""
     return (
         f"{trials.ratios[-1]:.4f} ± {trials.half_widths[-1]:.2%} {trials.verdicts[-1]} "
         f"({trials.reasons[-1]}, {trials.rounds[-1]} rounds, {trials.seconds[-1]:.0f} s); "
@@ -114,7 +114,7 @@ def describe_last(trials: Trials) -> str:
 
 
 def summarise(model: str, trials: Trials) -> list[Figure]:
-    """Turn the trials of one model into lines."""
+    """Summarise the trials of one model."""
     count = len(trials.ratios)
     spread = log_ratio_spread(trials.ratios)
     sequential = log_ratio_spread(trials.in_sequence)
@@ -152,13 +152,13 @@ def summarise(model: str, trials: Trials) -> list[Figure]:
             f"{wrong} of {count}",
             limit=0,
             remark=f"{trials.verdicts.count('tie')} ties, "
-            f"{trials.verdicts.count('undecided')} undecided, {withheld} withheld",
+            f"{trials.verdicts.count('undecided')} undecided, {withheld} without verdict",
         ),
     ]
 
 
 def worst(ratios: list[float]) -> float:
-    """The ratio that is furthest from 1."""
+    """Return the ratio that is furthest from 1."""
     return max(ratios, key=lambda ratio: abs(np.log(ratio)))
 
 

@@ -1,8 +1,8 @@
-"""Does Lexer find a difference that is there?
+"""Does Lexer find a real difference?
 
-The same engine with 100 and with 105 small matrix products in a call: 5 % more
-work, and nothing else differs. Each trial is a whole benchmark with default
-settings; the case with more work should be called slower.
+The same engine with 100 and with 105 small matrix products per call: 5 % more
+work, and no other difference. Each trial is a whole benchmark with default
+settings. The case with more work should be called slower.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ WORK, MORE_WORK = 100, 105
 
 
 def main() -> None:
-    """Run the trials, and print a table."""
+    """Run the trials and print a table."""
     read = arguments(
-        "A slowdown that is known.",
+        "Measure a known slowdown.",
         trials=(8, 40, "benchmarks"),
-        minutes=(3, 45, "begin no further trial after so long"),
+        minutes=(3, 45, "start no further trial after this time"),
     )
     print_header("A slowdown of 5 %, each trial a benchmark with default settings")
     ratios: list[float] = []
@@ -40,7 +40,7 @@ def main() -> None:
     seconds: list[float] = []
     with tempfile.TemporaryDirectory(prefix="lexer-bench-") as folder:
         model = Path(folder, "products.onnx")
-        model.write_bytes(b"the engine does not look")
+        model.write_bytes(b"the engine does not read this")
         with installed_engines("products"):
             for trial in trials_within(read.trials, read.minutes):
                 start = time.perf_counter()
@@ -75,15 +75,15 @@ def main() -> None:
                 limit=0.95,
                 at_least=True,
                 remark=f"{verdicts.count('slower')} of {len(verdicts)} trials; "
-                f"{verdicts.count('undecided')} undecided, {verdicts.count('none')} withheld, "
+                f"{verdicts.count('undecided')} undecided, {verdicts.count('none')} no verdict, "
                 f"{verdicts.count('faster') + verdicts.count('tie')} wrong; "
                 f"{np.median(seconds):.0f} s a trial",
             ),
             Figure(
-                "ratio found",
+                "measured ratio",
                 float(np.median(ratios)),
                 f"{np.median(ratios):.4f}",
-                aim="1.05 is true",
+                aim="true value 1.05",
                 remark=f"{min(ratios):.4f} to {max(ratios):.4f}; a call takes {p50:.2f} ms",
             ),
         ]

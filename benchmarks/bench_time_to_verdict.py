@@ -1,8 +1,8 @@
-"""How long does one wait for a verdict?
+"""How long does a verdict take?
 
 ``lexer benchmark`` of EfficientNet-Lite0 on Torch and ONNXRuntime to ± 2 %,
-timed from the start of the command to its end: with an empty export cache, and
-with the export in it. Printed with it: where the time went.
+timed from the start of the command to its end, with an empty export cache and with
+a cached export. The table also shows where the time went.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ COMMAND = [
 
 
 def main() -> None:
-    """Run the command some times, cold and cached, and print tables."""
+    """Run the command several times, cold and cached, and print a table."""
     read = arguments(
-        "Time from the start of a command to its verdict.",
-        repeats=(2, 7, "runs with an empty cache, and as many with a full one"),
+        "Measure the time from the start of the command to its verdict.",
+        repeats=(2, 7, "runs with an empty cache, and the same number with a cached export"),
     )
     print_header("Time to a verdict: Torch and ONNXRuntime on EfficientNet-Lite0, to ± 2 %")
     runs: dict[str, list[tuple[float, dict[str, Any]]]] = {kind: [] for kind in AIMS}
     for repeat in range(read.repeats):
         with tempfile.TemporaryDirectory(prefix="lexer-bench-") as cache:
-            for kind in AIMS:  # the cached run finds what the cold one left
+            for kind in AIMS:  # the cached run reuses the export of the cold one
                 runs[kind].append(one_run(cache))
                 print(f"  {kind} {repeat + 1}: {describe(*runs[kind][-1])}", flush=True)
     figures = []
@@ -63,7 +63,7 @@ def main() -> None:
 
 
 def one_run(cache: str) -> tuple[float, dict[str, Any]]:
-    """Run the command once; seconds, and its report."""
+    """Run the command once; return its duration in seconds and its report."""
     start = time.perf_counter()
     answer = subprocess.run(
         COMMAND,
@@ -79,7 +79,7 @@ def one_run(cache: str) -> tuple[float, dict[str, Any]]:
 
 
 def describe(seconds: float, report: dict[str, Any]) -> str:
-    """Say how one run went."""
+    """Describe one run."""
     (comparison,) = report["comparisons"]
     ratio = comparison["ratio"]
     half = (ratio["high"] / ratio["low"]) ** 0.5 - 1.0
@@ -90,7 +90,7 @@ def describe(seconds: float, report: dict[str, Any]) -> str:
 
 
 def where_it_went(runs: list[tuple[float, dict[str, Any]]]) -> dict[str, float]:
-    """Median seconds of each phase, and of what no phase accounts for."""
+    """Return the median seconds of each phase, and of the remaining time."""
     phases: dict[str, list[float]] = {}
     for seconds, report in runs:
         for phase, spent in report["seconds"].items():

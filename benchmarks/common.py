@@ -1,7 +1,7 @@
 """What do the benchmarks of Lexer itself have in common?
 
-A header that says when and where, a table with a gate beside each figure,
-models exported once, and engines that exist only to be measured.
+A header with time and machine, a table with a gate for each figure, models that are
+exported once, and engines that exist only for these benchmarks.
 """
 
 from __future__ import annotations
@@ -54,15 +54,15 @@ class Figure:
     value
         The figure, in the gate's unit.
     shown
-        The figure as it reads, with its interval.
+        The figure as text, with its interval.
     limit
-        The gate; ``None`` for a figure that is shown for comparison.
+        The gate; ``None`` for a figure shown only for comparison.
     at_least
-        Whether the figure has to reach the gate from above.
+        Whether the gate is a minimum.
     aim
-        What is hoped for beyond the gate, in words.
+        A goal beyond the gate, as text.
     remark
-        What belongs to the figure.
+        Details.
     """
 
     what: str
@@ -76,7 +76,7 @@ class Figure:
 
     @property
     def gate(self) -> str:
-        """The gate as it reads."""
+        """The gate as text."""
         if self.limit is None:
             return self.aim
         sign = "≥" if self.at_least else "≤"
@@ -85,7 +85,7 @@ class Figure:
 
     @property
     def reached(self) -> str:
-        """Whether the gate was reached; nothing where there is none, or no figure."""
+        """Whether the gate was reached; empty if there is no gate."""
         if self.limit is None:
             return ""
         if math.isnan(self.value):
@@ -102,14 +102,15 @@ def arguments(description: str, **counts: tuple[int, int, str]) -> argparse.Name
     description
         What the script does.
     **counts
-        For each argument its quick value (taken by default), its full value
-        (with ``--full``) and its help.
+        For each argument, its default, its value with ``--full``, and its help.
     """
     parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--full", action="store_true", help="take every count at its full value")
+    parser.add_argument("--full", action="store_true", help="use the full value of every count")
     for name, (quick, full, text) in counts.items():
         parser.add_argument(
-            f"--{name.replace('_', '-')}", type=int, help=f"{text} ({quick}; in full {full})"
+            f"--{name.replace('_', '-')}",
+            type=int,
+            help=f"{text} (default: {quick}; with --full: {full})",
         )
     read = parser.parse_args()
     for name, (quick, full, _) in counts.items():
@@ -119,7 +120,7 @@ def arguments(description: str, **counts: tuple[int, int, str]) -> argparse.Name
 
 
 def print_header(title: str) -> None:
-    """Say what is measured, when, on what and with which versions."""
+    """Print what is measured, when, on which machine and with which versions."""
     from lexer_core.engines.registry import EngineRegistry
 
     here = environment_with(EngineRegistry().listings())
@@ -135,46 +136,46 @@ def print_header(title: str) -> None:
 
 
 def print_figures(figures: Sequence[Figure], *, title: str = "") -> None:
-    """Print a table with the gate beside each figure."""
+    """Print a table of figures and their gates."""
     table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
     for name in ("", "figure", "gate", "reached", ""):
         table.add_column(name, overflow="fold")
     for each in figures:
         shown = each.shown or f"{each.value:.3g}{each.unit}"
         table.add_row(each.what, shown, each.gate, each.reached, each.remark)
-    width = None if sys.stdout.isatty() else 150  # a log file has no width of its own
+    width = None if sys.stdout.isatty() else 150  # a log file has no width
     Console(width=width, highlight=False, markup=False).print(table)
     sys.stdout.flush()
 
 
 def trials_within(count: int, minutes: int) -> Iterator[int]:
-    """Count trials; begin none after the minutes are over, but always a first."""
+    """Yield trial numbers until the time is up, but at least one."""
     end = time.monotonic() + 60 * minutes
     for trial in range(count):
         if trial and time.monotonic() > end:
-            print(f"  stopped after {trial} of {count} trials: {minutes} minutes are over")
+            print(f"  stopped after {trial} of {count} trials: {minutes} minutes have passed")
             return
         yield trial
 
 
 def log_ratio_spread(ratios: Sequence[float]) -> float:
-    """Standard deviation of the logarithms, around 1: what a true ratio of 1 should give."""
+    """Return the standard deviation of the logarithms around 0, the log of a true ratio of 1."""
     logs = np.log(np.asarray(ratios, dtype=np.float64))
     return float(np.sqrt(np.mean(logs * logs)))
 
 
 @contextmanager
 def installed_engines(*names: str) -> Iterator[Path]:
-    """Install engines from the folder ``plugins`` for the time of the block.
+    """Install engines from the folder ``plugins`` for the duration of the block.
 
-    They are found as any installed plugin is, by the entry points of a
-    distribution: here in a temporary folder on ``sys.path``, which workers take
-    over. The engine ``name`` is the module ``name_engine``.
+    Like any installed plugin, they are found by the entry points of a distribution,
+    here in a temporary folder on ``sys.path``, which workers inherit. The engine
+    ``name`` is the module ``name_engine``.
 
     Yields
     ------
     Path
-        The folder, in which more may be written.
+        The folder, which may be used for other files.
     """
     with tempfile.TemporaryDirectory(prefix="lexer-bench-") as folder:
         info = Path(folder, "lexer_bench_engines-1.0.dist-info")
@@ -194,7 +195,7 @@ def installed_engines(*names: str) -> Iterator[Path]:
 
 
 def exported_model(name: str, folder: Path) -> Path:
-    """Export one of the models to ONNX, with Lexer itself, into a folder."""
+    """Export one of the models to ONNX with Lexer, to a folder."""
     import models  # imports torch, which not every benchmark needs
 
     from lexer_core.context import LexerContext

@@ -1,18 +1,18 @@
-"""What would a careful person write to time an engine, without Lexer?
+"""How would a careful person time an engine without Lexer?
 
 ``python hand_written.py blocks ENGINE MODEL THREADS FILE CPUS`` loads a model
-(from a pickle for torch, otherwise from an ``.onnx`` file), stays on the CPUs
-(numbers with commas between them, or nothing), and takes blocks of samples on
-request: a line ``COUNT LOOPS`` on standard input is answered by COUNT float64
-values on standard output, seconds per call.
+(from a pickle for torch, otherwise from an ``.onnx`` file), pins itself to the CPUs
+(comma-separated numbers, or empty), and measures blocks on request: for each line
+``COUNT LOOPS`` on standard input it writes COUNT float64 values to standard output,
+in seconds per call.
 
 ``python hand_written.py sequential MODEL THREADS FILE COUNT`` times two
-sessions of ONNXRuntime with the same model one after the other, COUNT calls
-each, the way that most tools do it, and prints the two medians in seconds.
+ONNXRuntime sessions of the same model one after the other, COUNT calls each, as
+most tools do, and prints the two medians in seconds.
 
-Lexer is not imported, and everything that need not be within the loop is
-outside it: the engine's own setup, inputs and outputs that stay where they are,
-a preallocated list, bound names, and garbage collection held off.
+Lexer is not imported. Everything that can be is outside the loop: the engine's
+setup, bound inputs and outputs, a preallocated list, local names; garbage
+collection is disabled.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ SETTLE_SECONDS = 0.001
 def torch_run(model: str, threads: int, path: str) -> Run:
     """Bind a torch model to its input.
 
-    The weights are loaded before inference mode begins, as they are where a
-    server loads them; made within it, they save a small layer half a
-    microsecond of eight. The file is read in one piece: once a large block was
-    freed, the allocator keeps memory between calls, and where none was, each
-    call of EfficientNet-Lite0 faults in 4700 pages anew (24 ms in place of 16).
+    The weights are loaded before entering inference mode, as a server would load
+    them; creating them inside it saves a small layer half a microsecond of eight.
+    The file is read at once: after freeing a large block, the allocator keeps memory
+    between calls. Otherwise each call of EfficientNet-Lite0 causes 4700 page faults
+    (24 ms instead of 16).
     """
     import models
     import torch
@@ -58,10 +58,10 @@ def torch_run(model: str, threads: int, path: str) -> Run:
 
 
 def onnxruntime_run(model: str, threads: int, path: str, *, native: bool) -> Run:
-    """Bind a session of ONNXRuntime to its input, and its outputs to memory.
+    """Bind the input and output of an ONNXRuntime session.
 
-    ``native`` goes past the Python method of the runtime, which costs some
-    tenths of a microsecond: no public interface, but the fastest loop there is.
+    ``native`` bypasses the runtime's Python method, which costs a few tenths of a
+    microsecond. This is not a public interface, but the fastest possible loop.
     """
     import models
     import onnxruntime
@@ -83,7 +83,7 @@ def onnxruntime_run(model: str, threads: int, path: str, *, native: bool) -> Run
 
 
 def block(run: Run, count: int, loops: int) -> list[float]:
-    """Time ``count`` samples of ``loops`` calls; seconds per call."""
+    """Time ``count`` samples of ``loops`` calls; return seconds per call."""
     samples = [0] * count
     clock = perf_counter_ns
     if loops > 1:
@@ -103,7 +103,7 @@ def block(run: Run, count: int, loops: int) -> list[float]:
 
 
 def settle(run: Run) -> None:
-    """Begin on the last CPU, with calls after the switch that are not samples."""
+    """Move to the last CPU and make a few calls that are not samples."""
     if hasattr(os, "sched_setaffinity"):
         cpus = os.sched_getaffinity(0)
         os.sched_setaffinity(0, {max(cpus)})
@@ -116,7 +116,7 @@ def settle(run: Run) -> None:
 
 
 def inference_mode(engine: str) -> contextlib.AbstractContextManager[Any]:
-    """No gradients, entered once around everything."""
+    """Return the context without gradients, entered once around all calls."""
     if engine != "torch":
         return contextlib.nullcontext()
     import torch
@@ -158,7 +158,7 @@ def time_in_sequence(model: str, threads: int, path: str, count: int) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Do as the command line says."""
+    """Run the program with these command-line arguments."""
     if arguments[0] == "sequential":
         model, threads, path, count = arguments[1:]
         time_in_sequence(model, int(threads), path, int(count))

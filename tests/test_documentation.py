@@ -1,7 +1,7 @@
-"""Is what the documentation says so?
+"""Is the documentation correct?
 
-Its snippets run, its links lead somewhere, and its lists agree with the code. The
-conventions are written down in CONTRIBUTING.md, "Documentation".
+Its snippets run, its links resolve, and its lists agree with the code. CONTRIBUTING.md,
+"Documentation", describes the conventions.
 """
 
 from __future__ import annotations
@@ -34,9 +34,8 @@ EXAMPLES = sorted(ROOT.glob("examples/*.py"))
 FOLDERS = ("lexer_core", "lexer", "plugins", "docs", "examples", "benchmarks", "tests", ".ci")
 LIMIT_SECONDS = 300
 
-# Runs what it is given as __main__, as a user's script is. A context that does
-# not say how much to measure measures little, and where it is told to; weights are
-# the same each time, so that an export is made once and then found.
+# Runs a script as __main__. Contexts measure little by default, in the process given by
+# ``isolation``; weights are the same each time, so that exports are cached.
 RUNNER = """
 import os, pathlib, shlex, sys
 
@@ -58,7 +57,7 @@ def seed():
 def shell(line, expected, folder="."):
     print("$", line, flush=True)
     seed()
-    # Two checkouts in one process would be one.
+    # One process cannot load two checkouts.
     little["isolation"] = "process" if "--base-folder" in line else isolation
     before = os.getcwd()
     os.chdir(folder)
@@ -82,7 +81,7 @@ exec(compile(sys.stdin.read(), name, "exec"))
 
 @attrs.frozen
 class Fence:
-    """A fenced block: its language, its lines, and the number of the first of them."""
+    """A fenced block: its language, its lines, and the line number of the first."""
 
     language: str
     lines: tuple[str, ...]
@@ -90,13 +89,13 @@ class Fence:
 
     @property
     def file(self) -> str:
-        """The file that it is, where its first line says so."""
+        """The file name in its first line, if there is one."""
         match = re.fullmatch(r"# ([\w./-]+\.(?:py|toml))", self.lines[0]) if self.lines else None
         return match[1] if match else ""
 
     @property
     def text(self) -> str:
-        """What the file holds: all lines but the one that names it."""
+        """The contents of the file: all lines except the first."""
         return "\n".join(self.lines[1:]) + "\n"
 
 
@@ -116,7 +115,7 @@ def fences_of(text):
 
 
 def commands_of(fence):
-    """Yield line number, command and possible exit statuses of what is to be run."""
+    """Yield the line number, command and allowed exit statuses of each command."""
     for number, line in enumerate(fence.lines, start=fence.start):
         if line.startswith("$ "):
             text, _, statuses = line[2:].partition("  # exits with ")
@@ -124,7 +123,7 @@ def commands_of(fence):
 
 
 def script_of(text):
-    """Make a script of a page's snippets, each in the line in which the page has it."""
+    """Return a page's snippets as a script, with the same line numbers as in the page."""
     script = [""] * (len(text.splitlines()) + 1)
     for fence in fences_of(text):
         if fence.file:
@@ -189,7 +188,7 @@ def run_script(name, source, *, folder, environment, isolation="process", needs=
 
 
 def install(folder, project):
-    """Write the metadata that installing this project would write; its modules are there."""
+    """Write the metadata that installing this project would write; its modules already exist."""
     facts = tomllib.loads(project)["project"]
     points = "".join(
         f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())
@@ -204,7 +203,7 @@ def install(folder, project):
 
 
 def read_the_configuration_of(text, environment, folder):
-    """Let settings be those of the page, where it has some, and of nobody who runs the tests."""
+    """Use the page's own configuration file, if it has one, and no other."""
     if any(fence.file == ".lexer_config.toml" for fence in fences_of(text)):
         del environment["LEXER_NO_CONFIG"]
         (folder / "home").mkdir()
@@ -225,7 +224,7 @@ def test_the_snippets_of_a_page_run(name, tmp_path, environment):
         script_of(text),
         folder=tmp_path,
         environment=environment,
-        # A process for each engine takes most of the time: the first page shows that it works.
+        # Worker processes take most of the time, so only the README uses them.
         isolation="process" if name == "README.md" else "none",
         needs=needs_of(text),
     )
@@ -234,7 +233,7 @@ def test_the_snippets_of_a_page_run(name, tmp_path, environment):
 
 
 def workflow_of(text):
-    """Return the lines of a page's workflow for GitHub Actions; none where it has none."""
+    """Return the lines of a page's GitHub Actions workflow, if it has one."""
     for fence in fences_of(text):
         if fence.language == "yaml" and fence.lines[0].startswith("# .github/workflows/"):
             return fence.lines
@@ -242,7 +241,7 @@ def workflow_of(text):
 
 
 def steps_of(workflow):
-    """Take a workflow's steps apart, as far as its own style goes: a key on each line."""
+    """Return the steps of a workflow that has one key per line."""
     steps = []
     for line in workflow:
         match = re.fullmatch(r"      (- |  )(?:  )?([\w-]+): (.+)", line)
@@ -302,7 +301,7 @@ def test_an_example_runs(path, tmp_path, environment):
 
 
 def imported_by(source):
-    """List the packages that a script imports at its top level."""
+    """Return the packages that a script imports at the top level."""
     names = set()
     for node in ast.parse(source).body:
         if isinstance(node, ast.Import):
@@ -313,7 +312,7 @@ def imported_by(source):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_fence_says_what_it_is(name):
+def test_console_fences_only_run_lexer(name):
     for fence in fences_of(PAGES[name]):
         if fence.language == "console":
             assert list(commands_of(fence)), f"{name}, line {fence.start}: nothing to run"
@@ -335,7 +334,7 @@ def anchors_of(text):
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_link_leads_somewhere(name):
+def test_links_resolve(name):
     page = ROOT / name
     for target in re.findall(r"\]\(([^)\s]+)\)", without_fences(PAGES[name])):
         if re.match(r"https?:", target):
@@ -347,7 +346,7 @@ def test_a_link_leads_somewhere(name):
             assert anchor in anchors_of(path.read_text(encoding="utf-8")), f"{name}: {target}"
 
 
-def test_every_page_is_on_the_map():
+def test_every_page_is_in_the_index():
     linked = re.findall(r"\]\(([\w./-]+\.md)", PAGES["docs/index.md"])
 
     pages = {name.removeprefix("docs/") for name in PAGES if name.startswith("docs/")}
@@ -355,13 +354,13 @@ def test_every_page_is_on_the_map():
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_file_that_is_named_exists(name):
+def test_named_files_exist(name):
     for text in re.findall(r"`([\w./-]+/[\w./-]*)`", without_fences(PAGES[name])):
         if text.split("/")[0] in FOLDERS:
             assert (ROOT / text).exists(), f"{name} names {text}"
 
 
-def test_what_the_code_says_of_the_documentation_is_there():
+def test_references_to_the_documentation_resolve():
     sources = [path for folder in FOLDERS for path in ROOT.glob(f"{folder}/**/*.py")]
     assert sources
     for path in sources:
@@ -375,7 +374,7 @@ def test_what_the_code_says_of_the_documentation_is_there():
 
 
 def table_rows(text, heading):
-    """Read the table under a heading, its first two lines left out."""
+    """Return the rows of the table under a heading, without its header."""
     section = re.split(rf"^## {re.escape(heading)}$", text, flags=re.MULTILINE)[1]
     section = re.split(r"^## ", section, flags=re.MULTILINE)[0]
     lines = [line for line in section.splitlines() if line.startswith("|")]
@@ -383,12 +382,12 @@ def table_rows(text, heading):
 
 
 def written(value):
-    """Write a value as the page does: as Python, with double quotes."""
+    """Return a value as the page shows it: Python source with double quotes."""
     return "`" + repr(value).replace("'", '"') + "`"
 
 
 def option_of(setting, parameters):
-    """Write the option that changes a setting: that which turns it off, where it is on."""
+    """Return the option of a setting, or the one that turns it off if it is on by default."""
     if setting.name not in parameters:
         return "—"
     option = parameters[setting.name]
@@ -409,7 +408,7 @@ def range_of(setting):
     return at_least if high is None else f"{at_least}, at most {high}"
 
 
-def test_every_setting_is_documented_as_it_is():
+def test_the_settings_page_matches_the_code():
     benchmark = command.lexer.get_command(click.Context(command.lexer), "benchmark")
     parameters = {option.name: option for option in benchmark.params}
     page = PAGES["docs/settings.md"]
@@ -442,7 +441,7 @@ def commands_below(group, name, context):
             yield from commands_below(found, f"{name} {each}", context)
 
 
-def test_every_command_and_option_is_on_the_page_of_the_command_line():
+def test_the_command_line_page_has_every_command_and_option():
     page = PAGES["docs/command-line.md"]
 
     for name, found in commands_below(command.lexer, "lexer", click.Context(command.lexer)):
@@ -454,7 +453,7 @@ def test_every_command_and_option_is_on_the_page_of_the_command_line():
                 assert shown, f"{name} {longest}"
 
 
-def test_every_exit_status_is_on_the_page_of_the_command_line():
+def test_the_command_line_page_has_every_exit_status():
     statuses = {
         getattr(command, name)
         for name in command.__all__
@@ -466,7 +465,7 @@ def test_every_exit_status_is_on_the_page_of_the_command_line():
     assert {int(status) for status, _ in rows} == statuses
 
 
-def test_the_two_commands_of_the_readme_are_sessions_of_nox():
+def test_the_commands_of_the_readme_are_nox_sessions():
     start = "python3 -m venv .venv && .venv/bin/python -m pip install -q nox && .venv/bin/nox -s "
     lines = [line.strip() for line in PAGES["README.md"].splitlines()]
     defined = {
@@ -481,7 +480,7 @@ def test_the_two_commands_of_the_readme_are_sessions_of_nox():
     assert {name for names in sessions for name in names} <= defined
 
 
-def test_the_table_of_the_readme_stands_in_one_fence_behind_its_marker():
+def test_the_table_of_the_readme_is_one_fence_after_its_marker():
     _, after = PAGES["README.md"].split("<!-- table -->\n")
 
     assert after.startswith("```text\n")

@@ -1,4 +1,4 @@
-"""Do the pages of the reference say what the code says?"""
+"""Are the generated reference pages up to date?"""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ def present():
     return {path.name: path.read_text(encoding="utf-8") for path in paths}
 
 
-def test_the_pages_are_what_the_code_says(pages, present):
+def test_the_pages_are_up_to_date(pages, present):
     stale = [name for name in pages if pages[name] != present.get(name)]
 
-    assert not stale, f"not as the code says: {', '.join(stale)}. Run: {REGENERATE}"
+    assert not stale, f"out of date: {', '.join(stale)}. Run: {REGENERATE}"
 
 
-def test_no_other_page_is_there(pages, present):
-    assert not set(present) - set(pages), f"nothing writes them. Run: {REGENERATE}"
+def test_there_are_no_other_pages(pages, present):
+    assert not set(present) - set(pages), f"not generated. Run: {REGENERATE}"
 
 
-def test_every_name_that_lexer_core_offers_is_described(pages):
+def test_every_public_name_of_lexer_core_is_described(pages):
     headings = {
         heading
         for text in pages.values()
@@ -47,13 +47,13 @@ def test_every_name_that_lexer_core_offers_is_described(pages):
     assert set(lexer_core.__all__) - headings == {"__version__"}
 
 
-def test_two_headings_of_a_page_do_not_share_an_anchor(pages):
+def test_headings_of_a_page_have_different_anchors(pages):
     for name, text in pages.items():
         headings = [each.lower() for each in re.findall(r"^#+ (.+)$", text, re.MULTILINE)]
         assert len(headings) == len(set(headings)), name
 
 
-def test_a_page_says_nothing_of_the_machine_that_wrote_it(pages, monkeypatch):
+def test_pages_do_not_depend_on_the_machine(pages, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     monkeypatch.setenv("LEXER_CACHE_DIR", "/elsewhere")
 
@@ -98,12 +98,12 @@ def test_a_docstring_becomes_markdown():
     assert docstring.entries["Raises"][0].names == ("ValueError",)
 
 
-def test_a_docstring_with_an_unknown_section_is_refused():
+def test_a_docstring_with_an_unknown_section_is_an_error():
     with pytest.raises(ValueError, match="Paramters"):
         read_docstring("Do.\n\nParamters\n---------\nx\n    What.\n")
 
 
-def test_a_signature_stands_as_it_is_written():
+def test_a_signature_is_written_as_in_the_source():
     def call(first: Missing, /, *rest: int, last: str = 'a"b', **others) -> Missing:  # noqa: F821
         pass
 
@@ -112,6 +112,6 @@ def test_a_signature_stands_as_it_is_written():
     )
 
 
-def test_a_default_that_differs_in_each_run_is_refused():
+def test_a_default_that_differs_in_each_run_is_an_error():
     with pytest.raises(ValueError, match="differs"):
         written_value(object())

@@ -1,4 +1,4 @@
-"""An engine whose calls do nothing: what is left is what measuring itself costs."""
+"""An engine whose calls do nothing, to show the cost of measuring."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ if TYPE_CHECKING:
 
 
 class NullSession:
-    """Returns what it is given."""
+    """A session that returns its inputs."""
 
     def run(self, placed: Any) -> Any:
         """Do nothing."""
         return placed
 
     def close(self) -> None:
-        """Hold nothing, release nothing."""
+        """Release nothing."""
 
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """An engine that takes any .onnx file for the identity."""
+    """Describe an engine that treats any .onnx file as the identity."""
     return EngineInfo(
         display_name="Null", runtime_modules=(), runtime_distributions=(), formats=("onnx",)
     )
@@ -34,7 +34,7 @@ def lexer_engine_info() -> EngineInfo:
 
 @hookimpl
 def lexer_export_model(source: ModelSource, format: str) -> ExportedModel | None:
-    """Take any file."""
+    """Accept any file."""
     if format != "onnx" or source.onnx_path is None:
         return None
     return ExportedModel(
@@ -49,7 +49,7 @@ def lexer_export_model(source: ModelSource, format: str) -> ExportedModel | None
 
 @hookimpl
 def lexer_create_session() -> NullSession:
-    """Make a session of nothing."""
+    """Return a null session."""
     return NullSession()
 
 

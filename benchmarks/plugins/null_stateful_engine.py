@@ -1,7 +1,7 @@
-"""The null engine with a state to be reset, so that each sample is one call.
+"""The null engine with a state to reset, so that each sample is one call.
 
-Calls too short for the clock are otherwise measured many to a sample, and a
-million samples of them would take minutes.
+Otherwise each sample would contain many calls, because they are too short for the
+clock, and a million samples would take minutes.
 """
 
 from __future__ import annotations
@@ -28,4 +28,4 @@ __all__ = [
 
 @hookimpl
 def lexer_reset_state() -> None:
-    """There is nothing to put back."""
+    """Reset nothing."""

@@ -1,4 +1,4 @@
-"""An engine that multiplies small matrices, as often as it is told to."""
+"""An engine that multiplies small matrices, as often as its option says."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lexer_core.records import CallInputs, ModelSource, SessionConfig
 
 SIZE = 48
-"""Too small for numpy's library to share a product out over threads."""
+"""Too small for numpy's BLAS to use several threads."""
 
 
 class ProductsSession:
@@ -27,7 +27,7 @@ class ProductsSession:
         self._other = np.eye(SIZE, dtype=np.float32)
 
     def run(self, placed: Any) -> Any:
-        """Fill the same product over and over."""
+        """Compute the same product repeatedly."""
         matrix, product = placed
         matmul, other = self._matmul, self._other
         for _ in range(self._work):
@@ -35,24 +35,24 @@ class ProductsSession:
         return product
 
     def close(self) -> None:
-        """Hold nothing that matters."""
+        """Release nothing."""
 
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """An engine that takes any .onnx file for a product."""
+    """Describe an engine that treats any .onnx file as a product."""
     return EngineInfo(
         display_name="Products",
         runtime_modules=("numpy",),
         runtime_distributions=("numpy",),
         formats=("onnx",),
-        options=(EngineOption(name="work", type=int, default=100, help="Products in a call."),),
+        options=(EngineOption(name="work", type=int, default=100, help="Products per call."),),
     )
 
 
 @hookimpl
 def lexer_export_model(source: ModelSource, format: str) -> ExportedModel | None:
-    """Take any file."""
+    """Accept any file."""
     if format != "onnx" or source.onnx_path is None:
         return None
     shape = (SIZE, SIZE)
@@ -68,13 +68,13 @@ def lexer_export_model(source: ModelSource, format: str) -> ExportedModel | None
 
 @hookimpl
 def lexer_create_session(config: SessionConfig) -> ProductsSession:
-    """Make a session with its amount of work."""
+    """Return a session with the configured amount of work."""
     return ProductsSession(int(config.options["work"]))
 
 
 @hookimpl
 def lexer_place_inputs(inputs: CallInputs) -> Any:
-    """Copy the input, and make room for the product."""
+    """Copy the input and allocate the product."""
     matrix = inputs.arrays["x"].copy()
     return matrix, matrix.copy()
 

@@ -1,8 +1,7 @@
-"""Which pages of the documentation are written from the code?
+"""Which pages of the documentation are generated from the code?
 
-Signatures, docstrings, options and help texts are said once, in the code; these
-pages are made of them. ``python docs/generate.py`` writes them, and a test
-compares what is there with what would be written.
+They contain the signatures, docstrings, options and help texts of the code.
+``python docs/generate.py`` writes them, and a test checks that they are up to date.
 """
 
 from __future__ import annotations
@@ -15,16 +14,16 @@ from reference_pages.hooks import hooks_page
 __all__ = ["FOLDER", "REGENERATE", "reference_pages"]
 
 FOLDER = "docs/reference"
-"""Where the pages go, seen from the root of the repository; nothing else is there."""
+"""The folder of the pages, relative to the repository root; it contains nothing else."""
 
 REGENERATE = "python docs/generate.py"
 """The command that writes them."""
 
-_NOTE = "<!-- Written from the code by `{command}`: change the code, not this page. -->\n"
+_NOTE = "<!-- Generated from the code by `{command}`: change the code, not this page. -->\n"
 
 
 def reference_pages() -> dict[str, str]:
-    """Write every page of the reference.
+    """Return every page of the reference.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Which names are public, and on which page of the reference does each stand?"""
+"""Which names are public, and which page of the reference describes each?"""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Chapter:
     Parameters
     ----------
     page
-        The page that they stand on.
+        The page that describes them.
     title
         The chapter's heading there.
     module
-        The module that has them.
+        The module that defines them.
     names
-        Those that are shown; all of its ``__all__`` unless given.
+        The names to show. Default: the module's ``__all__``.
     """
 
     page: str
@@ -41,7 +41,7 @@ class Chapter:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """The names, in the order in which they are shown."""
+        """The names in display order."""
         return self.names or tuple(import_module(self.module).__all__)
 
 
@@ -56,10 +56,10 @@ CHAPTERS = (
     ),
     Chapter(
         page="api.md",
-        title="See which engines there are",
+        title="List engines",
         module="lexer_core.engines.registry",
     ),
-    Chapter(page="api.md", title="Follow the progress", module="lexer_core.benchmark.progress"),
+    Chapter(page="api.md", title="Follow progress", module="lexer_core.benchmark.progress"),
     Chapter(
         page="api.md",
         title="Every setting",
@@ -68,23 +68,23 @@ CHAPTERS = (
     ),
     Chapter(
         page="api.md",
-        title="Where settings come from",
+        title="Origins of settings",
         module="lexer_core.settings.layers",
         names=("Configuration", "EngineTable"),
     ),
     Chapter(page="api.md", title="Read, print and write a benchmark", module="lexer_core.report"),
-    Chapter(page="api.md", title="What a benchmark says", module="lexer_core.results"),
-    Chapter(page="api.md", title="Keep a benchmark", module="lexer_core.artifact"),
+    Chapter(page="api.md", title="Results of a benchmark", module="lexer_core.results"),
+    Chapter(page="api.md", title="Save and load a benchmark", module="lexer_core.artifact"),
     Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
-    Chapter(page="api.md", title="A page of plots", module="lexer_core.reporting.page"),
-    Chapter(page="api.md", title="Judge outputs", module="lexer_core.validation"),
+    Chapter(page="api.md", title="HTML reports", module="lexer_core.reporting.page"),
+    Chapter(page="api.md", title="Compare outputs", module="lexer_core.validation"),
     Chapter(page="statistics.md", title="Functions and records", module="lexer_core.statistics"),
     Chapter(
         page="hooks.md",
         title="The marks",
         module="lexer_core.hookspecs",
     ),
-    Chapter(page="hooks.md", title="What travels", module="lexer_core.records"),
+    Chapter(page="hooks.md", title="Records", module="lexer_core.records"),
     Chapter(page="hooks.md", title="The conformance kit", module="lexer_core.testing"),
     Chapter(page="errors.md", title="Errors", module="lexer_core.errors"),
 )
@@ -92,19 +92,18 @@ CHAPTERS = (
 _OPENINGS = {
     "api.md": """# Python
 
-What a program imports. `from lexer.api.lexer_context import LexerContext` and
-`from lexer.decorators.lexer import Lexer` give the same objects as `lexer_core`. What an engine
-implements is in [Hooks](hooks.md), what may be raised in [Errors](errors.md), and the analysis of
-samples in [Statistics](statistics.md).""",
+The public API. `from lexer.api.lexer_context import LexerContext` and
+`from lexer.decorators.lexer import Lexer` import the same objects as `lexer_core`. See also
+[Hooks](hooks.md) for engine authors, [Errors](errors.md), and [Statistics](statistics.md).""",
     "statistics.md": """# Statistics
 
-What Lexer makes of samples, for use on samples of your own too. Where each method comes from is in
-[How Lexer measures](../measuring.md).""",
+The analysis of samples, which you can also use on your own samples. [How Lexer
+measures](../measuring.md) cites the sources of the methods.""",
 }
 
 
 def collect_links() -> Links:
-    """Note where every public name will be described."""
+    """Collect the page and heading of every public name."""
     links = Links()
     for chapter in CHAPTERS:
         module = import_module(chapter.module)
@@ -121,7 +120,7 @@ def collect_links() -> Links:
 
 
 def chapters_page(page: str, links: Links) -> str:
-    """Write a page that is made of chapters alone."""
+    """Return a page that consists of chapters."""
     blocks = [_OPENINGS[page]]
     chapters = [chapter for chapter in CHAPTERS if chapter.page == page]
     blocks.append(
@@ -137,7 +136,7 @@ def chapters_page(page: str, links: Links) -> str:
 
 
 def describe_chapter(chapter: Chapter, links: Links) -> Iterator[str]:
-    """Yield a chapter's Markdown blocks: what its module says of itself, then each name."""
+    """Yield a chapter's Markdown blocks: the module docstring, then each name."""
     module = import_module(chapter.module)
     yield f"## {chapter.title}"
     if not chapter.names and module.__doc__:

@@ -1,7 +1,7 @@
-"""How does the page of the command line's reference read?
+"""What does the command-line reference contain?
 
-It is made of click's own objects, and not of what ``--help`` prints, which
-depends on the width of the terminal and on the version of click.
+It is generated from click's objects, not from the output of ``--help``, which
+depends on the terminal's width and on click's version.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 __all__ = ["command_line_page"]
 
 _VERBATIM = "\b"
-"""With this line click leaves a paragraph's lines as they are."""
+"""After this line, click does not rewrap a paragraph."""
 
-_UNLESS_GIVEN = re.compile(r"\s*Unless given: (\S+?)\.(?=\s|$)")
-"""How the options of settings say their default, which click is not told of."""
+_HELP_DEFAULT = re.compile(r"\s*(?:Default|Unless given): (\S+?)\.(?=\s|$)")
+"""The default in the help of a setting's option, which click does not know."""
 
 
 def command_line_page() -> str:
-    """Write the page: every command with its arguments and options."""
+    """Return the page: every command with its arguments and options."""
     return "\n\n".join(_blocks()) + "\n"
 
 
@@ -39,8 +39,8 @@ def _blocks() -> Iterator[str]:
     yield "# Commands"
     yield (
         "Every command with its arguments and options. [The command line](../command-line.md) "
-        "shows them at work. Each command also takes `-h` and `--help`. What is *optional* need "
-        "not be given; an option that may be given *several times* takes one value each time."
+        "shows examples. Each command also accepts `-h` and `--help`. An option marked *several "
+        "times* takes one value each time."
     )
     yield "\n".join(
         f"- [`{context.command_path}`](#{anchor_of(context.command_path)}): {_summary(command)}"
@@ -53,7 +53,7 @@ def _blocks() -> Iterator[str]:
 def _commands(
     command: click.Command, context: click.Context
 ) -> Iterator[tuple[click.Command, click.Context]]:
-    """Yield a command and all below it, each with a context that knows its full name."""
+    """Yield a command and its subcommands, each with a context that has its full name."""
     yield command, context
     if isinstance(command, click.Group):
         for name in command.list_commands(context):
@@ -73,7 +73,7 @@ def _describe(command: click.Command, context: click.Context) -> Iterator[str]:
         yield "\n".join(rows)
     options = [each for each in command.params if isinstance(each, click.Option)]
     if options:
-        rows = ["| option | unless given | what it does |", "|---|---|---|"]
+        rows = ["| option | default | what it does |", "|---|---|---|"]
         rows += [
             f"| {_spelling(each)} | {_default(each)} | {_option_help(each)} |" for each in options
         ]
@@ -97,7 +97,7 @@ def _summary(command: click.Command) -> str:
 
 
 def _prose(text: str) -> Iterator[str]:
-    """Yield paragraphs; those that click leaves as they are become blocks of text."""
+    """Yield paragraphs; those that click does not rewrap become text blocks."""
     for paragraph in cleandoc(text).split("\n\n"):
         if paragraph.startswith(_VERBATIM):
             lines = paragraph.removeprefix(_VERBATIM).strip("\n").splitlines()
@@ -141,25 +141,25 @@ def _spelling(option: click.Option) -> str:
 
 
 def _default(option: click.Option) -> str:
-    said = _UNLESS_GIVEN.search(option.help or "")
-    if said is not None:
-        return _code(said[1])
+    default = _HELP_DEFAULT.search(option.help or "")
+    if default is not None:
+        return _code(default[1])
     if option.is_flag or not isinstance(option.default, (str, int, float)):
         return ""
     return _code(str(option.default).removesuffix(".0")) if option.default != "" else ""
 
 
 def _option_help(option: click.Option) -> str:
-    return _escaped(_UNLESS_GIVEN.sub("", option.help or "", count=1))
+    return _escaped(_HELP_DEFAULT.sub("", option.help or "", count=1))
 
 
 def _code(text: str) -> str:
-    # Within a table a bar must be escaped even in code.
+    # In a table, a bar must be escaped even in code.
     return "`" + text.replace("|", "\\|") + "`"
 
 
 def _escaped(text: str) -> str:
-    """Keep Markdown from reading marks and tags into a text that has none."""
+    """Escape Markdown syntax outside code."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(
         part.replace("|", "\\|")

@@ -1,7 +1,7 @@
-"""How does a numpydoc docstring read as Markdown?
+"""How is a numpydoc docstring converted to Markdown?
 
-Of reStructuredText it knows what the docstrings here use: paragraphs, lists,
-literal blocks, definition lists, ``code``, *emphasis* and roles such as
+This supports the subset of reStructuredText that the docstrings use: paragraphs,
+lists, literal blocks, definition lists, ``code``, *emphasis* and roles such as
 ``:class:`Name```.
 """
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Link = Callable[[str], str]
-    """Turns the name of something public into a link to it, or into plain code."""
+    """Converts a public name to a link, or to plain code."""
 
 __all__ = ["Docstring", "Entry", "anchor_of", "as_code", "read_docstring", "to_markdown"]
 
@@ -34,7 +34,7 @@ _PAGE = re.compile(r"\bdocs/(\w+\.md)(?:,\s+\"([^\"]+)\")?")
 
 @frozen
 class Entry:
-    """What one line of ``Parameters``, ``Returns`` or ``Raises`` names, and what is said of it."""
+    """The names and the description of one entry of ``Parameters``, ``Returns`` or ``Raises``."""
 
     names: tuple[str, ...]
     text: str
@@ -42,7 +42,7 @@ class Entry:
 
 @frozen(kw_only=True)
 class Docstring:
-    """A docstring taken apart; texts are reStructuredText still."""
+    """The parts of a docstring, as reStructuredText."""
 
     summary: str
     body: str
@@ -51,12 +51,12 @@ class Docstring:
 
 
 def read_docstring(text: str) -> Docstring:
-    """Take a docstring apart.
+    """Split a docstring into its parts.
 
     Raises
     ------
     ValueError
-        A section has a name that numpydoc does not know.
+        The docstring has a section that numpydoc does not define.
     """
     lines = cleandoc(text).splitlines()
     sections = list(_sections(lines))
@@ -70,7 +70,7 @@ def read_docstring(text: str) -> Docstring:
         elif title in _TEXTS:
             texts[title] = "\n".join(content).strip()
         else:
-            raise ValueError(f"numpydoc has no section {title!r}")
+            raise ValueError(f"{title!r} is not a numpydoc section")
     return Docstring(
         summary=" ".join(summary.split()), body=body.strip(), entries=entries, texts=texts
     )
@@ -101,14 +101,14 @@ def _entries(lines: Sequence[str]) -> Iterator[Entry]:
 
 
 def to_markdown(text: str, link: Link) -> str:
-    """Turn the reStructuredText of a docstring into Markdown.
+    """Convert the reStructuredText of a docstring to Markdown.
 
     Parameters
     ----------
     text
-        Paragraphs, lists and blocks, not indented.
+        Paragraphs, lists and blocks, without indentation.
     link
-        What becomes of the name in a role.
+        Converts the name in a role.
     """
     return "\n\n".join(_blocks(text.splitlines(), link))
 
@@ -148,20 +148,20 @@ def _paragraphs(lines: Sequence[str]) -> Iterator[list[str]]:
 
 
 def _defined(paragraph: Sequence[str]) -> Iterator[str]:
-    """Write a definition list, terms with indented text below, as a list of items."""
+    """Convert a definition list to list items."""
     for line in paragraph:
         yield f"  {line.strip()}" if line.startswith(" ") else f"- {line}:"
 
 
 def _inline(text: str, link: Link) -> str:
-    """Turn what is marked within a line; a mark may begin on one line and end on the next."""
+    """Convert inline markup, which may continue on the next line."""
     text = _LITERAL.sub(lambda match: f"`{' '.join(match[1].split())}`", text)
     text = _ROLE.sub(lambda match: link(match[1]), text)
     return _PAGE.sub(_page, text)
 
 
 def _page(match: re.Match[str]) -> str:
-    """Link to a page of the documentation, seen from a folder within it."""
+    """Link to a page of the documentation from ``docs/reference``."""
     page, heading = match.groups()
     if heading is None:
         return f"[docs/{page}](../{page})"
@@ -170,12 +170,12 @@ def _page(match: re.Match[str]) -> str:
 
 
 def anchor_of(heading: str) -> str:
-    """Name the anchor that a heading gets."""
+    """Return the anchor of a heading."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
 
 
 def _as_block(text: str) -> str:
-    """Fence a literal block, as Python where it is Python."""
+    """Fence a literal block, as Python if it parses."""
     try:
         ast.parse(text)
     except SyntaxError:
@@ -184,5 +184,5 @@ def _as_block(text: str) -> str:
 
 
 def as_code(text: str) -> str:
-    """Fence Python code; as ``py``, which is shown and not run by the documentation's tests."""
+    """Fence Python code as ``py``, which the documentation tests do not run."""
     return f"```py\n{text}\n```"

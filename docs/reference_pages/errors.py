@@ -1,4 +1,4 @@
-"""How does the page of errors read?"""
+"""What does the page of errors contain?"""
 
 from __future__ import annotations
 
@@ -23,18 +23,17 @@ _TO_DO = "What to do: "
 
 
 def errors_page(links: Links) -> str:
-    """Write the page: each error with what it means, what to do, and its exit status."""
+    """Return the page: each error with its meaning, fix and exit status."""
     return "\n\n".join(_blocks(links)) + "\n"
 
 
 def _blocks(links: Links) -> Iterator[str]:
     yield "# Errors"
     yield (
-        "Every error that Lexer raises on purpose derives from "
-        "[`LexerError`](#lexererror) and is in `lexer_core.errors`. Its first line says what "
-        "happened and where, its hint what to do. On the command line both are printed without a "
-        "traceback, and the exit status is the one given here. Inside a benchmark, what goes "
-        "wrong with one engine is not raised: it is the `error` of that engine's row."
+        "Every error that Lexer raises derives from [`LexerError`](#lexererror) and is in "
+        "`lexer_core.errors`. The message says what happened and where, the hint what to do. The "
+        "command line prints both without a traceback and exits with the status given here. In a "
+        "benchmark, the failure of one engine is not raised but becomes the `error` of its row."
     )
     tree = list(_tree(LexerError))
     yield "\n".join(
@@ -46,7 +45,7 @@ def _blocks(links: Links) -> Iterator[str]:
 
 
 def _tree(error: type[LexerError], depth: int = 0) -> Iterator[tuple[type[LexerError], int]]:
-    """Yield the public errors with their depth, each before those that derive from it."""
+    """Yield the public errors with their depth, base classes first."""
     yield error, depth
     for name in errors.__all__:
         derived = getattr(errors, name)

@@ -1,4 +1,4 @@
-"""How does the page of hooks read?"""
+"""What does the page of hooks contain?"""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _WITHOUT = re.compile(r"(?:Default: )?(.*?)\.\s+May\s+import\s+the\s+runtime:\s+
 
 
 def hooks_page(links: Links) -> str:
-    """Write the page: what a plugin implements, and the records that hooks take and return."""
+    """Return the page: the hooks, and the records that they take and return."""
     return "\n\n".join(_blocks(links)) + "\n"
 
 
@@ -34,12 +34,12 @@ def _blocks(links: Links) -> Iterator[str]:
     yield "# Hooks"
     yield (
         "The contract between the core and an engine. [Write an engine](../writing-an-engine.md) "
-        "shows how an engine is made and installed."
+        "shows how to create and install an engine."
     )
     yield from render_docstring(read_docstring(hookspecs.__doc__), link)
     hooks = {name: value for name, value in vars(hookspecs).items() if name.startswith("lexer_")}
     docstrings = {name: _docstring(name, hook) for name, hook in hooks.items()}
-    rows = ["| hook | what it does | without it | may import the runtime |", "|---|---|---|---|"]
+    rows = ["| hook | what it does | default | may import the runtime |", "|---|---|---|---|"]
     for name, docstring in docstrings.items():
         without, may_import = _facts(name, docstring)
         rows.append(
@@ -63,11 +63,10 @@ def _docstring(name: str, hook: Any) -> Docstring:
 
 
 def _facts(name: str, docstring: Docstring) -> tuple[str, str]:
-    """Read what happens without a hook, and whether it may import the runtime."""
+    """Return a hook's default, and whether it may import the runtime."""
     found = _WITHOUT.match(docstring.texts.get("Notes", ""))
     if found is None:
         raise ValueError(
-            f"the notes of {name} do not begin with its default and whether it may import "
-            "the runtime"
+            f"the notes of {name} must start with its default and whether it may import the runtime"
         )
     return " ".join(found[1].split()), found[2]

@@ -1,4 +1,4 @@
-"""How is one public object described: its signature, its docstring, its members?"""
+"""How is a public object described, with its signature, docstring and members?"""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LISTS = {
 
 @frozen
 class Links:
-    """Where each public name is described, and from which page links are made.
+    """The page and anchor of each public name.
 
     ``places`` maps ``Name``, ``Name.member`` and ``module.Name`` to page and anchor.
     """
@@ -38,13 +38,13 @@ class Links:
     places: dict[str, list[tuple[str, str]]] = field(factory=dict)
 
     def add(self, page: str, module: str, heading: str) -> None:
-        """Say that a page describes a name under a heading."""
+        """Add a name that a page describes under a heading."""
         place = (page, anchor_of(heading))
         for name in (heading, f"{module}.{heading}"):
             self.places.setdefault(name, []).append(place)
 
     def seen_from(self, page: str, owner: str = "") -> Link:
-        """Make the function that links a name, seen from a page and a class on it."""
+        """Return the function that links names from a page and a class on it."""
 
         def link(name: str) -> str:
             shown = f"`{name.rpartition('.')[2]}`"
@@ -52,7 +52,7 @@ class Links:
             for candidate in candidates:
                 places = self.places.get(candidate)
                 if places:
-                    # A name that two pages have means the one of this page.
+                    # If two pages describe a name, prefer this page.
                     place, anchor = min(places, key=lambda each: each[0] != page)
                     return f"[{shown}]({'' if place == page else place}#{anchor})"
             return shown
@@ -61,9 +61,9 @@ class Links:
 
 
 def members_of(cls: type) -> Iterator[tuple[str, object]]:
-    """Yield the public methods and properties that a class defines itself, as they are written.
+    """Yield the public methods and properties that a class defines itself.
 
-    The tests of a class for pytest are for pytest to call.
+    Test methods are left out; only pytest calls them.
     """
     for name, member in vars(cls).items():
         if name.startswith(("_", "test_")):
@@ -75,7 +75,7 @@ def members_of(cls: type) -> Iterator[tuple[str, object]]:
 def describe_object(
     module: ModuleType, name: str, links: Links, page: str, *, import_from: str
 ) -> Iterator[str]:
-    """Yield the Markdown blocks of one public object, its heading first.
+    """Yield the Markdown blocks of a public object, starting with its heading.
 
     Parameters
     ----------
@@ -84,16 +84,16 @@ def describe_object(
     name
         Its name there.
     links
-        Where other names are described.
+        The pages of other names.
     page
-        The page that this goes to.
+        The page that contains the object.
     import_from
-        The module that a user imports it from.
+        The module that users import it from.
 
     Raises
     ------
     ValueError
-        It has no docstring.
+        The object has no docstring.
     """
     value: Any = getattr(module, name)
     yield f"### {name}"

@@ -1,7 +1,7 @@
-"""How is a public object written down: its call, its fields, its value?
+"""How are the signature, fields and value of a public object written?
 
-Annotations stand as they are in the source, so that nothing which only a type
-checker imports has to be there.
+Annotations are written as in the source, so that imports for type checkers only are
+not needed.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _WIDTH = 88
 
 
 def signature_of(name: str, callable_: Callable[..., Any]) -> str:
-    """Write how something is called: on one line if it fits, otherwise one argument on each.
+    """Return a signature, on one line if it fits, otherwise with one argument per line.
 
     Parameters
     ----------
     name
-        What stands before the parenthesis.
+        The name before the parenthesis.
     callable_
-        A function, a method (its first argument is left out) or a class.
+        A function, a method (without its first argument) or a class.
     """
     returns = ""
     if isinstance(callable_, type):
@@ -87,7 +87,7 @@ def _fields(record: type) -> Iterator[str]:
 
 @attrs.frozen
 class _Written:
-    """A default that is written as it is."""
+    """A default that is already source text."""
 
     text: str
 
@@ -112,12 +112,12 @@ def _annotation(annotation: object) -> str:
 
 
 def written_value(value: object) -> str:
-    """Write a value as Python would be written, with double quotes.
+    """Return a value as Python source, with double quotes.
 
     Raises
     ------
     ValueError
-        The value's text would name a place in memory, and differ in each run.
+        The value's text contains a memory address, which differs in each run.
     """
     if isinstance(value, _Written):
         return value.text
@@ -134,19 +134,19 @@ def written_value(value: object) -> str:
 
 
 def constant_of(module: ModuleType, name: str) -> tuple[str, str]:
-    """Read a constant: its assignment as written, and the text below it.
+    """Return the assignment of a constant and the docstring below it.
 
     Parameters
     ----------
     module
-        The module that assigns it, or that imports it from there.
+        The module that assigns or imports it.
     name
-        The constant.
+        The name of the constant.
 
     Raises
     ------
     ValueError
-        The module neither assigns nor imports such a name.
+        The module neither assigns nor imports the name.
     """
     assert module.__file__ is not None
     source, tree = _parsed(Path(module.__file__))
@@ -160,7 +160,7 @@ def constant_of(module: ModuleType, name: str) -> tuple[str, str]:
         if isinstance(node, ast.ImportFrom) and name in {alias.name for alias in node.names}:
             assert node.module is not None
             return constant_of(import_module(node.module), name)
-    raise ValueError(f"{module.__name__} assigns no {name}")
+    raise ValueError(f"{module.__name__} does not assign {name}")
 
 
 @cache
