@@ -188,7 +188,7 @@ def test_a_device_that_is_not_there_fails_by_the_check_of_devices(site, check):
 
     assert status == 1
     assert rows_of(out)["devices_are_listed"] == "failed"
-    assert "has no device 'cuda:3' here" in out
+    assert "has no device 'cuda:3' on this machine" in out
 
 
 # -- pytest --------------------------------------------------------------------------

@@ -184,14 +184,14 @@ def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(asked,
         build(GPUS).find_device(asked)
 
     assert repr(asked) in error.value.message
-    assert error.value.hint == "Devices that it can use: cpu, cuda:1, cuda:3, npu:0."
+    assert error.value.hint == "Available devices: cpu, cuda:1, cuda:3, npu:0."
     assert error.value.engine == "sample"
 
 
 def test_an_engine_without_a_device_says_so(build):
     engine = build("@hookimpl\ndef lexer_list_devices(): return []")
 
-    with pytest.raises(DeviceUnavailableError, match="It can use no device here"):
+    with pytest.raises(DeviceUnavailableError, match="No device is available to it"):
         engine.find_device("cpu")
 
 
@@ -323,7 +323,7 @@ WRONG = {
         "lexer_time_calls",
         TIMINGS,
         "return Timings(host=np.array([1.0, -1.0, 1.0]))",
-        "not above 0 and finite: sample 1 is",
+        "not positive and finite: sample 1 is",
     ),
     "time: zero": (
         "lexer_time_calls",
@@ -410,7 +410,7 @@ def test_a_wrong_answer_names_engine_and_hook(hook, preamble, body, reason, buil
         ),
         (
             "type('S', (), {'run': print, 'close': print, 'call_context': 1})()",
-            "a session whose call_context cannot be called",
+            "a session whose call_context is not callable",
         ),
     ],
 )
@@ -430,9 +430,7 @@ def test_a_missing_hook_that_this_engine_needs_is_named_as_missing(build):
     with pytest.raises(HookError) as error:
         engine.fetch_outputs(session_of(engine), [np.ones(1)])
 
-    assert "lexer_fetch_outputs (the core's default) returned a value of type list" in str(
-        error.value
-    )
+    assert "lexer_fetch_outputs (the default) returned a value of type list" in str(error.value)
     assert "The plugin does not implement lexer_fetch_outputs" in error.value.hint
 
 

@@ -210,15 +210,15 @@ BROKEN = {
     ),
     "has an unmarked hook": (
         engine_with("def lexer_list_devices(): return []"),
-        "lexer_list_devices is not marked: put @hookimpl above it",
+        "lexer_list_devices is not decorated with @hookimpl",
     ),
     "has an unmarked required hook": (
         engine_with(create="def lexer_create_session(exported): return Session()"),
-        "lexer_create_session is not marked",
+        "lexer_create_session is not decorated",
     ),
     "has an unmarked function with the prefix": (
         engine_with("def lexer_something_else(): pass"),
-        "lexer_something_else is not marked",
+        "lexer_something_else is not decorated",
     ),
     "has a keyword-only argument": (
         engine_with("@hookimpl\ndef lexer_place_inputs(*, inputs): return inputs"),
@@ -265,11 +265,11 @@ BROKEN = {
     ),
     "misspells a hook": (
         engine_with("@hookimpl\ndef lexer_list_device(): return []"),
-        "there is no hook lexer_list_device: did you mean lexer_list_devices?",
+        "unknown hook lexer_list_device: did you mean lexer_list_devices?",
     ),
     "says nothing of itself": (
         engine_with(info="@hookimpl\ndef lexer_engine_info(): pass"),
-        "lexer_engine_info returned nothing (a forgotten return?)",
+        "lexer_engine_info returned None (is a return statement missing?)",
     ),
     "says something else of itself": (
         engine_with(info="@hookimpl\ndef lexer_engine_info(): return {'display_name': 'x'}"),
@@ -285,24 +285,24 @@ BROKEN = {
     ),
     "has no display name": (
         engine_with(info=info_with(display_name="' '")),
-        "display_name is not a name",
+        "display_name must be a non-empty string",
     ),
     "gives formats as text": (
         engine_with(info=info_with(formats="'onnx'")),
-        "formats is a str, not a tuple",
+        "formats must be a tuple, not str",
     ),
     "accepts no format": (engine_with(info=info_with(formats="()")), "formats is empty"),
     "has a format that is no name": (
         engine_with(info=info_with(formats="(1,)")),
-        "formats has 1, which is not a name",
+        "formats contains 1, which is not a name",
     ),
     "has a format twice": (
         engine_with(info=info_with(formats="('a', 'a')")),
-        "formats has a name twice",
+        "formats contains a name twice",
     ),
     "does not say what provides its runtime": (
         engine_with(info=info_with(runtime_modules="('json',)")),
-        "runtime_distributions does not say",
+        "runtime_distributions is empty",
     ),
     "names a submodule as its runtime": (
         engine_with(
@@ -312,11 +312,11 @@ BROKEN = {
     ),
     "gives runs_by_default as text": (
         engine_with(info=info_with(runs_by_default="'no'")),
-        "runs_by_default is neither True nor False",
+        "runs_by_default must be True or False",
     ),
     "has options as a list": (
         engine_with(info=info_with(options="[]")),
-        "options is a list, not a tuple",
+        "options must be a tuple, not list",
     ),
     "has an option that is none": (
         engine_with(info=info_with(options="('level',)")),
@@ -328,13 +328,13 @@ BROKEN = {
                 options="2 * (EngineOption(name='a', type=int, default=1, help='h'),)",
             )
         ),
-        "option 'a' is there twice",
+        "option 'a' is declared twice",
     ),
     "has an option that cannot be written": (
         engine_with(
             info=info_with(options="(EngineOption(name='a=b', type=int, default=1, help=''),)")
         ),
-        "option 'a=b' has a name that cannot be written",
+        "option 'a=b' has an invalid name",
     ),
     "has an option of no known type": (
         engine_with(

@@ -95,9 +95,9 @@ def test_an_engine_that_only_another_environment_has_is_measured(here, there, mo
 @pytest.mark.parametrize(
     ("whom", "words"),
     [
-        ("bare", "has no lexer-core"),
+        ("bare", "does not have lexer-core"),
         ("missing", "cannot be started"),
-        ("no_python", "is no Python 3.11 or later"),
+        ("no_python", "is not Python 3.11 or later"),
     ],
 )
 def test_an_interpreter_that_cannot_serve_costs_its_own_row(here, bare, model, whom, words):
@@ -130,7 +130,7 @@ def test_another_version_of_the_core_is_refused(here, there, model, monkeypatch)
     )
 
     reason = report["other"].error.reason
-    assert f"has lexer-core {lexer_core.__version__}; 99.0 is needed" in reason
+    assert f"has lexer-core {lexer_core.__version__}; it needs 99.0" in reason
 
 
 def test_an_interpreter_for_nobody_is_a_mistake(here, there, model):

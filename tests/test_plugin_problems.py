@@ -98,9 +98,7 @@ LISTED: dict[str, dict[str, str]] = {
             info(unavailable_because="'there is no compiler here'", remedy="'install one'")
         )
     },
-    "is not marked: put @hookimpl above it": {
-        "source": sound("def lexer_list_devices(): return [CPU]")
-    },
+    "is not decorated with @hookimpl": {"source": sound("def lexer_list_devices(): return [CPU]")},
     "the required hook lexer_create_session is missing": {"source": HEAD + INFO},
     "did you mean": {"source": sound("@hookimpl\ndef lexer_list_device(): return [CPU]")},
     "is implemented twice": {
@@ -116,19 +114,19 @@ LISTED: dict[str, dict[str, str]] = {
     "as keyword-only, but arguments are positional": {
         "source": sound("@hookimpl\ndef lexer_synchronize(*, session): pass")
     },
-    "a default, which would always hold": {
+    "a default, which pluggy would always use": {
         "source": sound("@hookimpl\ndef lexer_synchronize(session=None): pass")
     },
     "which the hook does not have": {
         "source": sound("@hookimpl\ndef lexer_synchronize(stream): pass")
     },
-    "which stays empty: name the arguments": {
+    "which pluggy leaves empty; name the arguments": {
         "source": sound("@hookimpl\ndef lexer_synchronize(*args): pass")
     },
-    "is async, but hooks are called and not awaited": {
+    "is async, but hooks are not awaited": {
         "source": sound("@hookimpl\nasync def lexer_synchronize(session): pass")
     },
-    "is a generator (it has a yield)": {
+    "is a generator (it contains yield)": {
         "source": sound("@hookimpl\ndef lexer_list_devices():\n    yield CPU")
     },
     "is a wrapper, but there is nothing for it to wrap": {
@@ -137,14 +135,14 @@ LISTED: dict[str, dict[str, str]] = {
     "lexer_engine_info raised": {
         "source": describing("@hookimpl\ndef lexer_engine_info(): return 1 / 0")
     },
-    "lexer_engine_info returned nothing (a forgotten return?)": {
+    "lexer_engine_info returned None (is a return statement missing?)": {
         "source": describing("@hookimpl\ndef lexer_engine_info(): pass")
     },
     "not EngineInfo": {"source": describing("@hookimpl\ndef lexer_engine_info(): return 'E'")},
-    "formats is empty, so the engine could load nothing": {
+    "formats is empty, so the engine cannot load a model": {
         "source": describing(info(formats="()"))
     },
-    "runtime_distributions does not say what provides runtime_modules": {
+    "runtime_distributions is empty, but runtime_modules is not": {
         "source": describing(info(runtime_modules="('numpy',)"))
     },
     "which is not a top-level module": {
@@ -152,10 +150,8 @@ LISTED: dict[str, dict[str, str]] = {
             info(runtime_modules="('numpy.linalg',)", runtime_distributions="('numpy',)")
         )
     },
-    "has a name that cannot be written on the command line": {
-        "source": describing(option(name="'a b'"))
-    },
-    "remedy does not say what would mend it": {
+    "has an invalid name": {"source": describing(option(name="'a b'"))},
+    "unavailable_because is set, but remedy is empty": {
         "source": describing(info(unavailable_because="'there is no compiler'"))
     },
     "which is not a choice": {"source": describing(option(default="'x'", choices="('y',)"))},
@@ -279,7 +275,7 @@ RAISED = {
     ),
     "lexer_time_calls returned": (timing("[1.0, 1.0, 1.0]"), time_calls),
     "host times of shape": (timing("Timings(host=np.ones(2))"), time_calls),
-    "times that are not above 0 and finite": (timing("Timings(host=np.zeros(3))"), time_calls),
+    "times that are not positive and finite": (timing("Timings(host=np.zeros(3))"), time_calls),
     "lexer_fetch_outputs returned": (
         sound("@hookimpl\ndef lexer_fetch_outputs(): return [1]"),
         fetch,

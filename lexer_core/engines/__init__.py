@@ -1,1 +1,1 @@
-"""Which engines are there, and in what state?"""
+"""Which engines are installed, and can they be used?"""

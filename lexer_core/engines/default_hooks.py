@@ -1,7 +1,7 @@
-"""What does an engine do where its plugin does not say?
+"""What do hooks do that a plugin does not implement?
 
-The core's own implementations. They are registered only for hooks that a plugin
-leaves out, so that a plugin's ``None`` never falls through to one of them.
+The defaults are registered only for those hooks, so that a plugin's ``None`` never
+falls through to a default.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ __all__ = ["default_hooks"]
 
 
 def default_hooks(implemented: Mapping[str, HookFunction]) -> dict[str, Callable[..., Any]]:
-    """Return the defaults of all hooks that a plugin does not implement, marked.
+    """Return the defaults of all hooks that a plugin does not implement.
 
     Parameters
     ----------
     implemented
-        The plugin's own implementations, by hook name.
+        The plugin's implementations, by hook name.
     """
     defaults = {
         **_DEFAULTS,
@@ -39,49 +39,48 @@ def default_hooks(implemented: Mapping[str, HookFunction]) -> dict[str, Callable
 
 @hookimpl
 def lexer_list_devices() -> tuple[Device, ...]:
-    """Every engine is taken to run on the CPU."""
+    """Return the CPU."""
     return (CPU,)
 
 
 @hookimpl
 def lexer_export_model() -> None:
-    """No format is made."""
+    """Export nothing."""
 
 
 @hookimpl
 def lexer_place_inputs(inputs: CallInputs) -> object:
-    """Pass the mapping of names to arrays as it is."""
+    """Return the mapping of names to arrays."""
     return inputs.arrays
 
 
 @hookimpl
 def lexer_reset_state() -> None:
-    """There is no state."""
+    """Do nothing."""
 
 
 @hookimpl
 def lexer_synchronize(device: Device) -> None:
-    """On the CPU a call returns when it is done; of other devices nothing is known."""
+    """Do nothing on the CPU, where a call returns after its work is done."""
     if device.kind != CPU.kind:
         raise HookError(
-            f"lexer_synchronize is missing, so nobody knows when work on device {device.name} is "
-            "done.",
+            f"lexer_synchronize is missing, so the end of work on device {device.name} is unknown.",
             hook="lexer_synchronize",
-            hint="An engine that runs on a device other than the CPU implements "
-            "lexer_synchronize or lexer_time_calls;\n"
-            "without one, only the hand-over of the work would be timed.",
+            hint="An engine for a device other than the CPU must implement lexer_synchronize or "
+            "lexer_time_calls.\n"
+            "Without them, only the submission of the work would be timed.",
         )
 
 
 @hookimpl
 def lexer_fetch_outputs(outputs: object) -> object:
-    """Take the outputs to be named arrays already; the facade checks it."""
+    """Return the outputs, which must be named arrays; the facade checks it."""
     return outputs
 
 
 @hookimpl
 def lexer_describe_placement() -> None:
-    """It is not known where the work runs."""
+    """Return ``None``: the placement is unknown."""
 
 
 _DEFAULTS: dict[str, Callable[..., Any]] = {
@@ -105,10 +104,10 @@ def _make_time_calls(synchronize: HookFunction | None) -> Callable[..., Timings]
     ) -> Timings:
         complete: Callable[[], Any] | None = None
         if synchronize is None:
-            lexer_synchronize(device)  # refuses a device that would need it
+            lexer_synchronize(device)  # raises for a device that needs it
         else:
-            # The plugin's own function: going through pluggy for each sample
-            # would cost microseconds in every one of them.
+            # Call the plugin's function itself: pluggy would add microseconds to
+            # every sample.
             complete = synchronize.bind(session=session, device=device)
         samples = sample_nanoseconds(
             call.run,

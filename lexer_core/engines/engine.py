@@ -1,8 +1,8 @@
 """How does the core talk to one engine?
 
-Through :class:`Engine`, and through nothing else: pluggy's hook results are
-untyped, so nobody outside this module touches them. Each method gives its hook
-a type, checks what came back, and names the engine and the hook in the error.
+Only through :class:`Engine`, because the results of pluggy's hooks are untyped. Each
+method gives a hook its types, checks the result, and names the engine and the hook in
+errors.
 """
 
 from __future__ import annotations
@@ -58,19 +58,19 @@ __all__ = ["Engine"]
 
 @frozen(kw_only=True, eq=False)
 class Engine:
-    """One ready engine, with types.
+    """A ready engine.
 
     Parameters
     ----------
     name
-        The entry point's name: what the engine is called on the command line.
+        The entry point's name, which is the engine's name on the command line.
     info
-        What the plugin says of the engine.
+        The plugin's description of the engine.
     version
-        Version of the runtime, from its distribution's metadata; ``None`` where
-        no distribution of ``info.runtime_distributions`` is installed.
+        Version of the runtime, from its distribution's metadata; ``None`` if no
+        distribution of ``info.runtime_distributions`` is installed.
     distribution
-        The plugin's distribution and its version: ``"lexer-ort 0.1.0"``.
+        Name and version of the plugin's distribution: ``"lexer-ort 0.1.0"``.
     runtime_distribution
         The distribution that provides the runtime, such as
         ``"onnxruntime-gpu"``, or ``None``.
@@ -90,18 +90,18 @@ class Engine:
         return self.implements("lexer_reset_state")
 
     def implements(self, hook: str) -> bool:
-        """Whether the plugin itself implements the hook, rather than the core's default."""
+        """Return whether the plugin implements the hook itself."""
         return hook in self._implementations
 
     # -- devices ---------------------------------------------------------------
 
     def list_devices(self) -> tuple[Device, ...]:
-        """List the devices that the engine can use here and now; may be empty.
+        """Return the devices that the engine can use on this machine; may be empty.
 
         Raises
         ------
         HookError
-            The hook raised, or returned something other than distinct devices.
+            The hook raised, or did not return distinct devices.
         """
         hook = "lexer_list_devices"
         devices: Sequence[Device] = self._ask(hook)
@@ -109,15 +109,15 @@ class Engine:
         return tuple(devices)
 
     def find_device(self, name: str) -> Device:
-        """Find a usable device by its name: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"gpu"``.
+        """Return a usable device by name: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"gpu"``.
 
-        Without an index the first of that kind is meant. ``"gpu"`` is the first
-        device that results would show as GPU, whatever its kind.
+        Without an index, return the first device of that kind. ``"gpu"`` is the first
+        device whose label is GPU, of any kind.
 
         Raises
         ------
         DeviceUnavailableError
-            There is none; the error lists the devices that are there.
+            There is none; the error lists the available devices.
         """
         devices = self.list_devices()
         kind, colon, index = name.strip().lower().partition(":")
@@ -128,9 +128,9 @@ class Engine:
                 return device
         usable = ", ".join(device.name for device in devices)
         raise DeviceUnavailableError(
-            f"engine {self.name!r} has no device {name!r} here.",
+            f"engine {self.name!r} has no device {name!r} on this machine.",
             engine=self.name,
-            hint=f"Devices that it can use: {usable}." if usable else "It can use no device here.",
+            hint=f"Available devices: {usable}." if usable else "No device is available to it.",
         )
 
     # -- export and load -------------------------------------------------------
@@ -143,14 +143,14 @@ class Engine:
         workdir: Path,
         options: Mapping[str, OptionValue],
     ) -> ExportedModel | None:
-        """Turn a model into a format; ``None`` where the engine does not make it.
+        """Export a model to a format; return ``None`` if the engine does not do that.
 
         Raises
         ------
         ExportError
-            The engine makes the format, but not from this model.
+            The engine supports the format, but the export failed.
         HookError
-            The hook raised, or what it returned is not that export.
+            The hook raised, or returned something else.
         """
         hook = "lexer_export_model"
         exported: ExportedModel | None = self._ask(
@@ -168,9 +168,9 @@ class Engine:
         Raises
         ------
         DeviceUnavailableError, UnsupportedError
-            As the hook raised them.
+            The hook raised it.
         HookError
-            The hook raised something else, or returned no session.
+            The hook raised something else, or did not return a session.
         """
         hook = "lexer_create_session"
         session: Session = self._ask(hook, exported=exported, device=device, config=config)
@@ -178,11 +178,11 @@ class Engine:
         return session
 
     def place_inputs(self, session: Session, inputs: CallInputs, device: Device) -> object:
-        """Move example inputs to the session's device, in the engine's own type."""
+        """Move inputs to the session's device, as the engine's own type."""
         hook = "lexer_place_inputs"
         placed: object = self._ask(hook, session=session, inputs=inputs, device=device)
         if placed is None:
-            self._refuse(hook, wrong_type(placed, "what session.run takes"))
+            self._refuse(hook, wrong_type(placed, "the argument of session.run"))
         return placed
 
     # -- calls -----------------------------------------------------------------
@@ -190,8 +190,8 @@ class Engine:
     def make_call(self, session: Session, placed: object) -> Call:
         """Bind a session to its placed inputs.
 
-        ``run`` adds no Python frame to the session's own, and ``reset`` is the
-        plugin's function itself: both are called once per measured call.
+        Both functions run once per timed call, so ``run`` adds no Python frame and
+        ``reset`` is the plugin's own function.
         """
         implementation = self._implementations.get("lexer_reset_state")
         if implementation is None:
@@ -202,7 +202,7 @@ class Engine:
         )
 
     def call_context(self, session: Session) -> AbstractContextManager[object]:
-        """Make what is entered around a series of calls: the session's own, or nothing."""
+        """Return the context to enter around a series of calls, a null context by default."""
         make: Callable[[], Any] | None = getattr(session, "call_context", None)
         if make is None:
             return nullcontext()
@@ -213,7 +213,7 @@ class Engine:
         return context
 
     def synchronize(self, session: Session, device: Device) -> None:
-        """Return when all work handed to the device is done."""
+        """Wait until the device has completed all submitted work."""
         self._ask("lexer_synchronize", session=session, device=device)
 
     def time_calls(
@@ -224,21 +224,21 @@ class Engine:
         Returns
         -------
         Timings
-            ``host``: float64 of shape ``(count,)``, seconds per call, finite
-            and above 0; ``device`` likewise, or ``None``.
+            ``host``: float64 of shape ``(count,)``, in seconds per call, finite and
+            positive. ``device`` likewise, or ``None``.
 
         Raises
         ------
         ValueError
-            ``count`` or ``loops`` is below 1, or ``loops`` above 1 with a call
-            that is to be reset.
+            ``count`` or ``loops`` is less than 1, or ``loops`` is more than 1 for a
+            call with a reset.
         HookError
-            The hook or a call raised, or the timings are not as above.
+            The hook or a call raised, or the timings are not valid.
         """
         if count < 1 or loops < 1:
-            raise ValueError(f"count and loops are at least 1, not {count} and {loops}")
+            raise ValueError(f"count and loops must be at least 1, not {count} and {loops}")
         if call.reset is not None and loops != 1:
-            raise ValueError(f"a call that is reset is timed alone, not in {loops} loops")
+            raise ValueError(f"a call with a reset must be timed alone, not in {loops} loops")
         hook = "lexer_time_calls"
         timings: Timings = self._ask(
             hook,
@@ -257,20 +257,20 @@ class Engine:
     def fetch_outputs(
         self, session: Session, outputs: object, expected: Sequence[str] | None = None
     ) -> dict[str, npt.NDArray[Any]]:
-        """Turn the outputs of one call into named numpy arrays.
+        """Convert the outputs of one call to numpy arrays by output name.
 
         Parameters
         ----------
         session, outputs
-            The session, and what its ``run`` returned.
+            The session, and the result of its ``run``.
         expected
-            Names that must be there, and no others; the result is then in this
-            order. ``None`` accepts any names.
+            Exact names of the outputs; the result has their order. ``None`` accepts
+            any names.
 
         Raises
         ------
         HookError
-            The hook raised, or did not return those arrays.
+            The hook raised, or did not return these arrays.
         """
         hook = "lexer_fetch_outputs"
         arrays: Mapping[str, npt.NDArray[Any]] = self._ask(hook, session=session, outputs=outputs)
@@ -278,7 +278,7 @@ class Engine:
         return {name: arrays[name] for name in (arrays if expected is None else expected)}
 
     def describe_placement(self, session: Session) -> Placement:
-        """Say where the session's work really runs; unknown where the engine does not say."""
+        """Return where the session's work is executed; unknown if the engine does not report it."""
         hook = "lexer_describe_placement"
         placement: Placement | None = self._ask(hook, session=session)
         if placement is None:
@@ -290,12 +290,11 @@ class Engine:
 
     @contextmanager
     def naming(self, hook: str) -> Iterator[None]:
-        """Name this engine and a hook in every error that is raised within.
+        """Name this engine and a hook in every error that is raised in the context.
 
-        A :class:`LexerError` passes through with its engine filled in; any
-        other exception becomes a :class:`HookError` that was raised from it.
-        Use it around code of the plugin that is called without a hook, such as
-        ``session.run``.
+        A :class:`LexerError` gets the engine's name; any other exception becomes the
+        cause of a :class:`HookError`. Also use it around plugin code that is not a
+        hook, such as ``session.run``.
         """
         try:
             yield
@@ -323,7 +322,7 @@ class Engine:
             return
         whose, hint = "", wrong.hint
         if not self.implements(hook):
-            whose = " (the core's default)"
+            whose = " (the default)"
             hint += f"\nThe plugin does not implement {hook}; this engine needs it."
         raise HookError(
             f"engine {self.name!r}: {hook}{whose} {wrong.what}.",

@@ -1,7 +1,6 @@
-"""Which distributions claim which engine names?
+"""Which distributions provide which engines?
 
-From metadata alone: nothing is imported, and only files that mention an engine
-are parsed.
+Only metadata is read, and only of distributions with an engine; nothing is imported.
 """
 
 from __future__ import annotations
@@ -19,10 +18,10 @@ __all__ = ["EngineEntryPoint", "find_entry_points"]
 
 
 class EngineEntryPoint(NamedTuple):
-    """A distribution's statement that it provides an engine.
+    """An entry point that provides an engine.
 
-    ``group`` is the entry-point group, and so the contract that the engine was
-    written for; ``value`` is the entry point's value, a module.
+    ``group`` is the entry-point group, which stands for the contract that the engine
+    was written for. ``value`` names the plugin's module.
     """
 
     name: str
@@ -34,13 +33,13 @@ class EngineEntryPoint(NamedTuple):
 def find_entry_points(
     installed: Mapping[str, InstalledDistribution],
 ) -> tuple[EngineEntryPoint, ...]:
-    """Find every engine that a distribution claims to provide, by name.
+    """Return the entry points of all engines, sorted by name.
 
-    Groups of other contracts are included, unless the same distribution
-    provides the engine for this contract too. Several distributions may claim
-    one name.
+    Entry points for other contracts are included, unless the same distribution also
+    provides the engine for this contract. Several distributions may provide
+    the same name.
     """
-    claims: list[EngineEntryPoint] = []
+    entry_points: list[EngineEntryPoint] = []
     for distribution in installed.values():
         text = distribution.read_text("entry_points.txt")
         if text is None or ENTRY_POINT_GROUP not in text:
@@ -48,16 +47,16 @@ def find_entry_points(
         facts = distribution.read_facts()
         entries = [entry for entry in _entries(text) if entry[0].startswith(ENTRY_POINT_GROUP)]
         current = {name for group, name, _ in entries if group == ENTRY_POINT_GROUP}
-        claims.extend(
+        entry_points.extend(
             EngineEntryPoint(name, group, value, facts)
             for group, name, value in entries
             if group == ENTRY_POINT_GROUP or name not in current
         )
-    return tuple(sorted(claims))
+    return tuple(sorted(entry_points))
 
 
 def _entries(text: str) -> Iterator[tuple[str, str, str]]:
-    """Yield group, name and value of each entry point."""
+    """Yield group, name and value of each entry point in ``entry_points.txt``."""
     group = ""
     for raw in text.splitlines():
         line = raw.strip()

@@ -1,4 +1,4 @@
-"""What did an exception say, in one line, and where?"""
+"""How is an exception summarized in one line?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pluggy
 
 __all__ = ["exception_location", "exception_summary"]
 
-_PASSED_THROUGH = tuple(
+_OWN_FOLDERS = tuple(
     str(folder) + os.sep
     for folder in (
         Path(__file__).parent,
@@ -21,21 +21,21 @@ _PASSED_THROUGH = tuple(
 
 
 def exception_summary(error: BaseException) -> str:
-    """Return the exception's type and the first line of what it says."""
+    """Return the exception's type and the first line of its message."""
     lines = str(error).strip().splitlines()
     name = type(error).__name__
     return f"{name}: {lines[0]}" if lines else name
 
 
 def exception_location(error: BaseException) -> str:
-    """Return ``"file, line n"`` for the last line of foreign code, or ``""``."""
+    """Return ``"FILE, line N"`` of the innermost frame in the plugin's code, or ``""``."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}"
-    place = ""
+    location = ""
     entry = error.__traceback__
     while entry is not None:
         file = entry.tb_frame.f_code.co_filename
-        if not file.startswith(("<", *_PASSED_THROUGH)):
-            place = f"{file}, line {entry.tb_lineno}"
+        if not file.startswith(("<", *_OWN_FOLDERS)):
+            location = f"{file}, line {entry.tb_lineno}"
         entry = entry.tb_next
-    return place
+    return location

@@ -1,8 +1,8 @@
-"""Do a plugin's functions implement the hooks that they seem to?
+"""Do a plugin's functions implement the hooks as intended?
 
-pluggy takes a function without a mark for no hook at all, never fills an
-argument that is keyword-only or has a default, and awaits nothing. Each of these
-would be found out late, or never, so they are looked for at registration.
+pluggy ignores functions without ``@hookimpl``, never passes arguments that are
+keyword-only or have a default, and awaits nothing. Such mistakes would show late or
+never, so they are reported when the plugin is loaded.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lexer_core import hookspecs
 from lexer_core.hookspecs import PROJECT_NAME
+from lexer_core.suggestions import nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,32 +39,31 @@ REQUIRED_HOOKS = ("lexer_engine_info", "lexer_create_session")
 class HookFunction(NamedTuple):
     """A plugin's implementation of one hook, and the arguments that it takes.
 
-    An implementation may take fewer arguments than the specification, so they
-    are chosen by name.
+    It may take fewer arguments than the specification, so they are passed by name.
     """
 
     function: Callable[..., Any]
     argument_names: tuple[str, ...]
 
     def bind(self, **arguments: object) -> Callable[[], Any]:
-        """Make a call without arguments, for where a hook call is too slow."""
+        """Return a function without arguments, for calls that must not pay for pluggy."""
         taken = [arguments[name] for name in self.argument_names]
         return partial(self.function, *taken) if taken else self.function
 
 
 class PluginHooks(NamedTuple):
-    """What a plugin's module implements, and what is wrong with it.
+    """The hooks that a plugin's module implements, and its problems.
 
     Parameters
     ----------
     marked
         The functions to register, by their name in the module.
     implementations
-        The same functions by hook.
+        The same functions, by hook.
     unknown
-        Marked functions for hooks that this contract does not have.
+        Hooks that the module implements but this contract does not have.
     problems
-        What breaks the contract, each in one clause.
+        Violations of the contract, each as a clause.
     """
 
     marked: Mapping[str, Callable[..., Any]]
@@ -73,9 +73,9 @@ class PluginHooks(NamedTuple):
 
 
 def read_hooks(module: ModuleType) -> PluginHooks:
-    """Find the hook implementations in a module and check each.
+    """Find and check the hook implementations in a module.
 
-    Only the module's own namespace is read: its ``__getattr__`` is not called.
+    Only the module's namespace is read; its ``__getattr__`` is not called.
     """
     marked: dict[str, Callable[..., Any]] = {}
     implementations: dict[str, HookFunction] = {}
@@ -87,7 +87,7 @@ def read_hooks(module: ModuleType) -> PluginHooks:
         if mark is None:
             if _seems_a_hook(name, value, module):
                 attempted.add(name)
-                problems.append(f"{name} is not marked: put @hookimpl above it")
+                problems.append(f"{name} is not decorated with @hookimpl")
             continue
         hook = mark.get("specname") or name
         if hook in implementations:
@@ -102,7 +102,7 @@ def read_hooks(module: ModuleType) -> PluginHooks:
                 unknown.append(hook)
             else:
                 attempted.add(meant)
-                problems.append(f"there is no hook {hook}: did you mean {meant}?")
+                problems.append(f"unknown hook {hook}: did you mean {meant}?")
     problems.extend(
         f"the required hook {hook} is missing"
         for hook in REQUIRED_HOOKS
@@ -124,19 +124,17 @@ def _mark(value: object) -> Mapping[str, Any] | None:
 
 
 def _misspelt(hook: str) -> str | None:
-    """Return the hook whose name this nearly is, leaving aside what all names share."""
-    from lexer_core.suggestions import nearest  # only here: for errors alone
-
+    """Return the hook whose name is most similar, ignoring the common prefix."""
     tails = {name.removeprefix("lexer_"): name for name in HOOKS}
     tail = nearest(hook.removeprefix("lexer_"), tails, cutoff=0.8)
     return tails[tail] if tail else None
 
 
 def _seems_a_hook(name: str, value: object, module: ModuleType) -> bool:
-    """Whether a function without a mark was meant to be a hook.
+    """Return whether a function without ``@hookimpl`` was probably meant to be a hook.
 
-    The prefix belongs to hooks. A function from elsewhere counts only under
-    the very name of one, and an imported specification is none.
+    The prefix is reserved for hooks. An imported function counts only if it has the
+    exact name of a hook and is not a specification.
     """
     if not name.startswith("lexer_") or not isinstance(value, FunctionType):
         return False
@@ -162,18 +160,18 @@ def _wrong_in(hook: str, function: Callable[..., Any], mark: Mapping[str, Any]) 
     if any(map(inspect.iscoroutinefunction, layers)) or any(
         map(inspect.isasyncgenfunction, layers)
     ):
-        yield f"{hook} is async, but hooks are called and not awaited"
+        yield f"{hook} is async, but hooks are not awaited"
         return
     if any(map(inspect.isgeneratorfunction, layers)):
-        yield f"{hook} is a generator (it has a yield), but hooks return their result"
+        yield f"{hook} is a generator (it contains yield); a hook must return its result"
         return
     known = HOOKS[hook]
     for parameter in inspect.signature(function).parameters.values():
         name = parameter.name
         if parameter.kind is parameter.VAR_POSITIONAL:
-            yield f"{hook} takes *{name}, which stays empty: name the arguments"
+            yield f"{hook} takes *{name}, which pluggy leaves empty; name the arguments"
         elif parameter.kind is parameter.VAR_KEYWORD:
-            yield f"{hook} takes **{name}, which stays empty: name the arguments"
+            yield f"{hook} takes **{name}, which pluggy leaves empty; name the arguments"
         elif name not in known:
             yield (
                 f"{hook} takes {name!r}, which the hook does not have; "
@@ -182,4 +180,4 @@ def _wrong_in(hook: str, function: Callable[..., Any], mark: Mapping[str, Any]) 
         elif parameter.kind is parameter.KEYWORD_ONLY:
             yield f"{hook} takes {name!r} as keyword-only, but arguments are positional"
         elif parameter.default is not parameter.empty:
-            yield f"{hook} gives {name!r} a default, which would always hold; take it without one"
+            yield f"{hook} gives {name!r} a default, which pluggy would always use; remove it"

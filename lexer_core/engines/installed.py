@@ -1,9 +1,8 @@
-"""Which distributions are installed, and what do their metadata say?
+"""Which distributions are installed, and what does their metadata contain?
 
-``importlib.metadata`` would answer this too, but importing it takes a fifth of
-the time of a whole listing. So plain folders on ``sys.path`` are read directly,
-and only what else may hold distributions (an archive, an egg, a finder of
-somebody's own) is left to it.
+Importing ``importlib.metadata`` takes a fifth of the time of ``lexer engines list``.
+So folders on ``sys.path`` are read directly. ``importlib.metadata`` is imported only
+for archives, eggs and custom finders.
 """
 
 from __future__ import annotations
@@ -22,10 +21,9 @@ __all__ = ["DistributionFacts", "InstalledDistribution", "find_distributions", "
 
 
 class DistributionFacts(NamedTuple):
-    """What is used of a distribution's headers.
+    """Name, version and required lexer-core of a distribution.
 
-    ``core_requirement`` is what it requires of lexer-core, such as
-    ``"lexer-core>=0.3"``; empty when it does not say.
+    ``core_requirement`` is a requirement such as ``"lexer-core>=0.3"``, or empty.
     """
 
     name: str
@@ -37,13 +35,13 @@ class DistributionFacts(NamedTuple):
 
 
 class InstalledDistribution(NamedTuple):
-    """One distribution: its normalized name, and how a file of its metadata is read."""
+    """A distribution: its normalized name, and a function that reads a metadata file."""
 
     key: str
     read_text: Callable[[str], str | None]
 
     def read_facts(self) -> DistributionFacts:
-        """Read the few headers that are needed, without the description behind them."""
+        """Read the headers of the metadata, without the description that follows them."""
         text = self.read_text("METADATA") or self.read_text("PKG-INFO") or ""
         name = version = requirement = ""
         for line in text.splitlines():
@@ -64,45 +62,44 @@ _LEXER_CORE = re.compile(r"lexer[-_.]core(?![\w.-])", re.IGNORECASE)
 
 
 def find_distributions() -> Mapping[str, InstalledDistribution]:
-    """Find every installed distribution, by its normalized name.
+    """Return every installed distribution, by its normalized name.
 
-    Where one is there several times, the first on ``sys.path`` hides the
-    others, as it does for imports.
+    The first one on ``sys.path`` hides others of the same name, as for imports.
     """
-    found: dict[str, InstalledDistribution] = {}
-    for distribution in _everywhere():
-        found.setdefault(distribution.key, distribution)
-    return found
+    distributions: dict[str, InstalledDistribution] = {}
+    for distribution in _all_distributions():
+        distributions.setdefault(distribution.key, distribution)
+    return distributions
 
 
 def normalized(name: str) -> str:
-    """Return a distribution's name in the form that all its spellings share."""
+    """Return the normalized form of a distribution's name."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def _everywhere() -> Iterator[InstalledDistribution]:
+def _all_distributions() -> Iterator[InstalledDistribution]:
     finders = (finder for finder in sys.meta_path if finder is not PathFinder)
     if any(hasattr(finder, "find_distributions") for finder in finders):
-        yield from _by_the_library(None)
+        yield from _from_importlib(None)
         return
     for entry in dict.fromkeys(sys.path):
         folder = entry or os.curdir
         if folder.endswith(".egg"):
-            yield from _by_the_library(entry)
+            yield from _from_importlib(entry)
             continue
         try:
             children = os.listdir(folder)  # noqa: PTH208 - a Path for each child takes longer
         except NotADirectoryError:
-            yield from _by_the_library(entry)
+            yield from _from_importlib(entry)
         except OSError:
-            continue  # what is not there, or may not be read, holds nothing
+            continue  # a missing or unreadable folder contains no distributions
         else:
             yield from _in_folder(folder, children)
 
 
 def _in_folder(folder: str, children: list[str]) -> Iterator[InstalledDistribution]:
     for child in children:
-        # pip renames what it is about to remove to "~…", and may leave it behind.
+        # pip renames folders to "~…" before it removes them, and may leave some behind.
         stem, dot, suffix = child.rpartition(".")
         if dot and suffix in ("dist-info", "egg-info") and not stem.startswith("~"):
             yield InstalledDistribution(
@@ -126,8 +123,8 @@ class _FolderReader:
             return None  # most distributions lack most files
 
 
-def _by_the_library(entry: str | None) -> Iterator[InstalledDistribution]:
-    from importlib.metadata import distributions  # only here: it takes time to import
+def _from_importlib(entry: str | None) -> Iterator[InstalledDistribution]:
+    from importlib.metadata import distributions  # on use: slow to import
 
     for distribution in distributions() if entry is None else distributions(path=[entry]):
         name = distribution.metadata["Name"]
@@ -140,6 +137,6 @@ def _reader(distribution: Distribution) -> Callable[[str], str | None]:
         try:
             return distribution.read_text(name)
         except (OSError, UnicodeDecodeError):
-            return None  # what cannot be read says nothing
+            return None  # treat an unreadable file as missing
 
     return read_text

@@ -1,7 +1,7 @@
-"""Is a plugin sound, and what does it say of its engine?
+"""Is a plugin valid, and how does it describe its engine?
 
-Enough for listing: the plugin's module is imported and checked, no runtime is,
-and no pluggy manager is made.
+This is all that a listing needs: the plugin's module is imported and checked, but no
+runtime is imported and no pluggy manager is created.
 """
 
 from __future__ import annotations
@@ -33,112 +33,113 @@ _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attributes>[\w.]+)\s*)
 
 
 class Plugin(NamedTuple):
-    """A plugin that keeps the contract."""
+    """A valid plugin."""
 
     info: EngineInfo
     hooks: PluginHooks
 
 
 class PluginError(Exception):
-    """A plugin cannot be made an engine; never leaves this package."""
+    """A plugin does not provide a usable engine. Not raised outside this package."""
 
     def __init__(
         self,
         reason: str,
         *,
-        remedy: str,
+        fix: str,
         details: str = "",
         state: EngineState = EngineState.BROKEN,
     ) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.remedy = remedy
+        self.fix = fix
         self.details = details
         self.state = state
 
 
-def load_plugin(claim: EngineEntryPoint) -> Plugin:
-    """Import a plugin's module, check it, and ask what its engine is.
+def load_plugin(entry_point: EngineEntryPoint) -> Plugin:
+    """Import a plugin's module, check its hooks and call ``lexer_engine_info``.
 
-    What the plugin prints meanwhile goes to standard error.
+    Output that the plugin prints to standard output goes to standard error.
 
     Raises
     ------
     PluginError
-        With the state that the engine is in instead.
+        The plugin is not valid; the error has the engine's state.
     """
-    remedy = upgrade_plugin(claim.distribution)
+    fix = upgrade_plugin(entry_point.distribution)
     with redirect_stdout(sys.stderr):
-        module = _load_module(claim)
+        module = _load_module(entry_point)
         hooks = read_hooks(module)
         if hooks.unknown:
             raise PluginError(
                 f"needs a newer lexer-core: it implements {', '.join(hooks.unknown)}, "
                 f"which contract {CONTRACT_VERSION} of lexer-core {__version__} does not have"
-                f"{_required(claim.distribution)}",
-                remedy=upgrade_core(claim.distribution),
+                f"{_required(entry_point.distribution)}",
+                fix=upgrade_core(entry_point.distribution),
                 state=EngineState.INCOMPATIBLE,
             )
-        _refuse(hooks.problems, module, remedy)
-        with broken_by("lexer_engine_info raised ", remedy):
+        _refuse(hooks.problems, module, fix)
+        with broken_by("lexer_engine_info raised ", fix):
             info = hooks.implementations["lexer_engine_info"].function()
-        _refuse(tuple(wrong_in_info(info)), module, remedy)
+        _refuse(tuple(wrong_in_info(info)), module, fix)
     return Plugin(info=info, hooks=hooks)
 
 
 def upgrade_plugin(plugin: DistributionFacts) -> str:
-    """Return the command that installs a newer plugin, and what it requires."""
+    """Return the command that upgrades a plugin and its dependencies."""
     return f"pip install --upgrade {plugin.name}"
 
 
 def upgrade_core(plugin: DistributionFacts) -> str:
-    """Return the command that installs a lexer-core that the plugin works with."""
+    """Return the command that installs a lexer-core that is compatible with the plugin."""
     if plugin.core_requirement:
         return f"pip install --upgrade '{plugin.core_requirement}'"
     return f"pip install --upgrade lexer-core {plugin.name}"
 
 
 @contextmanager
-def broken_by(what: str, remedy: str) -> Iterator[None]:
-    """Turn whatever the plugin's code raises, ``SystemExit`` too, into a reason."""
+def broken_by(what: str, fix: str) -> Iterator[None]:
+    """Turn an exception of the plugin's code, even ``SystemExit``, into a ``PluginError``."""
     try:
         yield
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        import traceback  # only here, like the next: they are needed for errors alone
+        # On use: the exceptions module imports pluggy and importlib.metadata.
+        import traceback
 
         from lexer_core.engines.exceptions import exception_location, exception_summary
 
-        place = exception_location(error)
+        location = exception_location(error)
         raise PluginError(
-            f"{what}{exception_summary(error)}" + (f" ({place})" if place else ""),
-            remedy=remedy,
+            f"{what}{exception_summary(error)}" + (f" ({location})" if location else ""),
+            fix=fix,
             details="".join(traceback.format_exception(error)),
         ) from error
 
 
-def _load_module(claim: EngineEntryPoint) -> ModuleType:
-    remedy = upgrade_plugin(claim.distribution)
-    reference = _REFERENCE.fullmatch(claim.value)
+def _load_module(entry_point: EngineEntryPoint) -> ModuleType:
+    fix = upgrade_plugin(entry_point.distribution)
+    reference = _REFERENCE.fullmatch(entry_point.value)
     if reference is None:
-        raise PluginError(f"its entry point {claim.value!r} does not name a module", remedy=remedy)
-    with broken_by("", remedy):
+        raise PluginError(f"entry point {entry_point.value!r} does not name a module", fix=fix)
+    with broken_by("", fix):
         loaded = import_module(reference["module"])
         for attribute in filter(None, (reference["attributes"] or "").split(".")):
             loaded = getattr(loaded, attribute)
     if not isinstance(loaded, ModuleType):
         raise PluginError(
-            f"its entry point {claim.value!r} is not a module, but a {type(loaded).__qualname__}",
-            remedy=remedy,
+            f"entry point {entry_point.value!r} is not a module, but a {type(loaded).__qualname__}",
+            fix=fix,
         )
     return loaded
 
 
-def _refuse(problems: tuple[str, ...], module: ModuleType, remedy: str) -> None:
+def _refuse(problems: tuple[str, ...], module: ModuleType, fix: str) -> None:
     if problems:
         file = getattr(module, "__file__", None) or module.__name__
-        raise PluginError("; ".join(problems), remedy=remedy, details=f"In {file}.")
+        raise PluginError("; ".join(problems), fix=fix, details=f"In {file}.")
 
 
 def _required(plugin: DistributionFacts) -> str:

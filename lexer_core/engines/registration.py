@@ -1,8 +1,7 @@
 """How do a plugin's functions become hooks that the core can call?
 
-Each engine has a ``pluggy.PluginManager`` of its own. Nothing that one plugin
-does can cross into another, no hook needs a guard, and a registration that
-fails is thrown away with its manager.
+Each engine has its own ``pluggy.PluginManager``, so plugins cannot affect each other
+and a failed registration is discarded with its manager.
 """
 
 from __future__ import annotations
@@ -27,28 +26,28 @@ __all__ = ["register_hooks"]
 
 
 def register_hooks(name: str, plugin: PluginHooks) -> pluggy.HookRelay:
-    """Register a plugin's hooks, and the core's defaults for those it leaves out.
+    """Register a plugin's hooks and the defaults of those that it does not implement.
 
     Parameters
     ----------
     name
-        The engine's name, under which pluggy reports the plugin.
+        The engine's name, which pluggy uses for the plugin.
     plugin
-        What the plugin's module implements.
+        The hooks that the plugin's module implements.
 
     Raises
     ------
     pluggy.PluginValidationError
-        A function does not fit its hook.
+        A function does not match its hook.
     """
     manager = pluggy.PluginManager(PROJECT_NAME)
     manager.add_hookspecs(_SPECIFICATIONS)
-    # Only the functions, not the module itself: pluggy up to 1.6 evaluates the
+    # Register the functions, not the module: pluggy up to 1.6 would call the
     # module's __getattr__ for every name in its dir().
     manager.register(_namespace(name, plugin.marked), name=name)
     manager.check_pending()
-    # With firstresult, a default that stood behind the plugin's hook would
-    # answer when the plugin returns None, and hide a forgotten return.
+    # If a default were registered behind a plugin's hook, it would answer when the
+    # plugin returns None, and hide a missing return statement.
     manager.register(_namespace("defaults", default_hooks(plugin.implementations)))
     return manager.hook
 

@@ -1,4 +1,4 @@
-"""Which engines are installed, in what state, and how is one got hold of?"""
+"""Which engines are installed, and what is their state?"""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from lexer_core.engines.runtime import find_runtime
 from lexer_core.engines.states import EngineListing, EngineState
 from lexer_core.errors import BrokenEngineError, EngineUnavailableError, UnknownEngineError
 from lexer_core.hookspecs import ENTRY_POINT_GROUP
+from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,58 +42,58 @@ _OWN_PLUGINS = {
 class EngineRegistry:
     """The engines of this Python environment.
 
-    Metadata is read once, when first needed; a plugin is imported when it is
-    listed or asked for, and then kept. One plugin's trouble stays its own.
+    Metadata is read once, on first use. A plugin is imported once, when its engine is
+    listed or requested. A plugin that fails does not affect the others.
     """
 
     def __init__(self) -> None:
         self._installed: Mapping[str, InstalledDistribution] = {}
-        self._found: tuple[EngineEntryPoint, ...] | None = None
+        self._cached_entry_points: tuple[EngineEntryPoint, ...] | None = None
         self._listings: dict[EngineEntryPoint, EngineListing] = {}
         self._plugins: dict[EngineEntryPoint, Plugin] = {}
         self._engines: dict[EngineEntryPoint, Engine] = {}
 
     def listings(self) -> tuple[EngineListing, ...]:
-        """List every engine that is installed, by name, ready or not."""
-        return tuple(self._list(claim) for claim in self._claims)
+        """Return all installed engines by name, whether they are ready or not."""
+        return tuple(self._list(entry_point) for entry_point in self._entry_points)
 
     def names(self) -> tuple[str, ...]:
-        """List the names of all installed engines, without importing a plugin."""
-        return tuple(dict.fromkeys(claim.name for claim in self._claims))
+        """Return the names of all installed engines, without importing a plugin."""
+        return tuple(dict.fromkeys(entry_point.name for entry_point in self._entry_points))
 
     def listing(self, name: str) -> EngineListing:
-        """Return one engine's listing; the first where several plugins claim the name.
+        """Return one engine's listing; the first if several plugins provide the name.
 
         Raises
         ------
         UnknownEngineError
-            No installed plugin provides it; the error names the nearest.
+            No installed plugin provides it; the error suggests a similar name.
         """
-        return self._list(self._claim(name))
+        return self._list(self._entry_point(name))
 
     def get(self, name: str) -> Engine:
-        """Return a ready engine, importing no plugin but its own.
+        """Return a ready engine; only its plugin is imported.
 
         Raises
         ------
         UnknownEngineError
-            No installed plugin provides it; the error names the nearest.
+            No installed plugin provides it; the error suggests a similar name.
         EngineUnavailableError
             Its runtime or something else that it needs is not installed, or it
-            needs another lexer-core.
+            needs another version of lexer-core.
         BrokenEngineError
-            Its plugin cannot be loaded or breaks the contract.
+            Its plugin cannot be loaded or violates the contract.
         """
-        claim = self._claim(name)
-        engine = self._engine(claim)
+        entry_point = self._entry_point(name)
+        engine = self._engine(entry_point)
         if engine is not None:
             return engine
-        listing = self._list(claim)
+        listing = self._list(entry_point)
         if listing.state is EngineState.BROKEN:
             raise BrokenEngineError(
                 f"engine {name!r} of {listing.distribution} is broken: {listing.reason}.",
                 engine=name,
-                hint=f"{listing.remedy}\n`lexer engines show {name}` says more.",
+                hint=f"{listing.remedy}\nFor details, run `lexer engines show {name}`.",
             )
         raise EngineUnavailableError(
             f"engine {name!r} is {listing.state}: {listing.reason}.",
@@ -101,67 +102,69 @@ class EngineRegistry:
         )
 
     def ready(self) -> tuple[Engine, ...]:
-        """Return every ready engine, by name."""
-        engines = [self._engine(claim) for claim in self._claims]
+        """Return all ready engines, by name."""
+        engines = [self._engine(entry_point) for entry_point in self._entry_points]
         return tuple(engine for engine in engines if engine is not None)
 
     @property
-    def _claims(self) -> tuple[EngineEntryPoint, ...]:
-        if self._found is None:
+    def _entry_points(self) -> tuple[EngineEntryPoint, ...]:
+        if self._cached_entry_points is None:
             self._installed = find_distributions()
-            self._found = find_entry_points(self._installed)
-        return self._found
+            self._cached_entry_points = find_entry_points(self._installed)
+        return self._cached_entry_points
 
-    def _claim(self, name: str) -> EngineEntryPoint:
-        claims = [claim for claim in self._claims if claim.name == name]
-        if claims:
-            # One that is written for this contract speaks for the name.
-            return next((claim for claim in claims if claim.group == ENTRY_POINT_GROUP), claims[0])
+    def _entry_point(self, name: str) -> EngineEntryPoint:
+        candidates = [entry for entry in self._entry_points if entry.name == name]
+        if candidates:
+            # Prefer an entry point for this contract.
+            return next((c for c in candidates if c.group == ENTRY_POINT_GROUP), candidates[0])
         raise UnknownEngineError(
-            f"engine {name!r} is not installed.", hint=_how_to_get(name, self.names())
+            f"engine {name!r} is not installed.", hint=_how_to_install(name, self.names())
         )
 
-    def _list(self, claim: EngineEntryPoint) -> EngineListing:
-        if claim not in self._listings:
-            self._listings[claim] = self._judge(claim)
-        return self._listings[claim]
+    def _list(self, entry_point: EngineEntryPoint) -> EngineListing:
+        if entry_point not in self._listings:
+            self._listings[entry_point] = self._judge(entry_point)
+        return self._listings[entry_point]
 
-    def _judge(self, claim: EngineEntryPoint) -> EngineListing:
-        if claim.group != ENTRY_POINT_GROUP:
-            return _other_contract(claim)
-        rivals = [
-            other
-            for other in self._claims
-            if other is not claim and other.name == claim.name and other.group == claim.group
+    def _judge(self, entry_point: EngineEntryPoint) -> EngineListing:
+        if entry_point.group != ENTRY_POINT_GROUP:
+            return _other_contract(entry_point)
+        same_name = [
+            entry
+            for entry in self._entry_points
+            if (entry.name, entry.group) == (entry_point.name, entry_point.group)
         ]
-        if rivals:
-            return _claimed_twice(claim, rivals)
+        if len(same_name) > 1:
+            return _ambiguous(entry_point, same_name)
         try:
-            self._plugins[claim] = load_plugin(claim)
+            self._plugins[entry_point] = load_plugin(entry_point)
         except PluginError as error:
-            return _not_loaded(claim, error)
-        return _loaded(claim, self._plugins[claim], self._installed)
+            return _not_loaded(entry_point, error)
+        return _loaded(entry_point, self._plugins[entry_point], self._installed)
 
-    def _engine(self, claim: EngineEntryPoint) -> Engine | None:
-        """Return the engine, or ``None`` where its listing says that it is not ready."""
-        listing = self._list(claim)
-        if listing.state is EngineState.READY and claim not in self._engines:
+    def _engine(self, entry_point: EngineEntryPoint) -> Engine | None:
+        """Return the engine, or ``None`` if it is not ready."""
+        listing = self._list(entry_point)
+        if listing.state is EngineState.READY and entry_point not in self._engines:
             try:
-                self._engines[claim] = _register(listing, claim, self._plugins[claim])
+                self._engines[entry_point] = _register(
+                    listing, entry_point, self._plugins[entry_point]
+                )
             except PluginError as error:
-                self._listings[claim] = _not_loaded(claim, error)
-        return self._engines.get(claim)
+                self._listings[entry_point] = _not_loaded(entry_point, error)
+        return self._engines.get(entry_point)
 
 
-def _register(listing: EngineListing, claim: EngineEntryPoint, plugin: Plugin) -> Engine:
-    # Only here: listing engines needs neither.
+def _register(listing: EngineListing, entry_point: EngineEntryPoint, plugin: Plugin) -> Engine:
+    # On use: a listing needs neither, and registration imports pluggy's manager.
     from lexer_core.engines.engine import Engine
     from lexer_core.engines.registration import register_hooks
 
-    with broken_by("it cannot be registered: ", upgrade_plugin(claim.distribution)):
-        hooks = register_hooks(claim.name, plugin.hooks)
+    with broken_by("cannot be registered: ", upgrade_plugin(entry_point.distribution)):
+        hooks = register_hooks(entry_point.name, plugin.hooks)
     return Engine(
-        name=claim.name,
+        name=entry_point.name,
         info=plugin.info,
         version=listing.version,
         distribution=listing.distribution,
@@ -172,75 +175,78 @@ def _register(listing: EngineListing, claim: EngineEntryPoint, plugin: Plugin) -
 
 
 def _loaded(
-    claim: EngineEntryPoint, plugin: Plugin, installed: Mapping[str, InstalledDistribution]
+    entry_point: EngineEntryPoint, plugin: Plugin, installed: Mapping[str, InstalledDistribution]
 ) -> EngineListing:
-    runtime = find_runtime(plugin.info, claim.distribution.name, installed)
+    runtime = find_runtime(plugin.info, entry_point.distribution.name, installed)
     provider = runtime.distribution
-    reason, remedy = plugin.info.unavailable_because, plugin.info.remedy
+    reason, fix = plugin.info.unavailable_because, plugin.info.remedy
     if runtime.missing:
-        reason, remedy = f"module {runtime.missing!r} is not installed", runtime.remedy
+        reason, fix = f"module {runtime.missing!r} is not installed", runtime.fix
     return EngineListing(
-        name=claim.name,
+        name=entry_point.name,
         display_name=plugin.info.display_name,
         state=EngineState.UNAVAILABLE if reason else EngineState.READY,
-        distribution=str(claim.distribution),
+        distribution=str(entry_point.distribution),
         version=provider.version if provider else None,
         runtime_distribution=provider.name if provider else None,
         reason=reason,
-        remedy=remedy if reason else "",
+        remedy=fix if reason else "",
         info=plugin.info,
     )
 
 
-def _not_loaded(claim: EngineEntryPoint, error: PluginError) -> EngineListing:
+def _not_loaded(entry_point: EngineEntryPoint, error: PluginError) -> EngineListing:
     return EngineListing(
-        name=claim.name,
-        display_name=claim.name,
+        name=entry_point.name,
+        display_name=entry_point.name,
         state=error.state,
-        distribution=str(claim.distribution),
+        distribution=str(entry_point.distribution),
         reason=error.reason,
-        remedy=error.remedy,
+        remedy=error.fix,
         details=error.details,
     )
 
 
-def _other_contract(claim: EngineEntryPoint) -> EngineListing:
-    required = claim.distribution.core_requirement
+def _other_contract(entry_point: EngineEntryPoint) -> EngineListing:
+    required = entry_point.distribution.core_requirement
     return EngineListing(
-        name=claim.name,
-        display_name=claim.name,
+        name=entry_point.name,
+        display_name=entry_point.name,
         state=EngineState.INCOMPATIBLE,
-        distribution=str(claim.distribution),
-        reason=f"written for contract {claim.group!r}, while lexer-core {__version__} reads "
+        distribution=str(entry_point.distribution),
+        reason=f"written for contract {entry_point.group!r}, but lexer-core {__version__} supports "
         f"{ENTRY_POINT_GROUP!r}" + (f" (it requires {required})" if required else ""),
-        remedy=upgrade_core(claim.distribution),
+        remedy=upgrade_core(entry_point.distribution),
     )
 
 
-def _claimed_twice(claim: EngineEntryPoint, rivals: Sequence[EngineEntryPoint]) -> EngineListing:
-    everyone = sorted({str(each.distribution) for each in (claim, *rivals)})
-    others = sorted({each.distribution.name for each in rivals} - {claim.distribution.name})
+def _ambiguous(
+    entry_point: EngineEntryPoint, same_name: Sequence[EngineEntryPoint]
+) -> EngineListing:
+    distributions = sorted({str(each.distribution) for each in same_name})
+    names = {each.distribution.name for each in same_name}
+    others = sorted(names - {entry_point.distribution.name})
     if others:
-        reason = f"{' and '.join(everyone)} both provide an engine of this name; neither is used"
-        remedy = f"pip uninstall {' '.join(others)}"
+        both = " and ".join(distributions)
+        reason = f"{both} both provide an engine of this name; neither is used"
+        fix = f"pip uninstall {' '.join(others)}"
     else:
-        reason = f"{everyone[0]} provides an engine of this name more than once"
-        remedy = upgrade_plugin(claim.distribution)
+        reason = f"{distributions[0]} provides an engine of this name more than once"
+        fix = upgrade_plugin(entry_point.distribution)
     return EngineListing(
-        name=claim.name,
-        display_name=claim.name,
+        name=entry_point.name,
+        display_name=entry_point.name,
         state=EngineState.BROKEN,
-        distribution=str(claim.distribution),
+        distribution=str(entry_point.distribution),
         reason=reason,
-        remedy=remedy,
+        remedy=fix,
     )
 
 
-def _how_to_get(name: str, installed: Sequence[str]) -> str:
-    from lexer_core.suggestions import did_you_mean  # only here: for errors alone
-
+def _how_to_install(name: str, installed: Sequence[str]) -> str:
     if name in _OWN_PLUGINS:
         return f"pip install {_OWN_PLUGINS[name]}"
     if not installed:
-        return f"No engine is: pip install {' '.join(dict.fromkeys(_OWN_PLUGINS.values()))}"
+        plugins = " ".join(dict.fromkeys(_OWN_PLUGINS.values()))
+        return f"No engine is installed. Run: pip install {plugins}"
     return f"Installed: {', '.join(installed)}.{did_you_mean(name, installed)}"

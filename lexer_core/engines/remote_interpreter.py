@@ -1,10 +1,9 @@
-"""What is known of an engine that lives in another interpreter?
+"""Which engine does another Python interpreter provide?
 
-Engines that cannot share an environment (the variants of ONNXRuntime overwrite
-each other; two versions of one engine) each have an interpreter of their own,
-where lexer-core and the engine's plugin are installed. A worker started in it
-takes part in the same rounds. Beforehand that interpreter is asked what it has,
-from metadata alone, as ``lexer engines list`` would.
+Engines that cannot share an environment, such as two versions of ONNXRuntime, each
+have their own interpreter, with lexer-core and the engine's plugin installed. A worker
+in that interpreter takes part in the same rounds. This module asks the interpreter to
+describe the engine, which imports no runtime.
 """
 
 from __future__ import annotations
@@ -14,11 +13,13 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from attrs import frozen
 
 from lexer_core import __version__
+from lexer_core.engines.registry import EngineRegistry
 from lexer_core.engines.states import EngineState
-from lexer_core.errors import BrokenEngineError, EngineUnavailableError
+from lexer_core.errors import BrokenEngineError, EngineUnavailableError, UnknownEngineError
 from lexer_core.records import Device, EngineInfo, EngineOption
 from lexer_core.worker.interpreter import interpreter_environment
 
@@ -28,21 +29,21 @@ if TYPE_CHECKING:
 
     from lexer_core.records import ExportedModel, ModelSource, OptionValue
 
-__all__ = ["RemoteEngine", "describe_for_another", "query_interpreter"]
+__all__ = ["RemoteEngine", "describe_engine", "query_interpreter"]
 
 _TIMEOUT = 60.0
 _TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
 
-# Versions are compared before anything of the other lexer-core is relied on.
-_QUESTION = """
+# Nothing else of the other lexer-core is used unless its version is the same.
+_QUERY_SCRIPT = """
 import json, platform, sys
 answer = {"python": platform.python_version(), "lexer": None}
 try:
     import lexer_core
     answer["lexer"] = lexer_core.__version__
     if answer["lexer"] == sys.argv[1]:
-        from lexer_core.engines.remote_interpreter import describe_for_another
-        answer["engine"] = describe_for_another(sys.argv[2])
+        from lexer_core.engines.remote_interpreter import describe_engine
+        answer["engine"] = describe_engine(sys.argv[2])
 except ImportError as error:
     answer["missing"] = str(error)
 print(json.dumps(answer))
@@ -56,17 +57,17 @@ class RemoteEngine:
     Parameters
     ----------
     python
-        The interpreter, as it was given.
+        Path or command of the interpreter, as given by the user.
     python_version
         Its version.
     engine
-        The engine's name there.
+        The engine's name in that interpreter.
     info
-        What its plugin says of it.
+        The plugin's description of the engine.
     version
-        Version of the runtime, or ``None``.
+        Version of the runtime; ``None`` if unknown.
     distribution
-        The plugin's distribution and its version.
+        Name and version of the plugin's distribution.
     """
 
     python: str
@@ -81,11 +82,11 @@ class RemoteEngine:
 
     @property
     def name(self) -> str:
-        """A name that no engine of this interpreter has."""
+        """A name that no engine of the current interpreter has."""
         return f"{self.engine} of {self.python}"
 
     def find_device(self, name: str) -> Device:
-        """Take the device for given: the worker, which can tell, refuses one that is not there."""
+        """Return the device without checking it; the worker checks that it is available."""
         kind, _, index = name.strip().lower().partition(":")
         return Device(kind=kind, index=int(index) if index.isdigit() else 0)
 
@@ -97,48 +98,48 @@ class RemoteEngine:
         workdir: Path,
         options: Mapping[str, OptionValue],
     ) -> ExportedModel | None:
-        """Make nothing: exports are made by the engines of this interpreter."""
+        """Return ``None``: only engines of the current interpreter export."""
         del source, format, device, workdir, options
         return None
 
 
 def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) -> RemoteEngine:
-    """Ask an interpreter for one of its engines.
+    """Ask an interpreter to describe one of its engines.
 
     Parameters
     ----------
     python
-        Path of the interpreter, or a command that is found on ``PATH``.
+        Path of the interpreter, or a command on ``PATH``.
     engine
-        The engine's name there.
+        The engine's name.
     timeout
         Seconds to wait for the answer.
 
     Raises
     ------
     EngineUnavailableError
-        There is no such interpreter, or it lacks lexer-core of this version,
-        the plugin, or the runtime.
+        The interpreter does not exist, or does not have this version of lexer-core,
+        the plugin or the runtime.
     BrokenEngineError
-        The interpreter gives no answer, or the plugin there is broken.
+        The interpreter does not respond, or its plugin is broken.
     """
     answer = _ask(python, engine, timeout)
     where = f"{python} (Python {answer.get('python')})"
-    there = answer.get("lexer")
-    if there != __version__:
-        found = f"has lexer-core {there}" if there else "has no lexer-core"
+    version = answer.get("lexer")
+    if version != __version__:
+        installed = f"has lexer-core {version}" if version else "does not have lexer-core"
         raise EngineUnavailableError(
-            f"engine {engine!r} cannot be run by {where}, which {found}; {__version__} is needed.",
+            f"engine {engine!r} cannot run in {where}, which {installed}; it needs {__version__}.",
             engine=engine,
-            hint=f"Workers must speak as their parent does: "
+            hint="Both interpreters need the same version: "
             f"{python} -m pip install 'lexer-core=={__version__}'",
         )
     listing = answer.get("engine")
     if not isinstance(listing, dict):
         raise BrokenEngineError(
-            f"lexer-core cannot be used by {where}: {answer.get('missing', 'no answer')}.",
+            f"lexer-core cannot be imported in {where}: {answer.get('missing', 'no answer')}.",
             engine=engine,
-            hint=f"Mend it: {python} -m pip install --force-reinstall 'lexer-core=={__version__}'",
+            hint=f"To fix: {python} -m pip install --force-reinstall 'lexer-core=={__version__}'",
         )
     if listing["state"] != EngineState.READY:
         error = (
@@ -147,7 +148,7 @@ def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) ->
         raise error(
             f"engine {engine!r} is {listing['state']} in {where}: {listing['reason']}.",
             engine=engine,
-            hint=f"There: {listing['remedy']}" if listing["remedy"] else "",
+            hint=f"In that environment: {listing['remedy']}" if listing["remedy"] else "",
         )
     return RemoteEngine(
         python=python,
@@ -159,13 +160,8 @@ def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) ->
     )
 
 
-def describe_for_another(engine: str) -> dict[str, Any]:
-    """Say, as JSON types, what this interpreter has; asked by :func:`query_interpreter`."""
-    import attrs
-
-    from lexer_core.engines.registry import EngineRegistry
-    from lexer_core.errors import UnknownEngineError
-
+def describe_engine(engine: str) -> dict[str, Any]:
+    """Describe an engine of this interpreter as JSON types, for :func:`query_interpreter`."""
     try:
         listing = EngineRegistry().listing(engine)
     except UnknownEngineError as error:
@@ -182,9 +178,9 @@ def describe_for_another(engine: str) -> dict[str, Any]:
 
 
 def _ask(python: str, engine: str, timeout: float) -> dict[str, Any]:
-    command = [python, "-P", "-c", _QUESTION, __version__, engine]
+    command = [python, "-P", "-c", _QUERY_SCRIPT, __version__, engine]
     try:
-        done = subprocess.run(  # noqa: S603 - the interpreter that the user named
+        process = subprocess.run(  # noqa: S603 - the interpreter that the user named
             command,
             env=interpreter_environment(os.environ),
             stdin=subprocess.DEVNULL,
@@ -195,28 +191,28 @@ def _ask(python: str, engine: str, timeout: float) -> dict[str, Any]:
         )
     except OSError as error:
         raise EngineUnavailableError(
-            f"engine {engine!r} was to be run by {python}, which cannot be started: "
+            f"the interpreter {python} of engine {engine!r} cannot be started: "
             f"{error.strerror or error}.",
             engine=engine,
-            hint="Name the interpreter of an environment: /path/to/venv/bin/python.",
+            hint="Set it to the Python of an environment: /path/to/venv/bin/python.",
         ) from error
     except subprocess.TimeoutExpired as error:
         raise BrokenEngineError(
-            f"{python}, which was to run engine {engine!r}, gave no answer within {timeout:g} s.",
+            f"the interpreter {python} of engine {engine!r} did not respond within {timeout:g} s.",
             engine=engine,
         ) from error
-    lines = done.stdout.strip().splitlines()
+    lines = process.stdout.strip().splitlines()
     try:
         answer = json.loads(lines[-1]) if lines else None
     except ValueError:
         answer = None
     if not isinstance(answer, dict):
-        said = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        output = (process.stderr.strip() or process.stdout.strip()).splitlines()
         raise BrokenEngineError(
-            f"{python}, which was to run engine {engine!r}, is no Python 3.11 or later: "
-            f"{said[-1] if said else f'it ended with status {done.returncode}'}.",
+            f"the interpreter {python} of engine {engine!r} is not Python 3.11 or later: "
+            f"{output[-1] if output else f'it exited with status {process.returncode}'}.",
             engine=engine,
-            hint="Name the interpreter of an environment: /path/to/venv/bin/python.",
+            hint="Set it to the Python of an environment: /path/to/venv/bin/python.",
         )
     return answer
 

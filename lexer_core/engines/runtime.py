@@ -1,6 +1,6 @@
 """Is an engine's runtime installed, and which distribution provides it?
 
-Answered without importing the runtime.
+The runtime is not imported to find out.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ __all__ = ["Runtime", "find_runtime"]
 class Runtime(NamedTuple):
     """What is installed of an engine's runtime.
 
-    ``missing`` is the first module that cannot be imported, or empty; ``remedy``
-    is then the command that installs it.
+    ``missing`` is the first module that is not installed, or empty. ``fix`` is the
+    command that installs it.
     """
 
     distribution: DistributionFacts | None
     missing: str = ""
-    remedy: str = ""
+    fix: str = ""
 
 
 def find_runtime(
     info: EngineInfo, plugin: str, installed: Mapping[str, InstalledDistribution]
 ) -> Runtime:
-    """Look for the runtime of an engine.
+    """Find the runtime of an engine.
 
     Parameters
     ----------
     info
-        What the plugin says of the engine.
+        The plugin's description of the engine.
     plugin
-        Name of the plugin's distribution, whose requirements bring every module
-        but the first.
+        Name of the plugin's distribution. Installing it also installs all runtime
+        modules but the first.
     installed
         The installed distributions, by normalized name.
     """
@@ -57,7 +57,7 @@ def find_runtime(
             return Runtime(
                 distribution=None if position == 0 else distribution,
                 missing=module,
-                remedy=f"pip install {info.runtime_distributions[0] if position == 0 else plugin}",
+                fix=f"pip install {info.runtime_distributions[0] if position == 0 else plugin}",
             )
     return Runtime(distribution=distribution)
 
@@ -71,6 +71,6 @@ def _is_importable(module: str, *, trusted: bool) -> bool:
         return False
     if spec is None:
         return False
-    # A folder of that name somewhere on the path is a namespace package: the
-    # runtime only where a distribution stands behind it.
+    # Any folder of that name on sys.path is a namespace package. It is the runtime
+    # only if one of the runtime's distributions is installed.
     return spec.origin is not None or trusted

@@ -1,4 +1,4 @@
-"""In what state is an engine, and what would mend it?"""
+"""Can an engine be used, and if not, how is that fixed?"""
 
 from __future__ import annotations
 
@@ -14,47 +14,47 @@ __all__ = ["EngineListing", "EngineState"]
 
 
 class EngineState(StrEnum):
-    """Whether an engine can be used, and if not, whose turn it is."""
+    """Whether an engine can be used, and if not, why."""
 
     READY = "ready"
-    """The plugin is sound, and its runtime is installed."""
+    """The plugin is valid and its runtime is installed."""
 
     UNAVAILABLE = "unavailable"
-    """The plugin is sound, but its runtime, or something else that it needs, is not there."""
+    """The plugin is valid, but its runtime or something else that it needs is missing."""
 
     BROKEN = "broken"
-    """The plugin cannot be loaded, or breaks the contract."""
+    """The plugin cannot be loaded, or violates the contract."""
 
     INCOMPATIBLE = "incompatible"
-    """The plugin is written for another version of the contract."""
+    """The plugin is for another version of the contract."""
 
 
 @frozen(kw_only=True)
 class EngineListing:
-    """One engine as ``lexer engines list`` shows it.
+    """An installed engine, as shown by ``lexer engines list``.
 
     Parameters
     ----------
     name
         The entry point's name.
     display_name
-        As shown in results; the name again where the plugin could not say.
+        The name in results; ``name`` if the plugin did not load.
     state
         Whether the engine can be used.
     distribution
-        The plugin's distribution and its version: ``"lexer-ort 0.1.0"``.
+        Name and version of the plugin's distribution: ``"lexer-ort 0.1.0"``.
     version
-        Version of the runtime, or ``None``.
+        Version of the runtime; ``None`` if unknown.
     runtime_distribution
-        The distribution that provides the runtime, or ``None``.
+        The distribution that provides the runtime; ``None`` if unknown.
     reason
-        Why the engine is not ready, in one line; the end of a traceback first.
+        Why the engine is not ready, in one line; empty if it is.
     remedy
-        The command that would mend it; empty when it is ready.
+        How to fix it, usually a command; empty if the engine is ready.
     details
-        More about the reason, such as a traceback; may be empty.
+        Details of the reason, such as a traceback; may be empty.
     info
-        What the plugin says of the engine, where it could say it.
+        The plugin's description of the engine; ``None`` if the plugin did not load.
     """
 
     name: str

@@ -1,8 +1,7 @@
 """How does the core time one block of calls?
 
-One loop for each combination of what happens around a call, so that no
-iteration pays for a decision: between two reads of the clock there is the call,
-what completes it, and nothing else.
+There is one loop for each combination of options, so that no iteration contains a
+branch: between two reads of the clock are only the call and its synchronization.
 """
 
 from __future__ import annotations
@@ -37,22 +36,21 @@ def sample_nanoseconds(
     run
         Executes one call; called exactly ``count * loops`` times.
     count, loops
-        Samples, and calls per sample; both at least 1. ``loops`` is 1 where
-        there is a ``reset``.
+        Samples, and calls per sample; both at least 1. With ``reset``, ``loops``
+        must be 1.
     clock
         Read once before and once after each sample.
     reset
         Called before each call, outside the timed region.
     synchronize
-        Returns when the work of the calls is done: called before the first
-        read of the clock and again before the second.
+        Waits for the work of the calls. Called before each read of the clock.
 
     Returns
     -------
     list of int
         Nanoseconds per *sample*, in order.
     """
-    # A store into a list is cheaper than one into a numpy array.
+    # Assigning to a list item is cheaper than to an element of a numpy array.
     samples = [0] * count
     if reset is not None:
         _with_reset(run, samples, clock, reset, synchronize)
@@ -75,8 +73,8 @@ def sample_nanoseconds(
 
 
 def seconds_per_call(samples: list[int], loops: int) -> npt.NDArray[np.float64]:
-    """Turn nanoseconds per sample into seconds per call, float64 of the same length."""
-    import numpy as np  # only here: listing engines must not import numpy
+    """Convert nanoseconds per sample to seconds per call, float64 of the same length."""
+    import numpy as np  # on use: loading an engine must not import numpy
 
     return np.array(samples, dtype=np.float64) / (1e9 * loops)
 
