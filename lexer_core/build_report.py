@@ -29,6 +29,7 @@ def assemble_report(
     engines: Iterable[EngineListing],
     created_at: str,
     command: str = "",
+    input_options: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> BenchmarkReport:
     """Judge a run, and put beside it where and how it was measured.
@@ -45,6 +46,8 @@ def assemble_report(
         When it began: UTC, ISO 8601.
     command
         The command line that asks for the same.
+    input_options
+        The ``--input`` options that recreate the inputs.
     notes
         What else a reader should know, such as where settings came from.
     """
@@ -59,6 +62,7 @@ def assemble_report(
         model_name=run.model_name,
         input_specs=run.input_specs,
         command=command,
+        input_options=input_options,
         created_at=created_at,
         seed=run.seed,
         stopped_because=run.stopped_because,

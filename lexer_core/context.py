@@ -81,6 +81,7 @@ class LexerContext:
         output_names: Sequence[str] | None = None,
         progress: ProgressCallback | None = None,
         command: str = "",
+        input_options: Sequence[str] = (),
         **settings: Any,
     ) -> BenchmarkReport:
         """Measure a model on every engine, each in a process of its own.
@@ -113,6 +114,8 @@ class LexerContext:
             Called with a :class:`ProgressEvent` at each step.
         command
             The command line that asks for the same, for the report.
+        input_options
+            The ``--input`` options that ``input`` was made from, for the report.
         **settings
             See :class:`lexer_core.settings.table.Settings`. What is not given here is for
             the decorator, this context, the environment and configuration files
@@ -173,6 +176,7 @@ class LexerContext:
             engines=registry.listings(),
             created_at=created_at,
             command=command,
+            input_options=input_options,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
         return_freed_memory()

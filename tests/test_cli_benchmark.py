@@ -167,6 +167,15 @@ def test_a_batch_size_is_that_of_the_inputs_that_are_made(model):
 
     assert context.asked["input"]["image"].shape == (8, 3)
     assert context.asked["batch_size"] == 8
+    assert context.asked["input_options"] == ("image=float32[8,3]",)
+
+
+def test_inputs_that_the_file_declares_are_recorded_as_options(model):
+    context = _Context()
+
+    _run(model, context=context)
+
+    assert context.asked["input_options"] == ("image=float32[1,3]",)
 
 
 def test_real_inputs_come_from_a_file(model):
@@ -176,6 +185,7 @@ def test_real_inputs_come_from_a_file(model):
     _run(model, "--inputs=real.npz", context=context)
 
     assert context.asked["input"]["image"].tolist() == [[7, 7, 7]]
+    assert context.asked["input_options"] == ()
 
 
 def test_the_command_is_recorded_so_that_it_can_be_run_again(model):

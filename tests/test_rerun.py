@@ -72,6 +72,10 @@ def again(base: Path | BenchmarkReport, model: Path, **asked: Any) -> Any:
     return measure_again(base, model, **QUICK | asked)
 
 
+def notes_of(done: Any) -> tuple[str, ...]:
+    return done.comparison.pairs[0].notes
+
+
 @pytest.fixture(scope="module")
 def same(base: Path, model: Path) -> Any:
     return again(base, model, **IN_PROCESSES)
@@ -132,7 +136,17 @@ def test_other_outputs_are_a_change_and_no_failure(base: Path, folder: Path) -> 
 
 def test_the_inputs_of_the_base_are_made_again(same: Any, base: Path) -> None:
     assert same.new.input_specs == load(base).input_specs
-    assert any("base's specifications and seed" in note for note in same.comparison.pairs[0].notes)
+    assert any("inputs of the same shapes and types" in note for note in notes_of(same))
+
+
+def test_the_recorded_options_recreate_the_inputs_of_the_base(base: Path, model: Path) -> None:
+    recorded = attrs.evolve(load(base), input_options=["x=float32[2,3]:0..7"], seed=3)
+
+    done = again(recorded, model)
+
+    assert done.new.input_options == ("x=float32[2,3]:0..7",)
+    assert done.new.seed == 3
+    assert not any("shapes and types" in note for note in notes_of(done))
 
 
 def test_inputs_that_the_base_does_not_take_are_refused(base: Path, folder: Path) -> None:

@@ -13,16 +13,16 @@ from lexer_core.target.example_inputs import read_request
 from lexer_core.target.input_specs import (
     Constant,
     InputSpec,
-    Span,
+    ValueRange,
+    generate_inputs,
     load_npz,
-    make_inputs,
     parse_input_spec,
     with_batch_size,
 )
 
 
 def _made(text, seed=0):
-    (value,) = make_inputs([parse_input_spec(text)], seed).values()
+    (value,) = generate_inputs([parse_input_spec(text)], seed).values()
     return value
 
 
@@ -38,17 +38,20 @@ def _made(text, seed=0):
         ),
         (
             "ids=int64[1,128]:0..30000",
-            InputSpec(name="ids", dtype="int64", shape=(1, 128), fill=Span(0, 30000)),
+            InputSpec(name="ids", dtype="int64", shape=(1, 128), fill=ValueRange(0, 30000)),
         ),
         ("mask=int64[1,128]:1", InputSpec(name="mask", dtype="int64", shape=(1, 128), fill=1)),
         ("flag=bool[1,4]:true", InputSpec(name="flag", dtype="bool", shape=(1, 4), fill=True)),
-        ("x=float32[8]:-1..1", InputSpec(name="x", dtype="float32", shape=(8,), fill=Span(-1, 1))),
+        (
+            "x=float32[8]:-1..1",
+            InputSpec(name="x", dtype="float32", shape=(8,), fill=ValueRange(-1, 1)),
+        ),
         ("scale=float32[]", InputSpec(name="scale", dtype="float32", shape=())),
         ("float16[2, 3]", InputSpec(name="", dtype="float16", shape=(2, 3))),
         ("empty=int8[0,4]", InputSpec(name="empty", dtype="int8", shape=(0, 4))),
         (
             "all=int8[4]:-128..128",
-            InputSpec(name="all", dtype="int8", shape=(4,), fill=Span(-128, 128)),
+            InputSpec(name="all", dtype="int8", shape=(4,), fill=ValueRange(-128, 128)),
         ),
         ("use_cache:=false", Constant(name="use_cache", value=False)),
         ("depth:=3", Constant(name="depth", value=3)),
@@ -61,24 +64,46 @@ def test_a_description_is_understood(text, spec):
 
 
 @pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("image=float32[1, 3]", "image=float32[1,3]"),
+        ("ids=int64[1,128]:0..30000", "ids=int64[1,128]:0..30000"),
+        ("x=float32[8]:-1..0.1", "x=float32[8]:-1..0.1"),
+        ("x=float16[]:0.333", "x=float16[]:0.333"),
+        ("flag=bool[4]:TRUE", "flag=bool[4]:true"),
+        ("int64[2]:1", "int64[2]:1"),
+        ("use_cache:=False", "use_cache:=false"),
+        ("mode:=nearest", 'mode:="nearest"'),
+        ('sizes:=[1, "3"]', 'sizes:=[1, "3"]'),
+        ("past:=None", "past:=null"),
+    ],
+)
+def test_a_description_as_text_means_the_same(text, canonical):
+    spec = parse_input_spec(text)
+
+    assert str(spec) == canonical
+    assert parse_input_spec(str(spec)) == spec
+
+
+@pytest.mark.parametrize(
     ("text", "place", "said"),
     [
         ("image=float32[1,3,22a,224]", "22a", "dimension 2 is '22a', not a whole number"),
         ("image=float32[1,,2]", "", "dimension 1 is missing"),
         ("image=float32[-1,2]", "-1", "dimension 0 is '-1'"),
-        ("image=flot32[1]", "flot32", "'flot32' is no element type"),
-        ("image=float32", "", "a shape is missing"),
-        ("=float32[1]", "=", "no name"),
-        ("x=float32[2]foo", "foo", "':VALUE' or ':LOW..HIGH'"),
+        ("image=flot32[1]", "flot32", "'flot32' is not an element type"),
+        ("image=float32", "", "the shape after 'float32' is missing"),
+        ("=float32[1]", "=", "the name before '=' is missing"),
+        ("x=float32[2]foo", "foo", "expected ':VALUE', ':LOW..HIGH'"),
         ("ids=int64[2]:0..1.5", "1.5", "'1.5' is not a whole number"),
         ("ids=int64[2]:0..", "", "'' is not a whole number"),
         ("ids=int64[2]:5..5", "5..5", "5 is not below 5"),
-        ("ids=int8[2]:0..200", "200", "beyond what int8 holds"),
-        ("ids=uint8[2]:-1", "-1", "beyond what uint8 holds"),
-        ("x=float16[2]:1e6", "1e6", "beyond what float16 holds"),
-        ("x=float32[2]:nan", "nan", "beyond what float32 holds"),
-        ("b=bool[2]:maybe", "maybe", "a bool is true or false"),
-        ("", "", "an element type is missing"),
+        ("ids=int8[2]:0..200", "200", "out of range for int8"),
+        ("ids=uint8[2]:-1", "-1", "out of range for uint8"),
+        ("x=float16[2]:1e6", "1e6", "out of range for float16"),
+        ("x=float32[2]:nan", "nan", "out of range for float32"),
+        ("b=bool[2]:maybe", "maybe", "a bool must be true or false"),
+        ("", "", "the element type is missing"),
     ],
 )
 def test_a_mistake_is_pointed_at(text, place, said):
@@ -149,15 +174,15 @@ def test_a_range_may_span_a_whole_type():
 def test_an_input_depends_on_the_seed_and_on_no_other_input():
     specs = [parse_input_spec(text) for text in ("a=float32[4]", "b=float32[4]")]
 
-    together, alone = make_inputs(specs, 1), make_inputs(specs[1:], 1)
+    together, alone = generate_inputs(specs, 1), generate_inputs(specs[1:], 1)
 
     assert np.array_equal(together["b"], alone["b"])
     assert not np.array_equal(together["a"], together["b"])
-    assert not np.array_equal(alone["b"], make_inputs(specs[1:], 2)["b"])
+    assert not np.array_equal(alone["b"], generate_inputs(specs[1:], 2)["b"])
 
 
 def test_inputs_without_names_are_positional():
-    made = make_inputs([parse_input_spec("float32[2]"), parse_input_spec("int64[]")], 0)
+    made = generate_inputs([parse_input_spec("float32[2]"), parse_input_spec("int64[]")], 0)
 
     assert isinstance(made, tuple)
     assert [array.shape for array in made] == [(2,), ()]
@@ -166,14 +191,14 @@ def test_inputs_without_names_are_positional():
 @pytest.mark.parametrize(
     ("texts", "said"),
     [
-        (["a=float32[1]", "float32[1]"], "some inputs have names"),
+        (["a=float32[1]", "float32[1]"], "some inputs are named"),
         (["a=float32[1]", "a=int64[1]"], "'a' is described twice"),
-        (["a=float32[9000000000000,9000000]"], "cannot be made"),
+        (["a=float32[9000000000000,9000000]"], "cannot be generated"),
     ],
 )
 def test_inputs_that_cannot_be_are_refused(texts, said):
     with pytest.raises(InputError, match=said):
-        make_inputs([parse_input_spec(text) for text in texts], 0)
+        generate_inputs([parse_input_spec(text) for text in texts], 0)
 
 
 def test_a_batch_size_is_dimension_0_of_every_tensor_that_has_one():
@@ -262,9 +287,9 @@ def _damaged(folder):
         (_folder, "is a folder"),
         (_text, "not an .npz file"),
         (_empty, "cannot be read"),
-        (_no_arrays, "holds no arrays"),
-        (_one_array, "one array without a name"),
-        (_pickled, "pickled objects are not loaded"),
+        (_no_arrays, "contains no arrays"),
+        (_one_array, "a single unnamed array"),
+        (_pickled, "does not load pickled objects"),
         (_words, "'image'"),
         (_other_members, "'readme.txt'"),
         (_truncated, "cannot be read"),
@@ -298,10 +323,10 @@ def test_a_pickle_in_a_file_is_not_run(tmp_path):
 def test_a_batch_size_that_real_inputs_do_not_have_is_refused(tmp_path):
     np.savez(tmp_path / "x.npz", image=np.ones((2, 3)))
 
-    with pytest.raises(InputError, match="2 in dimension 0"):
+    with pytest.raises(InputError, match="size 2 in dimension 0"):
         read_request([], str(tmp_path / "x.npz"), 8, 0)
 
 
 def test_inputs_are_either_described_or_read():
-    with pytest.raises(InputError, match="both"):
+    with pytest.raises(InputError, match="exclude each other"):
         read_request(["a=float32[1]"], "x.npz", None, 0)

@@ -30,16 +30,16 @@ def _refused(target):
 @pytest.mark.parametrize(
     ("target", "said"),
     [
-        ("net.py:Net", "there is no file 'net.py'"),
-        ("model.onnx", "there is no file 'model.onnx'"),
-        ("nowhere:Net", "there is no module 'nowhere'"),
-        ("nowhere.deep.in:Net", "there is no module 'nowhere'"),
-        ("models/net:Net", "neither a module's name nor a Python file"),
-        ("net.py", "does not say which model"),
-        ("net", "does not say which model"),
-        ("net.py:", "does not say which model"),
-        (":Net", "does not say which model"),
-        ("", "does not say which model"),
+        ("net.py:Net", "file 'net.py' does not exist"),
+        ("model.onnx", "file 'model.onnx' does not exist"),
+        ("nowhere:Net", "module 'nowhere' does not exist"),
+        ("nowhere.deep.in:Net", "module 'nowhere' does not exist"),
+        ("models/net:Net", "neither a module name nor a Python file"),
+        ("net.py", "does not name a model"),
+        ("net", "does not name a model"),
+        ("net.py:", "does not name a model"),
+        (":Net", "does not name a model"),
+        ("", "does not name a model"),
     ],
 )
 def test_a_target_that_is_not_there_is_refused(target, said):
@@ -79,7 +79,7 @@ def test_an_empty_file_holds_no_model(tmp_path, name):
         ("import no_such_package", "No module named 'no_such_package'", "line 1"),
         ("x = 1\nraise RuntimeError('no weights')", "RuntimeError: no weights", "line 2"),
         ("def f(:", "SyntaxError", "line 1"),
-        ("import sys\nsys.exit(3)", "it calls sys.exit(3)", "line 2"),
+        ("import sys\nsys.exit(3)", "it called sys.exit(3)", "line 2"),
         ("def f():\n    1 / 0\nf()", "ZeroDivisionError", "line 2, in f: 1 / 0"),
     ],
 )
@@ -117,18 +117,18 @@ def test_a_file_finds_the_files_beside_it(tmp_path):
     (tmp_path / "models" / "helper.py").write_text("WIDTH = 64")
     (tmp_path / "models" / "net.py").write_text("import helper\nx = helper.WIDTH")
 
-    assert "'x' in 'models/net.py' is a int" in _refused("models/net.py:x").message
+    assert "'x' in 'models/net.py' is a value of type int" in _refused("models/net.py:x").message
 
 
 @pytest.mark.parametrize(
     ("code", "said"),
     [
-        ("def make(): return {}", "gave a dict, not a torch.nn.Module"),
-        ("def make(): pass", "gave nothing, not a torch.nn.Module"),
-        ("make = 3", "is a int, not a model"),
-        ("class make: ...", "gave a make, not a torch.nn.Module"),
+        ("def make(): return {}", "returned a value of type dict, not a torch.nn.Module"),
+        ("def make(): pass", "returned None, not a torch.nn.Module"),
+        ("make = 3", "is a value of type int, not a model"),
+        ("class make: ...", "returned a value of type make, not a torch.nn.Module"),
         ("def make(): raise ValueError('no weights')", "failed: ValueError: no weights"),
-        ("def make(): raise SystemExit(1)", "failed: it calls sys.exit(1)"),
+        ("def make(): raise SystemExit(1)", "failed: it called sys.exit(1)"),
     ],
 )
 def test_what_gives_no_model_is_refused(tmp_path, code, said):

@@ -24,7 +24,7 @@ def _target(folder, **facts):
 def test_inputs_are_made_as_the_file_asks_for_them(tmp_path):
     target = _target(tmp_path, shape=(2, 3), kind=INT64)
 
-    made = example_inputs(target, read_request([], None, None, 0))
+    made = example_inputs(target, read_request([], None, None, 0)).value
 
     assert list(made) == ["image"]
     assert (made["image"].dtype, made["image"].shape) == ("int64", (2, 3))
@@ -33,7 +33,7 @@ def test_inputs_are_made_as_the_file_asks_for_them(tmp_path):
 def test_a_batch_size_fills_a_dynamic_first_dimension(tmp_path):
     target = _target(tmp_path, shape=("batch", 3))
 
-    made = example_inputs(target, read_request([], None, 8, 0))
+    made = example_inputs(target, read_request([], None, 8, 0)).value
 
     assert made["image"].shape == (8, 3)
 
@@ -41,14 +41,14 @@ def test_a_batch_size_fills_a_dynamic_first_dimension(tmp_path):
 def test_a_batch_size_that_the_file_does_not_have_is_refused(tmp_path):
     target = _target(tmp_path, shape=(1, 3))
 
-    with pytest.raises(InputError, match="1 in dimension 0"):
+    with pytest.raises(InputError, match="size 1 in dimension 0"):
         example_inputs(target, read_request([], None, 8, 0))
 
 
 @pytest.mark.parametrize(
     ("shape", "batch_size", "hint"),
     [
-        (("batch", 3), None, "Give --batch-size 1, or say"),
+        (("batch", 3), None, "Add --batch-size 1, or describe"),
         ((1, "length"), None, "--input 'image=float32[1,1]'"),
         (("batch", "length"), 4, "--input 'image=float32[4,1]'"),
     ],
@@ -66,7 +66,7 @@ def test_a_dynamic_dimension_must_be_said(tmp_path, shape, batch_size, hint):
 def test_a_file_that_is_no_onnx_model_is_refused(tmp_path, content):
     (tmp_path / "model.onnx").write_bytes(content)
 
-    with pytest.raises(TargetError, match="is no ONNX model"):
+    with pytest.raises(TargetError, match="is not a valid ONNX model"):
         load_target(str(tmp_path / "model.onnx"))
 
 

@@ -14,7 +14,7 @@ torch = pytest.importorskip("torch")
 import cloudpickle  # noqa: E402
 
 from lexer_core.errors import InputError  # noqa: E402
-from lexer_core.target.example_inputs import RequestedInputs, example_inputs  # noqa: E402
+from lexer_core.target.example_inputs import InputRequest, example_inputs  # noqa: E402
 from lexer_core.target.load import Target, load_target  # noqa: E402
 
 CODE = """
@@ -67,7 +67,7 @@ def test_a_class_a_function_and_an_instance_give_a_model(where, attribute, width
 def test_an_exported_program_is_a_model_with_inputs_of_its_own():
     target = load_target("net.py:program")
 
-    (pixels,) = example_inputs(target, RequestedInputs())
+    (pixels,) = example_inputs(target, InputRequest()).value
 
     assert isinstance(target.model, torch.export.ExportedProgram)
     assert pixels.shape == (1, 4)
@@ -99,7 +99,7 @@ def test_a_model_from_a_file_can_be_pickled_and_copied_here():
 
 def test_a_model_without_inputs_says_what_forward_needs():
     with pytest.raises(InputError) as caught:
-        example_inputs(load_target("net.py:Net"), RequestedInputs())
+        example_inputs(load_target("net.py:Net"), InputRequest())
 
     assert "forward(pixels)" in caught.value.message
     assert "--input 'pixels=float32" in caught.value.hint
@@ -110,4 +110,4 @@ def test_a_model_that_needs_no_inputs_gets_none():
         def forward(self):
             return torch.ones(1)
 
-    assert example_inputs(Target(name="x", model=Constant()), RequestedInputs()) == ()
+    assert example_inputs(Target(name="x", model=Constant()), InputRequest()).value == ()

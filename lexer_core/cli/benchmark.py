@@ -132,7 +132,8 @@ def benchmark(
         with ProgressLine() as progress:
             report = lexer_context(context).benchmark(
                 torch_model=loaded.model,
-                input=inputs,
+                input=inputs.value,
+                input_options=inputs.options,
                 interpreters=interpreters,
                 batch_size=batch_size,
                 input_names=name_list(input_names),

@@ -94,7 +94,7 @@ def export(
         asked, given = lexer_context(context), given_settings(settings)
         exported = asked.export(
             loaded.model,
-            example_inputs(loaded, request),
+            example_inputs(loaded, request).value,
             path,
             format="onnx",
             dynamic_axes=axes or None,

@@ -19,6 +19,7 @@ from lexer_core.settings.values import kind_of, parse_fraction
 
 __all__ = [
     "command_line",
+    "command_words",
     "given_settings",
     "input_options",
     "name_list",
@@ -184,19 +185,30 @@ def command_line(
     without: Sequence[str] = (),
     also: Mapping[str, object] | None = None,
 ) -> str:
-    """Write the command line that asks for the same again.
+    """Return the command line that reproduces this one; parameters as in :func:`command_words`."""
+    name = [context.command.name] if context.command.name else []
+    return shlex.join(["lexer", *name, *command_words(context, without=without, also=also)])
+
+
+def command_words(
+    context: click.Context,
+    *,
+    without: Sequence[str] = (),
+    also: Mapping[str, object] | None = None,
+) -> list[str]:
+    """Return the arguments and options of the running command, to run it again.
 
     Parameters
     ----------
     context
-        Of the command that runs.
+        The context of the command.
     without
         Parameters to leave out.
     also
-        Values of parameters that were not given and held nevertheless, such as
-        those of a configuration file.
+        Values of parameters that were set elsewhere, such as in a configuration
+        file.
     """
-    words = ["lexer", *([context.command.name] if context.command.name else [])]
+    words: list[str] = []
     values = {**(also or {})} | {
         name: value
         for name, value in context.params.items()
@@ -206,7 +218,7 @@ def command_line(
         name = parameter.name or ""
         if name not in without and name in values:
             words += _words(parameter, values[name])
-    return shlex.join(words)
+    return words
 
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:

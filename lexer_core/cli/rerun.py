@@ -12,7 +12,7 @@ from click.core import ParameterSource
 from lexer_core.cli.here import configuration_here, lexer_context
 from lexer_core.cli.main import DONE, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
-    command_line,
+    command_words,
     given_settings,
     input_options,
     name_list,
@@ -24,11 +24,11 @@ from lexer_core.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lexer_core.comparison.rerun_inputs import InputsOfBase
     from lexer_core.comparison.rerunning import Rerun
     from lexer_core.records import OptionValue
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
+    from lexer_core.target.example_inputs import ExampleInputs
 
 __all__ = ["rerun_options", "run_again", "status_of_rerun"]
 
@@ -136,7 +136,7 @@ def run_again(
     # Not for --help.
     from lexer_core.cli.progress import ProgressLine
     from lexer_core.comparison.loading import load_run
-    from lexer_core.comparison.rerun_inputs import inputs_of_base
+    from lexer_core.comparison.rerun_inputs import recreate_inputs
     from lexer_core.comparison.rerun_target import BaseTarget
     from lexer_core.comparison.rerunning import measure_again
     from lexer_core.target.example_inputs import example_inputs, read_request
@@ -160,14 +160,15 @@ def run_again(
     base = load_run(path, Path(path).stem)
     settings = {name: options[name] for name in _SETTINGS}
     settings["seed"] = seed if own_inputs else options["seed"]
-    made = None if own_inputs else inputs_of_base(base.report)
+    inputs = None if own_inputs else recreate_inputs(base.report)
     with results_alone_on_stdout():
         loaded = load_target(target)
+        inputs = inputs or example_inputs(loaded, request)
         with ProgressLine() as progress:
             return measure_again(
                 base,
                 loaded.model,
-                example_inputs(loaded, request) if own_inputs else None,
+                inputs,
                 base_model=base_model,
                 threshold=threshold,
                 save=options["keep"],
@@ -175,7 +176,7 @@ def run_again(
                 output_names=name_list(options["output_names"]),
                 context=lexer_context(context),
                 progress=progress,
-                command=_benchmark_command(context, target, base.report, made),
+                command=_benchmark_command(context, target, base.report, inputs),
                 **given_settings(settings),
             )
 
@@ -198,7 +199,7 @@ def _refuse_options(context: click.Context) -> None:
 
 
 def _benchmark_command(
-    context: click.Context, target: str, base: BenchmarkReport, made: InputsOfBase | None
+    context: click.Context, target: str, base: BenchmarkReport, inputs: ExampleInputs
 ) -> str:
     """Write the command that benchmarks the new model in the same way, without the base."""
     from lexer_core.engines.choice import EngineChoice  # as above
@@ -208,10 +209,11 @@ def _benchmark_command(
         for parameter in context.command.params
         if parameter.name not in (*_INPUTS, *_SETTINGS)
     ]
-    words = shlex.split(command_line(context, without=others))[2:]
-    if made is not None:
-        words += [word for each in made.described for word in ("--input", each)]
-        words += ["--seed", str(made.seed)] if "--seed" not in words else []
+    words = command_words(context, without=others)
+    if not {"--input", "--inputs"} & set(words):
+        words += [word for each in inputs.options for word in ("--input", each)]
+    if inputs.seed is not None and "--seed" not in words:
+        words += ["--seed", str(inputs.seed)]
     engines = base.settings.get("engines")
     if not isinstance(engines, list):  # none was named: these are what there was
         engines = [str(EngineChoice(row.engine_name, _options(row))) for row in base]

@@ -1,103 +1,58 @@
-"""With which inputs is a base measured again?
+"""Which inputs does a rerun use when none are given?
 
-With those of its own benchmark, made anew as ``lexer benchmark --input`` makes
-them: from what its command line described, or from the specifications and the
-seed that it kept. Both models get the same ones.
+Those of the base: generated again from the options recorded in its report, or
+new ones of the same shapes and types. Both models get the same inputs.
 """
 
 from __future__ import annotations
 
-import itertools
-import shlex
 from typing import TYPE_CHECKING
 
-from attrs import frozen
+import attrs
 
 from lexer_core.errors import InputError
+from lexer_core.target.example_inputs import generated_inputs
+from lexer_core.target.input_specs import InputSpec, parse_input_spec
 
 if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
+    from lexer_core.target.example_inputs import ExampleInputs
 
-__all__ = ["InputsOfBase", "inputs_of_base"]
+__all__ = ["recreate_inputs"]
 
-_DESCRIBED = "--input"
-_FROM_FILE = "--inputs"
-_BATCH_SIZE = "--batch-size"
-
-
-@frozen(kw_only=True, eq=False)
-class InputsOfBase:
-    """What ``LexerContext.benchmark`` takes as ``input``, and where it is from.
-
-    Parameters
-    ----------
-    value
-        The inputs.
-    described
-        The descriptions that they were made from, as ``--input`` takes them.
-    seed
-        The seed that they were made with.
-    note
-        What a reader should know of them; may be empty.
-    """
-
-    value: object
-    described: tuple[str, ...]
-    seed: int
-    note: str = ""
+_NEW_INPUTS_NOTE = (
+    "the base does not record how its inputs were generated: both models ran on new inputs of the "
+    "same shapes and types, made with its seed; to use other inputs, pass --input or --inputs"
+)
 
 
-def inputs_of_base(base: BenchmarkReport) -> InputsOfBase:
-    """Make the inputs that a base was measured with.
+def recreate_inputs(base: BenchmarkReport) -> ExampleInputs:
+    """Generate the inputs that a base was measured with.
 
-    Their values are the base's where its command line described them with
-    ``--input``. Real inputs are not kept in a report: others of their shapes and
-    types are made, and the note says so.
+    A report does not contain real inputs, and older reports do not record how
+    inputs were generated; then the inputs are new ones of the same shapes and
+    types, and the note says so.
 
     Raises
     ------
     InputError
-        The base does not say what it was measured with.
+        The report has no inputs.
     """
-    # The command line's own way of making inputs, so that they are the same.
-    from lexer_core.target.input_specs import make_inputs, parse_input_spec, with_batch_size
-
     seed = base.seed or 0
-    given = _given_on_command_line(base.command)
-    described = tuple(given.get(_DESCRIBED, ()))
-    batch_size = None
-    note = ""
-    if described:
-        batch_size = int(given[_BATCH_SIZE][-1]) if _BATCH_SIZE in given else None
-    else:
-        described = tuple(
-            f"{spec.name}={spec.dtype}[{','.join(map(str, spec.shape))}]"
-            for spec in base.input_specs
+    if base.input_options:
+        return generated_inputs([parse_input_spec(text) for text in base.input_options], seed)
+    if not base.input_specs:
+        raise InputError(
+            "the base does not record which inputs it was measured with.",
+            hint="Pass inputs with --input or --inputs (in Python: input=…).",
         )
-        if not described:
-            raise InputError(
-                "the base does not say which inputs it was measured with.",
-                hint="Give them: input=…, or --input and --inputs on the command line.",
-            )
-        if not base.command:
-            note = "inputs were made from the base's specifications and seed"
-        elif _FROM_FILE in given:
-            note = (
-                f"the base was measured with the inputs in {given[_FROM_FILE][-1]}, which it does "
-                "not hold: others of their shapes and types were made, for both models"
-            )
-    specs = with_batch_size(map(parse_input_spec, described), batch_size)
-    return InputsOfBase(value=make_inputs(specs, seed), described=described, seed=seed, note=note)
+    specs = [
+        InputSpec(name=spec.name, dtype=spec.dtype, shape=_sizes(spec.shape))
+        for spec in base.input_specs
+    ]
+    return attrs.evolve(generated_inputs(specs, seed), note=_NEW_INPUTS_NOTE)
 
 
-def _given_on_command_line(command: str) -> dict[str, list[str]]:
-    """Read the options of inputs, each with its values, from a base's command line."""
-    try:
-        words = shlex.split(command)
-    except ValueError:  # written by hand, with a quote that is not closed
-        return {}
-    given: dict[str, list[str]] = {}
-    for option, value in itertools.pairwise(words):
-        if option in (_DESCRIBED, _FROM_FILE, _BATCH_SIZE):
-            given.setdefault(option, []).append(value)
-    return given
+def _sizes(shape: tuple[int | str, ...]) -> tuple[int, ...]:
+    """Return the shape of a measured input, whose sizes are all known."""
+    return tuple(int(size) for size in shape)

@@ -22,7 +22,7 @@ from lexer_core.comparison.records import (
     ComparisonMethod,
     RunPair,
 )
-from lexer_core.comparison.rerun_inputs import inputs_of_base
+from lexer_core.comparison.rerun_inputs import recreate_inputs
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan, plan_rerun
 from lexer_core.comparison.rerun_target import BaseTarget
 from lexer_core.comparison.rerun_verdicts import judge_rerun, outputs_apart
@@ -30,6 +30,7 @@ from lexer_core.comparison.run_comparison import RunComparison
 from lexer_core.errors import InputError, SettingError
 from lexer_core.output_files import check_writable
 from lexer_core.settings.table import DEFAULT, resolve_settings
+from lexer_core.target.example_inputs import ExampleInputs
 
 if TYPE_CHECKING:
     import os
@@ -119,16 +120,17 @@ def measure_again(
     plan = plan_rerun(loaded.report, registry, with_model=base_model is not None, name=name)
     configuration = context.configuration(torch_model, **settings)
     holding, notes = _settings(configuration, loaded.report)
-    given = input
-    if given is None:
-        made = inputs_of_base(loaded.report)
-        given, notes = made.value, [*notes, *filter(None, [made.note])]
-        if configuration.setting_origins["seed"] == DEFAULT:
-            holding = attrs.evolve(holding, seed=made.seed)
+    if input is None:
+        inputs = recreate_inputs(loaded.report)
+    else:
+        inputs = input if isinstance(input, ExampleInputs) else ExampleInputs(value=input)
+    if inputs.seed is not None and configuration.setting_origins["seed"] == DEFAULT:
+        holding = attrs.evolve(holding, seed=inputs.seed)
+    notes += filter(None, [inputs.note])
     with _fitting(loaded):
         model = adapt_model_input(
             torch_model,
-            given,
+            inputs.value,
             metadata_of(unwrap_compiled(torch_model)),
             input_names=input_names,
             output_names=output_names,
@@ -138,13 +140,15 @@ def measure_again(
         plan,
         name,
         base_model,
-        given,
+        inputs.value,
         holding,
         input_names=input_names,
         output_names=output_names,
     )
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
-    run = BenchmarkRun(model, given, plan.selection, holding, progress, others=others).execute()
+    run = BenchmarkRun(
+        model, inputs.value, plan.selection, holding, progress, others=others
+    ).execute()
     new, again = (
         assemble_report(
             part,
@@ -152,7 +156,8 @@ def measure_again(
             engines=registry.listings(),
             created_at=created_at,
             command=text,
-            notes=(*configuration.origins, *configuration.notes),
+            input_options=inputs.options,
+            notes=(*configuration.origin_notes, *configuration.notes),
         )
         for part, text in zip(part_run(run, plan), (command, loaded.report.command), strict=True)
     )

@@ -65,6 +65,10 @@ class ReportData(Sequence[BenchmarkResult]):
         Names, element types and shapes of the example inputs.
     command
         The command that reproduces the run; empty when there is none.
+    input_options
+        The inputs as ``--input`` options, with the batch size applied. Together
+        with ``seed`` they recreate the inputs. Empty when the inputs were passed
+        as data.
     created_at
         When it began: UTC, ISO 8601.
     seed
@@ -95,6 +99,7 @@ class ReportData(Sequence[BenchmarkResult]):
     model_name: str = ""
     input_specs: tuple[TensorSpec, ...] = field(default=(), converter=tuple)
     command: str = ""
+    input_options: tuple[str, ...] = field(default=(), converter=texts)
     created_at: str = ""
     seed: int | None = count()
     stopped_because: str = ""

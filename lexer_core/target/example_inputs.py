@@ -1,7 +1,7 @@
 """Which example inputs does a target get?
 
-Those that are described, those in a file, or those that the target itself asks
-for; never a mixture.
+The inputs described by options, those in a file, or those that the target
+itself declares; never a mixture.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from lexer_core.errors import InputError
 from lexer_core.target.input_specs import (
     Constant,
     InputSpec,
+    generate_inputs,
     load_npz,
-    make_inputs,
     parse_input_spec,
     with_batch_size,
 )
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
     from lexer_core.target.load import Target
 
-__all__ = ["RequestedInputs", "example_inputs", "read_request"]
+__all__ = ["ExampleInputs", "InputRequest", "example_inputs", "generated_inputs", "read_request"]
 
 
 @frozen(kw_only=True, eq=False)
-class RequestedInputs:
-    """What the command line says of inputs, before the target is loaded."""
+class InputRequest:
+    """What the command line says about inputs, before the target is loaded."""
 
     specs: tuple[InputSpec | Constant, ...] = ()
     arrays: Mapping[str, Any] | None = None
@@ -41,81 +41,116 @@ class RequestedInputs:
     seed: int = 0
 
 
+@frozen(kw_only=True, eq=False)
+class ExampleInputs:
+    """Example inputs, and how to generate them again.
+
+    Parameters
+    ----------
+    value
+        What ``LexerContext.benchmark`` takes as ``input``.
+    options
+        The ``--input`` options that generate them; empty for real inputs.
+    seed
+        The seed that generates them; ``None`` for real inputs.
+    note
+        What a reader of the results should know about them; may be empty.
+    """
+
+    value: object
+    options: tuple[str, ...] = ()
+    seed: int | None = None
+    note: str = ""
+
+
 def read_request(
     described: Sequence[str], file: str | None, batch_size: int | None, seed: int
-) -> RequestedInputs:
-    """Read ``--input`` and ``--inputs``.
+) -> InputRequest:
+    """Read the values of ``--input``, ``--inputs``, ``--batch-size`` and ``--seed``.
 
     Raises
     ------
     InputError
-        One of them is wrong, both are given, or the file's arrays have another
-        batch size than the one asked for.
+        An option is wrong, ``--input`` and ``--inputs`` are both given, or the
+        arrays in the file do not have the batch size.
     """
     if described and file is not None:
         raise InputError(
-            "--input and --inputs are both given.",
-            hint="--input describes inputs that are made, --inputs names a file of real ones.",
+            "--input and --inputs exclude each other.",
+            hint="--input generates inputs; --inputs reads real ones from a file.",
         )
     specs = tuple(parse_input_spec(text) for text in described)
     arrays = load_npz(Path(file)) if file is not None else None
     for name, array in (arrays or {}).items():
         if batch_size is not None and array.ndim and array.shape[0] != batch_size:
             raise InputError(
-                f"array {name!r} in input file {file!r} has {array.shape[0]} in dimension 0, "
-                f"and --batch-size is {batch_size}.",
-                hint="The batch size of real inputs is read from them: leave --batch-size out.",
+                f"array {name!r} in input file {file!r} has size {array.shape[0]} in dimension 0, "
+                f"but --batch-size is {batch_size}.",
+                hint="Leave --batch-size out: real inputs define the batch size.",
             )
-    return RequestedInputs(specs=specs, arrays=arrays, batch_size=batch_size, seed=seed)
+    return InputRequest(specs=specs, arrays=arrays, batch_size=batch_size, seed=seed)
 
 
-def example_inputs(target: Target, request: RequestedInputs) -> object:
-    """Give what ``LexerContext.benchmark`` takes as ``input``.
+def example_inputs(target: Target, request: InputRequest) -> ExampleInputs:
+    """Return the inputs to run a target with.
 
     Raises
     ------
     InputError
-        There are none, and the target does not say what it needs.
+        No inputs were requested, and the target does not declare any.
     """
     if request.arrays is not None:
-        return dict(request.arrays)
+        return ExampleInputs(value=dict(request.arrays))
     if request.specs:
-        return make_inputs(with_batch_size(request.specs, request.batch_size), request.seed)
-    return _asked_for(target, request)
+        return generated_inputs(with_batch_size(request.specs, request.batch_size), request.seed)
+    return _declared_inputs(target, request)
 
 
-def _asked_for(target: Target, request: RequestedInputs) -> object:
-    """Make what the target itself asks for, where it says so."""
+def generated_inputs(specs: Sequence[InputSpec | Constant], seed: int) -> ExampleInputs:
+    """Generate inputs, and note the options that generate them again.
+
+    Raises
+    ------
+    InputError
+        The specs contradict each other.
+    """
+    return ExampleInputs(
+        value=generate_inputs(specs, seed), options=tuple(map(str, specs)), seed=seed
+    )
+
+
+def _declared_inputs(target: Target, request: InputRequest) -> ExampleInputs:
+    """Return the inputs that the target itself declares."""
     if target.onnx_inputs is not None:
-        from lexer_core.target.onnx_file import specs_for  # only for this kind of target
+        from lexer_core.target.onnx_file import specs_for  # only for .onnx files
 
         specs = specs_for(target.onnx_inputs, request.batch_size, target.name)
-        return make_inputs(specs, request.seed)
+        return generated_inputs(specs, request.seed)
     if target.is_file:
         raise InputError(
-            f"what {target.name} asks for cannot be read without the onnx package.",
-            hint="Describe every input with --input, or install it: pip install lexer-ort",
+            f"cannot read the inputs of {target.name}: the onnx package is not installed.",
+            hint="Describe every input with --input, or run: pip install lexer-ort",
         )
     if is_program(target.model) and target.model.example_inputs is not None:
         positional, by_name = target.model.example_inputs
         if not (positional and by_name):
-            return dict(by_name) if by_name else tuple(positional)
-    needed = _needed(target.model)
-    if not needed:
-        return ()
-    first = f"--input '{needed[0]}=float32[1,3,224,224]'"
-    others = "".join(f" --input '{name}=...'" for name in needed[1:])
+            return ExampleInputs(value=dict(by_name) if by_name else tuple(positional))
+    required = _required_parameters(target.model)
+    if not required:
+        return ExampleInputs(value=())
+    first = f"--input '{required[0]}=float32[1,3,224,224]'"
+    others = "".join(f" --input '{name}=...'" for name in required[1:])
     raise InputError(
-        f"{target.name} needs example inputs: forward({', '.join(needed)}).",
-        hint=f"Describe them: {first}{others}\nor give a file of real ones: --inputs inputs.npz",
+        f"{target.name} needs example inputs: forward({', '.join(required)}).",
+        hint=f"Describe them: {first}{others}\nor pass real ones: --inputs inputs.npz",
     )
 
 
-def _needed(model: Any) -> list[str]:
-    """List the parameters that ``forward`` cannot be called without."""
+def _required_parameters(model: Any) -> list[str]:
+    """Return the parameters of ``forward`` that have no default."""
     try:
         signature = inspect.signature(getattr(model, "_orig_mod", model).forward)
-    except (AttributeError, TypeError, ValueError):  # scripted models have none that can be read
+    except (AttributeError, TypeError, ValueError):  # scripted models have no readable signature
         return ["input"]
     return [
         parameter.name

@@ -1,7 +1,7 @@
-"""Which inputs does a command line ask for?
+"""Which inputs do ``--input`` and ``--inputs`` describe?
 
-``--input image=float32[1,3,224,224]`` describes a tensor that is made here;
-``--inputs file.npz`` names a file that holds real ones.
+``--input image=float32[1,3,224,224]`` generates a tensor; ``--inputs file.npz``
+reads real ones.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 __all__ = [
     "Constant",
     "InputSpec",
-    "Span",
+    "ValueRange",
+    "generate_inputs",
     "load_npz",
-    "make_inputs",
     "parse_input_spec",
     "with_batch_size",
 ]
@@ -48,50 +48,62 @@ _HOW_TO_WRITE = (
 
 
 @frozen
-class Span:
-    """Uniform values: ``low`` included, ``high`` not."""
+class ValueRange:
+    """Uniformly distributed values from ``low`` (inclusive) to ``high`` (exclusive)."""
 
     low: float
     high: float
 
+    def __str__(self) -> str:
+        return f"{_number_text(self.low)}..{_number_text(self.high)}"
+
 
 @frozen(kw_only=True)
 class InputSpec:
-    """One tensor that is to be made.
+    """One tensor to generate; ``str`` returns it as an ``--input`` option.
 
-    ``fill`` is a :class:`Span` of random values, one value for all elements, or
-    ``None`` for the type's default: standard normal for floats, zeros for
-    integers, random for booleans. ``name`` is empty for a positional input.
+    ``fill`` is a range of random values, one value for all elements, or ``None``
+    for the type's default: standard normal for floats, zeros for integers,
+    random for booleans. ``name`` is empty for a positional input.
     """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
-    fill: Span | float | bool | None = None
+    fill: ValueRange | float | bool | None = None
+
+    def __str__(self) -> str:
+        name = f"{self.name}=" if self.name else ""
+        shape = ",".join(map(str, self.shape))
+        fill = "" if self.fill is None else f":{_fill_text(self.fill)}"
+        return f"{name}{self.dtype}[{shape}]{fill}"
 
 
 @frozen(kw_only=True)
 class Constant:
-    """One argument that is no tensor, such as ``use_cache:=false``."""
+    """One argument that is not a tensor, such as ``use_cache:=false``."""
 
     name: str
     value: object
 
+    def __str__(self) -> str:
+        return f"{self.name}:={json.dumps(self.value)}"
+
 
 def parse_input_spec(text: str) -> InputSpec | Constant:
-    """Read one ``--input``.
+    """Parse one ``--input`` option.
 
     Parameters
     ----------
     text
-        ``NAME=TYPE[SHAPE]``, with ``:LOW..HIGH`` for uniform values or
-        ``:VALUE`` for one value after it; ``NAME:=VALUE`` for an argument that
-        is no tensor. Without ``NAME=`` the input is positional.
+        ``NAME=TYPE[SHAPE]``, optionally followed by ``:LOW..HIGH`` for uniform
+        values or ``:VALUE`` for one value; ``NAME:=VALUE`` for an argument that
+        is not a tensor. Without ``NAME=`` the input is positional.
 
     Raises
     ------
     InputError
-        It has another form; the message points at the place.
+        The text is malformed; the hint underlines the mistake.
     """
     constant = _CONSTANT.fullmatch(text)
     if constant is not None:
@@ -100,22 +112,22 @@ def parse_input_spec(text: str) -> InputSpec | Constant:
     name = name.strip()
     start = len(text) - len(described)
     if equals and (not name or "=" in name):
-        raise _wrong(text, 0, max(start, 1), "it has no name before '='")
+        raise _wrong(text, 0, max(start, 1), "the name before '=' is missing")
     match = _TENSOR.fullmatch(described)
     if match is None:
-        raise _wrong(text, start, len(text), "an element type is missing")
+        raise _wrong(text, start, len(text), "the element type is missing")
     dtype = match["dtype"]
     if dtype not in _DTYPES:
         raise _wrong(
             text,
             start,
             start + len(dtype),
-            f"{dtype!r} is no element type",
+            f"{dtype!r} is not an element type",
             f"Types: {', '.join(_DTYPES)}.{did_you_mean(dtype, _DTYPES)}",
         )
     if match["shape"] is None:
         at = start + len(dtype)
-        raise _wrong(text, at, at + 1, f"a shape is missing after {dtype!r}, such as [1,3] or []")
+        raise _wrong(text, at, at + 1, f"the shape after {dtype!r} is missing, such as [1,3] or []")
     shape = _shape(text, match["shape"], start + match.start("shape"))
     fill = _fill(text, dtype, match["rest"], start + match.start("rest"))
     return InputSpec(name=name, dtype=dtype, shape=shape, fill=fill)
@@ -124,7 +136,7 @@ def parse_input_spec(text: str) -> InputSpec | Constant:
 def with_batch_size(
     specs: Iterable[InputSpec | Constant], batch_size: int | None
 ) -> tuple[InputSpec | Constant, ...]:
-    """Set dimension 0 of every tensor that has one."""
+    """Return the specs with dimension 0 of every tensor set to the batch size, if there is one."""
     if batch_size is None:
         return tuple(specs)
     return tuple(
@@ -135,38 +147,38 @@ def with_batch_size(
     )
 
 
-def make_inputs(
+def generate_inputs(
     specs: Sequence[InputSpec | Constant], seed: int
 ) -> dict[str, Any] | tuple[Any, ...]:
-    """Make the inputs that the specifications describe.
+    """Generate the inputs that the specs describe.
 
-    Each has a generator of its own, so that the values of one depend on the
-    seed, its name and its position among the unnamed, but on no other input.
+    Every input has its own random generator, so its values depend only on the
+    seed and on its name (its position, if it has no name).
 
     Returns
     -------
     dict or tuple
-        Arrays (bfloat16 and the float8 types by ml_dtypes) and constants by
-        name; a tuple where the inputs have no names.
+        Arrays (bfloat16 and the float8 types come from ml_dtypes) and constants
+        by name; a tuple if the inputs are positional.
 
     Raises
     ------
     InputError
-        Some inputs are named and some are not, two have one name, or one does
-        not fit into memory.
+        Only some inputs are named, two have the same name, or one does not fit
+        in memory.
     """
     names = [spec.name for spec in specs]
     tensors = [spec.name for spec in specs if isinstance(spec, InputSpec)]
     if any(names) and not all(names):
         raise InputError(
-            "some inputs have names and some have not.",
-            hint=f"Name all of them, or none. Named: {', '.join(filter(None, names))}.",
+            "some inputs are named and some are not.",
+            hint=f"Name all of them or none. Named: {', '.join(filter(None, names))}.",
         )
     twice = [name for name in names if name and names.count(name) > 1]
     if twice:
-        raise InputError(f"input {twice[0]!r} is described twice.", hint="Keep one of them.")
+        raise InputError(f"input {twice[0]!r} is described twice.", hint="Remove one.")
     values = [
-        _made(spec, seed, at) if isinstance(spec, InputSpec) else spec.value
+        _generate(spec, seed, at) if isinstance(spec, InputSpec) else spec.value
         for at, spec in enumerate(specs)
     ]
     if tensors and not any(tensors):
@@ -175,15 +187,15 @@ def make_inputs(
 
 
 def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
-    """Read real inputs from a file that ``numpy.savez`` wrote.
+    """Read real inputs from a file that ``numpy.savez`` wrote. Runs no code from it.
 
     Raises
     ------
     InputError
-        The file is not there, is no such file, holds nothing, or holds what is
-        no tensor. Nothing in it is executed.
+        The file does not exist, cannot be read, is empty, or contains something
+        that is not a tensor.
     """
-    import numpy as np  # not for --help
+    import numpy as np  # keeps --help fast
 
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
@@ -191,12 +203,12 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     arrays: dict[str, npt.NDArray[Any]] = {}
     name = ""
     try:
-        # Opened here, because numpy forgets to close a file that it cannot read.
+        # Opened here because numpy does not close a file that it cannot read.
         with path.open("rb") as file:
             archive = np.load(file, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise InputError(
-                    f"input file {str(path)!r} holds one array without a name.",
+                    f"input file {str(path)!r} contains a single unnamed array.",
                     hint=_HOW_TO_SAVE,
                 )
             for name in archive.files:
@@ -204,23 +216,23 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
     except InputError:
         raise
     except Exception as error:
-        # A damaged archive raises whatever its decoder meets: BadZipFile,
-        # zlib.error, EOFError, KeyError, NotImplementedError, MemoryError, ….
+        # A damaged archive can raise almost anything: BadZipFile, zlib.error,
+        # EOFError, KeyError, NotImplementedError, MemoryError, ….
         where = (
             f"array {name!r} in input file {str(path)!r}" if name else f"input file {str(path)!r}"
         )
         reason = _why_unreadable(error)
         raise InputError(f"{where} cannot be read: {reason}.", hint=_HOW_TO_SAVE) from error
     if not arrays:
-        raise InputError(f"input file {str(path)!r} holds no arrays.", hint=_HOW_TO_SAVE)
+        raise InputError(f"input file {str(path)!r} contains no arrays.", hint=_HOW_TO_SAVE)
     for name, array in arrays.items():
-        # A member of the archive that is no array comes as its bytes.
+        # numpy returns a member that is not an array as bytes.
         dtype = getattr(array, "dtype", np.dtype(bytes))
         if dtype.kind not in "biuf":
             raise InputError(
-                f"array {name!r} in input file {str(path)!r} holds {dtype} values.",
-                hint="Inputs are numbers or booleans. bfloat16 cannot be kept in this kind of "
-                "file: describe the input with --input instead.",
+                f"array {name!r} in input file {str(path)!r} contains {dtype} values.",
+                hint="Inputs must be numbers or booleans. An .npz file cannot store bfloat16: "
+                "describe that input with --input instead.",
             )
     return arrays
 
@@ -231,7 +243,7 @@ _HOW_TO_SAVE = "Save inputs by name: numpy.savez('inputs.npz', image=array)."
 def _why_unreadable(error: Exception) -> str:
     text = str(error)
     if "allow_pickle" in text or "pickled" in text:
-        return "it is not an .npz file of plain arrays (pickled objects are not loaded)"
+        return "it is not an .npz file of plain arrays (Lexer does not load pickled objects)"
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
@@ -239,7 +251,7 @@ def _why_unreadable(error: Exception) -> str:
 
 
 def _literal(text: str) -> object:
-    """Read a constant: JSON, Python's spelling of true, false and none, or a text."""
+    """Parse a constant: JSON, Python's True, False or None, or a plain string."""
     spelled = {"true": True, "false": False, "none": None, "null": None}
     if text.strip().lower() in spelled:
         return spelled[text.strip().lower()]
@@ -256,35 +268,33 @@ def _shape(text: str, inner: str, start: int) -> tuple[int, ...]:
     for at, item in enumerate(inner.split(",")):
         size = item.strip()
         if not (size.isascii() and size.isdigit()):
-            said = f"is {size!r}, not a whole number" if size else "is missing"
-            raise _wrong(text, start, start + max(len(item), 1), f"dimension {at} {said}")
+            problem = f"is {size!r}, not a whole number" if size else "is missing"
+            raise _wrong(text, start, start + max(len(item), 1), f"dimension {at} {problem}")
         sizes.append(int(size))
         start += len(item) + 1
     return tuple(sizes)
 
 
-def _fill(text: str, dtype: str, rest: str, start: int) -> Span | float | bool | None:
+def _fill(text: str, dtype: str, rest: str, start: int) -> ValueRange | float | bool | None:
     if not rest:
         return None
     body = rest[1:]
     if not rest.startswith(":") or not body:
-        raise _wrong(
-            text, start, len(text), "':VALUE' or ':LOW..HIGH' should stand here, or nothing"
-        )
+        raise _wrong(text, start, len(text), "expected ':VALUE', ':LOW..HIGH' or nothing here")
     start += 1
     if dtype == "bool":
         if body.lower() not in ("true", "false"):
-            raise _wrong(text, start, len(text), f"a bool is true or false, not {body!r}")
+            raise _wrong(text, start, len(text), f"a bool must be true or false, not {body!r}")
         return body.lower() == "true"
     low, dots, high = body.partition("..")
     first = _value(text, dtype, low, start)
     if not dots:
         return first
-    # The upper end is not drawn itself, so it may be one beyond the type's last.
+    # The upper end is exclusive, so it may be one beyond the type's maximum.
     last = _value(text, dtype, high, start + len(low) + 2, beyond=1)
     if not first < last:
         raise _wrong(text, start, len(text), f"{low} is not below {high}")
-    return Span(first, last)
+    return ValueRange(first, last)
 
 
 def _value(text: str, dtype: str, item: str, start: int, beyond: int = 0) -> float:
@@ -296,14 +306,14 @@ def _value(text: str, dtype: str, item: str, start: int, beyond: int = 0) -> flo
         raise _wrong(text, start, end, f"{item!r} is not {wanted}") from None
     lowest, highest = _limits(dtype)
     if not math.isfinite(value) or not lowest <= value <= highest + beyond:
-        raise _wrong(text, start, end, f"{item} is beyond what {dtype} holds")
+        raise _wrong(text, start, end, f"{item} is out of range for {dtype}")
     return value
 
 
 def _limits(dtype: str) -> tuple[float, float]:
     if dtype not in _INTEGERS:
         largest = {"float16": 65504.0, "float8_e4m3fn": 448.0, "float8_e5m2": 57344.0}
-        # Those of bfloat16 and float32 are float64's for this purpose.
+        # For bfloat16, float32 and float64, only infinity is out of range here.
         limit = largest.get(dtype, math.inf)
         return -limit, limit
     bits = int(re.sub(r"\D", "", dtype))
@@ -313,7 +323,7 @@ def _limits(dtype: str) -> tuple[float, float]:
 
 
 def _wrong(text: str, start: int, end: int, reason: str, hint: str = "") -> InputError:
-    """Make the error that shows the text with the place underlined."""
+    """Return an error that shows the text with the mistake underlined."""
     shown = text.replace("\n", " ").replace("\t", " ")
     return InputError(
         f"--input {text!r}: {reason}.",
@@ -321,30 +331,43 @@ def _wrong(text: str, start: int, end: int, reason: str, hint: str = "") -> Inpu
     )
 
 
-# --- Making. ---
+def _fill_text(fill: ValueRange | float | bool) -> str:
+    if isinstance(fill, bool):
+        return str(fill).lower()
+    return str(fill) if isinstance(fill, ValueRange) else _number_text(fill)
 
 
-def _made(spec: InputSpec, seed: int, position: int) -> npt.NDArray[Any]:
-    import numpy as np  # not for --help
+def _number_text(value: float) -> str:
+    whole = int(value)
+    # Integers as integers: an integer type accepts no "1.0".
+    return str(whole) if whole == value else repr(value)
+
+
+# --- Generating. ---
+
+
+def _generate(spec: InputSpec, seed: int, position: int) -> npt.NDArray[Any]:
+    import numpy as np  # keeps --help fast
 
     key = zlib.crc32(spec.name.encode()) if spec.name else position
     generator = np.random.default_rng([seed, key])
     try:
-        return _filled(spec, generator)
+        return _values(spec, generator)
     except (MemoryError, ValueError) as error:
-        # numpy's word for an array with more elements than can be counted.
+        # numpy raises ValueError for a shape with too many elements.
         raise InputError(
-            f"input {spec.name or position!r} of shape {list(spec.shape)} cannot be made: {error}.",
-            hint="Is one of its dimensions a mistake?",
+            f"input {spec.name or position!r} of shape {list(spec.shape)} cannot be generated: "
+            f"{error}.",
+            hint="Check its dimensions.",
         ) from error
 
 
-def _filled(spec: InputSpec, generator: np.random.Generator) -> npt.NDArray[Any]:
+def _values(spec: InputSpec, generator: np.random.Generator) -> npt.NDArray[Any]:
     import numpy as np  # as above
 
     dtype = _dtype(spec.dtype)
     fill = spec.fill
-    if isinstance(fill, Span):
+    if isinstance(fill, ValueRange):
         if spec.dtype in _INTEGERS:
             return np.asarray(
                 generator.integers(int(fill.low), int(fill.high), spec.shape, dtype=dtype)
@@ -364,7 +387,7 @@ def _dtype(name: str) -> np.dtype[Any]:
     import numpy as np  # as above
 
     if name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        import ml_dtypes  # numpy has no such types of its own
+        import ml_dtypes  # numpy itself lacks these types
 
         name = getattr(ml_dtypes, name)
     return np.dtype(name)

@@ -1,7 +1,7 @@
-"""What does TARGET on the command line mean?
+"""Which model does TARGET name?
 
-``package.module:Class``, ``path/to/file.py:Class`` (or a factory function, or
-an instance in the place of ``Class``), or ``model.onnx``.
+``package.module:Class``, ``path/to/file.py:Class`` (or a factory function or an
+instance instead of a class), or ``model.onnx``.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ if TYPE_CHECKING:
 __all__ = ["Target", "is_program", "load_target"]
 
 _HOW_TO_WRITE = (
-    "Write package.module:Class, path/to/file.py:Class or model.onnx; "
-    "a function that returns the model, or the model itself, may stand for the class."
+    "Write package.module:Class, path/to/file.py:Class or model.onnx. "
+    "Instead of a class, you can name a function that returns the model, or an instance."
 )
 
 
 @frozen(kw_only=True, eq=False)
 class Target:
-    """What is to be benchmarked.
+    """The model to benchmark.
 
     ``model`` is a ``torch.nn.Module``, an exported program, or the path of an
-    ``.onnx`` file; ``onnx_inputs`` is what that file asks for, where it could
-    be read.
+    ``.onnx`` file; ``onnx_inputs`` are the inputs that the file declares, if
+    Lexer could read them.
     """
 
     name: str
@@ -51,37 +51,34 @@ class Target:
 
     @property
     def is_file(self) -> bool:
-        """Whether it is a file, and nothing of the user's was run to load it."""
+        """Whether the target is an ``.onnx`` file, so that no user code ran to load it."""
         return isinstance(self.model, Path)
 
 
 def load_target(text: str) -> Target:
-    """Load what TARGET names. Runs the user's code, unless it is an ``.onnx`` file.
+    """Load the model that TARGET names. Runs the user's code, unless it is an ``.onnx`` file.
 
-    A class is called without arguments, a function is called, an instance is
-    taken as it is. The current folder can be imported from; for a file, its
-    own folder too.
+    A class or function is called without arguments; an instance is used as it
+    is. Imports search the current folder and, for a file, its own folder.
 
     Raises
     ------
     TargetError
-        It cannot be loaded; the message carries the real cause.
+        The model cannot be loaded; the message states the cause.
     """
     if text.endswith(".onnx"):
         return _load_onnx(text)
     where, colon, attribute = text.rpartition(":")
     if not colon or not where or not attribute or "/" in attribute or "\\" in attribute:
-        raise TargetError(
-            f"TARGET {text!r} does not say which model is meant.", hint=_which_model(text)
-        )
+        raise TargetError(f"TARGET {text!r} does not name a model.", hint=_which_model(text))
     module = _load_file(where) if where.endswith(".py") else _import_module(where)
-    found = _attribute(module, where, attribute)
-    return Target(name=text, model=_model(found, attribute, where))
+    value = _attribute(module, where, attribute)
+    return Target(name=text, model=_model(value, attribute, where))
 
 
 def is_program(value: object) -> bool:
-    """Tell whether a value is a ``torch.export.ExportedProgram``."""
-    # Where torch was not imported, there can be no such value.
+    """Return whether a value is a ``torch.export.ExportedProgram``."""
+    # Without torch imported, no such value can exist.
     torch = sys.modules.get("torch")
     return torch is not None and isinstance(value, torch.export.ExportedProgram)
 
@@ -95,7 +92,7 @@ def _is_module(value: object) -> bool:
 
 
 def _load_onnx(text: str) -> Target:
-    from lexer_core.target.onnx_file import read_onnx_inputs  # only for this kind of target
+    from lexer_core.target.onnx_file import read_onnx_inputs  # only for .onnx files
 
     path = Path(text)
     _check_file(path)
@@ -107,19 +104,19 @@ def _check_file(path: Path) -> None:
         raise TargetError(f"{str(path)!r} is a folder, not a file.", hint=_HOW_TO_WRITE)
     if not path.exists():
         folder = path.parent
-        beside = [other.name for other in folder.glob(f"*{path.suffix}")] if folder.is_dir() else []
+        others = [other.name for other in folder.glob(f"*{path.suffix}")] if folder.is_dir() else []
         raise TargetError(
-            f"there is no file {str(path)!r}.",
-            hint=f"Looked for it in {folder.resolve()}.{did_you_mean(path.name, beside)}",
+            f"file {str(path)!r} does not exist.",
+            hint=f"Searched {folder.resolve()}.{did_you_mean(path.name, others)}",
         )
     if path.stat().st_size == 0:
-        raise TargetError(f"the file {str(path)!r} is empty.", hint=_HOW_TO_WRITE)
+        raise TargetError(f"file {str(path)!r} is empty.", hint=_HOW_TO_WRITE)
 
 
 def _load_file(where: str) -> ModuleType:
     path = Path(where).resolve()
     _check_file(Path(where))
-    # A name that no package has, and that is the same in every run.
+    # A name that no package uses and that is the same in every run.
     digest = hashlib.sha256(str(path).encode()).hexdigest()[:8]
     stem = re.sub(r"\W", "_", path.stem)
     name = f"lexer_target_{stem}_{digest}"
@@ -128,7 +125,7 @@ def _load_file(where: str) -> ModuleType:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     _make_importable(path.parent)
-    # Registered before it runs: dataclasses and pickle look modules up by name.
+    # Registered before it runs: dataclasses and pickle look up modules by name.
     sys.modules[name] = module
     try:
         with _explained(f"{where!r} cannot be imported", str(path)):
@@ -136,9 +133,9 @@ def _load_file(where: str) -> ModuleType:
     except BaseException:
         del sys.modules[name]
         raise
-    import cloudpickle  # only where there is something to send
+    import cloudpickle  # only for models that may be sent to another process
 
-    # No other process can import it by this name, so it travels by value.
+    # No other process can import it by this name, so it is pickled by value.
     cloudpickle.register_pickle_by_value(module)
     return module
 
@@ -149,11 +146,11 @@ def _import_module(name: str) -> ModuleType:
         path = Path(name)
         if path.is_dir():
             raise TargetError(f"{name!r} is a folder, not a file.", hint=_HOW_TO_WRITE)
-        beside = path.with_name(f"{path.name}.py")
-        ending = f"   Did you mean {str(beside)!r}?" if beside.exists() else ""
+        with_suffix = path.with_name(f"{path.name}.py")
+        suggestion = f"   Did you mean {str(with_suffix)!r}?" if with_suffix.exists() else ""
         raise TargetError(
-            f"{name!r} is neither a module's name nor a Python file.",
-            hint=f"{_HOW_TO_WRITE}{ending}",
+            f"{name!r} is neither a module name nor a Python file.",
+            hint=f"{_HOW_TO_WRITE}{suggestion}",
         )
     _make_importable(folder)
     importlib.invalidate_caches()
@@ -164,15 +161,14 @@ def _import_module(name: str) -> ModuleType:
         cause = error.__cause__
         if isinstance(cause, ModuleNotFoundError) and _is_part_of(cause.name, name):
             raise TargetError(
-                f"there is no module {cause.name!r}.",
-                hint=f"Looked for it in {folder} and in the installed packages.\n"
-                f"{_file_hint(name)}",
+                f"module {cause.name!r} does not exist.",
+                hint=f"Searched {folder} and the installed packages.\n{_file_hint(name)}",
             ) from cause
         raise
 
 
 def _is_part_of(missing: str | None, name: str) -> bool:
-    """Tell whether what is missing is what was asked for, and not what that imports."""
+    """Return whether the missing module is the requested one, not one that it imports."""
     return missing is not None and (name == missing or name.startswith(f"{missing}."))
 
 
@@ -183,9 +179,9 @@ def _file_hint(name: str) -> str:
 
 def _which_model(text: str) -> str:
     if text.endswith(".py") or Path(text).is_file():
-        return f"Write {text}:Class, with the class, function or instance in that file."
+        return f"Write {text}:NAME, where NAME is a class, function or instance in that file."
     if Path(text).is_dir():
-        return f"It is a folder. {_HOW_TO_WRITE}"
+        return f"{text!r} is a folder. {_HOW_TO_WRITE}"
     return _HOW_TO_WRITE
 
 
@@ -211,7 +207,7 @@ def _attribute(module: ModuleType, where: str, attribute: str) -> object:
 
 
 def _candidates(module: object) -> list[str]:
-    """List the names that could be meant: the module's own before what it imports."""
+    """Return the names that the user may have meant: the module's own before imported ones."""
     home = getattr(module, "__name__", "")
     names = [
         name
@@ -221,57 +217,57 @@ def _candidates(module: object) -> list[str]:
     return sorted(names, key=lambda name: getattr(vars(module)[name], "__module__", home) != home)
 
 
-def _model(found: Any, attribute: str, where: str) -> object:
-    if _is_module(found) or is_program(found):
-        return found
-    if not callable(found):
+def _model(value: Any, attribute: str, where: str) -> object:
+    if _is_module(value) or is_program(value):
+        return value
+    if not callable(value):
         raise TargetError(
-            f"{attribute!r} in {where!r} is a {type(found).__name__}, not a model.",
+            f"{attribute!r} in {where!r} is {_described(value)}, not a model.",
             hint=_HOW_TO_WRITE,
         )
-    _check_callable_without_arguments(found, attribute)
+    _check_callable_without_arguments(value, attribute)
     with _explained(
         f"{attribute}() in {where!r} failed",
-        getattr(sys.modules.get(found.__module__), "__file__", "") or "",
+        getattr(sys.modules.get(value.__module__), "__file__", "") or "",
     ):
-        model = found()
+        model = value()
     if _is_module(model) or is_program(model):
         return model
     raise TargetError(
-        f"{attribute}() in {where!r} gave {_a(model)}, not a torch.nn.Module.",
-        hint="It must return the model. Does it lack a `return`?"
+        f"{attribute}() in {where!r} returned {_described(model)}, not a torch.nn.Module.",
+        hint="It must return the model. Is a `return` missing?"
         if model is None
-        else "It must be, or return, a torch.nn.Module or a torch.export.ExportedProgram.",
+        else "It must be or return a torch.nn.Module or a torch.export.ExportedProgram.",
     )
 
 
-def _check_callable_without_arguments(found: Callable[..., object], attribute: str) -> None:
+def _check_callable_without_arguments(function: Callable[..., object], attribute: str) -> None:
     try:
-        signature = inspect.signature(found)
+        signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-in callables have none
         return
-    needed = [
+    required = [
         parameter.name
         for parameter in signature.parameters.values()
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
-    if needed:
-        call = ", ".join(f"{name}=..." for name in needed)
+    if required:
+        call = ", ".join(f"{name}=..." for name in required)
         raise TargetError(
-            f"{attribute} cannot be made without arguments: it needs {', '.join(needed)}.",
-            hint="Name a function that makes it instead:\n"
+            f"{attribute} cannot be called without arguments: it needs {', '.join(required)}.",
+            hint="Name a function that creates the model instead:\n"
             f"def make_model():\n    return {attribute}({call})",
         )
 
 
-def _a(value: object) -> str:
-    return "nothing" if value is None else f"a {type(value).__name__}"
+def _described(value: object) -> str:
+    return "None" if value is None else f"a value of type {type(value).__name__}"
 
 
 @contextmanager
 def _explained(what: str, file: str) -> Iterator[None]:
-    """Turn whatever the user's code raises into an error that names the real cause."""
+    """Convert any exception of the user's code to a ``TargetError`` that states the cause."""
     try:
         yield
     except TargetError:
@@ -282,13 +278,13 @@ def _explained(what: str, file: str) -> Iterator[None]:
 
 def _last_line(error: BaseException) -> str:
     if isinstance(error, SystemExit):
-        return f"it calls sys.exit({error.code!r})"
+        return f"it called sys.exit({error.code!r})"
     lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
     return lines[-1].rstrip(".")
 
 
 def _place(error: BaseException, file: str) -> str:
-    """Say where it happened: in the user's own file, where the traceback passes it."""
+    """Return where it happened: in the user's own file, if that is in the traceback."""
     if isinstance(error, SyntaxError) and error.filename:
         return f"{error.filename}, line {error.lineno}: {(error.text or '').strip()}"
     frames = traceback.extract_tb(error.__traceback__)
@@ -300,8 +296,8 @@ def _place(error: BaseException, file: str) -> str:
         and own not in Path(frame.filename).parents
         and "importlib" not in Path(frame.filename).parts
     ]
-    users = [frame for frame in outside if frame.filename == file] or outside
-    if not users:
+    in_file = [frame for frame in outside if frame.filename == file] or outside
+    if not in_file:
         return _HOW_TO_WRITE
-    frame = users[-1]
+    frame = in_file[-1]
     return f"{frame.filename}, line {frame.lineno}, in {frame.name}: {frame.line}"

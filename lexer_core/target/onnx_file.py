@@ -1,4 +1,4 @@
-"""Which inputs does an .onnx file ask for?"""
+"""Which inputs does an ``.onnx`` file declare?"""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ __all__ = ["read_onnx_inputs", "read_opset", "specs_for"]
 
 
 def read_onnx_inputs(path: Path) -> tuple[TensorSpec, ...] | None:
-    """Read the inputs of a model, its weights left where they are.
+    """Read the inputs of a model, without loading external weights.
 
     Returns
     -------
     tuple of TensorSpec or None
-        In the graph's order, without those that have a value of their own;
-        ``None`` where the ``onnx`` package is not installed to read it.
+        In the graph's order, without inputs that have an initializer; ``None``
+        if the ``onnx`` package is not installed.
 
     Raises
     ------
     TargetError
-        The file is no ONNX model.
+        The file is not a valid ONNX model.
     """
     if find_spec("onnx") is None:
         return None
-    import onnx  # heavy, and not always there
+    import onnx  # heavy and optional
 
     try:
         graph = onnx.load(path, load_external_data=False).graph
     except Exception as error:
-        # Its decoders have errors of their own, and no base of their own.
+        # onnx's decoders raise errors that have no common base class.
         raise _not_onnx(path, f"{type(error).__name__}: {error}") from error
     if not graph.output:
         raise _not_onnx(path, "it has no outputs")
@@ -48,10 +48,10 @@ def read_onnx_inputs(path: Path) -> tuple[TensorSpec, ...] | None:
 
 
 def read_opset(path: Path) -> int | None:
-    """Read which version of the standard operators a model uses; ``None`` if unknown."""
+    """Return the opset version of the standard operators; ``None`` if unknown."""
     if find_spec("onnx") is None:
         return None
-    import onnx  # as above
+    import onnx  # heavy and optional
 
     imports = onnx.load(path, load_external_data=False).opset_import
     return next((each.version for each in imports if each.domain in ("", "ai.onnx")), None)
@@ -60,22 +60,22 @@ def read_opset(path: Path) -> int | None:
 def specs_for(
     inputs: Sequence[TensorSpec], batch_size: int | None, where: str
 ) -> tuple[InputSpec, ...]:
-    """Describe inputs that fit a model whose shapes are known.
+    """Return specs of inputs that fit the model.
 
     Parameters
     ----------
     inputs
-        What the model asks for.
+        The inputs that the model declares.
     batch_size
-        Stands in dimension 0 where that is dynamic.
+        Size of dimension 0, if that is dynamic.
     where
-        The file, for errors.
+        The file, for error messages.
 
     Raises
     ------
     InputError
-        A dimension is dynamic and nothing says how large it is, or the batch
-        size is another than the model's.
+        The size of a dynamic dimension is unknown, or the batch size does not
+        match the model's.
     """
     return tuple(_completed(spec, batch_size, where) for spec in inputs)
 
@@ -85,20 +85,20 @@ def _completed(spec: TensorSpec, batch_size: int | None, where: str) -> InputSpe
     if shape and batch_size is not None:
         if isinstance(shape[0], int) and shape[0] != batch_size:
             raise InputError(
-                f"input {spec.name!r} of {where} has {shape[0]} in dimension 0, "
-                f"and --batch-size is {batch_size}.",
-                hint="That dimension is fixed in the file: leave --batch-size out, or export the "
-                "model with a dynamic batch dimension.",
+                f"input {spec.name!r} of {where} has size {shape[0]} in dimension 0, "
+                f"but --batch-size is {batch_size}.",
+                hint="The file fixes that dimension: leave --batch-size out, or export the model "
+                "with a dynamic batch dimension.",
             )
         shape[0] = batch_size
     dynamic = [at for at, size in enumerate(shape) if isinstance(size, str)]
     if dynamic:
-        named = ", ".join(f"{at} ({shape[at]})" for at in dynamic)
+        dimensions = ", ".join(f"{at} ({shape[at]})" for at in dynamic)
         example = ",".join("1" if at in dynamic else str(size) for at, size in enumerate(shape))
-        say = "Give --batch-size 1, or say" if dynamic == [0] else "Say"
+        fix = "Add --batch-size 1, or describe" if dynamic == [0] else "Describe"
         raise InputError(
-            f"input {spec.name!r} of {where} has dynamic dimensions: {named}.",
-            hint=f"{say} how large they are, with all inputs: "
+            f"input {spec.name!r} of {where} has dynamic dimensions: {dimensions}.",
+            hint=f"{fix} every input with its sizes: "
             f"--input '{spec.name}={spec.dtype}[{example}]'.",
         )
     sizes = tuple(size for size in shape if isinstance(size, int))
@@ -106,10 +106,10 @@ def _completed(spec: TensorSpec, batch_size: int | None, where: str) -> InputSpe
 
 
 def _spec(value: ValueInfoProto) -> TensorSpec:
-    from onnx.helper import tensor_dtype_to_np_dtype  # as above
+    from onnx.helper import tensor_dtype_to_np_dtype  # heavy and optional
 
     tensor = value.type.tensor_type
-    # A dimension without a size and without a name is dynamic, too.
+    # A dimension with neither size nor name is dynamic, too.
     shape = tuple(
         dim.dim_value if dim.HasField("dim_value") else dim.dim_param or "?"
         for dim in tensor.shape.dim
@@ -123,7 +123,6 @@ def _spec(value: ValueInfoProto) -> TensorSpec:
 
 def _not_onnx(path: Path, reason: str) -> TargetError:
     return TargetError(
-        f"{str(path)!r} is no ONNX model ({reason}).",
-        hint="Its name ends in .onnx, but its content cannot be read as one. "
-        "Was it copied or downloaded completely?",
+        f"{str(path)!r} is not a valid ONNX model ({reason}).",
+        hint="Was the file copied or downloaded completely?",
     )

@@ -1,4 +1,4 @@
-"""Which of the user's inputs is which of an ``.onnx`` graph's?"""
+"""Which example input belongs to which input of an ``.onnx`` graph?"""
 
 from __future__ import annotations
 
@@ -8,43 +8,44 @@ from typing import Any
 import numpy as np
 
 from lexer_core.errors import InputError
+from lexer_core.model.tensors import to_numpy
 from lexer_core.records import CallInputs, CallStructure, TensorRef, TensorSpec
 
 __all__ = ["inputs_for_graph"]
 
 
-def inputs_for_graph(specs: Sequence[TensorSpec], given: object) -> CallInputs:
-    """Name example inputs after the graph's.
+def inputs_for_graph(specs: Sequence[TensorSpec], inputs: object) -> CallInputs:
+    """Match example inputs with the inputs of the graph.
 
     Parameters
     ----------
     specs
-        What the graph takes.
-    given
+        The inputs that the graph declares.
+    inputs
         A tensor or array, a sequence of them in the graph's order, or a mapping
         by the graph's names.
 
     Raises
     ------
     InputError
-        They do not fit the graph.
+        The inputs do not fit the graph.
     """
     names = [spec.name for spec in specs]
-    wanted = ", ".join(map(str, specs))
-    if isinstance(given, Mapping):
-        named = dict(given)
+    expected = ", ".join(map(str, specs))
+    if isinstance(inputs, Mapping):
+        named = dict(inputs)
     else:
-        values = list(given) if isinstance(given, (tuple, list)) else [given]
+        values = list(inputs) if isinstance(inputs, (tuple, list)) else [inputs]
         if len(values) != len(names):
             raise InputError(
-                f"the graph takes {len(names)} inputs, and {len(values)} were given.",
-                hint=f"It takes {wanted}.",
+                f"the graph takes {len(names)} inputs, not {len(values)}.",
+                hint=f"It takes {expected}.",
             )
         named = dict(zip(names, values, strict=True))
     if set(named) != set(names):
         raise InputError(
             f"inputs named {', '.join(map(repr, named))} do not fit the graph.",
-            hint=f"It takes {wanted}.",
+            hint=f"It takes {expected}.",
         )
     arrays = {spec.name: _array(spec, named[spec.name]) for spec in specs}
     return CallInputs(
@@ -57,8 +58,6 @@ def _array(spec: TensorSpec, value: object) -> np.ndarray[Any, Any]:
     if isinstance(value, (np.ndarray, np.generic, int, float, bool, list)):
         array = np.array(value)
     else:
-        from lexer_core.model.tensors import to_numpy  # a tensor: torch is there
-
         array = to_numpy(value)
     fits = array.dtype.name == spec.dtype and len(array.shape) == len(spec.shape)
     fits = fits and all(
