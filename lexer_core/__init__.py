@@ -1,6 +1,6 @@
-"""Lexer: which engine should run this model, how fast is it really, is it right?
+"""Lexer: which engine runs a model fastest, and are its outputs correct?
 
-Public names resolve on first use, so that ``import lexer_core`` costs nothing.
+Public names are imported on first use, so that ``import lexer_core`` is cheap.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``LexerContext``: where a benchmark or an export is asked for."""
+"""How does a program benchmark and export models? With ``LexerContext``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lexer_core.benchmark.cases import select_cases
+from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError, UsageError
+from lexer_core.export.to_file import export_to_file
+from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
+from lexer_core.settings.sources import read_sources
 
 if TYPE_CHECKING:
     import os
@@ -21,7 +26,6 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
-    from lexer_core.engines.registry import EngineRegistry
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
 
@@ -29,16 +33,16 @@ __all__ = ["LexerContext"]
 
 
 class LexerContext:
-    """Benchmarks and exports models, under settings of its own.
+    """Benchmarks and exports models.
 
     Parameters
     ----------
     registry
-        Which engines there are; those installed, unless given.
+        The engines to use. Default: all installed engines.
     **settings
-        Settings that hold for every call, unless the call or the decorator
-        says otherwise; see :class:`lexer_core.settings.table.Settings`. They are
-        stronger than the environment and configuration files.
+        Settings for every call; see :class:`lexer_core.settings.table.Settings`.
+        They override the environment and configuration files. Arguments of a call
+        and of the decorator override them.
 
     Raises
     ------
@@ -56,15 +60,13 @@ class LexerContext:
 
     def __init__(self, *, registry: EngineRegistry | None = None, **settings: Any) -> None:
         self._layer = argument_layer("LexerContext", settings)
-        merge_layers([self._layer])  # checked here, so that a mistake shows where it is made
+        merge_layers([self._layer])  # raises here, where the mistake is
         self._registry = registry
         self._report: BenchmarkReport | None = None
 
     @property
     def registry(self) -> EngineRegistry:
-        """The engines that there are."""
-        from lexer_core.engines.registry import EngineRegistry  # where something is asked for
-
+        """The engines to use."""
         return self._registry or EngineRegistry()
 
     def benchmark(
@@ -84,7 +86,7 @@ class LexerContext:
         input_options: Sequence[str] = (),
         **settings: Any,
     ) -> BenchmarkReport:
-        """Measure a model on every engine, each in a process of its own.
+        """Benchmark a model on several engines, each in its own process.
 
         Parameters
         ----------
@@ -92,55 +94,54 @@ class LexerContext:
             A ``torch.nn.Module``, decorated or not; a
             ``torch.export.ExportedProgram``; or the path of an ``.onnx`` file.
         input
-            Example inputs: a tensor; a tuple of positional arguments; a dict of
-            keyword arguments; or containers of these. numpy arrays will do.
+            Example inputs: a tensor, a tuple of positional arguments, a dict of
+            keyword arguments, or containers of these. Tensors may be numpy arrays.
         num_iterations
-            Samples for each engine, exactly. Without it, measuring stops when
-            it is precise enough.
+            Exact number of samples per engine. Default: measure until the result
+            is precise enough.
         engines
-            Names, or :class:`EngineChoice` with options and label; every ready
-            engine unless given.
+            Engine names, or :class:`EngineChoice` with options and label. The
+            first is the baseline. Default: every engine that is ready.
         device
-            Where to execute: ``"cpu"``, ``"cuda:0"``; the CPU unless given.
+            Device to run on: ``"cpu"``, ``"cuda:0"``. Default: the CPU.
         interpreters
-            For engines that cannot share this environment: the path of the
-            interpreter that runs each, by the engine's name or the row's label.
-            lexer-core and the engine's plugin are installed there.
+            Paths of the Python interpreters of engines that cannot share this
+            environment, by engine name or row label. lexer-core and the engine's
+            plugin must be installed there.
         batch_size
-            What dimension 0 of the inputs must be; it is read from them anyway.
+            Raise an error if dimension 0 of the inputs is different.
         input_names, output_names
-            Names in place of the decorator's or the model's own.
+            Names of the input and output tensors. Default: the decorator's, or
+            names derived from the model.
         progress
             Called with a :class:`ProgressEvent` at each step.
         command
-            The command line that asks for the same, for the report.
+            The equivalent command line, for the report.
         input_options
             The ``--input`` options that ``input`` was made from, for the report.
         **settings
-            See :class:`lexer_core.settings.table.Settings`. What is not given here is for
-            the decorator, this context, the environment and configuration files
-            to say, in this order.
+            See :class:`lexer_core.settings.table.Settings`. Settings that are not given
+            come from the decorator, this context, the environment and
+            configuration files, in this order.
 
         Returns
         -------
         BenchmarkReport
-            One row for each engine; one that failed has its reason in its row.
+            One row per engine. The row of an engine that failed has the reason.
 
         Raises
         ------
         UsageError
             Inputs, names, settings or engine names are wrong.
         ModelError
-            The model itself does not run with these inputs.
+            The model does not run with these inputs.
         """
-        # Imported on use: a context is made where nothing is measured, too.
-        from lexer_core.benchmark.cases import select_cases
+        # On use: they import numpy and the statistics, 0.3 s that an export does not need.
         from lexer_core.benchmark.run import BenchmarkRun
         from lexer_core.build_report import assemble_report
-        from lexer_core.machine.memory import return_freed_memory
 
-        self._report = None  # what is flushed next must not be an earlier one
-        mark = metadata_of(unwrap_compiled(torch_model))
+        self._report = None  # if this fails, flush must not write an earlier report
+        metadata = metadata_of(unwrap_compiled(torch_model))
         configuration = self.configuration(
             torch_model,
             engines=engines,
@@ -148,31 +149,31 @@ class LexerContext:
             num_iterations=num_iterations,
             **settings,
         )
-        holding = configuration.settings
+        effective = configuration.settings
         created_at = datetime.now(UTC).isoformat(timespec="seconds")
         registry = self.registry
         selection = select_cases(
             registry,
-            holding.engines,
-            holding.device,
+            effective.engines,
+            effective.device,
             interpreters,
             tables=configuration.engines,
             named_in=str(configuration.setting_origins["engines"]),
         )
-        # Shapes are static for measuring: dynamic ones cost an engine up to a fifth.
+        # Dynamic shapes would slow an engine down by up to a fifth.
         model = adapt_model_input(
             torch_model,
             input,
-            mark,
+            metadata,
             input_names=input_names,
             output_names=output_names,
             batch_size=batch_size,
             dynamic_axes={},
         )
-        run = BenchmarkRun(model, input, selection, holding, progress).execute()
+        run = BenchmarkRun(model, input, selection, effective, progress).execute()
         report = assemble_report(
             run,
-            holding,
+            effective,
             engines=registry.listings(),
             created_at=created_at,
             command=command,
@@ -181,28 +182,27 @@ class LexerContext:
         )
         return_freed_memory()
         self._report = report
-        if holding.print_report:
-            from lexer_core.reporting.terminal_table import (
-                print_report,  # rich, where something is printed
-            )
+        if effective.print_report:
+            # On use: it imports rich.
+            from lexer_core.reporting.terminal_table import print_report
 
             print_report(report)
         return report
 
     def configuration(self, torch_model: Any = None, **settings: Any) -> Configuration:
-        """Say which settings would hold for a call, and where each was set.
+        """Return the effective settings of a call, and where each was set.
 
         Parameters
         ----------
         torch_model
-            What would be benchmarked: its decorator may have settings.
+            The model of the call, whose decorator may have settings.
         **settings
-            Those of the call.
+            The settings of the call.
 
         Returns
         -------
         Configuration
-            ``settings`` that hold, and in ``places`` where each of them was set.
+            The effective ``settings``, and their ``setting_origins``.
 
         Raises
         ------
@@ -210,55 +210,52 @@ class LexerContext:
             A setting is unknown or has a wrong value, or a configuration file
             cannot be read.
         """
-        from lexer_core.settings.sources import read_sources  # where something is asked for
-
-        mark = metadata_of(unwrap_compiled(torch_model))
+        metadata = metadata_of(unwrap_compiled(torch_model))
         return merge_layers(
             [
                 argument_layer("the call", settings),
-                argument_layer("@Lexer", mark.settings if mark else {}),
+                argument_layer("@Lexer", metadata.settings if metadata else {}),
                 self._layer,
                 *read_sources().layers,
             ]
         )
 
     def flush(self, name: str, target_directory: str | os.PathLike[str] = ".") -> Path:
-        """Write the last benchmark to one file, ``<name>.lexer``.
+        """Write the last benchmark to the file ``<name>.lexer``.
 
-        It holds everything: the rows, every sample, the exported model, what
-        the engines printed (docs/artifact.md). ``lexer show`` prints it, and
-        :func:`lexer_core.artifact.load` reads it back. What is left out is for
-        the settings ``include_model`` and ``include_csv`` to say.
+        The file contains the rows, every sample, the exported models and the engines'
+        output (docs/artifact.md). The settings ``include_model`` and ``include_csv``
+        control what is included. ``lexer show`` prints the file, and
+        :func:`lexer_core.artifact.load` reads it.
 
         Parameters
         ----------
         name
-            Of the file, and of those in it.
+            Name of the file and of the files in it.
         target_directory
-            The folder that it goes to. A file of that name is replaced, as a
-            whole or not at all.
+            The folder to write to. An existing file is replaced atomically.
 
         Returns
         -------
         Path
-            Of the file.
+            The path of the file.
 
         Raises
         ------
         UsageError
-            Nothing has been measured, or the name cannot be that of a file.
+            Nothing has been measured, or the name is not a valid file name.
         OutputFileError
             The file cannot be written.
         """
-        # Imported on use: most contexts save nothing.
+        # On use: it imports numpy.
         from lexer_core.artifact.write import artifact_path, save_as_set
 
         path = artifact_path(name, target_directory)
         if self._report is None:
             raise UsageError(
-                f"there is nothing to write to {path.name}: this context has measured nothing, "
+                f"nothing to write to {path.name}: this context has not measured anything, "
                 "or its last benchmark failed.",
-                hint="Call benchmark() first, on the same context.",
+                hint="Call benchmark() on this context first.",
             )
         return save_as_set(self._report, path)
 
@@ -281,56 +278,56 @@ class LexerContext:
         torch_model, input
             As for :meth:`benchmark`.
         path
-            Where to write; weights of more than 1.5 GiB go to a file beside it.
-            Unless given, a file that lives as long as this context.
+            The file to write. Weights of more than 1.5 GiB are stored in a second
+            file next to it. Default: a temporary file that is deleted with this
+            context.
         format
-            What to write: ``"onnx"``.
+            The format of the file: ``"onnx"``.
         dynamic_axes
-            Per input name the axes whose size may vary; the decorator's unless
-            given.
+            For each input name, the names of its dynamic axes by dimension.
+            Default: the decorator's.
         input_names, output_names
-            Names in place of the decorator's or the model's own.
+            Names of the input and output tensors. Default: the decorator's, or
+            names derived from the model.
         **settings
             ``exporter``, ``opset``, ``onnx_checks``, ``use_cache``, ``validation``.
 
         Returns
         -------
         ExportedModel
-            What was written, with its inputs and outputs.
+            The exported model with the specifications of its inputs and outputs.
 
         Raises
         ------
         ExportError
             The model cannot be exported.
         InputError
-            Inputs, names or axes do not fit the model.
+            Inputs, names or axes do not match the model.
         OutputFileError
             The file cannot be written.
         """
-        from lexer_core.export.to_file import export_to_file
-
-        mark = metadata_of(unwrap_compiled(torch_model))
-        holding = self.configuration(torch_model, **settings).settings
+        metadata = metadata_of(unwrap_compiled(torch_model))
+        effective = self.configuration(torch_model, **settings).settings
         adapted = adapt_model_input(
             torch_model,
             input,
-            mark,
+            metadata,
             input_names=input_names,
             output_names=output_names,
             dynamic_axes=dynamic_axes,
         )
         if isinstance(adapted, Path):
-            raise TargetError(f"{adapted} is an .onnx file already: there is nothing to export.")
+            raise TargetError(f"{adapted} already is an .onnx file: there is nothing to export.")
         return export_to_file(
             adapted,
             Path(path) if path is not None else self._own_file(f"{adapted.model_name}.{format}"),
             format=format,
-            settings=holding,
+            settings=effective,
             registry=self.registry,
         )
 
     def _own_file(self, name: str) -> Path:
-        """Name a file in a folder that goes when this context goes."""
+        """Return a path in a temporary folder that is deleted with this context."""
         folder = tempfile.mkdtemp(prefix="lexer-")
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         return Path(folder) / re.sub(r"[^\w.-]", "_", name)

@@ -1,8 +1,11 @@
-"""``Lexer``: what does a model class say about its own benchmark?
+"""How does a model class set up its benchmark? With the decorator ``Lexer``.
 
-The decorator leaves the class as it was. It adds two class attributes: the mark
-that holds names and settings, and ``lexer``, which offers ``benchmark`` and
-``export`` on an instance unless the model has a ``lexer`` of its own.
+The decorator returns the class itself, with two more class attributes: the metadata
+(names and settings), and ``lexer``, which gives instances ``model.lexer.benchmark``
+and ``model.lexer.export`` unless the model defines its own ``lexer``.
+
+Workers import this module with the model, so it stays light: the context is imported
+on use.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ _ClassT = TypeVar("_ClassT", bound=type)
 
 
 class Lexer:
-    """Name a model's inputs and outputs, and set how it is benchmarked.
+    """Class decorator that names a model's inputs and outputs and sets its settings.
 
     Parameters
     ----------
@@ -38,15 +41,16 @@ class Lexer:
     output_names
         Names of the output tensors, in order.
     dynamic_axes
-        Per input name the axes whose size may vary in an export, as
-        ``{"image": {0: "batch"}}``. Measuring always uses static shapes.
+        For each input name, the names of the axes that are dynamic in an export:
+        ``{"image": {0: "batch"}}``. Benchmarks always use static shapes.
     **settings
-        Settings that hold for this class, such as ``num_iterations=500``.
+        Settings for this model, such as ``num_iterations=500``; see
+        :class:`lexer_core.settings.table.Settings`.
 
     Raises
     ------
     InputError
-        The names are not a sequence of distinct, non-empty texts.
+        The names are not a sequence of distinct, non-empty strings.
     SettingError
         A setting is unknown or has a wrong value.
 
@@ -66,7 +70,7 @@ class Lexer:
         dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
         **settings: object,
     ) -> None:
-        # Checked here, so that a mistake shows where the class is written.
+        # Validate now, so that an error points at the class.
         merge_layers([argument_layer("@Lexer", settings)])
         self._metadata = LexerMetadata(
             input_names=_names("input_names", input_names),
@@ -76,12 +80,12 @@ class Lexer:
         )
 
     def __call__(self, cls: _ClassT) -> _ClassT:
-        """LexerMetadata the class and give it back."""
+        """Attach the metadata to the class and return the class."""
         if not isinstance(cls, type):
             raise InputError(
-                f"@Lexer decorates a class, not {type(cls).__name__} {cls!r}.",
-                hint="Write it above `class MyModel(nn.Module):`; "
-                "a model that is not decorated can be benchmarked too.",
+                f"@Lexer must decorate a class, not {type(cls).__name__} {cls!r}.",
+                hint="Write it above `class MyModel(nn.Module):`. "
+                "Models without the decorator can be benchmarked, too.",
             )
         setattr(cls, METADATA_ATTRIBUTE, self._metadata)
         if not hasattr(cls, "lexer"):
@@ -92,22 +96,22 @@ class Lexer:
 def _names(argument: str, names: Sequence[str]) -> tuple[str, ...]:
     if isinstance(names, str):
         raise InputError(
-            f"@Lexer({argument}={names!r}) is one text, not a list of names.",
+            f"@Lexer({argument}={names!r}) is a string, not a list of names.",
             hint=f"Write {argument}=[{names!r}].",
         )
     result = tuple(names)
     for name in result:
         if not isinstance(name, str) or not name:
-            raise InputError(f"@Lexer({argument}=…) holds {name!r}, which is not a name.")
+            raise InputError(f"@Lexer({argument}=…) contains {name!r}, which is not a name.")
     if len(set(result)) < len(result):
         twice = next(name for name in result if result.count(name) > 1)
-        raise InputError(f"@Lexer({argument}=…) holds the name {twice!r} twice.")
+        raise InputError(f"@Lexer({argument}=…) contains the name {twice!r} twice.")
     return result
 
 
 @frozen(eq=False)
 class ModelLexer:
-    """``model.lexer``: benchmark and export one decorated model."""
+    """``model.lexer``: benchmarks and exports a decorated model."""
 
     model: Any
 
@@ -115,23 +119,23 @@ class ModelLexer:
         self, input: object = None, num_iterations: int | None = None, **options: Any
     ) -> BenchmarkReport:
         """Benchmark the model; see :meth:`LexerContext.benchmark`."""
-        from lexer_core.context import LexerContext  # the context imports this module
+        from lexer_core.context import LexerContext  # on use, see above
 
         return LexerContext().benchmark(self.model, input, num_iterations, **options)
 
     def export(self, input: object, path: str | os.PathLike[str], **options: Any) -> ExportedModel:
         """Export the model to a file; see :meth:`LexerContext.export`."""
-        from lexer_core.context import LexerContext  # the context imports this module
+        from lexer_core.context import LexerContext  # on use, see above
 
         return LexerContext().export(self.model, input, path, **options)
 
 
 class _Convenience:
-    """The descriptor behind ``model.lexer``; gives way to anything of the model's own.
+    """The descriptor behind ``model.lexer``, which the model's own attributes override.
 
-    It defines no ``__set__``, so an instance attribute wins. Submodules,
-    parameters and buffers live in dictionaries that ordinary lookup does not
-    see, so they are looked up here.
+    It has no ``__set__``, so an instance attribute has priority. Submodules,
+    parameters and buffers are stored in dictionaries that attribute lookup does not
+    search first, so they are looked up here.
     """
 
     def __get__(self, model: Any, owner: type) -> Any:
@@ -141,8 +145,8 @@ class _Convenience:
             registered = model.__dict__.get(registry) or {}
             if "lexer" in registered:
                 return registered["lexer"]
-        # register_module, register_buffer and register_parameter refuse a name
-        # that hasattr() finds; a model that registers its own must be let.
+        # register_module, register_buffer and register_parameter reject a name that
+        # hasattr() finds, but a model may register its own "lexer".
         caller = sys._getframe(1)
         if caller.f_globals.get("__name__") == "torch.nn.modules.module":
             raise AttributeError("lexer")

@@ -1,4 +1,4 @@
-"""Where did the public names of earlier versions go?
+"""What are the public names of earlier versions called now?
 
 Importing an old name gives the same object under its new name and a
 ``DeprecationWarning``. The table lists what the reference documented; an entry

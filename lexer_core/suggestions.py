@@ -1,4 +1,4 @@
-"""Which of the known names was probably meant?"""
+"""Which known name did the user probably mean?"""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["did_you_mean", "nearest"]
 
 
 def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
-    """Return the known name that is nearest to a mistyped one, or ``None``.
+    """Return the known name that is most similar to a mistyped one, or ``None``.
 
-    Upper and lower case, and ``-`` and ``_``, count as the same letter.
-    ``cutoff`` is how alike they must be, 0 to 1, as difflib counts it.
+    The comparison ignores case and treats ``-`` and ``_`` as equal. ``cutoff`` is the
+    minimum similarity, 0 to 1, as in difflib.
     """
-    import difflib  # only here: it takes time to import and is needed for errors alone
+    import difflib  # on use: slow to import, and needed only for errors
 
     folded = {_fold(each): each for each in known}
     matches = difflib.get_close_matches(_fold(name), folded, n=1, cutoff=cutoff)
@@ -24,7 +24,7 @@ def nearest(name: str, known: Iterable[str], cutoff: float = 0.6) -> str | None:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Return ``"   Did you mean 'x'?"`` to end a hint with, or nothing."""
+    """Return ``"   Did you mean 'x'?"``, the end of a hint, or an empty string."""
     match = nearest(name, known)
     return f"   Did you mean {match!r}?" if match else ""
 

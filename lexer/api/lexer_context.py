@@ -1,4 +1,4 @@
-"""Where the documentation imports ``LexerContext`` from."""
+"""The documented import path of ``LexerContext``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the documentation imports ``Lexer`` from."""
+"""The documented import path of ``Lexer``."""
 
 from __future__ import annotations
 

@@ -13,8 +13,9 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402 - torch may not be there
 
 from lexer.decorators.lexer import Lexer  # noqa: E402
-from lexer_core.decorator import ModelLexer, metadata_of  # noqa: E402
+from lexer_core.decorator import ModelLexer  # noqa: E402
 from lexer_core.errors import InputError, SettingError  # noqa: E402
+from lexer_core.model.lexer_metadata import metadata_of  # noqa: E402
 
 pytestmark = pytest.mark.torch
 
@@ -75,12 +76,12 @@ def test_the_class_is_the_same_object_with_the_same_signature() -> None:
     assert inspect.signature(Model) == before
 
 
-def test_the_mark_holds_names_and_settings_also_for_subclasses() -> None:
+def test_the_metadata_has_names_and_settings_also_for_subclasses() -> None:
     for model in (Decorated(), Child()):
-        mark = metadata_of(model)
-        assert mark is not None
-        assert (mark.input_names, mark.output_names) == (("x",), ("y",))
-        assert mark.settings == {"num_iterations": 5}
+        metadata = metadata_of(model)
+        assert metadata is not None
+        assert (metadata.input_names, metadata.output_names) == (("x",), ("y",))
+        assert metadata.settings == {"num_iterations": 5}
     assert metadata_of(Plain()) is None
 
 
@@ -160,5 +161,5 @@ def test_a_mistake_in_the_decorator_shows_where_it_is_written(arguments, error, 
 
 
 def test_only_classes_are_decorated() -> None:
-    with pytest.raises(InputError, match="decorates a class"):
+    with pytest.raises(InputError, match="must decorate a class"):
         Lexer()(Plain())
