@@ -86,14 +86,14 @@ def test_the_first_call_of_an_unfinished_part_says_where_to_go_on(tmp_path):
 
 @pytest.mark.parametrize("name", ["MyEngine", "my engine", "../up", "1st", "", "my--engine", "a/b"])
 def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
-    with pytest.raises(UsageError, match="cannot be the name of an engine"):
+    with pytest.raises(UsageError, match="is not a valid engine name"):
         new_engine(name, tmp_path / "new")
 
     assert not (tmp_path / "new").exists()
 
 
 def test_a_format_that_cannot_be_one_is_refused(tmp_path):
-    with pytest.raises(UsageError, match="cannot be the name of a format"):
+    with pytest.raises(UsageError, match="is not a valid format name"):
         new_engine("fresh", tmp_path, accepts="two words")
 
 
@@ -109,5 +109,5 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
 def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(OutputFileError, match="cannot be written to"):
+    with pytest.raises(OutputFileError, match="cannot write to"):
         new_engine("fresh", tmp_path / "file" / "below")
