@@ -26,6 +26,6 @@ class LexerMetadata:
 
 
 def metadata_of(model: object) -> LexerMetadata | None:
-    """Return the mark of a model's class, or ``None`` if it is not decorated."""
+    """Return the metadata of a model's class, or ``None`` if it is not decorated."""
     metadata = getattr(type(model), METADATA_ATTRIBUTE, None)
     return metadata if isinstance(metadata, LexerMetadata) else None

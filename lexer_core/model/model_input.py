@@ -25,7 +25,7 @@ def unwrap_compiled(model: Any) -> Any:
 def adapt_model_input(
     model: Any,
     input: object,
-    mark: LexerMetadata | None,
+    metadata: LexerMetadata | None,
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
@@ -40,8 +40,8 @@ def adapt_model_input(
         A module, an exported program, or the path of an ``.onnx`` file.
     input
         Example inputs.
-    mark
-        What the decorator says of the model's class.
+    metadata
+        The metadata of the model's class, if it is decorated.
     input_names, output_names, dynamic_axes
         In place of the decorator's.
     batch_size
@@ -72,13 +72,13 @@ def adapt_model_input(
         return model
     from lexer_core.model.adapt import adapt_model  # imports torch
 
-    if dynamic_axes is None and mark is not None:
-        dynamic_axes = mark.dynamic_axes
+    if dynamic_axes is None and metadata is not None:
+        dynamic_axes = metadata.dynamic_axes
     return adapt_model(
         model,
         input,
-        input_names=input_names or (mark.input_names if mark else None) or None,
-        output_names=output_names or (mark.output_names if mark else None) or None,
+        input_names=input_names or (metadata.input_names if metadata else None) or None,
+        output_names=output_names or (metadata.output_names if metadata else None) or None,
         dynamic_axes=dynamic_axes,
         batch_size=batch_size,
     )
