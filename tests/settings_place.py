@@ -1,4 +1,4 @@
-"""A home, a project and an environment of a test's own: the fixture ``place``."""
+"""The fixture ``place``: a home folder, a project and an environment for one test."""
 
 from __future__ import annotations
 

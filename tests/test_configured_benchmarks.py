@@ -1,4 +1,4 @@
-"""Benchmarks under settings from the environment and from files, with toys for engines."""
+"""Do settings from the environment and files affect a benchmark?"""
 
 from __future__ import annotations
 
@@ -67,13 +67,15 @@ def test_engines_that_a_file_names_are_measured(place: Place, toys: FakeSite, mo
     assert report.settings["engines"] == ["toy", "b=toy[work=2]"]
 
 
-def test_the_call_names_others(place: Place, toys: FakeSite, model: Path) -> None:
+def test_the_engines_of_the_call_override_those_of_a_file(
+    place: Place, toys: FakeSite, model: Path
+) -> None:
     place.write('[benchmarks]\nengines = ["toy"]')
 
     assert [row.label for row in benchmark(model, engines="other")] == ["other"]
 
 
-def test_an_engine_that_is_named_somewhere_and_not_installed_says_where(
+def test_the_error_of_an_engine_that_is_not_installed_says_where_it_is_named(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     file = place.write('[benchmarks]\nengines = ["toyy"]')
@@ -85,7 +87,7 @@ def test_an_engine_that_is_named_somewhere_and_not_installed_says_where(
     assert f"{file}, line 2" in str(caught.value)
 
 
-def test_an_engine_can_be_turned_on_and_off_where_none_is_named(
+def test_engines_can_be_turned_on_and_off_when_none_is_named(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     assert engines(benchmark(model)) == {"toy", "other"}
@@ -97,7 +99,7 @@ def test_an_engine_can_be_turned_on_and_off_where_none_is_named(
     assert f"engine 'other' is turned off in {file}, line 2" in report.notes
 
 
-def test_who_names_an_engine_overrules_a_weaker_layer_that_turned_it_off(
+def test_naming_an_engine_overrides_a_weaker_layer_that_turns_it_off(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     place.write("[engines.toy]\nenabled = false")
@@ -109,7 +111,7 @@ def test_who_names_an_engine_overrules_a_weaker_layer_that_turned_it_off(
     assert [row.label for row in benchmark(model)] == ["toy"]
 
 
-def test_with_every_engine_turned_off_there_is_an_error_that_says_where(
+def test_turning_every_engine_off_is_an_error_that_says_where(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     file = place.write("[engines.toy]\nenabled = false")
@@ -121,7 +123,7 @@ def test_with_every_engine_turned_off_there_is_an_error_that_says_where(
     assert f"{file}, line 2" in str(caught.value)
 
 
-def test_options_of_a_file_hold_where_the_choice_sets_no_other(
+def test_options_of_a_choice_override_those_of_a_file(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     place.write("[engines.toy]\nwork = 3")
@@ -141,7 +143,7 @@ def test_options_of_a_file_hold_where_the_choice_sets_no_other(
         ("[engines.toyy]\nwork = 3", ["'toyy'", "Did you mean 'toy'"]),
     ],
 )
-def test_a_wrong_option_is_refused_with_its_line(
+def test_a_wrong_option_is_an_error_with_its_line(
     place: Place, toys: FakeSite, model: Path, text: str, words: list[str]
 ) -> None:
     file = place.write(text)
@@ -167,7 +169,7 @@ def test_an_engine_of_another_environment_is_a_note(
 # -- the report --------------------------------------------------------------------
 
 
-def test_the_report_says_what_came_from_outside(place: Place, toys: FakeSite, model: Path) -> None:
+def test_the_report_notes_settings_from_outside(place: Place, toys: FakeSite, model: Path) -> None:
     file = place.write("[benchmarks]\ntie = 0.1\nnum_iterations = 9")
 
     report = benchmark(model, engines=["toy"])
@@ -176,7 +178,7 @@ def test_the_report_says_what_came_from_outside(place: Place, toys: FakeSite, mo
     assert f"settings from {file}: tie" in report.notes  # the context had its own iterations
 
 
-def test_a_report_is_printed_where_a_setting_says_so(
+def test_a_setting_prints_the_report(
     place: Place, toys: FakeSite, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     benchmark(model, engines=["toy"])
@@ -188,7 +190,7 @@ def test_a_report_is_printed_where_a_setting_says_so(
     assert "Toy" in capsys.readouterr().out
 
 
-def test_outputs_are_not_judged_where_validation_is_off(
+def test_outputs_are_not_judged_if_validation_is_off(
     place: Place, toys: FakeSite, model: Path
 ) -> None:
     wrong = EngineChoice("toy", {"fault": "wrong"}, label="wrong")
@@ -214,7 +216,7 @@ def command(*arguments: str, capsys: pytest.CaptureFixture[str]) -> dict[str, An
 INPUTS = ("--input", "x=float32[2,3]")
 
 
-def test_what_a_command_is_not_given_comes_from_the_environment_and_files(
+def test_settings_without_an_option_come_from_the_environment_and_files(
     place: Place, toys: FakeSite, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.write("""
@@ -238,7 +240,7 @@ def test_what_a_command_is_not_given_comes_from_the_environment_and_files(
     assert document["settings"]["seed"] == document["seed"] == 11
 
 
-def test_the_command_that_is_recorded_asks_for_the_same_without_the_file(
+def test_the_recorded_command_reproduces_the_settings_without_the_file(
     place: Place, toys: FakeSite, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = place.write("""
@@ -262,7 +264,7 @@ def test_the_command_that_is_recorded_asks_for_the_same_without_the_file(
     assert [row["label"] for row in again["results"]] == ["toy", "b"]
 
 
-def test_an_option_turns_on_what_a_file_turned_off(
+def test_an_option_overrides_a_file(
     place: Place, toys: FakeSite, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.write("[benchmarks]\nisolation = 'none'\nwarm_up_seconds = 0.01\ncanary = false")
@@ -273,7 +275,7 @@ def test_an_option_turns_on_what_a_file_turned_off(
     assert command(*basics, "--cache", capsys=capsys)["settings"]["use_cache"] is True
 
 
-def test_an_engine_that_a_file_names_and_that_fails_is_a_failure_of_the_command(
+def test_the_failure_of_an_engine_that_a_file_names_fails_the_command(
     place: Place, toys: FakeSite, model: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     place.write("""

@@ -1,4 +1,4 @@
-"""What does a choice of an engine mean, and which options may it have?"""
+"""How are engine choices parsed, and which option values are valid?"""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_a_choice_is_read_from_the_command_line(text, choice):
         "torch[a=1]b",
     ],
 )
-def test_what_is_no_choice_is_an_error_that_shows_the_form(text):
+def test_an_invalid_choice_is_an_error_that_shows_the_form(text):
     with pytest.raises(UsageError) as error:
         parse_engine_choice(text)
 
@@ -101,7 +101,7 @@ def test_an_option_that_is_set_twice_is_an_error():
         EngineChoice("torch", {"a": ' "quoted", and\\slashed] '}),
     ],
 )
-def test_a_choice_is_written_as_it_is_read(choice):
+def test_a_choice_round_trips_through_text(choice):
     assert parse_engine_choice(str(choice)) == choice
 
 
@@ -174,21 +174,21 @@ def test_a_value_gets_its_declared_type(option, given, value):
         ("bits", 16, "16; it must be one of 4, 8"),
     ],
 )
-def test_a_value_that_an_option_cannot_have_is_an_error(option, given, reason):
+def test_an_invalid_option_value_is_an_error(option, given, reason):
     with pytest.raises(SettingError) as error:
         resolve_options(SAMPLE, {option: given})
 
     assert error.value.message == f"option {option!r} of engine 'sample' is {reason}."
 
 
-def test_a_wrong_choice_names_the_nearest():
+def test_a_wrong_choice_suggests_a_valid_one():
     with pytest.raises(SettingError) as error:
         resolve_options(SAMPLE, {"level": "basics"})
 
     assert error.value.hint == "Did you mean 'basic'?"
 
 
-def test_an_unknown_option_lists_the_options_and_names_the_nearest():
+def test_an_unknown_option_lists_the_options_and_suggests_one():
     with pytest.raises(SettingError) as error:
         resolve_options(SAMPLE, {"stream": 2})
 

@@ -1,4 +1,4 @@
-"""What does the facade make of what an engine's hooks return and raise?"""
+"""How does the facade handle what an engine's hooks return and raise?"""
 
 from __future__ import annotations
 
@@ -131,7 +131,7 @@ def test_an_engine_runs_a_model_from_load_to_outputs(affine):
     session.close()
 
 
-def test_a_plugin_that_implements_only_what_is_required_gets_the_defaults(build):
+def test_a_plugin_with_only_the_required_hooks_gets_the_defaults(build):
     engine = build()
     session = session_of(engine)
     x = np.arange(3.0)
@@ -179,7 +179,7 @@ def test_a_device_keeps_the_engines_own_identifier(build):
 
 
 @pytest.mark.parametrize("asked", ["cuda:0", "mps", "cpu:1", "cuda:x", "cuda:", ""])
-def test_a_device_that_is_not_there_is_an_error_that_lists_those_that_are(asked, build):
+def test_an_unavailable_device_is_an_error_that_lists_the_available_ones(asked, build):
     with pytest.raises(DeviceUnavailableError) as error:
         build(GPUS).find_device(asked)
 
@@ -414,7 +414,7 @@ def test_a_wrong_answer_names_engine_and_hook(hook, preamble, body, reason, buil
         ),
     ],
 )
-def test_what_is_no_session_is_refused(session, reason, build):
+def test_an_invalid_session_is_rejected(session, reason, build):
     engine = build(create=("return EchoSession()", f"return {session}"))
 
     with pytest.raises(HookError) as error:
@@ -424,7 +424,7 @@ def test_what_is_no_session_is_refused(session, reason, build):
     assert reason in error.value.message
 
 
-def test_a_missing_hook_that_this_engine_needs_is_named_as_missing(build):
+def test_the_error_of_a_default_says_that_the_hook_is_not_implemented(build):
     engine = build()
 
     with pytest.raises(HookError) as error:
@@ -434,7 +434,7 @@ def test_a_missing_hook_that_this_engine_needs_is_named_as_missing(build):
     assert "The plugin does not implement lexer_fetch_outputs" in error.value.hint
 
 
-def test_outputs_come_in_the_order_in_which_they_are_expected(build):
+def test_outputs_are_returned_in_the_expected_order(build):
     engine = build()
     outputs = {"b": np.ones(1), "a": np.zeros(1)}
 
@@ -466,7 +466,7 @@ def test_an_exception_names_engine_and_hook_and_is_raised_from_its_cause(hook, a
     assert isinstance(error.value.__cause__, TypeError)
 
 
-def test_a_hook_that_exits_costs_its_row_and_not_the_process(build):
+def test_a_hook_that_exits_does_not_end_the_process(build):
     engine = build(create=("return EchoSession()", "raise SystemExit(4)"))
 
     with pytest.raises(HookError, match="lexer_create_session raised SystemExit: 4"):
@@ -481,7 +481,7 @@ def test_an_interrupt_passes_through_a_hook(build):
 
 
 @pytest.mark.parametrize("error", [UnsupportedError, DeviceUnavailableError, HookError])
-def test_an_error_of_lexers_own_passes_through_with_its_engine_filled_in(error, build):
+def test_a_lexer_error_passes_through_with_its_engine_filled_in(error, build):
     name = error.__name__
     engine = build(
         f"from lexer_core.errors import {name}",
@@ -554,7 +554,7 @@ def test_a_sessions_own_context_is_entered_around_a_series_of_calls(build):
     ("body", "reason"),
     [("return 7", "returned a value of type int"), ("raise OSError('gone')", "OSError: gone")],
 )
-def test_a_context_that_is_none_is_refused(body, reason, build):
+def test_an_invalid_context_is_rejected(body, reason, build):
     engine = build(
         f"class ContextSession(EchoSession):\n    def call_context(self):\n        {body}",
         create=("return EchoSession()", "return ContextSession()"),
@@ -628,7 +628,7 @@ def test_an_engine_is_synchronized_on_both_sides_of_every_sample(loops, build):
 
 
 @pytest.mark.parametrize("synchronized", [True, False])
-def test_a_state_is_reset_before_each_call_and_outside_its_time(synchronized, build):
+def test_state_is_reset_before_each_call_untimed(synchronized, build):
     recording = RECORDING if synchronized else "events = []"
     engine = build(recording, STATEFUL)
     session = session_of(engine)
@@ -664,7 +664,7 @@ def test_a_block_has_at_least_one_call(count, loops, build):
         engine.time_calls(session_of(engine), Call(print), count, loops, CPU, VirtualClock())
 
 
-def test_a_device_whose_work_nobody_can_wait_for_is_refused(build):
+def test_a_device_without_synchronization_is_rejected(build):
     engine = build()
     session = session_of(engine)
     clock = VirtualClock()

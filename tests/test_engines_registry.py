@@ -1,4 +1,4 @@
-"""Which engines does the registry find, and what does it say of those that are not ready?"""
+"""Which engines does the registry find, and how does it describe those that are not ready?"""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_an_installed_engine_is_ready_with_its_runtime_and_its_plugin(site):
     assert (listing.reason, listing.remedy) == ("", "")
 
 
-def test_a_ready_engine_is_had_by_its_name(site):
+def test_a_ready_engine_is_returned_by_name(site):
     site.add_engine("echo")
 
     engine = EngineRegistry().get("echo")
@@ -154,7 +154,7 @@ def test_an_engine_without_its_runtime_is_unavailable_and_names_the_command(site
     assert "pip install no-such-runtime" in error.value.hint
 
 
-def test_a_further_module_is_brought_by_the_plugins_own_requirements(site):
+def test_a_missing_further_module_is_installed_with_the_plugin(site):
     info = info_with(
         runtime_modules="('json', 'no_such_helper')", runtime_distributions="('stdlib',)"
     )
@@ -181,7 +181,7 @@ def test_the_first_distribution_that_is_installed_provides_the_runtime(site):
     assert (listing.runtime_distribution, listing.version) == ("Some.Runtime_GPU", "3.2")
 
 
-def test_a_folder_that_happens_to_have_the_runtimes_name_is_no_runtime(site):
+def test_a_folder_with_the_runtimes_name_is_not_the_runtime(site):
     (site.folder / "some_runtime").mkdir()
     info = info_with(runtime_modules="('some_runtime',)", runtime_distributions="('some-runtime',)")
     site.add_engine("fooled", engine_with(info=info))
@@ -374,7 +374,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("source", "reason"), BROKEN.values(), ids=BROKEN)
-def test_a_plugin_is_broken_and_harms_no_other_when_it(source, reason, site):
+def test_a_plugin_is_broken_without_affecting_others_when_it(source, reason, site):
     site.add_engine("bad", source)
     site.add_engine("good")
 
@@ -420,7 +420,7 @@ def test_an_interrupt_while_a_plugin_is_imported_interrupts(site):
         ("not a module!", "'not a module!' does not name a module"),
     ],
 )
-def test_an_entry_point_that_is_no_module_is_broken(value, reason, site):
+def test_an_entry_point_that_is_not_a_module_is_broken(value, reason, site):
     site.add_engine("bad", value=value)
 
     listing = listing_of("bad")
@@ -429,7 +429,7 @@ def test_an_entry_point_that_is_no_module_is_broken(value, reason, site):
     assert reason in listing.reason
 
 
-def test_two_distributions_that_claim_one_name_are_both_shown_and_neither_is_used(site):
+def test_two_distributions_with_one_engine_name_are_both_listed_and_neither_is_used(site):
     site.add_engine("twin", distribution="lexer-a", version="1.0")
     site.add_engine("twin", distribution="lexer-b", version="2.0")
 
@@ -445,7 +445,7 @@ def test_two_distributions_that_claim_one_name_are_both_shown_and_neither_is_use
         registry.get("twin")
 
 
-def test_a_distribution_that_claims_a_name_twice_is_broken(site):
+def test_a_distribution_that_provides_a_name_twice_is_broken(site):
     site.add_module("one", MINIMAL_ENGINE)
     site.add_module("two", MINIMAL_ENGINE)
     site.add_distribution("lexer-a", entry_points="[lexer.engines]\nx = one\nx = two\n")
@@ -504,7 +504,7 @@ def test_a_plugin_that_also_serves_this_contract_is_not_incompatible(site):
     assert listing_of("x").state is EngineState.READY
 
 
-def test_an_engine_of_another_contract_does_not_take_a_name_away(site):
+def test_an_engine_of_another_contract_does_not_occupy_a_name(site):
     site.add_engine("x", distribution="lexer-a", group="lexer.engines2")
     site.add_engine("x", distribution="lexer-b")
 
@@ -515,7 +515,7 @@ def test_an_engine_of_another_contract_does_not_take_a_name_away(site):
 # -- unknown -----------------------------------------------------------------------
 
 
-def test_a_mistyped_name_lists_the_engines_and_names_the_nearest(site):
+def test_a_mistyped_name_lists_the_engines_and_suggests_one(site):
     site.add_engine("openvino")
 
     with pytest.raises(UnknownEngineError, match="engine 'Open-Vno' is not installed") as error:
@@ -525,7 +525,7 @@ def test_a_mistyped_name_lists_the_engines_and_names_the_nearest(site):
     assert error.value.hint.endswith("Did you mean 'openvino'?")
 
 
-def test_an_own_plugin_that_is_not_installed_is_named_with_its_command(site, monkeypatch):
+def test_the_command_that_installs_an_official_plugin_is_shown(site, monkeypatch):
     site.add_engine("echo")
     monkeypatch.setattr(sys, "path", [str(site.folder)])
 
@@ -561,7 +561,7 @@ def test_a_modules_getattr_is_not_called_for_what_it_lists(site):
     assert EngineRegistry().get("lazy").name == "lazy"
 
 
-def test_specifications_and_helpers_that_a_plugin_imports_are_no_hooks_of_its_own(site):
+def test_imported_specifications_and_helpers_are_not_hooks(site):
     site.add_module("helpers", "def lexer_helper(): pass")
     source = """
     from helpers import lexer_helper
@@ -588,7 +588,7 @@ def test_a_hook_may_have_another_name_in_the_module(site):
 # -- metadata ----------------------------------------------------------------------
 
 
-def test_the_copy_in_front_hides_the_one_behind_it(tmp_path):
+def test_the_first_copy_on_the_path_hides_later_ones(tmp_path):
     front, behind = FakeSite(tmp_path / "front"), FakeSite(tmp_path / "behind")
     front.add_distribution("lexer-old", version="2.0")  # no longer provides an engine
     behind.add_engine("old", distribution="lexer-old", version="1.0")
@@ -597,7 +597,7 @@ def test_the_copy_in_front_hides_the_one_behind_it(tmp_path):
         assert "old" not in EngineRegistry().names()
 
 
-def test_what_pip_left_behind_of_a_removed_distribution_does_not_count(site):
+def test_leftovers_of_a_removed_distribution_are_ignored(site):
     site.add_engine("x", distribution="lexer-x")
     info = site.add_distribution("lexer-y", entry_points="[lexer.engines]\nx = gone\n")
     info.rename(info.with_name("~exer_y-1.0.dist-info"))
@@ -605,7 +605,7 @@ def test_what_pip_left_behind_of_a_removed_distribution_does_not_count(site):
     assert listing_of("x").state is EngineState.READY
 
 
-def test_unreadable_metadata_costs_nothing_but_itself(site):
+def test_unreadable_metadata_affects_only_its_distribution(site):
     site.add_engine("good")
     (site.add_distribution("strange") / "entry_points.txt").write_bytes(b"\xff\xfe[lexer.engines")
     (site.add_distribution("hollow") / "entry_points.txt").mkdir()
@@ -666,7 +666,7 @@ def test_an_engine_in_an_egg_is_found(tmp_path, monkeypatch):
     assert listing_of("laid").distribution == "lexer-laid 1.0"
 
 
-def test_a_plugin_that_pluggy_refuses_is_broken_and_harms_no_other(site, monkeypatch):
+def test_a_plugin_that_pluggy_rejects_is_broken_without_affecting_others(site, monkeypatch):
     from lexer_core.engines import registration
 
     register = registration.register_hooks

@@ -1,4 +1,4 @@
-"""Is every hook documented, is its example right, and is it exercised?"""
+"""Is every hook documented and tested, and does its example work?"""
 
 from __future__ import annotations
 

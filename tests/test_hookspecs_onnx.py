@@ -1,4 +1,4 @@
-"""Are the examples of the hooks, put together, an engine that runs a model?"""
+"""Do the examples of the hooks form an engine that runs a model?"""
 
 from __future__ import annotations
 

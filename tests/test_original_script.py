@@ -1,4 +1,4 @@
-"""A script that was written for the original SDK, unchanged, with its configuration file."""
+"""Does a script for the original SDK still run, with its configuration file?"""
 
 from __future__ import annotations
 
@@ -141,7 +141,9 @@ def a_model() -> torch.nn.Module:
     )
 
 
-def test_an_export_says_that_it_gives_the_models_answers(own_cache: Path, tmp_path: Path) -> None:
+def test_an_export_reports_that_its_outputs_match_the_model(
+    own_cache: Path, tmp_path: Path
+) -> None:
     context = LexerContext()
 
     checked = context.export(a_model(), torch.randn(4, 64), tmp_path / "a.onnx")
@@ -165,7 +167,7 @@ def test_an_export_beyond_the_tolerance_is_not_written(own_cache: Path, tmp_path
     assert path.exists()
 
 
-def test_an_export_without_a_path_lives_as_long_as_its_context(own_cache: Path) -> None:
+def test_an_export_without_a_path_is_deleted_with_its_context(own_cache: Path) -> None:
     context = LexerContext()
     path = context.export(a_model(), torch.randn(4, 64)).path
     assert path is not None

@@ -1,4 +1,4 @@
-"""Is every way in which a plugin can be wrong answered in the words that the docs list?"""
+"""Does every problem of a plugin cause the message that docs/plugin-problems.md lists?"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Does a new engine's distribution come up as an engine?"""
+"""Does the scaffold write a distribution that works as an engine?"""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def install(distribution: Path, site: Path) -> None:
 
 
 @pytest.mark.parametrize("accepts", FORMATS)
-def test_what_is_written_is_listed_as_a_ready_engine(accepts, tmp_path, monkeypatch):
+def test_a_new_engine_is_listed_as_ready(accepts, tmp_path, monkeypatch):
     name = f"fresh-{accepts.replace('_', '-')}"
     arguments = ["engines", "new", name, "--accepts", accepts, "--into", str(tmp_path / "new")]
     assert run(arguments) == 0
@@ -52,7 +52,7 @@ def test_what_is_written_is_listed_as_a_ready_engine(accepts, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("accepts", FORMATS)
-def test_every_file_is_valid_and_says_what_is_to_be_filled_in(accepts, tmp_path):
+def test_every_file_is_valid_and_marks_the_missing_parts(accepts, tmp_path):
     written = new_engine("my-engine", tmp_path, accepts=accepts)
 
     for path in written:
@@ -65,7 +65,7 @@ def test_every_file_is_valid_and_says_what_is_to_be_filled_in(accepts, tmp_path)
     assert ("def lexer_export_model" in engine) == (accepts == "my_format")
 
 
-def test_the_first_call_of_an_unfinished_part_says_where_to_go_on(tmp_path):
+def test_calling_an_unfinished_part_says_where_to_continue(tmp_path):
     new_engine("fresh", tmp_path)
     program = (
         "from lexer_fresh import engine; from lexer_core.records import *\n"
@@ -85,19 +85,19 @@ def test_the_first_call_of_an_unfinished_part_says_where_to_go_on(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["MyEngine", "my engine", "../up", "1st", "", "my--engine", "a/b"])
-def test_a_name_that_cannot_be_one_is_refused(name, tmp_path):
+def test_an_invalid_name_is_rejected(name, tmp_path):
     with pytest.raises(UsageError, match="is not a valid engine name"):
         new_engine(name, tmp_path / "new")
 
     assert not (tmp_path / "new").exists()
 
 
-def test_a_format_that_cannot_be_one_is_refused(tmp_path):
+def test_an_invalid_format_is_rejected(tmp_path):
     with pytest.raises(UsageError, match="is not a valid format name"):
         new_engine("fresh", tmp_path, accepts="two words")
 
 
-def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+def test_a_folder_that_is_not_empty_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("precious")
 
     with pytest.raises(OutputFileError, match="is not empty"):
@@ -106,7 +106,7 @@ def test_a_folder_that_holds_something_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-def test_a_folder_that_cannot_be_written_to_is_an_error(tmp_path):
+def test_an_unwritable_folder_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
 
     with pytest.raises(OutputFileError, match="cannot write to"):

@@ -1,4 +1,4 @@
-"""What the settings of the original SDK mean."""
+"""Do the settings of the original SDK still work?"""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_its_batch_size_has_no_effect_and_is_noted(place: Place) -> None:
     )
 
 
-def test_its_keys_may_be_given_to_the_decorator_the_context_and_the_call() -> None:
+def test_its_keys_work_in_the_decorator_the_context_and_the_call() -> None:
     @Lexer(input_names=["x"], output_names=["y"], enable_pytorch=False, batch_size=8)
     class Net: ...
 
@@ -77,6 +77,6 @@ def test_its_keys_may_be_given_to_the_decorator_the_context_and_the_call() -> No
 
 
 @pytest.mark.parametrize("name", ["enable_pytorch", "enable_csv"])
-def test_a_wrong_value_is_refused_under_the_name_that_was_given(name: str) -> None:
+def test_a_wrong_value_is_rejected_under_its_legacy_name(name: str) -> None:
     with pytest.raises(SettingError, match=f"{name}' in @Lexer is 'no'; it must be true or false"):
         Lexer(["x"], ["y"], **{name: "no"})

@@ -1,4 +1,4 @@
-"""Where settings come from: the call, the decorator, the context, the environment, files."""
+"""Do the call, the decorator, the context, the environment and files set settings?"""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_each_layer_is_stronger_than_the_next(place: Place) -> None:
     ]
 
 
-def test_a_layer_leaves_to_the_next_what_it_does_not_set(place: Place) -> None:
+def test_a_value_that_a_layer_does_not_set_comes_from_the_next(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2\nrounds = 7")
     place.write("[benchmarks]\nthreads = 3\n[exports]\nopset = 18", below=place.home)
     place.setenv("LEXER_ROUNDS", 9)
@@ -83,7 +83,7 @@ def test_a_layer_leaves_to_the_next_what_it_does_not_set(place: Place) -> None:
     assert (holding.threads, holding.rounds, holding.opset) == (2, 9, 18)
 
 
-def test_files_are_read_when_something_is_asked_for_and_not_before(place: Place) -> None:
+def test_files_are_read_on_use_and_not_at_import(place: Place) -> None:
     place.write("this is no TOML")
 
     @Lexer(["x"], ["y"], threads=1)
@@ -95,7 +95,7 @@ def test_files_are_read_when_something_is_asked_for_and_not_before(place: Place)
         context.configuration(Net())
 
 
-def test_what_came_from_outside_of_the_program_is_told(place: Place) -> None:
+def test_settings_from_outside_the_program_are_noted(place: Place) -> None:
     file = place.write("[benchmarks]\nthreads = 2\nrounds = 7\n[engines.toy]\nwork = 2")
     place.setenv("LEXER_TIE", "5%")
 
@@ -107,7 +107,7 @@ def test_what_came_from_outside_of_the_program_is_told(place: Place) -> None:
     }
 
 
-def test_no_file_is_read_where_the_environment_says_so(place: Place) -> None:
+def test_the_environment_can_disable_files(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2")
     place.setenv("LEXER_NO_CONFIG", 1)
     place.setenv("LEXER_ROUNDS", 9)
@@ -118,7 +118,7 @@ def test_no_file_is_read_where_the_environment_says_so(place: Place) -> None:
 # -- which files -------------------------------------------------------------------
 
 
-def test_the_nearest_file_of_the_project_holds(place: Place) -> None:
+def test_the_nearest_file_of_the_project_applies(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2\nrounds = 9")
     place.chdir(place.project / "a" / "b")
     assert settings().threads == 2
@@ -128,7 +128,7 @@ def test_the_nearest_file_of_the_project_holds(place: Place) -> None:
     assert (settings().threads, settings().rounds) == (3, None)
 
 
-def test_what_lies_above_the_repository_is_not_read(place: Place) -> None:
+def test_files_above_the_repository_are_not_read(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 2")
     inner = place.project / "inner"
     (inner / ".git").mkdir(parents=True)
@@ -147,7 +147,7 @@ def test_without_a_repository_a_project_ends_at_its_pyproject(place: Place) -> N
     assert (settings().threads, settings().rounds) == (None, 5)
 
 
-def test_outside_of_any_project_the_current_folder_alone_is_looked_at(place: Place) -> None:
+def test_outside_a_project_only_the_current_folder_is_searched(place: Place) -> None:
     (place.project / ".git").rmdir()
     place.write("[benchmarks]\nthreads = 2")
     assert settings().threads == 2
@@ -157,7 +157,7 @@ def test_outside_of_any_project_the_current_folder_alone_is_looked_at(place: Pla
     assert settings().threads is None
 
 
-def test_a_home_folder_that_is_a_repository_is_no_project(place: Place) -> None:
+def test_a_home_folder_that_is_a_repository_is_not_a_project(place: Place) -> None:
     (place.project / ".git").rmdir()
     (place.home / ".git").mkdir()
     place.write("[benchmarks]\nthreads = 2", below=place.home)
@@ -189,7 +189,7 @@ def test_a_file_is_read_once_and_where_it_is_strongest(place: Place) -> None:
     assert [file.kind for file in files_here()] == ["LEXER_CONFIG_PATH"]
 
 
-def test_of_several_pyprojects_the_nearest_that_speaks_of_lexer_holds(place: Place) -> None:
+def test_of_several_pyprojects_the_nearest_with_a_lexer_table_applies(place: Place) -> None:
     place.write("[tool.lexer.benchmarks]\nthreads = 2", "pyproject.toml")
     place.write("[project]\nname = 'part'", "part/pyproject.toml")
     place.chdir(place.project / "part")
@@ -200,7 +200,7 @@ def test_of_several_pyprojects_the_nearest_that_speaks_of_lexer_holds(place: Pla
     assert (settings().threads, settings().rounds) == (None, 3)
 
 
-def test_a_folder_that_is_named_and_has_no_file_is_a_note(place: Place) -> None:
+def test_a_named_folder_without_a_file_is_noted(place: Place) -> None:
     place.setenv("LEXER_CONFIG_PATH", place.home)
 
     (note,) = LexerContext().configuration().notes
@@ -210,7 +210,9 @@ def test_a_folder_that_is_named_and_has_no_file_is_a_note(place: Place) -> None:
 
 
 @pytest.mark.parametrize(("named", "words"), [("nowhere", "not exist"), ("a_file", "is a file")])
-def test_a_config_path_that_is_no_folder_is_refused(place: Place, named: str, words: str) -> None:
+def test_a_config_path_that_is_not_a_folder_is_rejected(
+    place: Place, named: str, words: str
+) -> None:
     place.write("[benchmarks]", "a_file")
     place.setenv("LEXER_CONFIG_PATH", place.project / named)
 
@@ -282,7 +284,7 @@ def test_every_section_and_kind_of_value_is_read(place: Place) -> None:
         ("[benchmarks]\n\nengines = [", 3, ["not valid TOML"]),
     ],
 )
-def test_a_mistake_names_file_line_key_and_the_nearest_right_one(
+def test_a_mistake_names_file_line_key_and_a_suggestion(
     place: Place,
     text: str,
     line: int,
@@ -297,7 +299,7 @@ def test_a_mistake_names_file_line_key_and_the_nearest_right_one(
         assert word in said
 
 
-def test_a_mistake_in_a_pyproject_is_found_in_its_line_and_section(place: Place) -> None:
+def test_a_mistake_in_a_pyproject_names_its_line_and_section(place: Place) -> None:
     file = place.write(
         """
         [project]
@@ -316,13 +318,13 @@ def test_a_mistake_in_a_pyproject_is_found_in_its_line_and_section(place: Place)
     assert f"{file}, line 8: unknown key 'thread' in [tool.lexer.benchmarks]" in said
 
 
-def test_a_wrong_value_is_found_where_a_stronger_layer_hides_it(place: Place) -> None:
+def test_a_wrong_value_is_an_error_even_if_a_stronger_layer_overrides_it(place: Place) -> None:
     place.write("[benchmarks]\nthreads = 0")
 
     assert "line 2" in refused(threads=4)
 
 
-def test_one_thing_under_two_names_is_refused(place: Place) -> None:
+def test_a_setting_under_two_names_is_rejected(place: Place) -> None:
     place.write("[exports]\nonnx_checks = true\nenable_onnx_checks = false")
     assert "'enable_onnx_checks' and 'onnx_checks' are both set" in refused()
 
@@ -330,7 +332,7 @@ def test_one_thing_under_two_names_is_refused(place: Place) -> None:
     assert "line 4" in refused()
 
 
-def test_a_file_that_cannot_be_read_is_refused_with_the_reason(place: Place) -> None:
+def test_an_unreadable_file_is_an_error_with_the_reason(place: Place) -> None:
     (place.project / ".lexer_config.toml").mkdir()
     assert "directory" in refused()
 
@@ -340,7 +342,7 @@ def test_a_file_that_cannot_be_read_is_refused_with_the_reason(place: Place) -> 
     assert f"{file}, line 2: the file is not valid UTF-8" in refused()
 
 
-def test_a_link_that_leads_nowhere_is_refused(place: Place) -> None:
+def test_a_broken_link_is_an_error(place: Place) -> None:
     (place.project / ".lexer_config.toml").symlink_to("gone.toml")
 
     assert "cannot read" in refused()
@@ -354,7 +356,7 @@ def test_a_byte_order_mark_and_windows_lines_are_understood(place: Place) -> Non
     assert where("rounds") == f"{file}, line 3"
 
 
-def test_an_empty_file_says_nothing(place: Place) -> None:
+def test_an_empty_file_sets_nothing(place: Place) -> None:
     place.write("")
 
     assert settings() == Settings()
@@ -432,7 +434,7 @@ def dedent_lines(*lines: str) -> str:
         ("LEXER_THREADS", "", None),
     ],
 )
-def test_a_variable_spells_its_value(
+def test_the_text_of_a_variable_is_converted(
     place: Place,
     variable: str,
     text: str,
@@ -485,7 +487,7 @@ def test_engines_are_split_at_the_commas_between_them(place: Place) -> None:
         ("LEXER_CONFIGPATH", "x", ["Did you mean LEXER_CONFIG_PATH"]),
     ],
 )
-def test_a_wrong_variable_is_refused_by_its_name(
+def test_an_error_names_the_variable(
     place: Place,
     variable: str,
     text: str,
@@ -500,7 +502,7 @@ def test_a_wrong_variable_is_refused_by_its_name(
         assert word in said
 
 
-def test_a_variable_of_somebody_elses_is_passed_over_with_a_note(place: Place) -> None:
+def test_a_variable_of_another_program_is_ignored_with_a_note(place: Place) -> None:
     place.setenv("LEXER_GRAMMAR", "antlr")
     place.setenv("LEXER_CACHE_DIR", place.home)
 
@@ -512,7 +514,7 @@ def test_a_variable_of_somebody_elses_is_passed_over_with_a_note(place: Place) -
 # -- tests of others ---------------------------------------------------------------
 
 
-def test_the_tests_are_kept_from_the_settings_of_whoever_runs_them(tmp_path: Path) -> None:
+def test_the_tests_ignore_the_settings_of_the_user_who_runs_them(tmp_path: Path) -> None:
     root = Path(__file__).parents[1]
     home = tmp_path / "home"
     home.mkdir()

@@ -1,3 +1,5 @@
+"""Do layers of settings merge, and are their values validated?"""
+
 from __future__ import annotations
 
 import pytest
@@ -22,11 +24,11 @@ def test_the_strongest_layer_that_sets_a_value_wins() -> None:
     assert str(origins["launches"]) == "default"
 
 
-def test_without_layers_the_defaults_hold() -> None:
+def test_without_layers_settings_have_their_defaults() -> None:
     assert resolve_settings([])[0] == Settings()
 
 
-def test_an_unknown_name_is_refused_with_the_nearest() -> None:
+def test_an_unknown_name_is_an_error_with_a_suggestion() -> None:
     with pytest.raises(SettingError, match=r"'thread' in the call[\s\S]*Did you mean 'threads'"):
         resolve_settings([("the call", {"thread": 2})])
 
@@ -47,7 +49,9 @@ def test_an_unknown_name_is_refused_with_the_nearest() -> None:
         ("isolation", "thread", "'process', 'none'"),
     ],
 )
-def test_a_wrong_value_is_refused_in_words(name: str, value: object, words: str) -> None:
+def test_a_wrong_value_is_an_error_that_says_what_is_allowed(
+    name: str, value: object, words: str
+) -> None:
     with pytest.raises(SettingError, match=name) as caught:
         resolve_settings([("the call", {name: value})])
 
@@ -55,7 +59,7 @@ def test_a_wrong_value_is_refused_in_words(name: str, value: object, words: str)
     assert repr(value) in str(caught.value)
 
 
-def test_a_whole_number_will_do_for_a_setting_in_seconds() -> None:
+def test_an_int_is_a_valid_value_of_a_float_setting() -> None:
     settings, _ = resolve_settings([("the call", {"max_seconds": 3})])
 
     assert isinstance(settings.max_seconds, float)

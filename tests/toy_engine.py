@@ -1,4 +1,4 @@
-"""An engine that is right, unless its option ``fault`` says how it is to be wrong.
+"""An engine that is correct unless its option ``fault`` makes it fail.
 
 It accepts ``onnx`` and takes any file for such a model: the outputs are twice
 the inputs. So a whole benchmark can run where no framework is installed.
