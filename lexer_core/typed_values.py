@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from lexer_core.records import OptionValue
 
-__all__ = ["TYPE_NAMES", "convert_value", "validate_value"]
+__all__ = ["convert_value", "validate_value"]
 
-TYPE_NAMES: Mapping[type, str] = {
+_TYPE_NAMES: Mapping[type, str] = {
     bool: "true or false",
     int: "a whole number",
     float: "a number",
@@ -61,7 +61,7 @@ def validate_value(
     """
     converted = convert_value(kind, value, strict=strict)
     if converted is None:
-        raise SettingError(f"{what} is {value!r}; it must be {TYPE_NAMES[kind]}.", hint=hint)
+        raise SettingError(f"{what} is {value!r}; it must be {_TYPE_NAMES[kind]}.", hint=hint)
     if choices and converted not in choices:
         allowed = ", ".join(map(repr, choices))
         nearest = did_you_mean(str(value), map(str, choices)).strip()

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RemoteEngine", "describe_engine", "query_interpreter"]
 
-_TIMEOUT = 60.0
+_TIMEOUT = 60.0  # seconds
 _TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 # Nothing else of the other lexer-core is used unless its version is the same.
@@ -103,7 +103,7 @@ class RemoteEngine:
         return None
 
 
-def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) -> RemoteEngine:
+def query_interpreter(python: str, engine: str) -> RemoteEngine:
     """Ask an interpreter to describe one of its engines.
 
     Parameters
@@ -112,8 +112,6 @@ def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) ->
         Path of the interpreter, or a command on ``PATH``.
     engine
         The engine's name.
-    timeout
-        Seconds to wait for the answer.
 
     Raises
     ------
@@ -123,7 +121,7 @@ def query_interpreter(python: str, engine: str, *, timeout: float = _TIMEOUT) ->
     BrokenEngineError
         The interpreter does not respond, or its plugin is broken.
     """
-    answer = _ask(python, engine, timeout)
+    answer = _ask(python, engine)
     where = f"{python} (Python {answer.get('python')})"
     version = answer.get("lexer")
     if version != __version__:
@@ -177,7 +175,7 @@ def describe_engine(engine: str) -> dict[str, Any]:
     return {**facts, "state": str(listing.state), "info": info}
 
 
-def _ask(python: str, engine: str, timeout: float) -> dict[str, Any]:
+def _ask(python: str, engine: str) -> dict[str, Any]:
     command = [python, "-P", "-c", _QUERY_SCRIPT, __version__, engine]
     try:
         process = subprocess.run(  # noqa: S603 - the interpreter that the user named
@@ -186,7 +184,7 @@ def _ask(python: str, engine: str, timeout: float) -> dict[str, Any]:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=timeout,
+            timeout=_TIMEOUT,
             check=False,
         )
     except OSError as error:
@@ -198,7 +196,7 @@ def _ask(python: str, engine: str, timeout: float) -> dict[str, Any]:
         ) from error
     except subprocess.TimeoutExpired as error:
         raise BrokenEngineError(
-            f"the interpreter {python} of engine {engine!r} did not respond within {timeout:g} s.",
+            f"the interpreter {python} of engine {engine!r} did not respond within {_TIMEOUT:g} s.",
             engine=engine,
         ) from error
     lines = process.stdout.strip().splitlines()

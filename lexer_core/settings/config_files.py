@@ -19,18 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["ENGINES_SECTION", "read_file", "sections"]
+__all__ = ["read_file"]
 
-ENGINES_SECTION = "engines"
+_ENGINES_SECTION = "engines"
 _SCALARS = (bool, int, float, str)
-
-
-def sections() -> dict[str, tuple[str, ...]]:
-    """Return the names of the settings in each section of a file, in the order of the table."""
-    names: dict[str, list[str]] = {}
-    for setting in attrs.fields(Settings):
-        names.setdefault(setting.metadata["section"], []).append(setting.name)
-    return {section: tuple(settings) for section, settings in names.items()}
 
 
 def read_file(path: Path, *, within: tuple[str, ...] = ()) -> Layer | None:
@@ -56,6 +48,14 @@ def read_file(path: Path, *, within: tuple[str, ...] = ()) -> Layer | None:
     if not content:
         return None
     return _File(path, text, within).layer(content)
+
+
+def _setting_sections() -> dict[str, tuple[str, ...]]:
+    """Return the names of the settings in each section of a file, in the order of the table."""
+    names: dict[str, list[str]] = {}
+    for setting in attrs.fields(Settings):
+        names.setdefault(setting.metadata["section"], []).append(setting.name)
+    return {section: tuple(settings) for section, settings in names.items()}
 
 
 def _text(path: Path) -> str:
@@ -96,7 +96,7 @@ class _File:
         self._path = path
         self._within = within
         self._lines = key_lines(text)
-        self._sections = sections()
+        self._sections = _setting_sections()
 
     def layer(self, content: Any) -> Layer:
         if not isinstance(content, dict):
@@ -104,7 +104,7 @@ class _File:
         settings: dict[str, SettingValue] = {}
         engines: dict[str, Mapping[str, SettingValue]] = {}
         for section, body in content.items():
-            if section == ENGINES_SECTION:
+            if section == _ENGINES_SECTION:
                 engines = self._engines(body)
             else:
                 settings |= self._section(section, body)
@@ -112,8 +112,8 @@ class _File:
         for name, legacy in translated.engines.items():
             for key in set(legacy) & set(engines.get(name, {})):
                 raise self._error(
-                    (ENGINES_SECTION, name, key),
-                    f"{key!r} in {self._shown(ENGINES_SECTION, name)} is already set by a legacy "
+                    (_ENGINES_SECTION, name, key),
+                    f"{key!r} in {self._shown(_ENGINES_SECTION, name)} is already set by a legacy "
                     f"key in {legacy[key].origin}.",
                     "Keep one of them.",
                 )
@@ -141,9 +141,9 @@ class _File:
         engines: dict[str, Mapping[str, SettingValue]] = {}
         how = "Options of an engine belong in its own section: [engines.onnxruntime]."
         if not isinstance(body, dict):
-            raise self._error((ENGINES_SECTION,), "'engines' must be a section.", how)
+            raise self._error((_ENGINES_SECTION,), "'engines' must be a section.", how)
         for name, options in body.items():
-            path = (ENGINES_SECTION, name)
+            path = (_ENGINES_SECTION, name)
             if not isinstance(options, dict):
                 raise self._error(path, f"unknown key {name!r} in {self._shown('engines')}.", how)
             for key, value in options.items():
@@ -168,7 +168,7 @@ class _File:
                 f"{section!r} must be inside a section.",
                 f"Move it to {self._shown(home)}.",
             )
-        names = [*self._sections, ENGINES_SECTION]
+        names = [*self._sections, _ENGINES_SECTION]
         # Keys as well as sections: it may be a mistyped key outside any section.
         near = did_you_mean(section, [*names, *known]).strip()
         listed = ", ".join(self._shown(name) for name in (*self._sections, "engines.NAME"))

@@ -21,14 +21,14 @@ from lexer_core.suggestions import nearest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["environment_layer", "variable_of"]
+__all__ = ["environment_layer"]
 
 _PREFIX = "LEXER_"
 _OTHER_VARIABLES = ("LEXER_CACHE_DIR", PATH_VARIABLE, NO_FILES)
 _SIMILAR = 0.75
 
 
-def variable_of(setting: str) -> str:
+def _variable_of(setting: str) -> str:
     """Return the variable of a setting: ``LEXER_MAX_SECONDS`` for ``max_seconds``."""
     return _PREFIX + setting.upper()
 
@@ -41,7 +41,7 @@ def environment_layer(environment: Mapping[str, str]) -> Layer:
     SettingError
         A variable has an invalid value, or its name looks like a mistyped one.
     """
-    known = {variable_of(setting): setting for setting in setting_names()}
+    known = {_variable_of(setting): setting for setting in setting_names()}
     table = attrs.fields_dict(Settings)
     settings: dict[str, SettingValue] = {}
     notes = []
