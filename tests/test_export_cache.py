@@ -174,14 +174,6 @@ def test_the_entry_that_was_not_used_for_the_longest_time_goes_first(tmp_path):
     assert {entry.key for entry in cache.entries()} == {KEY, THIRD}
 
 
-def test_a_lower_limit_holds_for_what_is_there_already(filled):
-    smaller = ExportCache(filled.directory.parent, max_bytes=3)
-
-    smaller.evict()
-
-    assert smaller.entries() == ()
-
-
 def test_an_export_over_the_limit_is_not_kept_and_removes_nothing(filled, tmp_path):
     cache = ExportCache(filled.directory.parent, max_bytes=10)
 

@@ -1,4 +1,4 @@
-"""Which engine makes an export, and what does its failure cost?"""
+"""Which engine exports a model, and what happens if it fails?"""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from lexer_core.errors import (
     SettingError,
     UnsupportedError,
 )
-from lexer_core.export.exports import Exports, export_for
+from lexer_core.export.exports import Exports
 from lexer_core.records import (
     CPU,
     CallInputs,
@@ -38,7 +38,7 @@ SPEC = TensorSpec(name="x", dtype="float32", shape=(2,))
 
 @define
 class FakeEngine:
-    """An engine that makes the formats in ``makes``, and remembers being asked."""
+    """An engine that exports to the formats in ``makes``, and records each request."""
 
     name: str
     accepts: tuple[str, ...] = ("onnx",)
@@ -123,56 +123,60 @@ def test_the_engine_itself_is_asked_before_any_other(tmp_path):
     first = FakeEngine("aaa", makes=("onnx",))
     own = FakeEngine("mine", makes=("onnx",))
 
-    made = exports(tmp_path, first, own).for_engine("mine", "cpu", {})
+    outcome = exports(tmp_path, first, own).for_engine("mine", "cpu", {})
 
-    assert made.maker == "mine"
+    assert outcome.exporter == "mine"
     assert first.asked == []
 
 
 def test_an_engine_that_exports_nothing_is_served_by_another(tmp_path):
     user = FakeEngine("user")
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
-    made = exports(tmp_path, user, FakeEngine("other"), maker).for_engine("user", "cpu", {})
+    outcome = exports(tmp_path, user, FakeEngine("other"), exporter).for_engine("user", "cpu", {})
 
-    assert made.maker == "maker"
-    assert made.exported.exporter == "maker"
-    assert not made.cached
-    assert made.exported.path.is_relative_to(tmp_path)
+    assert outcome.exporter == "exporter"
+    assert outcome.exported.exporter == "exporter"
+    assert not outcome.cached
+    assert outcome.exported.path.is_relative_to(tmp_path)
 
 
 def test_the_preferred_format_that_can_be_made_is_chosen(tmp_path):
     user = FakeEngine("user", accepts=("special", "onnx", "torch"))
-    maker = FakeEngine("maker", makes=("torch", "onnx"))
+    exporter = FakeEngine("exporter", makes=("torch", "onnx"))
 
-    assert exports(tmp_path, user, maker).for_engine("user", "cpu", {}).exported.format == "onnx"
+    assert exports(tmp_path, user, exporter).for_engine("user", "cpu", {}).exported.format == "onnx"
 
 
 def test_one_export_serves_every_engine_that_accepts_it(tmp_path):
-    one, two, maker = FakeEngine("one"), FakeEngine("two"), FakeEngine("maker", makes=("onnx",))
-    shared = exports(tmp_path, one, two, maker)
+    one, two, exporter = (
+        FakeEngine("one"),
+        FakeEngine("two"),
+        FakeEngine("exporter", makes=("onnx",)),
+    )
+    shared = exports(tmp_path, one, two, exporter)
 
     assert shared.for_engine("one", "cpu", {}) is shared.for_engine("two", "cpu", {})
-    assert maker.asked == ["onnx"]
+    assert exporter.asked == ["onnx"]
 
 
-def test_an_export_that_is_specific_to_its_maker_serves_nobody_else(tmp_path):
+def test_an_export_that_is_specific_to_its_exporter_serves_nobody_else(tmp_path):
     own = FakeEngine("own", makes=("onnx",), specific=True)
     general = FakeEngine("general", makes=("onnx",))
     other = FakeEngine("other")
     shared = exports(tmp_path, own, other, general)
 
-    assert shared.for_engine("own", "cpu", {}).maker == "own"
-    assert shared.for_engine("other", "cpu", {}).maker == "general"
-    assert shared.for_engine("own", "cpu", {}).maker == "own"
+    assert shared.for_engine("own", "cpu", {}).exporter == "own"
+    assert shared.for_engine("other", "cpu", {}).exporter == "general"
+    assert shared.for_engine("own", "cpu", {}).exporter == "own"
 
 
 def test_other_options_are_another_export(tmp_path):
-    maker = FakeEngine("maker", makes=("onnx",))
-    shared = exports(tmp_path, maker)
+    exporter = FakeEngine("exporter", makes=("onnx",))
+    shared = exports(tmp_path, exporter)
 
-    first = shared.for_engine("maker", "cpu", {"opset": 18})
-    second = shared.for_engine("maker", "cpu", {"opset": 20})
+    first = shared.for_engine("exporter", "cpu", {"opset": 18})
+    second = shared.for_engine("exporter", "cpu", {"opset": 20})
 
     assert first.exported.path != second.exported.path
     assert "18" in first.exported.path.read_text()
@@ -180,21 +184,21 @@ def test_other_options_are_another_export(tmp_path):
 
 def test_each_attempt_has_an_empty_folder_of_its_own(tmp_path):
     user, other = FakeEngine("user"), FakeEngine("other")
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
-    exports(tmp_path, user, other, maker).for_engine("user", "cpu", {})
+    exports(tmp_path, user, other, exporter).for_engine("user", "cpu", {})
 
-    folders = [*user.folders, *other.folders, *maker.folders]
+    folders = [*user.folders, *other.folders, *exporter.folders]
     assert len(set(folders)) == 3
 
 
-def test_a_maker_that_fails_does_not_keep_the_next_from_being_asked(tmp_path):
+def test_an_exporter_that_fails_does_not_keep_the_next_from_being_asked(tmp_path):
     failing = FakeEngine("failing", makes=("onnx",), raises=ExportError("cannot"))
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
-    made = exports(tmp_path, failing, maker).for_engine("failing", "cpu", {})
+    outcome = exports(tmp_path, failing, exporter).for_engine("failing", "cpu", {})
 
-    assert made.maker == "maker"
+    assert outcome.exporter == "exporter"
 
 
 def test_what_an_exporter_says_of_the_model_is_the_error(tmp_path):
@@ -217,17 +221,17 @@ def test_a_failed_export_is_not_tried_again_for_the_next_engine(tmp_path):
     assert failing.asked == ["onnx"]
 
 
-def test_a_wrong_option_is_the_users_and_no_other_maker_is_asked(tmp_path):
+def test_a_wrong_option_is_the_users_and_no_other_exporter_is_asked(tmp_path):
     strict = FakeEngine("strict", makes=("onnx",), raises=SettingError("no such exporter"))
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
     with pytest.raises(SettingError):
-        exports(tmp_path, strict, maker).for_engine("strict", "cpu", {"exporter": "x"})
+        exports(tmp_path, strict, exporter).for_engine("strict", "cpu", {"exporter": "x"})
 
-    assert maker.asked == []
+    assert exporter.asked == []
 
 
-def test_where_nothing_makes_the_format_the_error_names_the_package(tmp_path):
+def test_if_no_engine_makes_the_format_the_error_names_the_package(tmp_path):
     source = ModelSource(
         program=object(), inputs=SOURCE.inputs, input_names=("x",), output_names=("y",)
     )
@@ -235,11 +239,11 @@ def test_where_nothing_makes_the_format_the_error_names_the_package(tmp_path):
     with pytest.raises(ExportError) as raised:
         exports(tmp_path, FakeEngine("user"), source=source).for_engine("user", "cpu", {})
 
-    assert "no installed engine makes format onnx from a torch.export program" in str(raised.value)
+    assert "no installed engine exports a torch.export program to onnx" in str(raised.value)
     assert "pip install lexer-ort" in raised.value.hint
 
 
-def test_where_the_maker_is_installed_but_not_ready_the_error_says_what_mends_it(tmp_path):
+def test_if_the_exporter_is_installed_but_not_ready_the_error_says_how_to_fix_it(tmp_path):
     listing = EngineListing(
         name="onnxruntime",
         display_name="ONNXRuntime",
@@ -251,7 +255,9 @@ def test_where_the_maker_is_installed_but_not_ready_the_error_says_what_mends_it
     registry = FakeRegistry((FakeEngine("user"),), not_ready=(listing,))
 
     with pytest.raises(ExportError) as raised:
-        export_for("user", SOURCE, "cpu", registry=registry, directory=tmp_path)
+        Exports(SOURCE, registry=registry, directory=tmp_path, use_cache=False).for_engine(
+            "user", "cpu", {}
+        )
 
     assert "unavailable" in raised.value.hint
     assert "pip install onnxruntime" in raised.value.hint
@@ -282,34 +288,34 @@ def test_an_engine_that_takes_no_onnx_cannot_run_an_onnx_file(tmp_path):
 def test_an_export_outside_its_folder_is_refused(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    maker = FakeEngine("maker", makes=("onnx",), outside=elsewhere)
+    exporter = FakeEngine("exporter", makes=("onnx",), outside=elsewhere)
 
     with pytest.raises(HookError, match="outside its workdir"):
-        exports(tmp_path / "work", maker).for_engine("maker", "cpu", {})
+        exports(tmp_path / "work", exporter).for_engine("exporter", "cpu", {})
 
 
 def test_a_device_that_is_not_there_is_an_error_before_anything_is_exported(tmp_path):
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
     with pytest.raises(DeviceUnavailableError):
-        exports(tmp_path, maker).for_engine("maker", "cuda:0", {})
+        exports(tmp_path, exporter).for_engine("exporter", "cuda:0", {})
 
-    assert maker.asked == []
+    assert exporter.asked == []
 
 
 def test_a_format_can_be_wanted_for_no_engine_in_particular(tmp_path):
-    maker = FakeEngine("maker", makes=("onnx",))
+    exporter = FakeEngine("exporter", makes=("onnx",))
 
-    made = exports(tmp_path, FakeEngine("other"), maker).to_format("onnx", CPU, {})
+    outcome = exports(tmp_path, FakeEngine("other"), exporter).to_format("onnx", CPU, {})
 
-    assert made.maker == "maker"
+    assert outcome.exporter == "exporter"
 
 
 def test_discarding_what_was_not_cached_changes_nothing(tmp_path):
-    maker = FakeEngine("maker", makes=("onnx",))
-    shared = exports(tmp_path, maker)
-    made = shared.for_engine("maker", "cpu", {})
+    exporter = FakeEngine("exporter", makes=("onnx",))
+    shared = exports(tmp_path, exporter)
+    outcome = shared.for_engine("exporter", "cpu", {})
 
-    shared.discard_cached("maker")
+    shared.discard_cached("exporter")
 
-    assert shared.for_engine("maker", "cpu", {}) is made
+    assert shared.for_engine("exporter", "cpu", {}) is outcome

@@ -12,6 +12,7 @@ from fake_engines import FakeSite
 
 from lexer_core.engines.registry import EngineRegistry, EngineState
 from lexer_core.errors import BrokenEngineError, EngineUnavailableError, HookError
+from lexer_core.export.exports import Exports
 from lexer_core.records import (
     CPU,
     Call,
@@ -193,9 +194,8 @@ def export(engine, folder):
         output_names=(),
         model_name="m",
     )
-    from lexer_core.export.exports import export_for
-
-    export_for("sample", source, "cpu", registry=Alone(engine), directory=folder)
+    exports = Exports(source, registry=Alone(engine), directory=folder, use_cache=False)
+    exports.for_engine("sample", "cpu", {})
 
 
 def time_calls(engine):

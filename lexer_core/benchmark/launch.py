@@ -20,6 +20,7 @@ from lexer_core.benchmark.rounds import (
     run_rounds,
 )
 from lexer_core.benchmark.stop_rule import PrecisionRule
+from lexer_core.export.formats import is_flat
 from lexer_core.records import CallInputs, CallStructure, SessionConfig, TensorRef
 
 if TYPE_CHECKING:
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from lexer_core.settings.table import Settings
 
 __all__ = ["Launch"]
-
-_FLAT_FORMATS = ("onnx", "torch_export")
-"""Made of the flattening wrapper: one tensor after the other, and no containers."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -129,7 +127,7 @@ class Launch:
         """
         assert outcome.prepared is not None
         inputs = self.subjects[outcome.case.model].inputs
-        if outcome.prepared.exported.format not in _FLAT_FORMATS:
+        if not is_flat(outcome.prepared.exported.format):
             return inputs
         references = tuple(TensorRef(name) for name in inputs.arrays)
         return evolve(inputs, structure=CallStructure(args=references))

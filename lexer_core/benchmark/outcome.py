@@ -34,7 +34,6 @@ class PreparedModel:
     model_bytes: bytes | None = None
     seconds: float = 0.0
     cached: bool = False
-    maker: str = ""
     notes: tuple[str, ...] = ()
 
 

@@ -201,7 +201,6 @@ class Preparation:
             # A live object costs nothing to make, and a file that was given was not made.
             seconds=0.0 if exported.path in (None, self._onnx_path) else made.seconds,
             cached=made.cached,
-            maker=made.maker,
             notes=made.notes,
         )
 

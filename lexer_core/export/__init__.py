@@ -1,1 +1,1 @@
-"""Who makes a format, and where is what they made kept?"""
+"""Which engine exports the model to the format that an engine accepts, and is that cached?"""

@@ -1,10 +1,9 @@
-"""Where are finished exports kept, and for how long?
+"""Where are exports cached, and for how long?
 
-A folder per export, named by its fingerprint, with the files and a description
-in JSON: nothing that is read here runs code. Entries appear by one rename, so
-that none is ever half there; a lock keeps processes out of each other's way;
-the entry that was not used for the longest time goes first when the limit is
-reached.
+Each export has a folder, named after its fingerprint, with its files and a JSON
+description; reading it never runs code. An entry appears by a rename, so it is
+always complete. A lock serialises access by several processes. When the size
+limit is exceeded, the least recently used entries are removed.
 """
 
 from __future__ import annotations
@@ -42,19 +41,19 @@ _LOCK_SECONDS = 30.0
 _CHUNK = 1 << 20
 
 _DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError)
-"""What a description or file that is missing, cut short or altered raises. A
-file that may not be read is not damaged: the cache itself cannot be used."""
+"""Raised for a description or file that is missing, truncated or changed. A file
+without read permission is not damaged: then the cache cannot be used at all."""
 
 
 def default_directory() -> Path:
-    """``$LEXER_CACHE_DIR``, otherwise the user's cache folder for Lexer."""
+    """Return ``$LEXER_CACHE_DIR`` or, if not set, Lexer's folder in the user's cache folder."""
     named = os.environ.get("LEXER_CACHE_DIR", "")
     return Path(named).expanduser() if named else user_cache_path("lexer", appauthor=False)
 
 
 @frozen(kw_only=True, eq=False)
 class CachedExport:
-    """An export that was found, with its files in a folder of the caller's."""
+    """An export from the cache, with its files in the caller's folder."""
 
     exported: ExportedModel
     entry: Entry
@@ -63,15 +62,15 @@ class CachedExport:
 class ExportCache:
     """Exports by fingerprint, on disk.
 
-    Making one touches nothing; the folder appears with the first entry.
+    The folder is created with the first entry.
 
     Parameters
     ----------
     directory
-        Where; :func:`default_directory` unless given. Entries lie in its
-        subfolder ``exports``.
+        The cache folder; entries are in its subfolder ``exports``. Default:
+        :func:`default_directory`.
     max_bytes
-        Limit of the sum of all entries.
+        Limit for the total size of all entries.
     """
 
     def __init__(
@@ -82,30 +81,30 @@ class ExportCache:
         self._notes: list[str] = []
 
     def take_notes(self) -> tuple[str, ...]:
-        """What happened to entries since the last time, in words; then forget it."""
+        """Return the notes about entries since the last call, and clear them."""
         notes = tuple(self._notes)
         self._notes.clear()
         return notes
 
     def get(self, key: str, workdir: Path) -> CachedExport | None:
-        """Put an entry's files into a folder.
+        """Put an entry's files in a folder.
 
-        They are linked where the file system can, otherwise copied, so that an
-        entry may be removed while somebody works with it. Their digests are
-        compared each time: reading a file once costs little beside an export.
+        They are linked if the file system supports it, otherwise copied, so
+        that an entry can be removed while it is in use. Their digests are
+        compared each time: reading a file is cheap compared to an export.
 
         Parameters
         ----------
         key
             A fingerprint.
         workdir
-            An existing folder, in which the files get their own names.
+            An existing folder; the files keep their names.
 
         Returns
         -------
         CachedExport or None
-            ``None`` where there is none. One that is damaged is removed, with
-            a note, and is none.
+            ``None`` if there is no such entry. A damaged entry is removed and
+            noted, and counts as missing.
 
         Raises
         ------
@@ -120,7 +119,7 @@ class ExportCache:
                 entry = read_entry(folder, key)
                 for file in entry.files:
                     _link_or_copy(folder / file.name, workdir / file.name)
-                # When it was last used decides what is removed first.
+                # The least recently used entry is removed first.
                 os.utime(folder / ENTRY_FILE)
             except _DAMAGE as error:
                 self._damaged(key, str(error))
@@ -136,23 +135,23 @@ class ExportCache:
         return CachedExport(exported=evolve(entry.exported, path=path), entry=entry)
 
     def put(self, key: str, exported: ExportedModel, *, seconds: float, model_name: str) -> bool:
-        """Keep an export, and remove others where the limit demands it.
+        """Add an export, and remove others if the limit is exceeded.
 
         Parameters
         ----------
         key
-            Its fingerprint. An entry of that name is replaced.
+            Its fingerprint. An existing entry is replaced.
         exported
-            A file; everything in its folder belongs to it.
+            An exported file; everything in its folder belongs to it.
         seconds
-            What it took to make.
+            How long the export took.
         model_name
-            What the user calls the model.
+            The user's name for the model.
 
         Returns
         -------
         bool
-            ``False`` for an export that is no file, or exceeds the limit.
+            ``False`` for an export that is not a file or exceeds the limit.
 
         Raises
         ------
@@ -166,8 +165,8 @@ class ExportCache:
         total = sum((source / name).stat().st_size for name in names)
         if total > self.max_bytes:
             self._notes.append(
-                f"the export has {total} bytes and the cache's limit is {self.max_bytes}: "
-                "it was not kept"
+                f"the export was not cached: it has {total} bytes, and the cache's limit is "
+                f"{self.max_bytes}"
             )
             return False
         with self._locked(make=True):
@@ -204,7 +203,7 @@ class ExportCache:
         return True
 
     def entries(self) -> tuple[Entry, ...]:
-        """List all entries, the last used one first; damaged ones are removed.
+        """Return all entries, most recently used first; damaged entries are removed.
 
         Raises
         ------
@@ -217,7 +216,7 @@ class ExportCache:
             return tuple(sorted(self._entries(), key=lambda entry: -entry.used_at))
 
     def discard(self, key: str) -> bool:
-        """Remove one entry; says whether it was there."""
+        """Remove an entry; return whether it existed."""
         folder = self._folder(key)
         if not folder.is_dir():
             return False
@@ -226,17 +225,17 @@ class ExportCache:
         return True
 
     def clear(self, *, older_than: float | None = None) -> tuple[Entry, ...]:
-        """Remove entries, and what an interrupted process left behind.
+        """Remove entries, and files that an interrupted process left behind.
 
         Parameters
         ----------
         older_than
-            Only those that were not used for so many seconds.
+            Remove only entries that were not used for this many seconds.
 
         Returns
         -------
         tuple of Entry
-            What was removed.
+            The removed entries.
         """
         if not self.directory.is_dir():
             return ()
@@ -251,12 +250,6 @@ class ExportCache:
                 self._remove(self._folder(entry.key))
             self._remove_unfinished(0.0 if older_than is None else older_than)
         return tuple(removed)
-
-    def evict(self) -> None:
-        """Remove the entries that were not used for the longest time, down to the limit."""
-        if self.directory.is_dir():
-            with self._locked():
-                self._evict(keep="")
 
     # -- with the lock held ----------------------------------------------------
 
@@ -290,8 +283,8 @@ class ExportCache:
         self._remove(self._folder(key))
 
     def _remove(self, folder: Path) -> None:
-        # First out of sight, then file by file: a process that dies in between
-        # leaves no entry with half of its files.
+        # Renamed first, so that a process that dies while it removes the files
+        # does not leave an incomplete entry.
         hidden = folder
         try:
             if not folder.name.startswith(_UNFINISHED):
@@ -317,8 +310,9 @@ class ExportCache:
                 yield
         except Timeout:
             raise CacheError(
-                f"the export cache {self.directory} was locked for {_LOCK_SECONDS:.0f} s.",
-                hint="Another process works with it. Set LEXER_CACHE_DIR to use another folder.",
+                f"the export cache {self.directory} was locked by another process for "
+                f"{_LOCK_SECONDS:.0f} s.",
+                hint="Wait for that process, or set LEXER_CACHE_DIR to use another folder.",
             ) from None
         except OSError as error:
             raise _unusable(self.directory, error) from error
@@ -327,7 +321,7 @@ class ExportCache:
 def _unusable(directory: Path, error: OSError) -> CacheError:
     return CacheError(
         f"the export cache {directory} cannot be used: {error.strerror or error}.",
-        hint="Set LEXER_CACHE_DIR to a folder that can be written.",
+        hint="Set LEXER_CACHE_DIR to a writable folder.",
     )
 
 
@@ -337,7 +331,7 @@ def _link_or_copy(source: Path, target: Path) -> None:
         os.link(source, target)
     except FileNotFoundError:
         raise
-    except OSError:  # another file system, or one without links
+    except OSError:  # another file system, or one without hard links
         shutil.copyfile(source, target)
 
 

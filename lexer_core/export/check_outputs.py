@@ -1,4 +1,4 @@
-"""Does an exported file give the model's own answers?"""
+"""Does an exported file compute the same outputs as the model?"""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ def check_outputs(
     settings: Settings,
     registry: Engines,
 ) -> tuple[Parity | None, str]:
-    """Call an exported model once, and compare what it returns with the model's own outputs.
+    """Call an exported model once and compare its outputs with the model's own.
 
     Parameters
     ----------
     exported
-        In a format of flat tensors.
+        The exported model, in a format of flat tensors.
     arrays
         Example inputs, by name.
     reference
-        What the model itself returns for them.
+        The model's own outputs for these inputs.
     settings
         Tolerances and threads.
     registry
-        Knows the engines that may run it.
+        The engines that may run it.
 
     Returns
     -------
     tuple[Parity | None, str]
-        The judgement, or ``None`` where no engine here can run the file; and
-        a sentence of what came of it.
+        The comparison, or ``None`` if no installed engine can run the file; and
+        a sentence that reports the result.
     """
     engines = [
         cast("Engine", engine)
         for engine in registry.ready()
         if exported.format in engine.info.formats
     ]
-    # One that compiles for a minute only where there is no other.
+    # An engine that compiles for a minute only if there is no other.
     engines.sort(key=lambda engine: not engine.info.runs_by_default)
     reasons = []
     for engine in engines:
@@ -68,7 +68,7 @@ def check_outputs(
         except EngineError as error:
             reasons.append(f"{name}: {error.message}")
             continue
-        except Exception as error:  # a runtime may raise anything; another engine may do
+        except Exception as error:  # a runtime may raise anything; try the next engine
             reasons.append(f"{name}: {type(error).__name__}: {error}")
             continue
         parity = judge(
@@ -81,27 +81,27 @@ def check_outputs(
             not_judged=reference.not_judged,
         )
         if parity.status == "not_judged":
-            return parity, f"outputs were not judged: {parity.reason}"
+            return parity, f"outputs were not compared: {parity.reason}"
         size = "" if parity.max_abs_error is None else f", max error {parity.max_abs_error:.1g}"
         verdict = "agree with" if parity.status == "pass" else "differ from"
         return parity, f"outputs {verdict} the model's own, on {name}{size}"
-    why = "; ".join(reasons) or f"no engine that is ready accepts {exported.format!r}"
+    why = "; ".join(reasons) or f"no ready engine accepts {exported.format!r}"
     return None, f"outputs were not compared with the model's own: {why}"
 
 
 def refuse_wrong(parity: Parity | None, model_name: str) -> None:
-    """Raise where an exported model gives other answers.
+    """Raise an error if an exported model computes different outputs.
 
     Raises
     ------
     ExportError
-        It does; nothing has been written yet.
+        The outputs differ; nothing has been written yet.
     """
     if parity is not None and parity.status == "fail":
         raise ExportError(
-            f"the exported model gives other answers than {model_name}: {parity.reason}.",
-            hint="Nothing was written. Try another exporter (exporter='torchscript'), or wider\n"
-            "tolerances (rtol=, atol=); validation=False writes the file as it is.",
+            f"the exported model's outputs differ from those of {model_name}: {parity.reason}.",
+            hint="Nothing was written. Try another exporter (exporter='torchscript') or wider\n"
+            "tolerances (rtol=, atol=). validation=False writes the file without comparing.",
         )
 
 

@@ -1,7 +1,7 @@
-"""How is one kept export described on disk?
+"""How is a cached export described on disk?
 
-In ``entry.json`` beside its files. What is read is checked as if a stranger had
-written it: a description that is not exactly right raises ``ValueError``.
+In ``entry.json``, next to its files. The file is not trusted: a description that
+is not exactly as expected raises ``ValueError``.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _LARGEST_DESCRIPTION = 1 << 24
 
 @frozen(kw_only=True)
 class StoredFile:
-    """One file of an entry: name below the entry's folder, bytes, BLAKE2b digest."""
+    """A file of an entry: path in the entry's folder, size in bytes, BLAKE2b digest."""
 
     name: str
     size: int
@@ -33,24 +33,24 @@ class StoredFile:
 
 @frozen(kw_only=True)
 class Entry:
-    """One kept export.
+    """A cached export.
 
     Parameters
     ----------
     key
         Its fingerprint.
     model_name
-        What the user called the model.
+        The user's name for the model.
     created_at, used_at
         Seconds since the epoch.
     export_seconds
-        What it took to make.
+        How long the export took.
     exported
-        The export, with ``path`` unset.
+        The export; its ``path`` is not set.
     model_file
-        Which of the files is the model.
+        Name of the file that is the model.
     files
-        All of them.
+        All files.
     """
 
     key: str
@@ -64,7 +64,7 @@ class Entry:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all files."""
+        """Total size of the files."""
         return sum(file.size for file in self.files)
 
 
@@ -93,15 +93,14 @@ def write_entry(folder: Path, entry: Entry) -> None:
 
 
 def read_entry(folder: Path, key: str) -> Entry:
-    """Read the description of an entry, and see that its files are there.
+    """Read the description of an entry and check that its files exist.
 
     Raises
     ------
     OSError
         It cannot be read.
     ValueError
-        It is not the description of that entry, or a file is missing or of
-        another size.
+        It is not a valid description of that entry, or a file has another size.
     """
     place = folder / ENTRY_FILE
     status = place.stat()

@@ -1,10 +1,11 @@
-"""Which engines can be asked for an export, and what if none can?"""
+"""What can export a model, and what is the error if nothing can?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 from lexer_core.errors import ExportError, HookError
+from lexer_core.export.formats import STANDARD_FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -15,16 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Engines", "Exporter", "check_destination", "no_exporter"]
 
-_MAKERS = {
-    "onnx": ("lexer-ort", "onnxruntime"),
-    "torch": ("lexer-torch", "torch"),
-    "torch_export": ("lexer-torch", "torch"),
-}
-"""For each standard format: the distribution that makes it, and its engine."""
-
 
 class Exporter(Protocol):
-    """What is asked of an engine here; :class:`lexer_core.engines.engine.Engine` has it."""
+    """The part of :class:`lexer_core.engines.engine.Engine` that exporting uses."""
 
     @property
     def name(self) -> str:
@@ -32,11 +26,11 @@ class Exporter(Protocol):
 
     @property
     def info(self) -> EngineInfo:
-        """What the engine says of itself."""
+        """The engine's description of itself."""
 
     @property
     def distribution(self) -> str:
-        """The plugin's distribution and its version."""
+        """The plugin's distribution and version."""
 
     @property
     def version(self) -> str | None:
@@ -57,7 +51,7 @@ class Exporter(Protocol):
 
 
 class Engines(Protocol):
-    """What is asked of the registry here."""
+    """The part of the engine registry that exporting uses."""
 
     def get(self, name: str) -> Exporter:
         """Return a ready engine."""
@@ -70,47 +64,72 @@ class Engines(Protocol):
 
 
 def no_exporter(
-    source: ModelSource, formats: Sequence[str], listings: Sequence[EngineListing], *, whom: str
+    source: ModelSource,
+    formats: Sequence[str],
+    listings: Sequence[EngineListing],
+    *,
+    engine: str = "",
 ) -> ExportError:
-    """Say that nothing makes any of the formats, and which package would."""
+    """Return the error for formats that no installed engine exports to.
+
+    Parameters
+    ----------
+    source
+        The model.
+    formats
+        The formats.
+    listings
+        The installed engines.
+    engine
+        Display name of the engine that the export is for, if it is for one.
+
+    Returns
+    -------
+    ExportError
+        The hint names the package to install, or how to fix an engine that is
+        installed but not ready.
+    """
     hints = []
     for name in formats:
-        distribution, engine = _MAKERS.get(name, ("", ""))
-        listing = next((item for item in listings if item.name == engine), None)
-        if listing is not None and listing.remedy:
+        if name not in STANDARD_FORMATS:
+            continue
+        package = STANDARD_FORMATS[name].distribution
+        exporter = STANDARD_FORMATS[name].engine
+        listing = next((item for item in listings if item.name == exporter), None)
+        if listing is None:
+            hints.append(f"To export to {name}, install {package}: pip install {package}")
+        elif listing.remedy:
             hints.append(
-                f"{distribution} makes {name}, but is {listing.state}: {listing.reason}.\n"
+                f"{package} exports to {name}, but is {listing.state}: {listing.reason}.\n"
                 f"{listing.remedy}"
             )
-        elif distribution and listing is None:
-            hints.append(f"Install {distribution}, which makes {name}: pip install {distribution}")
     return ExportError(
-        f"no installed engine makes format {' or '.join(formats)} from {_kind(source)}"
-        f"{f' for {whom}' if whom else ''}.",
+        f"no installed engine exports {_kind(source)} to {' or '.join(formats)}"
+        f"{f' for {engine}' if engine else ''}.",
         hint="\n".join(dict.fromkeys(hints))
-        or "Install a plugin whose lexer_export_model makes it.",
+        or "Install a plugin whose lexer_export_model makes this format.",
     )
 
 
 def check_destination(
-    exported: ExportedModel, workdir: Path, source: ModelSource, maker: Exporter
+    exported: ExportedModel, workdir: Path, source: ModelSource, exporter: Exporter
 ) -> None:
-    """Check that an export lies where it was to be written, or is the user's own file.
+    """Check that an exported file is inside the given folder or is the user's own file.
 
     Raises
     ------
     HookError
-        It lies elsewhere.
+        The plugin wrote the file somewhere else.
     """
     path = exported.path
     if path is None or path == source.onnx_path:
         return
     if not path.resolve().is_relative_to(workdir.resolve()):
         raise HookError(
-            f"engine {maker.name!r}: lexer_export_model wrote to {path}, outside its workdir.",
-            engine=maker.name,
+            f"engine {exporter.name!r}: lexer_export_model wrote to {path}, outside its workdir.",
+            engine=exporter.name,
             hook="lexer_export_model",
-            hint="Write to the folder that the hook is given: what is written elsewhere is lost.",
+            hint="Write to the folder `workdir` that the hook gets; other files are lost.",
         )
 
 

@@ -1,7 +1,7 @@
-"""Who makes the format that an engine accepts, and is it there already?
+"""Which engine exports the model to a format that an engine accepts, and is that cached?
 
 The engine itself is asked first, then every other ready engine. One export
-serves all engines that accept it; one of an earlier run serves again where its
+serves all engines that accept it. An export of an earlier run is reused if its
 fingerprint is the same.
 """
 
@@ -23,6 +23,7 @@ from lexer_core.errors import (
 )
 from lexer_core.export.cache import ExportCache
 from lexer_core.export.exporters import check_destination, no_exporter
+from lexer_core.export.formats import ONNX, TORCH
 from lexer_core.export.traced_source import TracedSource
 
 if TYPE_CHECKING:
@@ -32,43 +33,40 @@ if TYPE_CHECKING:
     from lexer_core.export.exporters import Engines, Exporter
     from lexer_core.records import Device, ExportedModel, ModelSource, OptionValue
 
-__all__ = ["ExportOutcome", "Exports", "export_for"]
-
-_LIVE_FORMATS = frozenset({"torch"})
-"""Formats that are live objects: making one costs less than finding it again."""
+__all__ = ["ExportOutcome", "Exports"]
 
 
 @frozen(kw_only=True, eq=False)
 class ExportOutcome:
-    """An export, and how it was come by.
+    """An export and where it came from.
 
     Parameters
     ----------
     exported
         The model in a format that the engine accepts.
     seconds
-        What making it cost when it was made, tracing included.
+        How long the export took when it was made, tracing included.
     cached
-        Whether that was in an earlier run.
-    maker
+        Whether it was made in an earlier run.
+    exporter
         Name of the engine that made it.
     key
-        Its fingerprint, where it is in the cache.
+        Its fingerprint, if it is in the cache.
     notes
-        What a reader of the row should know.
+        Notes for the reader of the row.
     """
 
     exported: ExportedModel
     seconds: float
     cached: bool
-    maker: str
+    exporter: str
     key: str = ""
     notes: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
-class _Wanted:
-    """What was asked for; equal ones share an export."""
+class _Request:
+    """A format with export options; equal requests share an export."""
 
     format: str
     options: frozenset[tuple[str, str, OptionValue]]
@@ -76,7 +74,10 @@ class _Wanted:
 
 @frozen(eq=False)
 class _Attempts:
-    """What came of one wish so far: an outcome, or an error for each maker."""
+    """The exports made for one request so far, and the error of each failed exporter.
+
+    The error is ``None`` for an engine that does not make the format.
+    """
 
     outcomes: list[ExportOutcome] = field(factory=list)
     errors: dict[str, LexerError | None] = field(factory=dict)
@@ -89,16 +90,16 @@ class Exports:
     ----------
     source
         The model. A module is traced when the first export that can be cached
-        is asked for, and the program is then handed to the exporters, so that
-        it is traced once.
+        is requested. The exporters then get the program as well, so that the
+        module is traced once.
     registry
         The engines.
     directory
-        Where exports are written, each into a new folder.
+        Where exports are written, each to a new folder.
     use_cache
-        Whether exports of earlier runs may serve, and these be kept.
+        Whether to reuse exports of earlier runs and to keep new ones.
     cache
-        The cache; the user's own unless given.
+        The cache. Default: the user's cache.
     """
 
     def __init__(
@@ -114,206 +115,213 @@ class Exports:
         self._registry = registry
         self._directory = directory
         self._cache = (cache or ExportCache()) if use_cache else None
-        self._attempts: dict[_Wanted, _Attempts] = {}
-        self._served: dict[str, set[_Wanted]] = {}
+        self._attempts: dict[_Request, _Attempts] = {}
+        self._served: dict[str, set[_Request]] = {}
         self._folders = 0
         self._notes: list[str] = []
 
     def for_engine(
         self, engine: str | Exporter, device: str, options: Mapping[str, OptionValue]
     ) -> ExportOutcome:
-        """Export to the first format of an engine that can be made.
+        """Export to an engine's first format that some engine can export.
 
         Parameters
         ----------
-        engine, device
-            Whom it is for, by name; or an engine that is not in the registry.
+        engine
+            The engine it is for: its name, or an engine that is not in the registry.
+        device
+            Name of the device that the engine will use.
         options
-            Options of export.
+            Export options.
 
         Raises
         ------
         DeviceUnavailableError
             The engine has no such device.
         ExportError
-            A format could be made, but not from this model; or nothing that is
-            installed makes any, and the error says what would.
+            The export failed, or no installed engine exports to any of the
+            formats; the error then names the package that would.
         UnsupportedError
             The engine cannot run a model of this kind.
         """
-        asked = self._registry.get(engine) if isinstance(engine, str) else engine
-        formats = asked.info.formats
-        if self._model.source.onnx_path is not None and "onnx" not in formats:
+        target = self._registry.get(engine) if isinstance(engine, str) else engine
+        formats = target.info.formats
+        if self._model.source.onnx_path is not None and ONNX.name not in formats:
             raise UnsupportedError(
-                f"{asked.info.display_name} cannot run an .onnx file.",
-                engine=asked.name,
+                f"{target.info.display_name} cannot run an .onnx file.",
+                engine=target.name,
                 hint=f"It runs: {', '.join(formats)}.",
             )
-        # After that: to list its devices an engine may import its runtime.
-        place = asked.find_device(device)
+        # Only now: to list its devices, an engine may import its runtime.
+        found = target.find_device(device)
         errors: list[LexerError] = []
         for name in formats:
-            wanted = _wanted(name, options)
-            for maker in self._makers(asked):
-                made = self._make(wanted, maker, asked.name, place, options)
-                if isinstance(made, ExportOutcome):
-                    self._served.setdefault(asked.name, set()).add(wanted)
-                    return made
-                if made is not None:
-                    errors.append(made)
+            request = _request(name, options)
+            for exporter in self._exporters(target):
+                result = self._export(request, exporter, target.name, found, options)
+                if isinstance(result, ExportOutcome):
+                    self._served.setdefault(target.name, set()).add(request)
+                    return result
+                if result is not None:
+                    errors.append(result)
         if errors:
-            # What the exporter says of the model before what befell a plugin.
+            # An exporter's error about the model is more useful than a plugin's crash.
             raise next((error for error in errors if isinstance(error, ExportError)), errors[0])
         raise no_exporter(
-            self._model.source, formats, self._registry.listings(), whom=asked.info.display_name
+            self._model.source,
+            formats,
+            self._registry.listings(),
+            engine=target.info.display_name,
         )
 
-    def _makers(self, asked: Exporter) -> Iterator[Exporter]:
-        """The engine itself; the others are loaded only when it does not make the format."""
-        yield asked
-        yield from (other for other in self._registry.ready() if other.name != asked.name)
+    def _exporters(self, target: Exporter) -> Iterator[Exporter]:
+        """The engine itself, then the others, loaded only if it does not make the format."""
+        yield target
+        yield from (other for other in self._registry.ready() if other.name != target.name)
 
     def to_format(
         self, format: str, device: Device, options: Mapping[str, OptionValue]
     ) -> ExportOutcome:
-        """Export to one format, whichever engine makes it; raises like :meth:`for_engine`."""
-        wanted = _wanted(format, options)
+        """Export to one format with any engine that can; raises like :meth:`for_engine`."""
+        request = _request(format, options)
         errors: list[LexerError] = []
-        for maker in self._registry.ready():
-            made = self._make(wanted, maker, maker.name, device, options)
-            if isinstance(made, ExportOutcome):
-                self._served.setdefault(maker.name, set()).add(wanted)
-                return made
-            if made is not None:
-                errors.append(made)
+        for exporter in self._registry.ready():
+            result = self._export(request, exporter, exporter.name, device, options)
+            if isinstance(result, ExportOutcome):
+                self._served.setdefault(exporter.name, set()).add(request)
+                return result
+            if result is not None:
+                errors.append(result)
         if errors:
             raise errors[0]
-        raise no_exporter(self._model.source, (format,), self._registry.listings(), whom="")
+        raise no_exporter(self._model.source, (format,), self._registry.listings())
 
     @property
     def program(self) -> object:
-        """The ``torch.export`` program, where one was given or has been traced by now."""
+        """The ``torch.export`` program, if it was given or has been traced."""
         return self._model.source.program
 
     def discard_cached(self, engine: str) -> None:
-        """Forget what an engine was served from the cache; the next wish makes it anew."""
-        for wanted in self._served.pop(engine, set()):
-            attempts = self._attempts[wanted]
+        """Remove the cached exports that an engine got, so that they are made again."""
+        for request in self._served.pop(engine, set()):
+            attempts = self._attempts[request]
             for outcome in [item for item in attempts.outcomes if item.cached]:
                 attempts.outcomes.remove(outcome)
                 if self._cache is not None:
-                    with self._cache_trouble():
+                    with self._cache_errors_noted():
                         self._cache.discard(outcome.key)
 
-    def _make(
+    def _export(
         self,
-        wanted: _Wanted,
-        maker: Exporter,
+        request: _Request,
+        exporter: Exporter,
         engine: str,
         device: Device,
         options: Mapping[str, OptionValue],
     ) -> ExportOutcome | LexerError | None:
-        """Ask one maker, or remember what came of asking it."""
-        attempts = self._attempts.setdefault(wanted, _Attempts())
+        """Return an export that the engine can use; one exporter is asked only once."""
+        attempts = self._attempts.setdefault(request, _Attempts())
         for outcome in attempts.outcomes:
             if outcome.exported.specific_to in ("", engine):
                 return outcome
-        if maker.name in attempts.errors:
-            return attempts.errors[maker.name]
+        if exporter.name in attempts.errors:
+            return attempts.errors[exporter.name]
         try:
-            outcome_or_none = self._ask(wanted.format, maker, device, options)
+            new = self._cached_or_new(request.format, exporter, device, options)
         except (UsageError, ModelError):
             raise
         except LexerError as error:
-            attempts.errors[maker.name] = error
+            attempts.errors[exporter.name] = error
             return error
-        if outcome_or_none is None:
-            attempts.errors[maker.name] = None
+        if new is None:
+            attempts.errors[exporter.name] = None
             return None
-        attempts.outcomes.append(outcome_or_none)
-        usable = outcome_or_none.exported.specific_to in ("", engine)
-        return outcome_or_none if usable else None
+        attempts.outcomes.append(new)
+        return new if new.exported.specific_to in ("", engine) else None
 
-    def _ask(
-        self, format: str, maker: Exporter, device: Device, options: Mapping[str, OptionValue]
+    def _cached_or_new(
+        self, format: str, exporter: Exporter, device: Device, options: Mapping[str, OptionValue]
     ) -> ExportOutcome | None:
         self._notes.clear()
         model = self._model
         with model.in_eval_mode():
-            key = self._key(format, maker, options)
-            found = self._find(key, maker)
-            if found is not None:
-                return found
+            key = self._key(format, exporter, options)
+            cached = self._find(key, exporter)
+            if cached is not None:
+                return cached
             workdir = self._new_folder()
             start = time.perf_counter()
-            exported = maker.export_model(model.source, format, device, workdir, options)
+            exported = exporter.export_model(model.source, format, device, workdir, options)
             seconds = time.perf_counter() - start
         if exported is None:
             return None
-        check_destination(exported, workdir, model.source, maker)
-        if format not in _LIVE_FORMATS:
+        check_destination(exported, workdir, model.source, exporter)
+        if format != TORCH.name:  # the module itself is not traced
             seconds += model.seconds
         key = self._keep(key, exported, seconds)
         return ExportOutcome(
             exported=exported,
             seconds=seconds,
             cached=False,
-            maker=maker.name,
+            exporter=exporter.name,
             key=key or "",
-            notes=self._taken_notes(),
+            notes=self._all_notes(),
         )
 
     # -- the cache -------------------------------------------------------------
 
-    def _key(self, format: str, maker: Exporter, options: Mapping[str, OptionValue]) -> str | None:
-        """The fingerprint, where the export can be cached."""
-        if self._cache is None or format in _LIVE_FORMATS or self._model.source.onnx_path:
+    def _key(
+        self, format: str, exporter: Exporter, options: Mapping[str, OptionValue]
+    ) -> str | None:
+        """The fingerprint, if the export can be cached."""
+        # The module itself is quicker to hand over than to find in the cache.
+        if self._cache is None or format == TORCH.name or self._model.source.onnx_path:
             return None
         if options.get("exporter") == "torchscript":
-            # It is chosen for models that cannot be traced, and is quicker than
-            # the trace that a fingerprint needs.
+            # Chosen for models that cannot be traced, and quicker than the
+            # trace that a fingerprint needs.
             return None
-        key = self._model.key(format, maker, options)
+        key = self._model.key(format, exporter, options)
         if key is None:
-            self._notes.append(f"the export is not cached: {self._model.unknown}")
+            self._notes.append(f"the export is not cached: {self._model.no_key_because}")
         return key
 
     def _keep(self, key: str | None, exported: ExportedModel, seconds: float) -> str | None:
-        """Put an export into the cache; its key, if it is there now."""
+        """Put an export in the cache; return its key if it is there now."""
         if key is None or self._cache is None:
             return None
         name = self._model.source.model_name
-        with self._cache_trouble():
+        with self._cache_errors_noted():
             if self._cache.put(key, exported, seconds=seconds, model_name=name):
                 return key
         return None
 
-    def _find(self, key: str | None, maker: Exporter) -> ExportOutcome | None:
+    def _find(self, key: str | None, exporter: Exporter) -> ExportOutcome | None:
         if key is None or self._cache is None:
             return None
-        with self._cache_trouble():
-            found = self._cache.get(key, self._new_folder())
-            if found is not None:
+        with self._cache_errors_noted():
+            cached = self._cache.get(key, self._new_folder())
+            if cached is not None:
                 return ExportOutcome(
-                    exported=found.exported,
-                    seconds=found.entry.export_seconds,
+                    exported=cached.exported,
+                    seconds=cached.entry.export_seconds,
                     cached=True,
-                    maker=maker.name,
+                    exporter=exporter.name,
                     key=key,
-                    notes=self._taken_notes(),
+                    notes=self._all_notes(),
                 )
         return None
 
     @contextlib.contextmanager
-    def _cache_trouble(self) -> Iterator[None]:
-        """A cache that cannot be used costs time, never the run."""
+    def _cache_errors_noted(self) -> Iterator[None]:
+        """Note that the cache cannot be used, and go on without it."""
         try:
             yield
         except CacheError as error:
             self._notes.append(f"exports are not cached: {error.message}")
             self._cache = None
 
-    def _taken_notes(self) -> tuple[str, ...]:
+    def _all_notes(self) -> tuple[str, ...]:
         from_cache = self._cache.take_notes() if self._cache is not None else ()
         return (*self._notes, *from_cache)
 
@@ -324,45 +332,9 @@ class Exports:
         return folder
 
 
-def export_for(
-    engine: str,
-    source: ModelSource,
-    device: str,
-    *,
-    registry: Engines,
-    directory: Path,
-    cache: ExportCache | None = None,
-    options: Mapping[str, OptionValue] | None = None,
-) -> ExportOutcome:
-    """Export a model once, for one engine.
-
-    Parameters
-    ----------
-    engine, device
-        Whom it is for, by name.
-    source
-        The model.
-    registry, directory
-        The engines, and where to write.
-    cache
-        Where exports are kept; ``None``: nowhere.
-    options
-        Options of export.
-
-    Raises
-    ------
-    LexerError
-        As :meth:`Exports.for_engine`.
-    """
-    exports = Exports(
-        source, registry=registry, directory=directory, use_cache=cache is not None, cache=cache
-    )
-    return exports.for_engine(engine, device, options or {})
-
-
-def _wanted(format: str, options: Mapping[str, OptionValue]) -> _Wanted:
+def _request(format: str, options: Mapping[str, OptionValue]) -> _Request:
     # The type tells True from 1, which are equal.
-    return _Wanted(
+    return _Request(
         format=format,
         options=frozenset((name, type(value).__name__, value) for name, value in options.items()),
     )

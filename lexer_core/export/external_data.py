@@ -1,7 +1,7 @@
-"""In which files does an ``.onnx`` file keep its weights?
+"""Which files next to an ``.onnx`` file contain its weights?
 
-Needed where somebody hands a model over as a file: of an export, everything in
-its folder belongs to it.
+Needed for a file that the user provides. Everything in the folder of an export
+belongs to the export.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ __all__ = ["external_files"]
 
 
 def external_files(path: Path) -> tuple[Path, ...]:
-    """List the files beside a model, or below its folder, that hold its weights.
+    """Return the files in a model's folder, or below, that contain its weights.
 
     Raises
     ------
     ExportError
-        The file cannot be read without the package onnx, is not ONNX, or keeps
-        weights outside its folder.
+        The onnx package is not installed, the file is not a valid ONNX model, or
+        weights are outside its folder.
     """
     try:
-        import onnx  # the core does without it, unless weights lie outside the file
+        import onnx  # the core needs it only for external weights
     except ImportError as error:
         raise ExportError(
-            f"which files belong to {path.name} cannot be found out without the package onnx.",
+            f"finding the files that belong to {path.name} needs the onnx package.",
             hint="Install it: pip install onnx",
         ) from error
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:
         # protobuf has several decoding errors, and none of them is public.
-        raise ExportError(f"{path} is not an ONNX model.") from error
+        raise ExportError(f"{path} is not a valid ONNX model.") from error
     locations = {
         entry.value
         for tensor in _tensors(model.graph)
@@ -48,12 +48,12 @@ def external_files(path: Path) -> tuple[Path, ...]:
     for location in locations:
         name = PurePosixPath(location)
         if name.is_absolute() or ".." in name.parts or not name.parts:
-            raise ExportError(f"{path.name} keeps weights in {location!r}, outside its folder.")
+            raise ExportError(f"{path.name} refers to weights in {location!r}, outside its folder.")
     return tuple(path.parent / location for location in sorted(locations))
 
 
 def _tensors(graph: Any) -> Iterator[Any]:
-    """Every tensor that a graph holds, those of graphs within it too."""
+    """Yield every tensor of a graph and its nested graphs."""
     yield from graph.initializer
     for sparse in graph.sparse_initializer:
         yield sparse.values

@@ -1,9 +1,9 @@
 """Are two exports the same export?
 
-They are when the traced graph, every tensor in it, the names, the axes, the
-options and the versions of what makes them are the same. Hashes of pickles
-differ between identical processes, and hashes of source miss a changed helper
-function; so what is hashed is what ``torch.export`` traced.
+They are if the traced graph, all its tensors, the names, the axes, the options
+and the versions of everything involved are the same. Hashes of pickles differ
+between processes, and hashes of source code miss a changed helper function, so
+the hash covers what ``torch.export`` traced.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ __all__ = [
 ]
 
 EXPORT_DISTRIBUTIONS = ("lexer-core", "torch", "onnx", "onnxscript", "onnx-ir")
-"""Distributions whose version may change what an export contains."""
+"""Distributions whose version may change the content of an export."""
 
-_SCHEMA = 1
-"""Raised when the same model would be described differently from here on."""
+_SCHEMA = 2
+"""Raised whenever the description of the same model changes."""
 
 _CHUNK = 1 << 24
 
@@ -45,25 +45,25 @@ def fingerprint(
     versions: Mapping[str, str],
     *,
     format: str = "",
-    maker: str = "",
+    exporter: str = "",
     program_digest: str | None = None,
 ) -> str | None:
-    """Make the key under which an export is kept.
+    """Return the key under which an export is cached.
 
     Equal keys mean equal exports, also between processes.
 
     Parameters
     ----------
     source
-        Only a traced ``program`` has a key; an ``.onnx`` file is used as it is.
+        The model. Only a traced ``program`` has a key; an ``.onnx`` file is used as is.
     options
-        Options of the export.
+        Export options.
     versions
-        Versions by distribution, as :func:`installed_versions` gives them.
-    format, maker
-        What is made, and by which engine.
+        Versions by distribution, as :func:`installed_versions` returns them.
+    format, exporter
+        The format, and the name of the engine that exports to it.
     program_digest
-        :func:`digest_program` of ``source.program``, where it is known already.
+        :func:`digest_program` of ``source.program``, if already known.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def fingerprint(
     Raises
     ------
     CacheError
-        The program holds something that cannot be told from something else.
+        The program contains something that cannot be identified.
     """
     if source.program is None:
         return None
@@ -81,7 +81,7 @@ def fingerprint(
         "schema": _SCHEMA,
         "program": program_digest or digest_program(source.program),
         "format": format,
-        "maker": maker,
+        "exporter": exporter,
         "input_names": list(source.input_names),
         "output_names": list(source.output_names),
         "dynamic_axes": {
@@ -98,9 +98,9 @@ def fingerprint(
 
 
 def installed_versions(*more: str) -> dict[str, str]:
-    """Versions of what takes part in an export, from metadata alone.
+    """Return the versions of the distributions involved in an export, from metadata.
 
-    A distribution that is not installed is left out.
+    Distributions that are not installed are left out.
     """
     found = {}
     for name in (*EXPORT_DISTRIBUTIONS, *more):
@@ -112,12 +112,12 @@ def installed_versions(*more: str) -> dict[str, str]:
 
 
 def digest_program(program: Any) -> str:
-    """Hash everything that a ``torch.export.ExportedProgram`` computes with.
+    """Hash everything that determines the results of a ``torch.export.ExportedProgram``.
 
-    That is: each node of the graph and of the graphs nested in it (kind,
-    target, arguments, shapes and types of its values), the graph's signature
-    and ranges, and each parameter, buffer and constant bit by bit. Tensors are
-    hashed one after the other; at most one of them is copied at a time.
+    This covers each node of the graph and its nested graphs (kind, target,
+    arguments, shapes and types of its values), the graph's signature and
+    ranges, and the bits of each parameter, buffer and constant. Tensors are
+    hashed one after the other, so that at most one is copied at a time.
 
     Returns
     -------
@@ -127,7 +127,7 @@ def digest_program(program: Any) -> str:
     Raises
     ------
     CacheError
-        A node or constant is of a kind whose identity is unknown.
+        A node or constant is of a kind that cannot be identified.
     """
     digest = hashlib.blake2b(digest_size=32)
     _update_with_graph(digest, program)
@@ -136,7 +136,7 @@ def digest_program(program: Any) -> str:
 
 
 def digest_graph(program: Any) -> str:
-    """Hash what a ``torch.export.ExportedProgram`` does, whatever its tensors hold.
+    """Hash what a ``torch.export.ExportedProgram`` computes, regardless of tensor values.
 
     Returns
     -------
@@ -146,7 +146,7 @@ def digest_graph(program: Any) -> str:
     Raises
     ------
     CacheError
-        A node is of a kind whose identity is unknown.
+        A node is of a kind that cannot be identified.
     """
     digest = hashlib.blake2b(digest_size=16)
     _update_with_graph(digest, program)
@@ -154,7 +154,7 @@ def digest_graph(program: Any) -> str:
 
 
 def digest_tensors(tensors: Mapping[str, Any]) -> str:
-    """Hash tensors by name, bit by bit, with their types and shapes.
+    """Hash the bits, types and shapes of tensors by name.
 
     Returns
     -------
@@ -164,7 +164,7 @@ def digest_tensors(tensors: Mapping[str, Any]) -> str:
     Raises
     ------
     CacheError
-        A tensor is of a kind whose identity is unknown.
+        A tensor is of a kind that cannot be identified.
     """
     digest = hashlib.blake2b(digest_size=16)
     _update_with_tensors(digest, tensors)
@@ -188,7 +188,7 @@ def _describe_program(program: Any) -> Iterator[str]:
         if graph is None:
             continue
         yield f"graph {name}"
-        # Names that torch gives to nodes are not part of what is computed.
+        # The names that torch gives to nodes do not affect the results.
         places = {node: place for place, node in enumerate(graph.nodes)}
         for node in graph.nodes:
             yield (
@@ -224,7 +224,7 @@ def _target(node: Any) -> str:
 
 
 def _value(value: Any, places: Mapping[Any, int]) -> str:
-    """One argument of a node, written so that equal text means equal value."""
+    """Write an argument of a node so that equal text means equal value."""
     if value is None or isinstance(value, bool | int | str | bytes | complex):
         return f"{type(value).__name__}:{value!r}"
     if isinstance(value, float):
@@ -241,7 +241,7 @@ def _value(value: Any, places: Mapping[Any, int]) -> str:
 
 
 def _torch_value(value: Any, places: Mapping[Any, int]) -> str:
-    import torch  # only here: a program to describe exists only where torch does
+    import torch  # only needed for a program, which torch made
 
     if isinstance(value, torch.fx.Node):
         return f"node:{places[value]}"
@@ -255,7 +255,7 @@ def _torch_value(value: Any, places: Mapping[Any, int]) -> str:
 
 
 def _result(value: Any) -> str:
-    """Shapes and types of what a node computes."""
+    """Write the shapes and types of a node's results."""
     if value is None:
         return "none"
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Is it still the same model, and if not, what changed of it?
+"""Is it still the same model, and if not, what changed?
 
-Digests for a reader who compares two runs: of the numbers in a model and of
-what it does with them, apart. They decide nothing; which exports are the same
-is the business of :mod:`lexer_core.export.fingerprint`.
+Digests for a reader who compares two runs, separately for the weights and for
+the computation. They are informative only; :mod:`lexer_core.export.fingerprint`
+decides which exports are the same.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["file_identity", "module_identity"]
 _DIGEST_BYTES = 16
 _CHUNK = 1 << 22
 _EXTERNAL = 1
-"""``TensorProto.EXTERNAL``: the values are in a file of their own."""
+"""``TensorProto.EXTERNAL``: the values are in a separate file."""
 
 
 def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, str]:
-    """Digest a module, and the program that was traced from it, where there is one.
+    """Return digests of a module and, if there is one, of its traced program.
 
     Parameters
     ----------
@@ -43,23 +43,24 @@ def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, s
     -------
     dict of str to str
         ``"weights"``: names, types, shapes and values of parameters and
-        buffers. ``"modules"``: the tree of modules, with their settings as they
-        print them and the code of the classes that are not torch's own.
-        ``"graph"`` and ``"constants"``: what was traced, and the tensors in it
-        that are neither parameter nor buffer. What cannot be told is left out.
+        buffers. ``"modules"``: the tree of modules, with the settings that they
+        print and the code of the classes that are not torch's own.
+        ``"graph"`` and ``"constants"``: the traced graph, and its tensors that
+        are neither parameters nor buffers. A part that cannot be identified is
+        left out.
 
     Notes
     -----
-    The code is the compiled one, so comments do not count; functions that a
-    class calls are not looked into, which the graph makes up for. Both depend
-    on the versions of Python and torch.
+    The code is the compiled code, so comments do not matter. Functions that a
+    class calls are not included; the graph covers them. Both depend on the
+    versions of Python and torch.
     """
-    found = {"modules": _digest(_describe_modules(module))}
+    digests = {"modules": _digest(_describe_modules(module))}
     tensors = {**dict(module.named_buffers()), **module.state_dict()}
     parts: dict[str, Callable[[], str]] = {"weights": partial(digest_tensors, tensors)}
     if program is not None:
         parts["graph"] = partial(digest_graph, program)
-        # Buffers that are not saved are among the constants, and in the weights.
+        # Non-persistent buffers are among the constants, but belong to the weights.
         buffers = set(program.graph_signature.buffers)
         constants = {
             name: value for name, value in program.constants.items() if name not in buffers
@@ -67,25 +68,25 @@ def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, s
         parts["constants"] = partial(digest_tensors, constants)
     for name, make in parts.items():
         try:
-            found[name] = make()
+            digests[name] = make()
         except CacheError:
-            # A tensor or node of a kind whose identity is unknown: nothing is said of it.
+            # A tensor or node cannot be identified: leave that part out.
             continue
-    return found
+    return digests
 
 
 def file_identity(path: Path) -> dict[str, str]:
-    """Digest an ``.onnx`` file.
+    """Return digests of an ``.onnx`` file.
 
     Parameters
     ----------
     path
-        The file; values that lie in files beside it are read too.
+        The file. Its external data is read, too.
 
     Returns
     -------
     dict of str to str
-        ``"weights"`` and ``"graph"`` where onnx is installed and can read the
+        ``"weights"`` and ``"graph"`` if onnx is installed and can read the
         file, otherwise ``"file"``.
 
     Raises
@@ -99,29 +100,29 @@ def file_identity(path: Path) -> dict[str, str]:
 
 def _onnx_parts(path: Path) -> dict[str, str] | None:
     try:
-        import onnx  # the core does without it: it comes with the engines that need it
+        import onnx  # comes with the engines that need it
     except ImportError:
         return None
     try:
         model = onnx.load_model(path, load_external_data=False)
     except OSError:
         raise
-    except Exception:  # protobuf's own, which has no type information: no onnx file
+    except Exception:  # protobuf's own errors are not public: not a valid onnx file
         return None
     if not model.graph.node:
-        return None  # bytes that happen to be readable
+        return None  # readable by chance, but not a model
     weights = hashlib.blake2b(digest_size=_DIGEST_BYTES)
-    beside: set[str] = set()
+    external: set[str] = set()
     for tensor in model.graph.initializer:
         weights.update(tensor.SerializeToString(deterministic=True))
         if tensor.data_location == _EXTERNAL:
-            beside |= {entry.value for entry in tensor.external_data if entry.key == "location"}
+            external |= {entry.value for entry in tensor.external_data if entry.key == "location"}
         kept = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
         tensor.CopyFrom(kept)
-    for name in sorted(beside):
+    for name in sorted(external):
         for chunk in _content(path.parent / name):
             weights.update(chunk)
-    # What describes the graph's making, and not what it computes.
+    # Metadata that does not affect the results.
     for field in ("producer_name", "producer_version", "doc_string", "metadata_props"):
         model.ClearField(field)
     model.graph.ClearField("doc_string")
@@ -165,7 +166,7 @@ def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
 
 
 def _describe_code(code: CodeType) -> str:
-    """What is computed, without names of files and numbers of lines."""
+    """Describe compiled code without file names and line numbers."""
     constants = ", ".join(_describe_constant(value) for value in code.co_consts)
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} ({constants})"
 

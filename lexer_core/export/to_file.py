@@ -1,4 +1,4 @@
-"""How does an export become a file where the user wants it?"""
+"""How is a model exported to a file that the user names?"""
 
 from __future__ import annotations
 
@@ -26,29 +26,29 @@ __all__ = ["export_to_file"]
 def export_to_file(
     adapted: AdaptedModel, path: Path, *, format: str, settings: Settings, registry: Engines
 ) -> ExportedModel:
-    """Export a model, and put what was made at ``path``.
+    """Export a model and write it to ``path``.
 
     Parameters
     ----------
     adapted
         The model with example inputs.
     path
-        The file to write. It is replaced as a whole or not at all; external
-        data keeps its own name beside it.
+        The file to write. It is replaced completely or not at all; external
+        data is written next to it under its own name.
     format
-        What to write; must be a format that is a file.
+        The format; must be one that is a file.
     settings
-        Those of export.
+        Export settings, tolerances and threads.
     registry
-        Knows the engines that may make the format.
+        The engines that may export to the format.
 
     Raises
     ------
     ModelError
         The model does not run with these inputs.
     ExportError
-        No engine can make that format of this model, or what was made gives
-        other answers.
+        No engine can export this model to the format, or the outputs of the
+        exported model differ.
     OutputFileError
         The file cannot be written.
     """
@@ -65,13 +65,13 @@ def export_to_file(
             directory=Path(folder),
             use_cache=settings.use_cache,
         )
-        made = exports.to_format(format, CPU, settings.export_options())
-        if made.exported.path is None:
+        outcome = exports.to_format(format, CPU, settings.export_options())
+        if outcome.exported.path is None:
             raise UnsupportedError(
                 f"format {format!r} is a live object, which cannot be written to a file.",
                 hint="Export to 'onnx'.",
             )
-        notes = made.exported.notes
+        notes = outcome.exported.notes
         if settings.validation:
             from lexer_core.export.check_outputs import check_outputs, refuse_wrong  # as above
 
@@ -82,22 +82,22 @@ def export_to_file(
                 settings=settings,
                 registry=registry,
             )
-            parity, note = check(made.exported)
-            if made.cached and parity is not None and parity.status == "fail":
-                # The cache must not be the reason for a wrong answer.
-                exports.discard_cached(made.maker)
-                made = exports.to_format(format, CPU, settings.export_options())
-                parity, note = check(made.exported)
+            parity, note = check(outcome.exported)
+            if outcome.cached and parity is not None and parity.status == "fail":
+                # The cache must not be the reason for wrong outputs.
+                exports.discard_cached(outcome.exporter)
+                outcome = exports.to_format(format, CPU, settings.export_options())
+                parity, note = check(outcome.exported)
             refuse_wrong(parity, named.model_name)
-            notes = (*made.exported.notes, note)
-        assert made.exported.path is not None
-        _copy(made.exported.path, path)
-    return attrs.evolve(made.exported, path=path, notes=notes)
+            notes = (*outcome.exported.notes, note)
+        assert outcome.exported.path is not None
+        _copy(outcome.exported.path, path)
+    return attrs.evolve(outcome.exported, path=path, notes=notes)
 
 
-def _copy(made: Path, path: Path) -> None:
-    """Copy what was made; its external data first, so that the model is never without."""
-    for part in made.parent.iterdir():
-        if part != made and part.is_file():
+def _copy(exported: Path, path: Path) -> None:
+    """Copy an exported file, after its external data so that it is never without."""
+    for part in exported.parent.iterdir():
+        if part != exported and part.is_file():
             copy_file(part, path.parent / part.name)
-    copy_file(made, path)
+    copy_file(exported, path)

@@ -1,4 +1,4 @@
-"""Which model is exported, and how is it told from another?"""
+"""Which model is exported, and what is its fingerprint?"""
 
 from __future__ import annotations
 
@@ -23,50 +23,52 @@ __all__ = ["TracedSource"]
 
 
 class TracedSource:
-    """A model that is traced once, when its fingerprint is first asked for.
+    """A model that is traced once, when its fingerprint is first needed.
 
     Attributes
     ----------
     source
-        The model; with its program beside the module as soon as it was traced.
+        The model. After tracing, it has a program in addition to the module.
     seconds
-        What tracing took.
-    unknown
-        Why it has no fingerprint; empty while it has one or was not asked.
+        How long tracing took.
+    no_key_because
+        Why the model has no fingerprint; empty if it has one or none was needed yet.
     """
 
     def __init__(self, source: ModelSource) -> None:
         self.source = source
         self.seconds = 0.0
-        self.unknown = ""
+        self.no_key_because = ""
         self._digest: str | None = None
 
-    def key(self, format: str, maker: Exporter, options: Mapping[str, OptionValue]) -> str | None:
-        """Make the fingerprint of an export, or ``None`` for a reason in ``unknown``."""
+    def key(
+        self, format: str, exporter: Exporter, options: Mapping[str, OptionValue]
+    ) -> str | None:
+        """Return the fingerprint of an export; ``None`` for the reason in ``no_key_because``."""
         self._trace()
-        if self.unknown:
+        if self.no_key_because:
             return None
         versions = installed_versions()
-        versions["maker"] = maker.distribution
-        versions["runtime"] = maker.version or ""
+        versions["exporter"] = exporter.distribution
+        versions["runtime"] = exporter.version or ""
         try:
             if self._digest is None:
                 self._digest = digest_program(self.source.program)
         except CacheError as error:
-            self.unknown = error.message
+            self.no_key_because = error.message
             return None
         return fingerprint(
             self.source,
             options,
             versions,
             format=format,
-            maker=maker.name,
+            exporter=exporter.name,
             program_digest=self._digest,
         )
 
     @contextlib.contextmanager
     def in_eval_mode(self) -> Iterator[None]:
-        """Put a module into eval mode, and leave it as it was found."""
+        """Put the module in eval mode, and restore its mode and buffers afterwards."""
         if self.source.module is None:
             yield
             return
@@ -77,9 +79,9 @@ class TracedSource:
 
     def _trace(self) -> None:
         source = self.source
-        if source.program is not None or self.unknown:
+        if source.program is not None or self.no_key_because:
             return
-        # They import torch, and a module is there only where torch is.
+        # These import torch, which is installed wherever there is a module.
         from lexer_core.model.tensors import to_torch
         from lexer_core.model.wrapper import flattening_module
 
@@ -93,6 +95,6 @@ class TracedSource:
         traced = trace(flat, tensors, source.input_names, source.dynamic_axes)
         self.seconds = time.perf_counter() - start
         if traced.program is None:
-            self.unknown = f"torch.export cannot trace the model ({traced.reason})"
+            self.no_key_because = f"torch.export cannot trace the model ({traced.reason})"
         else:
             self.source = attrs.evolve(source, program=traced.program)

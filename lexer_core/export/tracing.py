@@ -1,4 +1,4 @@
-"""Which graph does a model compute?"""
+"""What is the graph of a model?"""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LONGEST_REASON = 200
 
 @frozen(kw_only=True, eq=False)
 class Trace:
-    """A ``torch.export`` program, or the reason why there is none.
+    """A ``torch.export`` program, or the reason why tracing failed.
 
     Exactly one of ``program`` and ``reason`` is set.
     """
@@ -45,29 +45,29 @@ def trace(
     flat_module
         ``forward(*tensors)`` returns a tuple of tensors.
     tensors
-        Example inputs, where the module's parameters are.
+        Example inputs, on the device of the module's parameters.
     input_names
-        Names of the tensors, where axes are dynamic.
+        Names of the tensors; needed for dynamic axes.
     dynamic_axes
-        Per input name: dimension → name of the axis. Empty: static shapes.
+        For each input name: dimension → name of the axis. Empty: static shapes.
 
     Returns
     -------
     Trace
-        A model that cannot be traced is not an error here: an exporter may
-        still know a way.
+        No error for a model that cannot be traced: an exporter may still
+        be able to export it.
 
     Raises
     ------
     LexerError
-        The wrapper itself refused what the model returned.
+        The wrapper refused the model's outputs.
     """
     import torch  # only here: the core works without it
 
     shapes = None
     if dynamic_axes and any(dynamic_axes.values()):
-        # Not Dim(name): such a dimension may be neither 0 nor 1 long, and a
-        # batch of 1 is the usual example of a dynamic one.
+        # Not Dim(name): such a dimension must not have size 0 or 1, and a batch
+        # of 1 is the usual example of a dynamic axis.
         dynamic = torch.export.Dim.DYNAMIC
         shapes = (
             tuple(dict.fromkeys(dynamic_axes.get(name, {}), dynamic) for name in input_names),
@@ -88,7 +88,7 @@ def trace(
 
 @contextlib.contextmanager
 def _any_length() -> Iterator[None]:
-    """Let dynamic dimensions of length 0 and 1 stay dynamic, as torch's own exporters do."""
+    """Keep dynamic dimensions of size 0 and 1 dynamic, as torch's own exporters do."""
     from torch.fx.experimental import _config  # see trace
 
     patch = getattr(_config, "patch", None)
@@ -101,7 +101,7 @@ def _any_length() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _silence() -> Iterator[None]:
-    """Tracing that fails is reported by the caller, in one line."""
+    """Silence warnings and logs: the caller reports a failure in one line."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:

@@ -14,18 +14,12 @@ from typing import TYPE_CHECKING
 
 from lexer_core import __version__
 from lexer_core.errors import OutputFileError, UsageError
+from lexer_core.export.formats import STANDARD_FORMATS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["STANDARD_FORMATS", "new_engine"]
-
-STANDARD_FORMATS = {
-    "onnx": "the ONNX file exported.path; external data is stored next to it.",
-    "torch": "exported.model, a torch.nn.Module in eval mode.",
-    "torch_export": "exported.model, a torch.export.ExportedProgram of flat tensors.",
-}
-"""The formats that other engines export to, and what a session loads."""
+__all__ = ["new_engine"]
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
 _FORMAT = re.compile(r"[a-z][a-z0-9_]*")
@@ -41,7 +35,7 @@ def new_engine(name: str, folder: Path, *, accepts: str = "onnx") -> tuple[Path,
     folder
         The folder to write to; created if it does not exist.
     accepts
-        The format that the engine loads: one of :data:`STANDARD_FORMATS`, or its own
+        The format that the engine loads: a standard format, or its own
         format, for which the engine gets an export hook.
 
     Returns
@@ -103,7 +97,9 @@ def _files(name: str, accepts: str) -> list[tuple[str, str]]:
         "accepts": accepts,
         "lexer_version": f"{major}.{minor}",
         "lexer_next": f"{major}.{int(minor) + 1}",
-        "what_is_loaded": STANDARD_FORMATS.get(accepts, "the file that lexer_export_model wrote."),
+        "what_is_loaded": STANDARD_FORMATS[accepts].content
+        if standard
+        else "the file that lexer_export_model wrote.",
         "record_imports": "" if standard else ", ExportedModel",
         "type_imports": ", ExportedModel" if standard else ", ModelSource",
         "path_import": "" if standard else "    from pathlib import Path\n",

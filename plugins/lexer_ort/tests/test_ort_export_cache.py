@@ -69,7 +69,7 @@ def source_of(model: nn.Module | None = None, input: Any = None, **names: Any) -
 def traced(source: ModelSource) -> ModelSource:
     model = TracedSource(source)
     model._trace()
-    assert model.unknown == ""
+    assert model.no_key_because == ""
     return model.source
 
 
@@ -195,7 +195,7 @@ def test_options_and_versions_are_part_of_the_key(key):
         fingerprint(source, {"checks": 1}, VERSIONS, format="onnx"),
         fingerprint(source, {}, {"torch": "2.14.0"}, format="onnx"),
         fingerprint(source, {}, VERSIONS, format="torch_export"),
-        fingerprint(source, {}, VERSIONS, format="onnx", maker="other"),
+        fingerprint(source, {}, VERSIONS, format="onnx", exporter="other"),
     ]
 
     assert keys[0] == key
