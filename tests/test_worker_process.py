@@ -11,6 +11,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import psutil
@@ -23,6 +24,7 @@ from lexer_core.errors import (
     WorkerError,
     WorkerTimeoutError,
 )
+from lexer_core.records import CallInputs, CallStructure, TensorRef
 from lexer_core.worker.process import WorkerProcess, close_workers
 from lexer_core.worker.transport import LOOPBACK
 
@@ -100,6 +102,19 @@ def test_arrays_of_every_layout_arrive_as_they_were(start):
         assert np.array_equal(back, array)
         assert back.shape == array.shape
         assert back.dtype == array.dtype
+
+
+def test_the_structure_of_a_call_may_be_of_a_class_that_the_worker_cannot_import(start):
+    class Question(NamedTuple):
+        x: object
+
+    structure = CallStructure(args=(Question(TensorRef("x")),))
+
+    inputs = start().call("echo", CallInputs(arrays={"x": 1}, structure=structure), timeout=LONG)
+
+    assert inputs.arrays == {"x": 1}
+    assert inputs.structure.args[0].x == TensorRef("x")
+    assert type(inputs.structure.args[0]).__name__ == "Question"
 
 
 def test_a_worker_has_the_parents_path_folder_and_variables_and_no_input(start, monkeypatch):

@@ -163,15 +163,8 @@ class CaseSession:
         self._loaded = LoadFacts(load_seconds=seconds, phases=_phases_of(session), device=device)
         return self._loaded
 
-    def place(self, inputs: CallInputs, structure: bytes | None = None) -> LoadFacts:
-        """Move the inputs to the session's device; what was compiled for them is loading.
-
-        ``structure`` is theirs, pickled by value, where it had to travel.
-        """
-        if structure is not None:
-            import cloudpickle  # only what travels needs it
-
-            inputs = attrs.evolve(inputs, structure=cloudpickle.loads(structure))
+    def place(self, inputs: CallInputs) -> LoadFacts:
+        """Move the inputs to the session's device; compiling for them counts as loading."""
         engine, session, device = self._engine, self._session, self._device
         assert engine is not None
         assert session is not None

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import attrs
 import numpy as np
 
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import WarmUp, warm_up
-from lexer_core.records import CallStructure
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -94,14 +92,7 @@ class LiveCase:
         self.phase = "load"
         self.load_facts = self.executor.call("load", spec, timeout=self._load_timeout)
         self.phase = "place"
-        structure = None
-        if self.executor.isolated:
-            import cloudpickle  # only what travels needs it
-
-            # By value: containers may be of classes that nobody else can import.
-            structure = cloudpickle.dumps(inputs.structure)
-            inputs = attrs.evolve(inputs, structure=CallStructure())
-        self.load_facts = self.executor.call("place", inputs, structure, timeout=self._load_timeout)
+        self.load_facts = self.executor.call("place", inputs, timeout=self._load_timeout)
         self.phase = "first_call"
         # An engine may compile on its first call: it has a loading time's limit.
         self.first_call_seconds, self.first_outputs = self.executor.call(

@@ -144,7 +144,7 @@ class Subject:
             return
         if isinstance(self._model, RemoteModel):
             made = executor.made()
-            self.inputs, notes = made.inputs(), made.notes
+            self.inputs, notes = made.inputs, made.notes
         else:
             self.inputs, notes = self._model.inputs, self._model.notes
         timings.tell("reference", message=self._title)

@@ -9,7 +9,7 @@ travel.
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attrs
 from attrs import frozen
@@ -24,8 +24,6 @@ from lexer_core.validation import Float64Outputs
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
-
-    import numpy.typing as npt
 
     from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.model.adapt import AdaptedModel
@@ -58,22 +56,14 @@ class RemoteModel:
 
 @frozen(kw_only=True, eq=False)
 class BuiltModel:
-    """What the caller has to know of a model that was made elsewhere.
+    """What the parent process must know about a model that its own process built.
 
-    ``structure`` is that of the call, pickled by value; ``sys_path`` is where
-    its modules were found.
+    ``sys_path`` is where its modules were found.
     """
 
-    arrays: Mapping[str, npt.NDArray[Any]]
-    structure: bytes
+    inputs: CallInputs
     notes: tuple[str, ...]
     sys_path: tuple[str, ...]
-
-    def inputs(self) -> CallInputs:
-        """The inputs that it is called with."""
-        import cloudpickle  # only a model that travels by value needs it
-
-        return CallInputs(arrays=self.arrays, structure=cloudpickle.loads(self.structure))
 
 
 class Preparation:
@@ -111,8 +101,7 @@ class Preparation:
             )
         self.hold(adapted)
         return BuiltModel(
-            arrays=adapted.inputs.arrays,
-            structure=cloudpickle.dumps(adapted.inputs.structure),
+            inputs=adapted.inputs,
             notes=adapted.notes,
             sys_path=tuple(sys.path),
         )

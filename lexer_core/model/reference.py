@@ -208,14 +208,12 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
     return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
 
 
-def call_module(
-    module: torch.nn.Module, inputs: CallInputs, structure: CallStructure | None = None
-) -> object:
+def call_module(module: torch.nn.Module, inputs: CallInputs) -> object:
     """Call a module once, without gradients, with fresh copies of its inputs."""
     import torch  # only here: the core works without it
 
     device = module_device(module)
-    structure = _own_constants(structure or inputs.structure)
+    structure = _own_constants(inputs.structure)
     args, kwargs = rebuild(structure, inputs.arrays, lambda array: to_torch(array, device))
     with torch.no_grad():
         return module(*args, **kwargs)

@@ -6,21 +6,29 @@ beside it and are copied nowhere. Both ends belong to the same user and trust
 each other as one program does; nobody else holds an end of the connection (see
 :mod:`lexer_core.worker.transport`).
 
+The structure of a model's call is pickled by value: its containers may be of
+classes that the other end cannot import. Everything else is pickled by reference.
+
 Imported by a worker before anything else, so it imports little.
 """
 
 from __future__ import annotations
 
+import copyreg
+import io
 import pickle
 import selectors
 import struct
+import sys
 import threading
-from collections import deque
+from collections import ChainMap, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from lexer_core.records import CallStructure
 
 __all__ = [
     "CALL",
@@ -69,6 +77,21 @@ class Frame(NamedTuple):
         return pickle.loads(self.payload, buffers=self.buffers)  # noqa: S301
 
 
+def _structure_by_value(
+    structure: CallStructure,
+) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+    import cloudpickle  # slow to import, and most messages have no structure
+
+    return pickle.loads, (cloudpickle.dumps(structure),)
+
+
+def _reducers() -> Any:
+    # Looked up, not imported: without the module, no message has a structure in it.
+    records = sys.modules.get("lexer_core.records")
+    by_value = {} if records is None else {records.CallStructure: _structure_by_value}
+    return ChainMap(by_value, copyreg.dispatch_table)
+
+
 def encode(kind: int, number: int, value: object) -> list[bytes | memoryview]:
     """Turn a value into the parts of a frame, in the order in which to send them.
 
@@ -86,7 +109,11 @@ def encode(kind: int, number: int, value: object) -> list[bytes | memoryview]:
         beside.append(view)
         return False
 
-    payload = pickle.dumps(value, protocol=5, buffer_callback=keep)
+    file = io.BytesIO()
+    pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep)
+    pickler.dispatch_table = _reducers()
+    pickler.dump(value)
+    payload = file.getvalue()
     head = _HEADER.pack(_MAGIC, kind, number, len(beside), len(payload))
     sizes = b"".join(_SIZE.pack(view.nbytes) for view in beside)
     if len(payload) < _INLINE_BYTES:
