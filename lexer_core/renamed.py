@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 __all__ = ["install", "renamed_attribute", "renamed_property"]
 
 _RENAMED = {
+    "lexer_core.comparison.rerun_target": {
+        "BaseTarget": "lexer_core.comparison.base_location:BaseLocation",
+    },
     "lexer_core.config": {
         "Settings": "lexer_core.settings.table:Settings",
         "Place": "lexer_core.settings.table:Origin",

@@ -23,7 +23,7 @@ from lexer_core.benchmark.progress import ProgressEvent
 from lexer_core.cli.benchmark import benchmark, exit_status
 from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
 from lexer_core.cli.progress import ProgressLine
-from lexer_core.cli.streams import results_alone_on_stdout
+from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
 from lexer_core.records import ExportedModel, TensorSpec
@@ -87,7 +87,7 @@ def test_half_an_assignment_of_an_interpreter_is_refused(model, text):
     result = _run(model, INPUT, "--python", text)
 
     assert isinstance(result.exception, UsageError)
-    assert "Write ENGINE=PATH" in str(result.exception)
+    assert "the form ENGINE=PATH" in str(result.exception)
 
 
 def test_what_is_asked_for_reaches_the_context(model):
@@ -215,7 +215,7 @@ def test_standard_output_holds_the_results_alone(model):
 
 
 def test_what_is_printed_past_python_does_not_reach_standard_output(capfd):
-    with results_alone_on_stdout():
+    with stdout_to_stderr():
         os.write(1, b"from C\n")
     print("results")
 
@@ -402,7 +402,7 @@ def test_an_onnx_file_is_not_exported_again(model):
     result = _run(model, "-o", "new.onnx", command=export)
 
     assert isinstance(result.exception, LexerError)
-    assert "exported model already" in str(result.exception)
+    assert "already an exported model" in str(result.exception)
 
 
 def test_an_export_checks_its_file_first(model):

@@ -128,7 +128,7 @@ def test_what_is_no_saved_run_is_bad_usage(
     assert run(["compare", files["base"], str(broken)]) == 2
     assert "broken.lexer" in capsys.readouterr().err
     assert run(["compare", files["base"], str(tmp_path / "missing.lexer")]) == 2
-    assert "there is no file" in capsys.readouterr().err
+    assert "does not exist" in capsys.readouterr().err
     assert run(["compare", files["base"], str(tmp_path)]) == 2
 
 

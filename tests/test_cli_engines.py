@@ -281,12 +281,12 @@ def test_show_tells_all_about_one_engine(site, lexer):
     assert "formats   affine" in lines
     assert "devices   cpu" in lines
     assert any(line.startswith("usable    yes") for line in lines)
-    assert "Options, as in --engine 'affine[scale=VALUE]':" in lines
+    assert "Options, used as --engine 'affine[scale=VALUE]':" in lines
     assert "scale: number (default: 1.0)" in lines
     assert "Scales the outputs." in lines
     assert "order: row, column (default: row)" in lines
-    assert "fused: true or false (default: the runtime's own)" in lines
-    assert "tile: whole number (default: the runtime's own)" in lines
+    assert "fused: true or false (default: chosen by the runtime)" in lines
+    assert "tile: integer (default: chosen by the runtime)" in lines
 
 
 def test_show_tells_machines_the_options(site, lexer):
@@ -312,7 +312,7 @@ def test_show_explains_a_broken_engine_with_its_traceback(site, lexer):
 
     assert status == 0
     assert "state     broken" in out
-    assert "mend      pip install --upgrade lexer-bad" in out
+    assert "fix       pip install --upgrade lexer-bad" in out
     assert "Traceback (most recent call last)" in out
 
 
@@ -335,7 +335,7 @@ def test_without_arguments_the_help_is_shown(lexer):
     assert (status, err) == (0, "")
     for command in ("engines", "benchmark", "export", "cache"):
         assert f"\n  {command} " in out
-    assert "Exit status: 0 done" in out
+    assert "Exit status: 0 success" in out
 
 
 def test_the_help_imports_no_command(site):
@@ -349,7 +349,7 @@ def test_the_help_imports_no_command(site):
     )
 
     assert done.stderr.strip() == (
-        "['lexer_core.cli.interrupts', 'lexer_core.cli.lazy_group', 'lexer_core.cli.main']"
+        "['lexer_core.cli.lazy_group', 'lexer_core.cli.main', 'lexer_core.cli.sigint']"
     )
 
 
@@ -446,7 +446,7 @@ def test_a_defect_is_called_one_and_shows_its_traceback(failing, lexer):
     _, _, err = lexer("engines")
 
     assert "ZeroDivisionError: inside" in err
-    assert "defect of Lexer" in err
+    assert "bug in Lexer" in err
 
 
 def test_a_command_may_choose_its_exit_status(failing, lexer):

@@ -99,7 +99,7 @@ def test_launches_that_differ_too_much_leave_it_open_and_the_reason_says_what_to
     case = compare(base, new, threshold=0.02)["torch"]
 
     assert case.verdict == "INCONCLUSIVE"
-    assert "3 launches do not tell: take more" in case.reason
+    assert "3 launches are not enough to tell whether" in case.reason
 
 
 def test_one_case_is_slower_and_the_others_are_not() -> None:
@@ -168,18 +168,18 @@ def test_a_single_launch_gives_a_ratio_and_no_verdict(side: str) -> None:
     assert case.ratio is not None
     assert case.ratio.estimate == pytest.approx(1.0, rel=0.05)
     assert (case.ratio.low, case.ratio.high) == (None, None)
-    assert "has 1 launch" in case.reason
+    assert "has only 1 launch" in case.reason
     assert "--launches 5" in case.reason
 
 
 OTHERWISE = {
     "CPU": {"environment": {"cpu_model": "Intel Xeon 8370C"}},
-    "kind of machine": {"environment": {"machine": "aarch64"}},
+    "CPU architecture": {"environment": {"machine": "aarch64"}},
     "usable cores": {"environment": {"cores_usable": 1.5}},
     "model": {"model_name": "OtherNet"},
     "inputs": {"input_specs": [TensorSpec(name="image", dtype="float32", shape=(8, 3, 224, 224))]},
-    "version of the canary": {"canary": {"version": 2}},
-    "what the canary runs on": {"canary": {"made_with": "numpy 2.1.0"}},
+    "reference workload version": {"canary": {"version": 2}},
+    "reference workload libraries": {"canary": {"made_with": "numpy 2.1.0"}},
     "engine": {"rows": {"torch": {"engine_name": "onnxruntime"}}},
     "device": {"rows": {"torch": {"device_name": "cuda:0"}}},
     "threads": {"rows": {"torch": {"threads": 1}}},
@@ -216,14 +216,14 @@ def test_the_canary_decides_nothing_about_a_gpu() -> None:
     case = compare(a_run(rng(1), **on_gpu), a_run(rng(2), host=1.5, **on_gpu))["torch"]
 
     assert case.verdict == "INCONCLUSIVE"
-    assert "knows nothing of cuda:0" in case.reason
+    assert "says nothing about cuda:0" in case.reason
 
 
 def test_a_run_without_a_canary_has_a_ratio_and_no_verdict() -> None:
     case = compare(a_run(rng(1)), a_run(rng(2), canary=None, seconds={"torch": 0.03}))["torch"]
 
     assert case.verdict == "INCONCLUSIVE"
-    assert "the new run has no canary" in case.reason
+    assert "the new run did not measure the reference workload" in case.reason
     assert case.ratio is not None
     assert case.ratio.estimate == pytest.approx(1.5, rel=0.05)
 
@@ -255,8 +255,8 @@ def test_a_case_that_failed_or_is_not_there_is_named() -> None:
 
     assert {case.verdict for case in comparison.cases} == {"NOT COMPARABLE"}
     assert "in the new run it failed while the model was loaded" in comparison["torch"].reason
-    assert comparison["gone"].reason == "it is not in the new run"
-    assert comparison["added"].reason == "it is not in the base"
+    assert comparison["gone"].reason == "missing from the new run"
+    assert comparison["added"].reason == "missing from the base"
     assert comparison["added"].new_p50_ms == pytest.approx(10, rel=0.05)
 
 
@@ -291,7 +291,7 @@ def test_the_notes_say_whether_the_model_is_known_to_be_the_same() -> None:
     unknown = compare(a_run(rng(1)), a_run(rng(2), model_fingerprint={})).pairs[0].notes
 
     assert any("the model is the same in both runs" in note for note in same)
-    assert any("not known" in note for note in unknown)
+    assert any("unknown whether" in note for note in unknown)
 
 
 def test_versions_machine_settings_and_options_are_listed() -> None:
@@ -328,7 +328,7 @@ def test_versions_machine_settings_and_options_are_listed() -> None:
     [
         ({"environment": {"virtualised": "no"}}, 0.02, "both hosts were quiet"),
         ({"environment": {"virtualised": "QEMU"}}, 0.05, "may be shared: QEMU"),
-        ({"environment": {"virtualised": ""}}, 0.05, "not known"),
+        ({"environment": {"virtualised": ""}}, 0.05, "unknown whether it is virtualized"),
         (
             {
                 "environment": {"virtualised": "no"},
@@ -386,7 +386,7 @@ def test_each_of_several_runs_is_compared_with_the_first() -> None:
 
 
 def test_fewer_than_two_runs_or_wrong_titles_are_refused() -> None:
-    with pytest.raises(UsageError, match="two runs or more"):
+    with pytest.raises(UsageError, match="at least two runs"):
         lexer_core.compare(a_run())
     with pytest.raises(UsageError, match="titles"):
         compare(a_run(), a_run(), titles=["one"])
@@ -414,7 +414,7 @@ def test_the_text_says_verdict_ratio_changes_and_threshold(mixed: RunComparison)
     assert "REGRESSION" in line
     assert "1.25" in line
     assert "version Python: 3.11.7 (CPython) → 3.12.1 (CPython)" in text
-    assert "Threshold 5% (as asked for)." in text
+    assert "Threshold 5% (as requested)." in text
     assert "(Holm)" in text
 
 

@@ -96,7 +96,7 @@ def test_a_reason_that_many_checks_share_is_told_once(site, check):
     assert status == 1
     assert len(failed) > 10
     told_at_length = [name for name in failed if f"\n{name} failed: " in out]
-    others = next(line for line in out.splitlines() if line.startswith("  So did "))
+    others = next(line for line in out.splitlines() if line.startswith("  Same reason: "))
     assert len(told_at_length) < 4
     assert all(name in others for name in set(failed) - set(told_at_length))
 

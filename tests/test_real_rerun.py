@@ -15,8 +15,8 @@ from checkouts import LAYER_BYTES, NET, check_out  # noqa: E402
 from real_models import own_cache  # noqa: E402
 
 from lexer_core.artifact import load  # noqa: E402
-from lexer_core.comparison.rerun_target import BaseTarget  # noqa: E402
-from lexer_core.comparison.rerunning import measure_again  # noqa: E402
+from lexer_core.comparison.base_location import BaseLocation  # noqa: E402
+from lexer_core.comparison.rerun_execution import execute_rerun  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -80,43 +80,45 @@ def test_a_deeper_model_is_a_regression_on_every_engine(checkouts: Path) -> None
     )
 
     assert "2 REGRESSION" in shown
-    assert "measured again, both models taking turns in 10 rounds: torch, onnxruntime" in shown
+    assert "measured again in 10 interleaved rounds: torch, onnxruntime" in shown
     # What the base holds and what its checkout makes are one model.
-    assert "other weights" not in shown
+    assert "different weights" not in shown
     new = load(checkouts / "next.lexer")
     assert [(row.parity.status, row.isolation) for row in new] == [("pass", "process")] * 2
     assert new["torch"].model_bytes == 12 * LAYER_BYTES
 
 
 def test_without_the_base_s_target_torch_is_compared_through_the_canary(checkouts: Path) -> None:
-    done = measure_again(checkouts / "base.lexer", Shallow(), **QUICK)
+    done = execute_rerun(checkouts / "base.lexer", Shallow(), **QUICK)
 
     torch_case, onnx_case = done.comparison["torch"], done.comparison["onnxruntime"]
     assert onnx_case.method == "rerun"
     assert onnx_case.verdict != "REGRESSION"
     assert not any(change.name.startswith("outputs") for change in onnx_case.changes)
     assert torch_case.method == "canary"
-    assert "base.lexer does not hold a Torch model" in torch_case.reason
-    assert [row.label for row in done.again] == ["onnxruntime"]
+    assert "base.lexer does not contain the Torch model" in torch_case.reason
+    assert [row.label for row in done.base] == ["onnxruntime"]
     # The base's own reference is not at hand: its first row stands in.
-    assert done.again["onnxruntime"].parity.status == "not_judged"
+    assert done.base["onnxruntime"].parity.status == "not_judged"
 
 
 def test_a_base_target_with_other_weights_than_the_base_is_noticed(checkouts: Path) -> None:
     check_out(checkouts / "reseeded", 2, NET.replace("manual_seed(0)", "manual_seed(1)"))
-    target = BaseTarget.find("net.py:Net", checkouts / "reseeded")
+    target = BaseLocation.find("net.py:Net", checkouts / "reseeded")
 
-    done = measure_again(
+    done = execute_rerun(
         checkouts / "base.lexer", Shallow(), base_model=target, canary=False, **QUICK
     )
 
     notes = " ".join(done.comparison.pairs[0].notes)
-    assert "the base's TARGET is not the model in base.lexer" in notes
-    assert done.again["torch"].parity.status == "pass"
-    assert done.again["torch"].model_bytes == 2 * LAYER_BYTES
+    assert "the base's TARGET is not the model saved in base.lexer" in notes
+    assert done.base["torch"].parity.status == "pass"
+    assert done.base["torch"].model_bytes == 2 * LAYER_BYTES
     # The base's ONNX is still today's model, and the base's TARGET is not.
     changed = {
-        case.label: any(change.name.startswith("outputs: up to") for change in case.changes)
+        case.label: any(
+            change.name.startswith("outputs: differ by up to") for change in case.changes
+        )
         for case in done.comparison.cases
     }
     assert changed == {"torch": True, "onnxruntime": False}

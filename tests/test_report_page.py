@@ -516,7 +516,7 @@ def test_a_page_of_a_saved_run_has_its_samples(saved):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["none.lexer", "-o", "page.html"], "there is no file 'none.lexer'"),
+        (["none.lexer", "-o", "page.html"], "file 'none.lexer' does not exist"),
         (["broken.json", "-o", "page.html"], "'broken.json' is not a saved run"),
         (["broken.lexer", "-o", "page.html"], "broken.lexer"),
         (["monday.json", "-o", "none/page.html"], "cannot write"),

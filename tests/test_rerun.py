@@ -13,7 +13,7 @@ from scale_engine import SCALE_ENGINE, write_scale_model
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.comparison import rerun
-from lexer_core.comparison.rerunning import measure_again
+from lexer_core.comparison.rerun_execution import execute_rerun
 from lexer_core.errors import InputError, SettingError, TargetError, UsageError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def base(model: Path, folder: Path) -> Path:
 
 
 def again(base: Path | BenchmarkReport, model: Path, **asked: Any) -> Any:
-    return measure_again(base, model, **QUICK | asked)
+    return execute_rerun(base, model, **QUICK | asked)
 
 
 def notes_of(done: Any) -> tuple[str, ...]:
@@ -92,7 +92,7 @@ def test_the_same_model_is_no_regression(same: Any) -> None:
 
 
 def test_both_models_are_measured_with_the_options_of_the_base(same: Any) -> None:
-    for report in (same.new, same.again):
+    for report in (same.new, same.base):
         assert [row.label for row in report] == ["scale", "slow"]
         assert [row.options["unit"] for row in report] == [200, 300]
         assert {row.status for row in report} == {"ok"}
@@ -100,9 +100,11 @@ def test_both_models_are_measured_with_the_options_of_the_base(same: Any) -> Non
 
 def test_both_models_take_part_in_the_same_rounds(same: Any) -> None:
     for label in ("scale", "slow"):
-        new, old = same.new[label], same.again[label]
+        new, old = same.new[label], same.base[label]
         assert np.unique(new.sample_rounds).tolist() == np.unique(old.sample_rounds).tolist()
-    assert any("12 rounds: scale, slow" in note for note in same.comparison.pairs[0].notes)
+    assert any(
+        "12 interleaved rounds: scale, slow" in note for note in same.comparison.pairs[0].notes
+    )
 
 
 def test_a_slower_model_is_a_regression_in_every_row(base: Path, folder: Path) -> None:
@@ -130,8 +132,8 @@ def test_other_outputs_are_a_change_and_no_failure(base: Path, folder: Path) -> 
         assert case.ratio.low is not None
         (change,) = [change for change in case.changes if change.name.startswith("outputs")]
         # x * 3 in place of x * 2, and the largest x is 5.
-        assert "up to 5 apart" in change.name
-    assert not any(row.withheld for row in (*done.new, *done.again))
+        assert "differ by up to 5 " in change.name
+    assert not any(row.withheld for row in (*done.new, *done.base))
 
 
 def test_the_inputs_of_the_base_are_made_again(same: Any, base: Path) -> None:
@@ -176,8 +178,8 @@ def test_a_row_without_a_model_is_compared_through_the_canary_and_says_so(
     for case in done.comparison.cases:
         assert case.method == "canary"
         assert "was saved without the model" in case.reason
-        assert "through the canary" in case.reason
-    assert len(done.again) == 0
+        assert "relative to the reference workload" in case.reason
+    assert len(done.base) == 0
     assert [row.status for row in done.new] == ["ok", "ok"]
 
 
@@ -187,7 +189,7 @@ def test_the_base_s_own_model_stands_in_for_one_that_was_not_kept(base: Path, mo
     done = again(without, model, base_model=model, input=INPUT)
 
     assert {case.method for case in done.comparison.cases} == {"rerun"}
-    assert [row.status for row in done.again] == ["ok", "ok"]
+    assert [row.status for row in done.base] == ["ok", "ok"]
 
 
 def test_an_engine_that_is_not_here_costs_its_own_row(base: Path, model: Path) -> None:
@@ -221,7 +223,7 @@ def test_a_new_model_that_fails_costs_its_row_a_verdict_and_not_the_run(
     for case in done.comparison.cases:
         assert case.verdict == "NOT COMPARABLE"
         assert "failed" in case.reason
-    assert {row.status for row in done.again} == {"ok"}
+    assert {row.status for row in done.base} == {"ok"}
 
 
 def test_a_base_s_model_that_fails_is_said(base: Path, model: Path, folder: Path) -> None:
@@ -243,7 +245,7 @@ def test_a_row_that_failed_in_the_base_is_not_measured(base: Path, model: Path) 
     done = again(attrs.evolve(report, results=rows), model)
 
     assert done.comparison["slow"].verdict == "NOT COMPARABLE"
-    assert "no numbers in the base" in done.comparison["slow"].reason
+    assert "no results in the base" in done.comparison["slow"].reason
     assert [row.label for row in done.new] == ["scale"]
 
 
@@ -277,10 +279,10 @@ def test_threads_and_launches_are_the_base_s_unless_said_otherwise(base: Path, m
     report = attrs.evolve(report, settings={**report.settings, "launches": 2})
 
     asked = {name: value for name, value in QUICK.items() if name != "threads"}
-    done = measure_again(report, model, **asked)
+    done = execute_rerun(report, model, **asked)
 
-    assert {row.launches for row in (*done.new, *done.again)} == {2}
-    assert {row.threads for row in (*done.new, *done.again)} == {1}
+    assert {row.launches for row in (*done.new, *done.base)} == {2}
+    assert {row.threads for row in (*done.new, *done.base)} == {1}
     assert {case.new_launches for case in done.comparison.cases} == {2}
 
 
@@ -289,7 +291,7 @@ def test_more_threads_than_there_are_here_are_not_asked_for(base: Path, model: P
     rows = [attrs.evolve(row, threads=4096) for row in report]
 
     asked = {name: value for name, value in QUICK.items() if name != "threads"}
-    done = measure_again(attrs.evolve(report, results=rows), model, **asked)
+    done = execute_rerun(attrs.evolve(report, results=rows), model, **asked)
 
     assert all(row.threads < 4096 for row in done.new)
     assert any("4096 threads" in note for note in done.comparison.pairs[0].notes)
@@ -301,8 +303,8 @@ def test_the_precision_of_a_row_is_asked_for_again(base: Path, model: Path) -> N
 
     done = again(attrs.evolve(report, results=rows), model, **IN_PROCESSES)
 
-    assert {row.precision for row in (*done.new, *done.again)} == {"float16"}
-    assert all("precision float16 threads 1" in row.log for row in (*done.new, *done.again))
+    assert {row.precision for row in (*done.new, *done.base)} == {"float16"}
+    assert all("precision float16 threads 1" in row.log for row in (*done.new, *done.base))
 
 
 def test_cases_that_do_not_fit_into_memory_together_stay_beside_their_base(
@@ -317,7 +319,7 @@ def test_cases_that_do_not_fit_into_memory_together_stay_beside_their_base(
     assert any("measured in 2 groups" in note for note in done.new.notes)
     for label in "abc":
         assert done.comparison[label].method == "rerun"
-        new, old = done.new[label], done.again[label]
+        new, old = done.new[label], done.base[label]
         assert np.unique(new.sample_rounds).tolist() == np.unique(old.sample_rounds).tolist()
     assert set(done.new["b"].sample_rounds).isdisjoint(done.new["c"].sample_rounds)
 
@@ -332,9 +334,9 @@ def test_too_few_rounds_leave_it_open(base: Path, model: Path) -> None:
 def test_each_side_has_processes_of_its_own_unless_there_are_to_be_none(
     same: Any, base: Path, model: Path
 ) -> None:
-    assert {row.isolation for row in (*same.new, *same.again)} == {"process"}
+    assert {row.isolation for row in (*same.new, *same.base)} == {"process"}
     done = again(base, model)
-    assert {row.isolation for row in (*done.new, *done.again)} == {"none"}
+    assert {row.isolation for row in (*done.new, *done.base)} == {"none"}
 
 
 @pytest.mark.parametrize("threshold", [0.0, -0.1, float("nan"), float("inf")])
@@ -351,7 +353,7 @@ def test_the_threshold_decides_what_counts(base: Path, folder: Path) -> None:
     comparison = again(base, slower, threshold=3.0).comparison
 
     assert {case.verdict for case in comparison.cases} == {"OK"}
-    assert comparison["scale"].reason == "it is slower, by less than the threshold"
+    assert comparison["scale"].reason == "slower, but by less than the threshold"
     assert comparison.pairs[0].threshold == 3.0
 
 

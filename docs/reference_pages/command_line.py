@@ -24,7 +24,7 @@ __all__ = ["command_line_page"]
 _VERBATIM = "\b"
 """After this line, click does not rewrap a paragraph."""
 
-_HELP_DEFAULT = re.compile(r"\s*(?:Default|Unless given): (\S+?)\.(?=\s|$)")
+_HELP_DEFAULT = re.compile(r"\s*Default: (\S+?)\.(?=\s|$)")
 """The default in the help of a setting's option, which click does not know."""
 
 

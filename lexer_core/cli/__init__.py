@@ -1,1 +1,1 @@
-"""The ``lexer`` command, a file per command group."""
+"""The ``lexer`` command, a file per command."""

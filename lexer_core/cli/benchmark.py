@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexer_core.cli.here import configuration_here, lexer_context, set_outside
+from lexer_core.cli.command_settings import (
+    command_configuration,
+    explicit_settings,
+    lexer_context,
+)
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
     command_line,
@@ -17,7 +21,7 @@ from lexer_core.cli.options import (
     target_argument,
 )
 from lexer_core.cli.output import FORMATS, plan_output
-from lexer_core.cli.streams import results_alone_on_stdout
+from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import setting_names
@@ -30,9 +34,9 @@ if TYPE_CHECKING:
 
 __all__ = ["benchmark", "exit_status"]
 
-# Three have options of their own, --seed among those of the inputs; and a command prints always.
+# The first three have their own options (--seed is an input option); the command always prints.
 _NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report")
-_ABOUT_OUTPUT = ("format", "output_file", "include_model", "include_csv")
+_OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv")
 
 
 @click.command()
@@ -43,37 +47,36 @@ _ABOUT_OUTPUT = ("format", "output_file", "include_model", "include_csv")
     "engines",
     multiple=True,
     metavar="[LABEL=]NAME[OPTIONS]",
-    help="Measure on this engine; repeat for several, the first is what the others are compared "
-    "with. Every ready engine unless given. With options: "
-    "'basic=onnxruntime[graph_optimization_level=basic]'.",
+    help="Engine to measure; repeat for several. The first one is the baseline. With options: "
+    "'basic=onnxruntime[graph_optimization_level=basic]'. Default: every engine that is ready.",
 )
 @click.option(
     "--device",
     metavar="DEVICE",
-    help="Where to run, e.g. cpu or cuda:0. An engine that lacks it says so; none falls back. "
-    "Unless given: cpu.",
+    help="Device to run on, e.g. cpu or cuda:0. An engine without that device fails; it never "
+    "falls back to another one. Default: cpu.",
 )
 @click.option(
     "--python",
     "pythons",
     multiple=True,
     metavar="ENGINE=PATH",
-    help="Run this engine (or the row of this label) by another interpreter, in whose environment "
-    "lexer-core and the engine's plugin are installed; repeat for several.",
+    help="Run this engine (or the row with this label) with another Python interpreter; repeat for "
+    "several. Its environment needs lexer-core and the engine's plugin.",
 )
 @setting_options(*(name for name in setting_names() if name not in _NOT_FROM_THE_TABLE))
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Form of the results: a table unless given, or what the suffix of -o says.",
+    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
 )
 @click.option(
     "-o",
     "--output",
     "output_file",
     metavar="FILE",
-    help="Also write the results to a file: run.lexer keeps everything, results.json, .csv or .md "
-    "the rows. Whether it can be written is checked before anything is measured.",
+    help="Also write the results to a file: run.lexer contains everything; results.json, .csv or "
+    ".md contain the rows. Lexer checks that it can write the file before it measures.",
 )
 @click.pass_context
 def benchmark(
@@ -94,10 +97,10 @@ def benchmark(
     output_file: str | None,
     **settings: Any,
 ) -> None:
-    """Measure a model on one or more engines, side by side.
+    """Measure a model on one or more engines.
 
-    TARGET is package.module:Class, path/to/file.py:Class (a function that
-    returns the model, or the model itself, will do too) or model.onnx.
+    TARGET is package.module:Class, path/to/file.py:Class or model.onnx. Instead
+    of a class, you can name a function that returns the model, or an instance.
 
     \b
     Examples:
@@ -106,27 +109,27 @@ def benchmark(
       lexer benchmark shop.models:make_ranker --inputs real.npz --engine torch \\
           --engine 'fast=onnxruntime[graph_optimization_level=all]' -o results.json
 
-    Every engine runs in a process of its own, and they take turns in random
-    order until the differences are precise enough. Each row says whether the
-    outputs agree with the model's own.
+    Every engine runs in its own process. Engines take turns in random order
+    until the ratios are precise enough. Lexer checks the outputs of every engine
+    against those of the model.
 
     \b
-    Exit status: 0 done, 2 bad usage or input, 3 an engine asked for by name
-    failed, 4 nothing could be measured, 130 interrupted (what was measured so
-    far is printed).
+    Exit status: 0 success, 2 wrong usage or input, 3 an engine requested by
+    name failed, 4 nothing could be measured, 130 interrupted (prints the
+    results so far).
     """  # noqa: D301  click looks for the real \b
-    # What can be wrong without running anything comes first.
+    # Check everything that can be checked without running a model first.
     output = plan_output(format, output_file)
     choices = [parse_engine_choice(text) for text in engines]
     interpreters = dict(map(_interpreter, pythons))
     from lexer_core.cli.progress import ProgressLine
-    from lexer_core.target.example_inputs import example_inputs, read_request  # not for --help
+    from lexer_core.target.example_inputs import example_inputs, read_request  # keeps --help fast
     from lexer_core.target.load import load_target
 
-    given = {"engines": choices or None, "device": device, "seed": seed, **settings}
-    here = configuration_here(given)
-    request = read_request(described, inputs_file, batch_size, here.settings.seed or 0)
-    with results_alone_on_stdout():
+    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
+    configuration = command_configuration(options)
+    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    with stdout_to_stderr():
         loaded = load_target(target)
         inputs = example_inputs(loaded, request)
         with ProgressLine() as progress:
@@ -139,36 +142,38 @@ def benchmark(
                 input_names=name_list(input_names),
                 output_names=name_list(output_names),
                 progress=progress,
-                command=command_line(context, without=_ABOUT_OUTPUT, also=set_outside(here)),
+                command=command_line(
+                    context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
+                ),
                 print_report=False,
-                **given_settings({**given, "seed": here.settings.seed}),
+                **given_settings({**options, "seed": configuration.settings.seed}),
             )
     output.deliver(report)
-    chosen = here.settings.engines or report.settings.get("engines")
+    chosen = configuration.settings.engines or report.settings.get("engines")
     context.exit(exit_status(report, named=bool(chosen or interpreters)))
 
 
 def _interpreter(text: str) -> tuple[str, str]:
-    """Read ENGINE=PATH."""
-    whom, equals, path = text.partition("=")
-    if not (whom.strip() and equals and path.strip()):
+    """Parse ENGINE=PATH."""
+    engine, equals, path = text.partition("=")
+    if not (engine.strip() and equals and path.strip()):
         raise UsageError(
-            f"{text!r} does not say which engine is run by which interpreter.",
-            hint="Write ENGINE=PATH: --python onnxruntime=/path/to/venv/bin/python.",
+            f"--python {text!r} does not have the form ENGINE=PATH.",
+            hint="Write, for example, --python onnxruntime=/path/to/venv/bin/python.",
         )
-    return whom.strip(), path.strip()
+    return engine.strip(), path.strip()
 
 
 def exit_status(report: BenchmarkReport, *, named: bool) -> int:
-    """Decide on the exit status.
+    """Return the exit status of a benchmark.
 
     Parameters
     ----------
     report
-        What came of it.
+        The report.
     named
-        Whether the engines were asked for by name. An engine that was not, and
-        that does not suit the model, is a row and not a failure.
+        Whether engines were requested by name. If not, an engine that fails does
+        not fail the command.
     """
     if report.stopped_because == "interrupted":
         return INTERRUPTED

@@ -1,4 +1,4 @@
-"""``lexer compare``: has a model become slower, and does the build fail for it?"""
+"""``lexer compare``: has a model become slower, and should the build fail?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from lexer_core.cli.main import DONE, GATE_SAID_NO
-from lexer_core.cli.options import Share
-from lexer_core.cli.rerun import rerun_options, run_again, status_of_rerun
-from lexer_core.errors import UsageError
+from lexer_core.cli.main import DONE, GATE_FAILED
+from lexer_core.cli.options import Fraction
+from lexer_core.cli.output import format_of_file
+from lexer_core.cli.rerun import (
+    refuse_rerun_options,
+    rerun_from_options,
+    rerun_options,
+    rerun_status,
+)
+from lexer_core.output_files import check_writable, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,7 +42,7 @@ _FAILING: Mapping[str, tuple[VerdictOfCase, ...]] = {
     "inconclusive": ("REGRESSION", "INCONCLUSIVE"),
     "not-comparable": ("REGRESSION", "INCONCLUSIVE", "NOT COMPARABLE"),
 }
-"""What fails the gate, by how strict it is."""
+"""The verdicts that fail the gate, from lenient to strict."""
 
 _FILE_WIDTH = 100
 
@@ -45,21 +51,21 @@ _FILE_WIDTH = 100
 @click.argument("runs", nargs=-1, required=True, metavar="BASE NEW...|TARGET")
 @click.option(
     "--threshold",
-    type=Share(),
-    metavar="SHARE",
-    help="Smallest slowdown that counts, e.g. 5% or 0.05; unless given, 2% where both hosts were "
-    "quiet, and 5% where one may be shared.",
+    type=Fraction(),
+    metavar="FRACTION",
+    help="Smallest slowdown that counts, e.g. 5% or 0.05. Default: 2% if both hosts were quiet, "
+    "5% if one may be shared.",
 )
 @click.option(
     "--fail-on",
     type=click.Choice(tuple(_FAILING)),
-    help="Exit with 1 if a case has that verdict, or a worse one: inconclusive includes "
-    "regression, and not-comparable both.",
+    help="Exit with 1 if any case has this verdict or a worse one: inconclusive includes "
+    "regression, not-comparable includes both.",
 )
 @click.option(
     "--format",
     type=click.Choice(_FORMATS),
-    help="Form of the comparison: a table unless given, or what the suffix of -o says.",
+    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
 )
 @click.option(
     "-o",
@@ -79,13 +85,13 @@ def compare(
     fail_on: str | None,
     format: _Format | None,
     output_file: str | None,
-    **of_rerun: Any,
+    **for_rerun: Any,
 ) -> None:
-    """Say which cases of saved runs have become slower than in the first.
+    """Compare saved runs, and report which cases became slower.
 
-    BASE and NEW are files that `lexer benchmark … --launches 5 -o run.lexer`
-    wrote; of several new ones each is compared with the base. With --rerun, the
-    base's models are measured again beside the one that TARGET names.
+    BASE and NEW are files written by `lexer benchmark … --launches 5 -o
+    run.lexer`. Each new run is compared with the base. With --rerun, the base's
+    models are measured again, interleaved with the model that TARGET names.
 
     \b
     Examples:
@@ -94,20 +100,21 @@ def compare(
       lexer compare base.lexer new.lexer --threshold 5% --fail-on regression -o comment.md
 
     Every case is REGRESSION, OK, IMPROVED, INCONCLUSIVE or NOT COMPARABLE, with
-    the ratio of its times, new over base, and the reason.
+    the ratio of times, new over base, and a reason if there is one.
 
     \b
-    Exit status: 0 done, 1 the gate of --fail-on said no, 2 bad usage, or a file
-    that is no saved run. With --rerun also 4, the new model could not be
-    measured on any engine, and 130, interrupted.
+    Exit status: 0 success, 1 --fail-on applies, 2 wrong usage or not a saved
+    run. With --rerun also 4 if the new model could not be measured on any
+    engine, and 130 if interrupted.
     """  # noqa: D301  click looks for the real \b
     shown, file, file_format = _plan(format, output_file)
-    again = run_again(context, runs, threshold, of_rerun)
-    if again is not None:
-        deliver(again.comparison, shown, file, file_format)
-        # What was broken off has passed no gate.
-        context.exit(status_of_rerun(again) or gate_status(again.comparison, fail_on))
-    from lexer_core.comparison import compare as compare_runs  # numpy is not for --help
+    if for_rerun["rerun"]:
+        result = rerun_from_options(context, runs, threshold, for_rerun)
+        deliver(result.comparison, shown, file, file_format)
+        # An interrupted rerun must not pass the gate.
+        context.exit(rerun_status(result) or gate_status(result.comparison, fail_on))
+    refuse_rerun_options(context)
+    from lexer_core.comparison import compare as compare_runs  # keeps --help fast
 
     comparison = compare_runs(*runs, threshold=threshold)
     deliver(comparison, shown, file, file_format)
@@ -115,55 +122,45 @@ def compare(
 
 
 def gate_status(comparison: RunComparison, fail_on: str | None) -> int:
-    """Decide on the exit status.
+    """Return the exit status of a comparison.
 
     Parameters
     ----------
     comparison
-        What came of it.
+        The comparison.
     fail_on
-        ``"regression"``, ``"inconclusive"`` or ``"not-comparable"``; ``None``:
-        nothing fails.
+        ``"regression"``, ``"inconclusive"`` or ``"not-comparable"``; ``None``
+        never fails.
     """
     failing = _FAILING[fail_on] if fail_on is not None else ()
-    return GATE_SAID_NO if comparison.with_verdict(*failing) else DONE
+    return GATE_FAILED if comparison.with_verdict(*failing) else DONE
 
 
 def deliver(
     comparison: RunComparison, shown: _Format, file: Path | None, file_format: _Format
 ) -> None:
-    """Print a comparison, then write its file.
+    """Print a comparison, then write the file.
 
     Raises
     ------
     OutputFileError
         The file cannot be written.
     """
-    from lexer_core.reporting.terminal_table import encodable  # rich is not for --help
+    from lexer_core.reporting.terminal_table import encodable  # imports rich
 
     sys.stdout.write(encodable(_rendered(comparison, shown), sys.stdout.encoding))
     sys.stdout.flush()
     if file is not None:
-        from lexer_core.output_files import write_text
-
         write_text(file, _rendered(comparison, file_format, width=_FILE_WIDTH))
 
 
 def _plan(format: _Format | None, file: str | None) -> tuple[_Format, Path | None, _Format]:
-    """Decide what standard output gets, and what a file does; as for ``lexer benchmark``."""
+    """Choose the formats of standard output and the file, as for ``lexer benchmark``."""
     if file is None or file == "-":
         return format or "table", None, "table"
-    path = Path(file)
-    chosen = format or _SUFFIXES.get(path.suffix.lower())
-    if chosen is None:
-        raise UsageError(
-            f"the name {file!r} does not say in which format to write.",
-            hint=f"Let it end in {', '.join(_SUFFIXES)}, or give --format.",
-        )
-    from lexer_core.output_files import check_writable
-
-    check_writable(path)
-    return "table", path, chosen
+    file_format = format_of_file(file, _SUFFIXES) if format is None else format
+    check_writable(Path(file))
+    return "table", Path(file), file_format
 
 
 def _rendered(comparison: RunComparison, format: _Format, width: int | None = None) -> str:
@@ -171,6 +168,6 @@ def _rendered(comparison: RunComparison, format: _Format, width: int | None = No
         return comparison.to_markdown()
     if format == "json":
         return comparison.to_json()
-    from lexer_core.comparison.comparison_table import comparison_to_text
+    from lexer_core.comparison.comparison_table import comparison_to_text  # keeps --help fast
 
     return comparison_to_text(comparison, width) + "\n"

@@ -1,8 +1,7 @@
-"""``lexer config``: which settings hold here, and how does one get a file for them?"""
+"""``lexer config``: what are the effective settings, and how is a file for them created?"""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 import attrs
 import click
 
-from lexer_core.cli.here import configuration_here
+from lexer_core.cli.command_settings import command_configuration
+from lexer_core.cli.printing import print_json
 from lexer_core.errors import OutputFileError, UsageError
+from lexer_core.output_files import write_text
 from lexer_core.settings.locations import FILE_NAME, NO_FILES
 from lexer_core.settings.table import DEFAULT, Settings
 from lexer_core.settings.values import to_toml
@@ -26,21 +27,21 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "config"]
 
 SCHEMA_VERSION = 1
-"""Raised when a field of the JSON is removed or changes its meaning."""
+"""Incremented when a field of the JSON is removed or changes its meaning."""
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def config(context: click.Context) -> None:
-    """Show the settings that hold here, or write a file for them.
+    """Show the effective settings, or create a file for them.
 
     \b
-    A setting comes from the strongest of
+    A setting is taken from the first of these that defines it:
       an option of the command, or an argument of the call
       the decorator @Lexer(…), then LexerContext(…)
-      the environment: LEXER_THREADS for threads
-      .lexer_config.toml in the folder that $LEXER_CONFIG_PATH names
-      .lexer_config.toml of the project: in this folder, or above it
+      the environment, such as LEXER_THREADS for threads
+      .lexer_config.toml in the folder $LEXER_CONFIG_PATH
+      .lexer_config.toml in this folder or one above it
       [tool.lexer] in the project's pyproject.toml
       .lexer_config.toml in the home folder
       the default
@@ -52,73 +53,66 @@ def config(context: click.Context) -> None:
 @config.command("show")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def show_command(as_json: bool) -> None:
-    """Print every setting with its value, and where that was set.
+    """Print every setting, its value and where that was set.
 
-    These are the values that `lexer benchmark` would use in this folder, but for
-    what its options and the model's decorator say.
+    `lexer benchmark` would use these values in this folder, unless its options
+    or the model's decorator override them.
 
     \b
     --json prints {"schema_version": 1, "lexer_version": "…", "settings": […],
     "engines": […], "files": […], "notes": […]}. A setting has
       name, section    as in a file
-      value, default   null: decided by the run
-      place            the variable or the file, or "default"
-      line             of the file, or null
-    An engine's entry has name, key, value, place and line; a file has kind,
+      value, default   null if the run decides
+      place            the variable or file, or "default"
+      line             line in the file, or null
+    An engine setting has name, key, value, place and line; a file has kind,
     path and exists.
     """  # noqa: D301 - to click, \b is the character
-    from lexer_core.settings.sources import read_sources  # not for --help
+    from lexer_core.settings.sources import read_sources  # keeps --help fast
 
-    around = read_sources()
-    configuration = configuration_here({}, around)
+    sources = read_sources()
+    configuration = command_configuration({}, sources)
     notes = [*configuration.notes, *_engine_notes(configuration)]
     if as_json:
-        from lexer_core import __version__
-
-        document = {
-            "schema_version": SCHEMA_VERSION,
-            "lexer_version": __version__,
+        fields = {
             "settings": list(_settings(configuration)),
             "engines": list(_engines(configuration)),
-            "files": [_file(file) for file in around.files],
+            "files": [_file(file) for file in sources.files],
             "notes": notes,
         }
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        print_json(SCHEMA_VERSION, fields)
         return
-    _print(configuration, around.files)
+    _print(configuration, sources.files)
     for note in notes:
         click.echo(f"Note: {note}", err=True)
 
 
 @config.command("init")
-@click.option("--global", "for_user", is_flag=True, help="Write to the home folder.")
-@click.option("--force", is_flag=True, help="Replace a file that is there.")
+@click.option("--global", "for_user", is_flag=True, help="Create the file in the home folder.")
+@click.option("--force", is_flag=True, help="Replace an existing file.")
 @click.argument("path", required=False)
 def init_command(for_user: bool, force: bool, path: str | None) -> None:
-    """Write a file with every setting, its help and its default.
+    """Create a file with every setting, its help and its default.
 
-    PATH is a folder, or the file itself; the current folder unless given. All
-    settings in it are commented out, so that it changes nothing as it is.
+    PATH is a folder or a file. Default: the current folder. All settings are
+    commented out, so the file changes nothing until you edit it.
     """
-    from lexer_core.output_files import write_text
-    from lexer_core.settings.template import template  # not for --help
+    from lexer_core.settings.template import template  # keeps --help fast
 
     if for_user and path is not None:
-        raise UsageError("--global and a path are both given.", hint="Give one of them.")
+        raise UsageError("--global cannot be combined with a path.")
     target = Path.home() if for_user else Path(path or ".")
     if target.is_dir() or target.suffix != ".toml":
         target /= FILE_NAME
     if target.exists() and not force:
-        raise OutputFileError(
-            f"{str(target)!r} is there already.", hint="--force replaces it by a new one."
-        )
+        raise OutputFileError(f"{str(target)!r} already exists.", hint="Use --force to replace it.")
     write_text(target, template())
     click.echo(f"Wrote {target}: every setting, commented out.")
     if target.name != FILE_NAME:
-        click.echo(f"Note: Lexer reads files of the name {FILE_NAME} alone.", err=True)
+        click.echo(f"Note: Lexer reads only files named {FILE_NAME}.", err=True)
 
 
-# -- what holds --------------------------------------------------------------------
+# -- collecting --------------------------------------------------------------------
 
 
 def _settings(configuration: Configuration) -> Iterator[dict[str, object]]:
@@ -134,11 +128,11 @@ def _settings(configuration: Configuration) -> Iterator[dict[str, object]]:
 
 
 def _engine_notes(configuration: Configuration) -> list[str]:
-    """Check what is said of engines as a benchmark would; reads metadata where nothing is."""
+    """Check engine settings as a benchmark would; without any, start no engine discovery."""
     if not configuration.engines:
         return []
     from lexer_core.benchmark.cases import check_tables
-    from lexer_core.engines.registry import EngineRegistry  # not for --help
+    from lexer_core.engines.registry import EngineRegistry  # slow, and only for engine settings
 
     return check_tables(EngineRegistry(), configuration.engines)
 
@@ -157,7 +151,7 @@ def _file(file: ConfigFile) -> dict[str, object]:
     return {"kind": file.kind, "path": str(file.path), "exists": file.exists}
 
 
-# -- how it is printed -------------------------------------------------------------
+# -- printing ----------------------------------------------------------------------
 
 
 def _print(configuration: Configuration, files: Sequence[ConfigFile]) -> None:
@@ -171,13 +165,13 @@ def _print(configuration: Configuration, files: Sequence[ConfigFile]) -> None:
     for heading, block in blocks.items():
         click.echo(heading)
         for name, value, place in block:
-            # A terminal shows at a glance what somebody set.
+            # On a terminal, values that are not defaults stand out.
             shown = place if place == DEFAULT.name else click.style(place, bold=True)
             click.echo(f"  {name:<{widths[0]}}  {value:<{widths[1]}}  {shown}")
         click.echo()
-    click.echo("Files that hold here, the strongest first:")
+    click.echo("Configuration files, by precedence:")
     for file in files:
-        click.echo(f"  {file.path}{'' if file.exists else ' (there is none)'}")
+        click.echo(f"  {file.path}{'' if file.exists else ' (does not exist)'}")
     if not files:
         because = f": {NO_FILES} is set" if os.environ.get(NO_FILES) else ""
         click.echo(f"  none{because}")

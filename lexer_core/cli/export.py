@@ -1,4 +1,4 @@
-"""``lexer export``: how is a model turned into a file from the command line?"""
+"""``lexer export``: how is a model exported from the command line?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexer_core.cli.here import configuration_here, lexer_context
+from lexer_core.cli.command_settings import command_configuration, lexer_context
 from lexer_core.cli.options import (
     given_settings,
     input_options,
@@ -16,7 +16,10 @@ from lexer_core.cli.options import (
     setting_options,
     target_argument,
 )
+from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.errors import InputError, TargetError
+from lexer_core.output_files import check_writable
+from lexer_core.reporting.numbers import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,8 +27,6 @@ if TYPE_CHECKING:
     from lexer_core.records import ExportedModel
 
 __all__ = ["describe_export", "export", "parse_dynamic_axis"]
-
-_HOW_TO_WRITE = "Write NAME:DIMENSION=AXIS, such as image:0=batch."
 
 
 @click.command()
@@ -37,14 +38,14 @@ _HOW_TO_WRITE = "Write NAME:DIMENSION=AXIS, such as image:0=batch."
     "output_file",
     required=True,
     metavar="FILE.onnx",
-    help="The file to write, e.g. model.onnx. Weights over 1.5 GiB go into a file beside it.",
+    help="File to write, e.g. model.onnx. Weights over 1.5 GiB go to a second file next to it.",
 )
 @click.option(
     "--dynamic",
     multiple=True,
     metavar="NAME:DIM=AXIS",
-    help="Let a dimension vary in the exported model, e.g. image:0=batch; repeat for each. "
-    "All others are as in the example inputs.",
+    help="Make a dimension dynamic, e.g. image:0=batch; repeat for several. All others have the "
+    "sizes of the example inputs.",
 )
 @setting_options("exporter", "opset", "onnx_checks", "use_cache", "validation")
 @click.pass_context
@@ -63,10 +64,10 @@ def export(
     dynamic: Sequence[str],
     **settings: Any,
 ) -> None:
-    """Turn a model into an .onnx file, and check it.
+    """Export a model to an .onnx file, and check it.
 
-    TARGET is package.module:Class or path/to/file.py:Class; a function that
-    returns the model, or the model itself, will do too.
+    TARGET is package.module:Class or path/to/file.py:Class. Instead of a class,
+    you can name a function that returns the model, or an instance.
 
     \b
     Examples:
@@ -74,25 +75,23 @@ def export(
       lexer export net.py:Net --input 'image=float32[1,3,224,224]' -o net.onnx \\
           --dynamic image:0=batch --opset 18
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.cli.streams import results_alone_on_stdout
-    from lexer_core.output_files import check_writable
-    from lexer_core.target.example_inputs import example_inputs, read_request  # not for --help
+    from lexer_core.target.example_inputs import example_inputs, read_request  # keeps --help fast
     from lexer_core.target.load import load_target
 
     path = Path(output_file)
     check_writable(path)
     axes = _axes(dynamic)
-    here = configuration_here({"seed": seed, **settings})
-    request = read_request(described, inputs_file, batch_size, here.settings.seed or 0)
-    with results_alone_on_stdout():
+    configuration = command_configuration({"seed": seed, **settings})
+    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    with stdout_to_stderr():
         loaded = load_target(target)
         if loaded.is_file:
             raise TargetError(
-                f"{target!r} is an exported model already.",
+                f"{target!r} is already an exported model.",
                 hint="Name the PyTorch model: path/to/file.py:Class.",
             )
-        asked, given = lexer_context(context), given_settings(settings)
-        exported = asked.export(
+        lexer, explicit = lexer_context(context), given_settings(settings)
+        exported = lexer.export(
             loaded.model,
             example_inputs(loaded, request).value,
             path,
@@ -100,16 +99,15 @@ def export(
             dynamic_axes=axes or None,
             input_names=name_list(input_names),
             output_names=name_list(output_names),
-            **given,
+            **explicit,
         )
-    holding = asked.configuration(loaded.model, **given).settings
-    click.echo(describe_export(exported, path, checked=holding.onnx_checks))
+    effective = lexer.configuration(loaded.model, **explicit).settings
+    click.echo(describe_export(exported, path, checked=effective.onnx_checks))
 
 
 def describe_export(exported: ExportedModel, path: Path, *, checked: bool) -> str:
-    """Say what was written, line by line."""
-    from lexer_core.reporting.numbers import bytes_text
-    from lexer_core.target.onnx_file import read_opset  # not for --help
+    """Return a description of the exported file, in lines."""
+    from lexer_core.target.onnx_file import read_opset  # keeps --help fast
 
     opset = read_opset(path)
     lines = [
@@ -120,23 +118,26 @@ def describe_export(exported: ExportedModel, path: Path, *, checked: bool) -> st
         ),
         *(f"  input   {spec}" for spec in exported.inputs),
         *(f"  output  {spec}" for spec in exported.outputs),
-        f"  made by {exported.exporter}",
+        f"  exported by {exported.exporter}",
         *(f"  note: {note}" for note in exported.notes),
     ]
     return "\n".join(lines)
 
 
 def parse_dynamic_axis(text: str) -> tuple[str, int, str]:
-    """Read one ``--dynamic``: the input's name, the dimension, the axis' name.
+    """Parse one ``--dynamic``: the input's name, the dimension, the axis' name.
 
     Raises
     ------
     InputError
-        It has another form.
+        The text is malformed.
     """
     match = re.fullmatch(r"(?P<name>[^:=\s]+):(?P<dim>\d+)=(?P<axis>\w+)", text.strip())
     if match is None:
-        raise InputError(f"--dynamic {text!r} names no dimension.", hint=_HOW_TO_WRITE)
+        raise InputError(
+            f"--dynamic {text!r} does not have the form NAME:DIMENSION=AXIS.",
+            hint="Write, for example, --dynamic image:0=batch.",
+        )
     return match["name"], int(match["dim"]), match["axis"]
 
 
@@ -146,7 +147,7 @@ def _axes(dynamic: Sequence[str]) -> dict[str, dict[int, str]]:
         name, dimension, axis = parse_dynamic_axis(text)
         if dimension in axes.setdefault(name, {}):
             raise InputError(
-                f"--dynamic names dimension {dimension} of {name!r} twice.", hint=_HOW_TO_WRITE
+                f"--dynamic names dimension {dimension} of {name!r} twice.", hint="Remove one."
             )
         axes[name][dimension] = axis
     return axes

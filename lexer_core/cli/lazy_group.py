@@ -14,12 +14,12 @@ __all__ = ["LazyGroup"]
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported when they are used.
+    """A group whose commands are imported on use.
 
     Parameters
     ----------
     commands_by_name
-        Per command: ``"module:attribute"`` and its line in the group's help.
+        For each command, ``"module:attribute"`` and its line in the group's help.
     """
 
     def __init__(
@@ -29,7 +29,7 @@ class LazyGroup(click.Group):
         self._commands_by_name = dict(commands_by_name)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """Return the names in the order in which a newcomer needs them."""
+        """Return the names in the order of the table."""
         return list(self._commands_by_name)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
@@ -44,7 +44,7 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Suggest the nearest command for one that does not exist."""
+        """Suggest a similar command for one that does not exist."""
         name = args[0]
         if name not in self._commands_by_name and not name.startswith("-"):
             from lexer_core.suggestions import did_you_mean  # only for a mistyped command
@@ -57,7 +57,7 @@ class LazyGroup(click.Group):
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
-        """Write the list of commands from what is known without importing them."""
+        """Write the list of commands without importing them."""
         with formatter.section("Commands"):
             formatter.write_dl(
                 [(name, summary) for name, (_, summary) in self._commands_by_name.items()]

@@ -1,7 +1,7 @@
 """Which options do several commands share?
 
-Settings come from the one table in :mod:`lexer_core.settings.table`: an option here for
-each of them, with its type, range, choices and help.
+The options of settings are generated from :mod:`lexer_core.settings.table`, with
+their types, ranges, choices and help.
 """
 
 from __future__ import annotations
@@ -36,21 +36,21 @@ else:  # generic only in newer versions of click
     _FloatType = click.ParamType
 
 
-class Share(_FloatType):
-    """A part of one: ``1%`` or ``0.01``."""
+class Fraction(_FloatType):
+    """A fraction of one: ``1%`` or ``0.01``."""
 
     name = "percent"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> float:
-        """Turn ``1%`` or ``0.01`` into 0.01."""
-        share = parse_fraction(str(value))
-        if share is None:
-            self.fail(f"{value!r} is no share; write it like 1% or 0.01.", param, ctx)
-        if share >= 1:
-            self.fail(f"{value!r} is not below 100%; write it like 1% or 0.01.", param, ctx)
-        return share
+        """Convert ``1%`` or ``0.01`` to 0.01."""
+        fraction = parse_fraction(str(value))
+        if fraction is None:
+            self.fail(f"{value!r} is not a fraction such as 1% or 0.01.", param, ctx)
+        if fraction >= 1:
+            self.fail(f"{value!r} is not below 100%.", param, ctx)
+        return fraction
 
 
 target_argument = click.argument("target", metavar="TARGET")
@@ -65,33 +65,32 @@ def input_options(command: _CommandT) -> _CommandT:
                 "described",
                 multiple=True,
                 metavar="NAME=TYPE[SHAPE][:VALUES]",
-                help="Describe one input, which is then made; repeat for each. "
-                "'image=float32[1,3,224,224]' is standard normal; ':0..1' after it makes it "
-                "uniform, ':1' fills it. 'ids=int64[1,128]:0..30000' are whole numbers from 0 to "
-                "29999; without a range whole numbers are 0, an index that every table has. "
-                "'flag=bool[1]' is random, ':true' is not. 'scale=float32[]' is one number. "
-                "'use_cache:=false' is an argument that is no tensor.",
+                help="Generate an input; repeat for each. 'image=float32[1,3,224,224]' is "
+                "standard normal; append ':0..1' for uniform values or ':1' for a constant. "
+                "'ids=int64[1,128]:0..30000' has integers from 0 to 29999; without a range, "
+                "integers are 0, which is a valid index of any embedding. 'flag=bool[1]' is "
+                "random, 'flag=bool[1]:true' is constant. 'scale=float32[]' is a scalar tensor. "
+                "'use_cache:=false' is an argument that is not a tensor.",
             ),
             click.option(
                 "--inputs",
                 "inputs_file",
                 metavar="FILE.npz",
-                help="Take real inputs from a file, by name: "
+                help="Read real inputs from a file. To create it: "
                 "numpy.savez('inputs.npz', image=array).",
             ),
             click.option(
                 "--batch-size",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Items in one call: sets dimension 0 of every input that is made, e.g. 8. "
-                "That of real inputs is read from them.",
+                help="Batch size: the size of dimension 0 of every generated input, e.g. 8. Real "
+                "inputs define their own.",
             ),
             click.option(
                 "--seed",
                 type=click.IntRange(min=0),
                 metavar="N",
-                help="Seed of the inputs that are made and of the order of rounds. "
-                "Unless given: 0.",
+                help="Seed of the generated inputs and of the order of rounds. Default: 0.",
             ),
             click.option(
                 "--input-names",
@@ -110,7 +109,7 @@ def input_options(command: _CommandT) -> _CommandT:
 
 
 def setting_options(*names: str) -> Callable[[_CommandT], _CommandT]:
-    """Add an option for each of these settings; what is not given stays unset."""
+    """Add an option for each of these settings; an option that is not used is ``None``."""
     table = attrs.fields_dict(Settings)
 
     def decorate(command: _CommandT) -> _CommandT:
@@ -122,24 +121,24 @@ def setting_options(*names: str) -> Callable[[_CommandT], _CommandT]:
 
 
 def _option(setting: attrs.Attribute[Any]) -> Callable[[_CommandT], _CommandT]:
-    name, facts, kind = setting.name, setting.metadata, kind_of(setting)
+    name, metadata, kind = setting.name, setting.metadata, kind_of(setting)
     flag = name.replace("_", "-")
-    text = facts["help"]
+    text = metadata["help"]
     if setting.default is not None:
         text += f" Default: {_shown(setting)}."
     if kind == "bool":
-        # Both ways, since the environment or a file may have turned it.
+        # Both forms, because the environment or a file may have set either.
         return click.option(
-            facts["option"] or f"--{flag}/--no-{flag}", name, default=None, help=text
+            metadata["option"] or f"--{flag}/--no-{flag}", name, default=None, help=text
         )
-    if facts["example"]:
-        text += f" For example {_written(setting, float(facts['example']))}."
+    if metadata["example"]:
+        text += f" For example {_written(setting, float(metadata['example']))}."
     return click.option(
-        facts["option"] or f"--{flag}",
+        metadata["option"] or f"--{flag}",
         name,
-        type=_type(kind, facts),
+        type=_type(kind, metadata),
         default=None,
-        metavar=_metavar(kind, facts),
+        metavar=_metavar(kind, metadata),
         help=text,
     )
 
@@ -156,26 +155,30 @@ def _written(setting: attrs.Attribute[Any], value: object) -> str:
     return f"{value:.0%}" if setting.metadata["share"] else f"{value:g}"
 
 
-def _type(kind: str, facts: Mapping[str, Any]) -> Any:
-    if facts["choices"]:
-        return click.Choice(facts["choices"])
-    if facts["share"]:
-        return Share()
-    bounds = {"min": facts["low"], "max": facts["high"], "min_open": bool(facts["exclusive"])}
+def _type(kind: str, metadata: Mapping[str, Any]) -> Any:
+    if metadata["choices"]:
+        return click.Choice(metadata["choices"])
+    if metadata["share"]:
+        return Fraction()
+    bounds = {
+        "min": metadata["low"],
+        "max": metadata["high"],
+        "min_open": bool(metadata["exclusive"]),
+    }
     return click.IntRange(**bounds) if kind == "int" else click.FloatRange(**bounds)
 
 
-def _metavar(kind: str, facts: Mapping[str, Any]) -> str | None:
-    return None if facts["choices"] else {"int": "N", "float": "X"}.get(kind)
+def _metavar(kind: str, metadata: Mapping[str, Any]) -> str | None:
+    return None if metadata["choices"] else {"int": "N", "float": "X"}.get(kind)
 
 
 def given_settings(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Keep the settings that were given; the others are for the configuration to say."""
+    """Return the settings that are not ``None``; the configuration defines the others."""
     return {name: value for name, value in values.items() if value is not None}
 
 
 def name_list(text: str | None) -> list[str] | None:
-    """Split ``a,b`` into names; ``None`` where none are given."""
+    """Split ``a,b`` into names; ``None`` stays ``None``."""
     return None if text is None else [name.strip() for name in text.split(",")]
 
 

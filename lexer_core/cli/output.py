@@ -1,22 +1,25 @@
-"""Where do results go, and in which form?"""
+"""Where do results go, and in which format?"""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import click
 from attrs import frozen
 
 from lexer_core.errors import UsageError
+from lexer_core.output_files import check_writable, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lexer_core.report import BenchmarkReport
 
-__all__ = ["FORMATS", "Format", "Output", "plan_output"]
+__all__ = ["FORMATS", "Format", "Output", "format_of_file", "plan_output"]
+
+FormatT = TypeVar("FormatT")
 
 Format = Literal["table", "json", "csv", "markdown"]
 FileFormat = Format | Literal["lexer"]
@@ -37,9 +40,9 @@ _FILE_TABLE_WIDTH = 120
 
 @frozen(kw_only=True)
 class Output:
-    """Where the results of one command go.
+    """Where the results of a command go.
 
-    ``shown`` is what standard output gets, ``file`` what else is written, as
+    ``shown`` is the format for standard output; ``file``, if any, is written in
     ``file_format``.
     """
 
@@ -48,7 +51,7 @@ class Output:
     file_format: FileFormat = "table"
 
     def deliver(self, report: BenchmarkReport) -> None:
-        """Print the report, then write the file: what is printed cannot be lost any more.
+        """Print the report, then write the file, whose failure then loses nothing.
 
         Raises
         ------
@@ -56,7 +59,7 @@ class Output:
             The file cannot be written.
         """
         if self.shown == "table":
-            from lexer_core.reporting.terminal_table import print_report  # rich is not for --help
+            from lexer_core.reporting.terminal_table import print_report  # imports rich
 
             print_report(report)
         else:
@@ -67,46 +70,62 @@ class Output:
         if self.file_format == "lexer":
             _save(report, self.file)
         else:
-            from lexer_core.output_files import write_text
-
             write_text(self.file, _RENDERERS[self.file_format](report))
 
 
 def plan_output(format: Format | None, file: str | None) -> Output:
-    """Decide on the forms, and check that the file can be written.
+    """Choose the formats, and check that the file can be written.
 
     Parameters
     ----------
     format
-        Asked for by name. With a file it is the file's, otherwise that of
-        standard output, as it is where the file is an artifact.
+        The value of ``--format``: the format of the file, or that of standard
+        output if there is no file or the file is a ``.lexer`` file.
     file
-        ``-o``; ``-`` is standard output. Its suffix says the format where none
-        is asked for. With a file, standard output shows the table.
+        The value of ``-o``; ``-`` is standard output. Its suffix implies the
+        format if ``--format`` is not used.
 
     Raises
     ------
     UsageError
-        The suffix says nothing.
+        The suffix implies no format.
     OutputFileError
         The file cannot be written.
     """
     if file is None or file == "-":
         return Output(shown=format or "table")
     path = Path(file)
-    told = _SUFFIXES.get(path.suffix.lower())
-    # An artifact holds every form, so the one asked for is that of standard output.
-    chosen = told if told == "lexer" else format or told
-    if chosen is None:
-        raise UsageError(
-            f"the name {file!r} does not say in which format to write.",
-            hint=f"Let it end in {', '.join(_SUFFIXES)}, or give --format.",
-        )
-    from lexer_core.output_files import check_writable
-
+    if path.suffix.lower() == ".lexer":
+        # It contains every format, so --format applies to standard output.
+        check_writable(path)
+        return Output(shown=format or "table", file=path, file_format="lexer")
+    file_format: FileFormat = format_of_file(file, _SUFFIXES) if format is None else format
     check_writable(path)
-    shown = (format or "table") if chosen == "lexer" else "table"
-    return Output(shown=shown, file=path, file_format=chosen)
+    return Output(shown="table", file=path, file_format=file_format)
+
+
+def format_of_file(file: str, formats: Mapping[str, FormatT]) -> FormatT:
+    """Return the format that the suffix of a file name implies.
+
+    Parameters
+    ----------
+    file
+        The file name.
+    formats
+        Formats by suffix.
+
+    Raises
+    ------
+    UsageError
+        The suffix implies no format.
+    """
+    suffix = Path(file).suffix.lower()
+    if suffix not in formats:
+        raise UsageError(
+            f"cannot tell the output format from the file name {file!r}.",
+            hint=f"Use --format, or one of the suffixes {', '.join(formats)}.",
+        )
+    return formats[suffix]
 
 
 def _save(report: BenchmarkReport, path: Path) -> None:
@@ -116,7 +135,7 @@ def _save(report: BenchmarkReport, path: Path) -> None:
 
 
 def _table(report: BenchmarkReport) -> str:
-    from lexer_core.reporting.terminal_table import report_to_text  # rich is not for --help
+    from lexer_core.reporting.terminal_table import report_to_text  # imports rich
 
     return report_to_text(report, width=_FILE_TABLE_WIDTH) + "\n"
 

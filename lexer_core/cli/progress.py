@@ -1,6 +1,6 @@
-"""How does a person see that something is going on?
+"""How does the user see progress?
 
-One line on standard error, and only where that is a terminal.
+On one line of standard error, if that is a terminal.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ProgressLine"]
 
-_LEAST_SECONDS_BETWEEN = 0.1
+_MIN_REDRAW_SECONDS = 0.1
 
 
 class ProgressLine:
-    """Shows events on one line while it is entered; gone when it is left.
+    """A context manager that shows progress events on one line, and removes it on exit.
 
-    It draws when it is told something, and never from a thread of its own:
-    that would compete with what is being measured.
+    It draws only when an event arrives, never from its own thread, which would
+    compete with the measurement.
 
     Parameters
     ----------
     stream
-        Where to draw; standard error unless given. Nothing is drawn where it
-        is no terminal.
+        Where to draw. Default: standard error. Nothing is drawn if it is not a
+        terminal.
     """
 
     def __init__(self, stream: TextIO | None = None) -> None:
@@ -44,7 +44,7 @@ class ProgressLine:
     def __enter__(self) -> Self:
         if not self._stream.isatty():
             return self
-        from rich.console import Console  # not for --help
+        from rich.console import Console  # slow to import, and only for terminals
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
         self._progress = Progress(
@@ -72,12 +72,12 @@ class ProgressLine:
             self._progress = None
 
     def __call__(self, event: ProgressEvent) -> None:
-        """Take note of an event; draws at most ten times a second within one phase."""
+        """Show an event; redraws at most ten times a second within one phase."""
         if self._progress is None or self._task is None:
             return
         description = _described(event)
         now = time.monotonic()
-        if description == self._shown and now - self._drawn_at < _LEAST_SECONDS_BETWEEN:
+        if description == self._shown and now - self._drawn_at < _MIN_REDRAW_SECONDS:
             return
         self._shown, self._drawn_at = description, now
         if event.done is None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from lexer_core.cli.here import configuration_here, lexer_context
+from lexer_core.cli.command_settings import command_configuration, lexer_context
 from lexer_core.cli.main import DONE, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
     command_words,
@@ -18,19 +18,17 @@ from lexer_core.cli.options import (
     name_list,
     setting_options,
 )
-from lexer_core.cli.streams import results_alone_on_stdout
+from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from lexer_core.comparison.rerunning import Rerun
-    from lexer_core.records import OptionValue
+    from lexer_core.comparison.rerun_execution import RerunResult
     from lexer_core.report import BenchmarkReport
-    from lexer_core.results import BenchmarkResult
     from lexer_core.target.example_inputs import ExampleInputs
 
-__all__ = ["rerun_options", "run_again", "status_of_rerun"]
+__all__ = ["refuse_rerun_options", "rerun_from_options", "rerun_options", "rerun_status"]
 
 _SETTINGS = (
     "num_iterations",
@@ -50,40 +48,40 @@ _SETTINGS = (
     "opset",
     "use_cache",
 )
-_OF_BASE = ("base_target", "base_folder", "keep")
-_INPUTS = ("described", "inputs_file", "batch_size", "seed", "input_names", "output_names")
-_OWN = (*_OF_BASE, *_INPUTS, *_SETTINGS)
+_BASE_OPTIONS = ("base_target", "base_folder", "save")
+_INPUT_OPTIONS = ("described", "inputs_file", "batch_size", "seed", "input_names", "output_names")
+_RERUN_ONLY = (*_BASE_OPTIONS, *_INPUT_OPTIONS, *_SETTINGS)
 _BASE_AND_TARGET = 2
 
 
 def rerun_options(command: Callable[..., object]) -> Callable[..., object]:
-    """Add ``--rerun``, and the options that go with it alone."""
+    """Add ``--rerun`` and the options that require it."""
     for option in reversed(
         (
             click.option(
                 "--rerun",
                 is_flag=True,
-                help="Measure the base's exported models again, taking turns with the model that "
-                "TARGET names: lexer compare --rerun base.lexer net.py:Net. All options below are "
-                "for this.",
+                help="Measure the base's exported models again, interleaved with the model that "
+                "TARGET names: lexer compare --rerun base.lexer net.py:Net. All options below "
+                "require this one.",
             ),
             click.option(
                 "--base-target",
                 metavar="TARGET",
-                help="The base's own model, for rows whose model the base does not hold (Torch), "
-                "e.g. ../base/net.py:Net. Without it, they are compared through the canary.",
+                help="The base's own model, e.g. ../base/net.py:Net, for rows whose model is not "
+                "saved in the base (Torch). Without it, their saved samples are compared relative "
+                "to the reference workload.",
             ),
             click.option(
                 "--base-folder",
                 metavar="FOLDER",
-                help="The base's checkout: --base-target, or TARGET without it, is loaded there "
-                "as if Lexer had been called there, e.g. ../base.",
+                help="A checkout of the base, e.g. ../base. --base-target (or else TARGET) is "
+                "loaded there, as if Lexer ran in that folder.",
             ),
             click.option(
                 "--save",
-                "keep",
                 metavar="FILE.lexer",
-                help="Keep the new model's results, as the next base.",
+                help="Save the new model's results, as the next base.",
             ),
             input_options,
             setting_options(*_SETTINGS),
@@ -93,85 +91,76 @@ def rerun_options(command: Callable[..., object]) -> Callable[..., object]:
     return command
 
 
-def run_again(
+def rerun_from_options(
     context: click.Context,
     runs: Sequence[str],
     threshold: float | None,
     options: Mapping[str, Any],
-) -> Rerun | None:
-    """Carry out a rerun, if the command line asks for one.
+) -> RerunResult:
+    """Run a rerun as the command line requests it.
 
     Parameters
     ----------
     context
-        Of the command.
+        The context of the command.
     runs
         The base's file, and TARGET.
     threshold
-        Smallest slowdown that counts, as a share.
+        Smallest slowdown that counts, as a fraction.
     options
-        What :func:`rerun_options` added.
-
-    Returns
-    -------
-    Rerun or None
-        ``None`` where ``--rerun`` is not given.
+        The options that :func:`rerun_options` adds.
 
     Raises
     ------
     UsageError
-        Options do not fit each other.
+        Options conflict.
     LexerError
         As :func:`lexer_core.comparison.rerun`.
     """
-    if not options["rerun"]:
-        _refuse_options(context)
-        return None
     if len(runs) != _BASE_AND_TARGET:
         raise UsageError(
-            f"--rerun needs a base and a TARGET, and {len(runs)} "
-            f"argument{' was' if len(runs) == 1 else 's were'} given.",
+            f"--rerun needs a base and a TARGET, not {len(runs)} "
+            f"argument{'' if len(runs) == 1 else 's'}.",
             hint="lexer compare --rerun base.lexer net.py:Net",
         )
-    # Not for --help.
+    # These import numpy and more, which --help does not need.
     from lexer_core.cli.progress import ProgressLine
+    from lexer_core.comparison.base_location import BaseLocation
     from lexer_core.comparison.loading import load_run
+    from lexer_core.comparison.rerun_execution import execute_rerun
     from lexer_core.comparison.rerun_inputs import recreate_inputs
-    from lexer_core.comparison.rerun_target import BaseTarget
-    from lexer_core.comparison.rerunning import measure_again
     from lexer_core.target.example_inputs import example_inputs, read_request
     from lexer_core.target.load import load_target
 
     path, target = runs
     described, file = options["described"], options["inputs_file"]
-    own_inputs = bool(described or file)
     if options["batch_size"] is not None and not described:
         raise UsageError(
-            "--batch-size goes with --input.",
-            hint="Without it, both models get inputs of the base's shapes.",
+            "--batch-size requires --input.",
+            hint="Without --input, both models get inputs of the base's shapes.",
         )
-    # As for lexer benchmark: a command can be repeated as it is written.
-    seed = configuration_here({"seed": options["seed"]}).settings.seed or 0
+    seed = command_configuration({"seed": options["seed"]}).settings.seed or 0
     request = read_request(described, file, options["batch_size"], seed)
     base_model = None
     if options["base_target"] is not None or options["base_folder"] is not None:
-        # Before TARGET is loaded, which changes where modules are looked for.
-        base_model = BaseTarget.find(options["base_target"] or target, options["base_folder"])
+        # Before TARGET is loaded, which changes sys.path.
+        base_model = BaseLocation.find(options["base_target"] or target, options["base_folder"])
     base = load_run(path, Path(path).stem)
     settings = {name: options[name] for name in _SETTINGS}
-    settings["seed"] = seed if own_inputs else options["seed"]
-    inputs = None if own_inputs else recreate_inputs(base.report)
-    with results_alone_on_stdout():
+    inputs = None if described or file else recreate_inputs(base.report)
+    # Recreated inputs use the base's seed unless one is set.
+    settings["seed"] = options["seed"] if inputs else seed
+    with stdout_to_stderr():
         loaded = load_target(target)
         inputs = inputs or example_inputs(loaded, request)
         with ProgressLine() as progress:
-            return measure_again(
+            return execute_rerun(
                 base,
                 loaded.model,
                 inputs,
                 base_model=base_model,
                 threshold=threshold,
-                save=options["keep"],
+                save=options["save"],
                 input_names=name_list(options["input_names"]),
                 output_names=name_list(options["output_names"]),
                 context=lexer_context(context),
@@ -181,33 +170,42 @@ def run_again(
             )
 
 
-def status_of_rerun(done: Rerun) -> int:
-    """Give the exit status where a rerun was broken off or came to nothing; else 0."""
-    if done.new.stopped_because == "interrupted":
+def rerun_status(result: RerunResult) -> int:
+    """Return the exit status of a rerun: not 0 if it was interrupted or measured nothing."""
+    if result.new.stopped_because == "interrupted":
         return INTERRUPTED
-    return DONE if any(row.status == "ok" for row in done.new) else NOTHING_MEASURED
+    return DONE if any(row.status == "ok" for row in result.new) else NOTHING_MEASURED
 
 
-def _refuse_options(context: click.Context) -> None:
+def refuse_rerun_options(context: click.Context) -> None:
+    """Refuse options that require ``--rerun``.
+
+    Raises
+    ------
+    UsageError
+        One of them was used.
+    """
     for parameter in context.command.params:
-        given = context.get_parameter_source(parameter.name or "") is ParameterSource.COMMANDLINE
-        if given and parameter.name in _OWN:
+        source = context.get_parameter_source(parameter.name or "")
+        if source is ParameterSource.COMMANDLINE and parameter.name in _RERUN_ONLY:
             raise UsageError(
-                f"{max(parameter.opts, key=len)} goes with --rerun.",
-                hint="Saved runs are compared as they are: lexer compare base.lexer new.lexer",
+                f"{max(parameter.opts, key=len)} requires --rerun.",
+                hint="Without --rerun, Lexer compares saved runs: "
+                "lexer compare base.lexer new.lexer",
             )
 
 
 def _benchmark_command(
     context: click.Context, target: str, base: BenchmarkReport, inputs: ExampleInputs
 ) -> str:
-    """Write the command that benchmarks the new model in the same way, without the base."""
-    from lexer_core.engines.choice import EngineChoice  # as above
+    """Return the command that benchmarks the new model in the same way, without the base."""
+    from lexer_core.comparison.rerun_plan import engine_options  # as above
+    from lexer_core.engines.choice import EngineChoice
 
     others = [
         parameter.name or ""
         for parameter in context.command.params
-        if parameter.name not in (*_INPUTS, *_SETTINGS)
+        if parameter.name not in (*_INPUT_OPTIONS, *_SETTINGS)
     ]
     words = command_words(context, without=others)
     if not {"--input", "--inputs"} & set(words):
@@ -215,15 +213,7 @@ def _benchmark_command(
     if inputs.seed is not None and "--seed" not in words:
         words += ["--seed", str(inputs.seed)]
     engines = base.settings.get("engines")
-    if not isinstance(engines, list):  # none was named: these are what there was
-        engines = [str(EngineChoice(row.engine_name, _options(row))) for row in base]
+    if not isinstance(engines, list):  # none were named: use those that ran
+        engines = [str(EngineChoice(row.engine_name, engine_options(row))) for row in base]
     words += [word for each in engines for word in ("--engine", str(each))]
     return shlex.join(["lexer", "benchmark", target, *words])
-
-
-def _options(row: BenchmarkResult) -> dict[str, OptionValue]:
-    return {
-        name: value
-        for name, value in row.options.items()
-        if isinstance(value, (bool, int, float, str))
-    }

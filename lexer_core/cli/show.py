@@ -8,6 +8,7 @@ import click
 
 from lexer_core.cli.output import FORMATS, plan_output
 from lexer_core.errors import UsageError
+from lexer_core.reporting.numbers import bytes_text
 
 if TYPE_CHECKING:
     from lexer_core.artifact import Content
@@ -21,7 +22,7 @@ __all__ = ["show"]
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
-    help="Form of the results: a table unless given, or what the suffix of -o says.",
+    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
 )
 @click.option(
     "-o",
@@ -31,13 +32,16 @@ __all__ = ["show"]
     help="Also write the results to a file, e.g. results.json, .csv or .md.",
 )
 @click.option(
-    "--contents", "only_contents", is_flag=True, help="List the files in it, and what each is."
+    "--contents",
+    "only_contents",
+    is_flag=True,
+    help="List the files inside instead.",
 )
 def show(file: str, format: Format | None, output_file: str | None, only_contents: bool) -> None:
     """Show a benchmark that was saved with -o run.lexer or flush().
 
-    The same table as when it was measured, from the file alone: nothing is
-    measured, and nothing in the file is run.
+    Prints the same table as the benchmark did. Measures nothing and runs no
+    code from the file.
 
     \b
     Examples:
@@ -45,24 +49,22 @@ def show(file: str, format: Format | None, output_file: str | None, only_content
       lexer show run.lexer --format markdown
       lexer show run.lexer --contents
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.artifact import contents, load  # imports numpy
+    from lexer_core.artifact import contents, load  # imports numpy, which --help does not need
 
     if only_contents:
         if format is not None or output_file is not None:
-            raise UsageError("--contents lists files, and shows no results: ask for one of them.")
+            raise UsageError("--contents cannot be combined with --format or -o.")
         click.echo(_listing(contents(file)))
         return
     output = plan_output(format, output_file)
     output.deliver(load(file))
 
 
-def _listing(found: tuple[Content, ...]) -> str:
-    from lexer_core.reporting.numbers import bytes_text  # not for --help
-
-    sizes = [bytes_text(content.size_bytes) for content in found]
-    wide = max(map(len, sizes), default=0)
-    longest = max((len(content.name) for content in found), default=0)
+def _listing(files: tuple[Content, ...]) -> str:
+    sizes = [bytes_text(file.size_bytes) for file in files]
+    size_width = max(map(len, sizes), default=0)
+    name_width = max((len(file.name) for file in files), default=0)
     return "\n".join(
-        f"{size:>{wide}}  {content.name:<{longest}}  {content.what}".rstrip()
-        for size, content in zip(sizes, found, strict=True)
+        f"{size:>{size_width}}  {file.name:<{name_width}}  {file.what}".rstrip()
+        for size, file in zip(sizes, files, strict=True)
     )

@@ -1,7 +1,7 @@
-"""How does standard output hold results alone?
+"""How does standard output stay free for results?
 
-What the user's code, plugins and runtimes print goes to standard error, so that
-results can be piped.
+Whatever the user's code, plugins and runtimes print goes to standard error, so
+that results can be piped.
 """
 
 from __future__ import annotations
@@ -14,24 +14,24 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["results_alone_on_stdout"]
+__all__ = ["stdout_to_stderr"]
 
 
 @contextmanager
-def results_alone_on_stdout() -> Iterator[None]:
-    """Send what is printed meanwhile to standard error, past Python too."""
+def stdout_to_stderr() -> Iterator[None]:
+    """Redirect standard output to standard error, also for code outside Python."""
     sys.stdout.flush()
     try:
-        kept = os.dup(1)
-    except OSError:  # there is no standard output
-        kept = None
+        saved = os.dup(1)
+    except OSError:  # standard output is closed
+        saved = None
     try:
-        if kept is not None:
-            with suppress(OSError):  # there is no standard error to send it to
+        if saved is not None:
+            with suppress(OSError):  # standard error is closed
                 os.dup2(2, 1)
         with redirect_stdout(sys.stderr):
             yield
     finally:
-        if kept is not None:
-            os.dup2(kept, 1)
-            os.close(kept)
+        if saved is not None:
+            os.dup2(saved, 1)
+            os.close(saved)

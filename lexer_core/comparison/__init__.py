@@ -1,9 +1,8 @@
 """Has a model become slower between two benchmarks?
 
-:func:`compare` judges saved runs by their canaries, :func:`rerun` measures the
-base's models again beside a new one. Whichever way verdicts come
-about, they are records of :mod:`lexer_core.comparison.records`, which print as
-text, Markdown and JSON.
+:func:`compare` compares saved runs relative to their reference workloads;
+:func:`rerun` measures the base's models again, interleaved with a new model.
+Both return a :class:`RunComparison`, which prints as text, Markdown and JSON.
 """
 
 from __future__ import annotations
@@ -46,35 +45,34 @@ def compare(
     threshold: float | None = None,
     titles: Sequence[str] | None = None,
 ) -> RunComparison:
-    """Compare saved runs with the first of them, case by case.
+    """Compare saved runs with the first one, case by case.
 
-    Each launch of a case is divided by its own canary, the work that is the
-    same in every run; of the logarithms of these the runs' means are compared
-    with Welch's t. Several launches on both sides are needed for a verdict:
-    ``lexer benchmark --launches 5``.
+    The time of each launch is divided by the time of the reference workload in
+    the same launch, because that workload is the same in every run. Welch's t
+    compares the means of the logarithms. A verdict needs several launches of
+    both runs: ``lexer benchmark --launches 5``.
 
     Parameters
     ----------
     *runs
-        Two or more: reports, or paths of ``.lexer`` files. The first is the
-        base.
+        Two or more reports, or paths of ``.lexer`` files. The first is the base.
     threshold
-        Smallest slowdown that counts, as a share: 0.05 is 5 %. Unless given,
-        2 % where both hosts were quiet, and 5 % where one was shared.
+        Smallest slowdown that counts, as a fraction: 0.05 is 5 %. Default: 2 %
+        if both hosts were quiet, 5 % if one may be shared.
     titles
-        What the runs are called, one for each; the files' names unless given.
+        Titles of the runs. Default: the file names.
 
     Returns
     -------
     RunComparison
-        For each run after the first, and each case, a verdict with its ratio,
-        new over base.
+        A verdict for each case of each run after the first, with the ratio of
+        times, new over base.
 
     Raises
     ------
     UsageError
-        Fewer than two runs, a threshold that is not above 0, as many titles as
-        there are not runs, or a file that cannot be read as a saved run.
+        There are fewer than two runs, the threshold is not above 0, the titles
+        do not match the runs, or a file is not a saved run.
 
     Examples
     --------
@@ -83,7 +81,7 @@ def compare(
         comparison = lexer_core.compare("base.lexer", "new.lexer", threshold=0.05)
         assert not comparison.regressions, str(comparison)
     """
-    # Imported on use: the records alone are needed by whoever only reads a comparison.
+    # Imported here so that importing the records does not import numpy and scipy.
     from lexer_core.comparison.judging import judge_pair
     from lexer_core.comparison.loading import load_runs
 
@@ -108,41 +106,42 @@ def rerun(
 ) -> RunComparison:
     """Measure a base's models again, interleaved with a new model, and compare.
 
-    Each row of the base is run twice with its engine, options, device and
-    threads: once with the exported model that the base holds, once with the new
-    model. Rows that have no exported model (Torch's) are run from
-    ``base_model``; without it they are compared through the canary, and say so.
+    Each row of the base runs twice with its engine, options, device and threads:
+    once with the exported model saved in the base, once with the new model. Rows
+    without an exported model (Torch's) use ``base_model``. Without it, their
+    saved samples are compared relative to the reference workload, and the row
+    says so.
 
     Parameters
     ----------
     base
         A report, or the path of a ``.lexer`` file.
     torch_model
-        The new model: what :meth:`LexerContext.benchmark` takes.
+        The new model, as for :meth:`LexerContext.benchmark`.
     input
-        Example inputs for both models. Unless given, the base's are made again
-        from what it says of them.
+        Example inputs for both models. Default: the base's inputs, generated
+        again.
     base_model
-        The base's own model: a module; or a :class:`BaseTarget`, or the text of
-        one (``"../base/net.py:Net"``), which is loaded in a process of its own,
-        so that modules of the same name do not meet.
+        The base's own model: a module; or a TARGET (``"../base/net.py:Net"``) or
+        :class:`BaseLocation`, which is loaded in a separate process, so that
+        modules of the same name do not conflict.
     threshold
-        Smallest slowdown that counts, as a share: 0.05 is 5 %. Unless given, 2 %
-        for what is measured again, and as :func:`compare` has it for the rest.
+        Smallest slowdown that counts, as a fraction: 0.05 is 5 %. Default: 2 %
+        for rows measured again; for others as in :func:`compare`.
     save
-        Where to keep the new model's rows, as the next base.
+        File to save the new model's report to, as the next base.
     input_names, output_names
-        Names in place of the decorator's or the models' own.
+        Names that override those of the decorator or the models.
     context
-        Whose settings and engines hold.
+        The context whose settings and engines to use.
     progress
         Called with a :class:`ProgressEvent` at each step.
     command
         The command line that benchmarks the new model in the same way, for its
         report.
     **settings
-        See :class:`lexer_core.settings.table.Settings`. Those of the base hold where
-        nothing is said of threads, launches, export and tolerances.
+        See :class:`lexer_core.settings.table.Settings`. Threads, launches, export
+        settings and tolerances default to the base's.
 
     Returns
     -------
@@ -152,8 +151,8 @@ def rerun(
     Raises
     ------
     UsageError
-        The base cannot be read, or no row of it can be measured here; inputs or
-        settings are wrong; the base's model cannot be loaded.
+        The base cannot be read, none of its rows can be measured here, inputs or
+        settings are wrong, or the base's model cannot be loaded.
     ModelError
         A model does not run with these inputs.
 
@@ -164,10 +163,9 @@ def rerun(
         comparison = rerun("base.lexer", AmazingNet(), threshold=0.05)
         assert not comparison.regressions, str(comparison)
     """
-    # Imported on use, as above.
-    from lexer_core.comparison.rerunning import measure_again
+    from lexer_core.comparison.rerun_execution import execute_rerun  # as above
 
-    done = measure_again(
+    return execute_rerun(
         base,
         torch_model,
         input,
@@ -180,5 +178,4 @@ def rerun(
         progress=progress,
         command=command,
         **settings,
-    )
-    return done.comparison
+    ).comparison

@@ -1,8 +1,7 @@
-"""What is not the same in two runs?
+"""What changed between two runs?
 
-Weights, code, versions, the machine, settings: what a comparison is for, or
-what a reader has to know of it. What would make it meaningless is not here but
-in :mod:`lexer_core.comparison.conditions`.
+Weights, code, versions, the machine, settings. Differences that rule a
+comparison out are in :mod:`lexer_core.comparison.conditions`.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["changes_between", "changes_of_case", "model_note"]
 
 _DIGITS = 8
-"""Of a digest, as it is shown."""
+"""Digits of a digest to show."""
 
 _KINDS_OF_DIGESTS: Mapping[str, ChangeKind] = {
     "weights": "weights",
@@ -36,11 +35,11 @@ _NOT_SETTINGS = (
     *("seed", "threads", "isolation"),
     *("print_report", "include_model", "include_csv"),
 )
-"""Chance, what is refused where it differs, and what becomes of the results."""
+"""Settings not worth listing: random, refused if they differ, or about output only."""
 
 
 def changes_between(base: BenchmarkReport, new: BenchmarkReport) -> tuple[Change, ...]:
-    """List what changed between two runs as a whole: the model first."""
+    """Return what changed between two runs as a whole, the model first."""
     return (
         *_of_model(base.model_fingerprint, new.model_fingerprint),
         *_of_versions(base.environment, new.environment),
@@ -50,7 +49,7 @@ def changes_between(base: BenchmarkReport, new: BenchmarkReport) -> tuple[Change
 
 
 def changes_of_case(old: BenchmarkResult, new: BenchmarkResult) -> tuple[Change, ...]:
-    """List what changed in one case: its engine's options, and the format that it loads."""
+    """Return what changed in one case: the engine's options and the model format."""
     return (
         *_differing("options", old.options, new.options),
         *_differing("options", {"format": old.format}, {"format": new.format}),
@@ -58,18 +57,18 @@ def changes_of_case(old: BenchmarkResult, new: BenchmarkResult) -> tuple[Change,
 
 
 def model_note(base: BenchmarkReport, new: BenchmarkReport) -> str:
-    """Say what is known of the model beyond its changes; empty where these say it all."""
+    """Return a note for a model that did not change or may have; empty if changes are listed."""
     old, now = base.model_fingerprint, new.model_fingerprint
     common = [name for name in _KINDS_OF_DIGESTS if name in old and name in now]
     if not common:
-        return "whether weights or code changed is not known: a run has no fingerprint of its model"
+        return "unknown whether weights or code changed: a run has no fingerprint of its model"
     if any(old[name] != now[name] for name in _compared(old, now)):
         return ""
-    return f"the model is the same in both runs, by its {' and '.join(_compared(old, now))}"
+    return f"the model is the same in both runs (same {' and '.join(_compared(old, now))})"
 
 
 def _compared(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:
-    """Name the digests that say something: the traced graph knows better than the modules."""
+    """Return the digests to compare: the traced graph is more precise than the modules."""
     common = [name for name in _KINDS_OF_DIGESTS if name in old and name in new]
     return [name for name in common if not (name == "modules" and "graph" in common)]
 
@@ -88,28 +87,28 @@ def _of_model(old: Mapping[str, str], new: Mapping[str, str]) -> Iterator[Change
 def _of_versions(old: Environment, new: Environment) -> Iterator[Change]:
     yield from _differing("versions", {"Python": old.python}, {"Python": new.python})
     yield from _differing("versions", old.engines, new.engines)
-    # A runtime is an engine and a package, and both would say the same.
-    shown = {
+    # A runtime is both an engine and a package: list its change once.
+    listed = {
         (before, after)
         for name in old.engines
         if (before := old.engines[name]) != (after := new.engines.get(name, ""))
     }
     for change in _differing("versions", old.packages, new.packages):
-        if (change.base, change.new) not in shown:
+        if (change.base, change.new) not in listed:
             yield change
 
 
 def _of_environment(old: Environment, new: Environment) -> Iterator[Change]:
-    return _differing("environment", _facts(old), _facts(new))
+    return _differing("environment", _hardware_and_os(old), _hardware_and_os(new))
 
 
-def _facts(environment: Environment) -> dict[str, object]:
+def _hardware_and_os(environment: Environment) -> dict[str, object]:
     return {
         "operating system": environment.os,
-        "virtualisation": environment.virtualised,
+        "virtualization": environment.virtualised,
         "physical cores": environment.cores_physical,
         "logical cores": environment.cores_logical,
-        # As text: the last megabytes differ from boot to boot.
+        # Rounded: the last megabytes vary from boot to boot.
         "memory": bytes_text(environment.memory_bytes),
         "memory limit": bytes_text(environment.memory_limit_bytes),
         "GPUs": ", ".join(environment.gpus),

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "comparison_to_dict", "comparison_to_json"]
 
 SCHEMA_VERSION = 1
-"""Raised when a field is removed or changes its meaning."""
+"""Incremented when a field is removed or changes its meaning."""
 
 
 def comparison_to_dict(comparison: ComparisonData) -> dict[str, Any]:
-    """Give the comparison as JSON types (docs/comparing.md); what is not known is ``None``."""
+    """Return the comparison as JSON types (docs/comparing.md); unknown values are ``None``."""
     return {
         "schema_version": SCHEMA_VERSION,
         **cast("dict[str, Any]", plain(comparison)),
@@ -25,5 +25,5 @@ def comparison_to_dict(comparison: ComparisonData) -> dict[str, Any]:
 
 
 def comparison_to_json(comparison: ComparisonData) -> str:
-    """Give the comparison as JSON text, ASCII only, with a final line end."""
+    """Return the comparison as JSON text: ASCII, with a trailing newline."""
     return json.dumps(comparison_to_dict(comparison), indent=2, allow_nan=False) + "\n"

@@ -1,4 +1,4 @@
-"""How is a comparison shown in a pull request?"""
+"""How does a comparison look in a pull request?"""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from lexer_core.comparison.wording import (
     HEADINGS,
-    cells,
     change_lines,
-    count_of_verdicts,
-    facts,
-    reasons,
-    subject,
+    judging_lines,
+    pair_title,
+    reason_lines,
+    table_cells,
+    verdict_counts,
 )
 from lexer_core.reporting.report_markdown import escaped
 
@@ -23,20 +23,18 @@ if TYPE_CHECKING:
 __all__ = ["MARKER", "comparison_to_markdown"]
 
 MARKER = "<!-- lexer compare -->"
-"""First line of the text, and not shown: by it a job finds the comment that it wrote
-for an earlier commit, to replace it."""
+"""Hidden first line, by which a CI job finds its previous comment to replace it."""
 
 _BOLD = ("REGRESSION", "IMPROVED")
 
 
 def comparison_to_markdown(comparison: ComparisonData) -> str:
-    """Give the comparison as GitHub shows it in a comment.
+    """Return the comparison as Markdown for a GitHub comment.
 
-    The verdicts come first, what changed and how it was judged are folded away.
-    Every text in it is taken for what it says: a title with ``*`` or ``@`` in it
-    stays that title.
+    Verdicts come first; what changed and how it was judged are collapsed. All
+    texts are escaped, so a ``*`` or ``@`` in a title is shown as it is.
     """
-    heading = f"### Lexer: {escaped(count_of_verdicts(comparison.cases))}"
+    heading = f"### Lexer: {escaped(verdict_counts(comparison.cases))}"
     parts = [f"{MARKER}\n{heading}"]
     for pair in comparison.pairs:
         parts += _pair(pair, comparison.method)
@@ -45,17 +43,17 @@ def comparison_to_markdown(comparison: ComparisonData) -> str:
 
 def _pair(pair: RunPair, method: str) -> list[str]:
     return [
-        f"{escaped(subject(pair))}:",
+        f"{escaped(pair_title(pair))}:",
         _table(pair),
-        _list(reasons(pair)),
-        _folded("What changed", change_lines(pair)),
-        _folded("How this was judged", facts(pair, method)),
+        _list(reason_lines(pair)),
+        _collapsed("What changed", change_lines(pair)),
+        _collapsed("How this was judged", judging_lines(pair, method)),
     ]
 
 
 def _table(pair: RunPair) -> str:
     lines: list[tuple[str, ...]] = [HEADINGS, (":---", ":---", "---:", "---:", "---:", "---:")]
-    for label, verdict, *numbers in cells(pair):
+    for label, verdict, *numbers in table_cells(pair):
         shown = f"**{verdict}**" if verdict in _BOLD else verdict
         lines.append((escaped(label), shown, *map(escaped, numbers)))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
@@ -65,8 +63,8 @@ def _list(texts: Sequence[str]) -> str:
     return "\n".join(f"- {escaped(_one_line(text))}" for text in texts)
 
 
-def _folded(summary: str, texts: Sequence[str]) -> str:
-    # The empty lines let Markdown be read within the tags.
+def _collapsed(summary: str, texts: Sequence[str]) -> str:
+    # The empty lines make GitHub render Markdown inside the tags.
     return f"<details><summary>{summary}</summary>\n\n{_list(texts)}\n\n</details>"
 
 

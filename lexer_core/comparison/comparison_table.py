@@ -1,4 +1,4 @@
-"""How is a comparison shown on a terminal?"""
+"""How does a comparison look on a terminal?"""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from lexer_core.comparison.wording import (
     HEADINGS,
-    cells,
     change_lines,
-    count_of_verdicts,
-    facts,
-    reasons,
-    subject,
+    judging_lines,
+    pair_title,
+    reason_lines,
+    table_cells,
+    verdict_counts,
 )
 
 if TYPE_CHECKING:
@@ -24,40 +24,40 @@ if TYPE_CHECKING:
 __all__ = ["comparison_to_text"]
 
 _FALLBACK_WIDTH = 100
-_LEAST_WIDTH = 40
+_MIN_WIDTH = 40
 _TEXT_COLUMNS = 2
-"""So many columns are set to the left; numbers to the right."""
+"""Number of left-aligned columns; the others hold numbers and are right-aligned."""
 
 
 def comparison_to_text(comparison: ComparisonData, width: int | None = None) -> str:
-    """Give the comparison as plain text, a table for each new run.
+    """Return the comparison as plain text, with a table for each new run.
 
     Parameters
     ----------
     comparison
-        What is to be shown.
+        The comparison.
     width
-        Characters in a line of prose; that of the terminal, or of ``COLUMNS``,
-        or 100, when it is not given. A table is never broken.
+        Maximum length of text lines. Default: the terminal's width (``COLUMNS``)
+        or 100. Tables are never wrapped.
     """
-    room = width or shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns
-    room = max(room, _LEAST_WIDTH)
-    return "\n\n".join(_pair(pair, comparison.method, room) for pair in comparison.pairs)
+    columns = width or shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns
+    columns = max(columns, _MIN_WIDTH)
+    return "\n\n".join(_pair(pair, comparison.method, columns) for pair in comparison.pairs)
 
 
 def _pair(pair: RunPair, method: str, width: int) -> str:
     parts = [
-        [f"{subject(pair)}: {count_of_verdicts(pair.cases)}"],
-        _table([HEADINGS, *cells(pair)]),
-        _wrapped(reasons(pair), width),
+        [f"{pair_title(pair)}: {verdict_counts(pair.cases)}"],
+        _table([HEADINGS, *table_cells(pair)]),
+        _wrapped(reason_lines(pair), width),
         ["Changed:", *_wrapped(change_lines(pair), width, indent="  ")],
-        _wrapped(facts(pair, method), width),
+        _wrapped(judging_lines(pair, method), width),
     ]
     return "\n\n".join("\n".join(part) for part in parts if part)
 
 
 def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    from rich.cells import cell_len  # knows wide characters; nothing else of rich is needed
+    from rich.cells import cell_len  # measures wide characters; rich is slow to import
 
     widths = [max(cell_len(row[at]) for row in rows) for at in range(len(rows[0]))]
 

@@ -1,12 +1,15 @@
-"""Were two runs measured under the same conditions, and how quiet were they?
+"""Were two runs measured under the same conditions, and which slowdown counts?
 
-Where the conditions differ, a ratio would be of two machines or two tasks and
-not of two models: it is refused, with the reason.
+If conditions differ, a ratio would compare two machines or two tasks instead of
+two models. Such cases are refused, with the reason.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
+
+from lexer_core.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,21 +17,28 @@ if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
 
-__all__ = ["QUIET_THRESHOLD", "SHARED_THRESHOLD", "refusals", "row_refusals", "usual_threshold"]
+__all__ = [
+    "QUIET_THRESHOLD",
+    "SHARED_THRESHOLD",
+    "check_threshold",
+    "default_threshold",
+    "refusals",
+    "row_refusals",
+]
 
 QUIET_THRESHOLD = 0.02
 SHARED_THRESHOLD = 0.05
 
-_Fact = tuple[str, object, object]
-"""What something is called, and what it was in the base and in the new run."""
+_Condition = tuple[str, object, object]
+"""A condition's name, and its values in the base and in the new run."""
 
-_STOLEN = 0.01
-"""Share of CPU time taken by other machines from which on a host is not quiet."""
+_QUIET_STEAL_SHARE = 0.01
+"""Largest fraction of CPU time that other machines take on a quiet host."""
 
 
 def refusals(base: BenchmarkReport, new: BenchmarkReport) -> tuple[str, ...]:
-    """Say why no case of two runs can be compared; empty where they can."""
-    here, there = base.environment, new.environment
+    """Return why no case of two runs is comparable; empty if cases may be."""
+    old_host, new_host = base.environment, new.environment
     return _differences(
         (
             ("model", base.model_name, new.model_name),
@@ -37,10 +47,10 @@ def refusals(base: BenchmarkReport, new: BenchmarkReport) -> tuple[str, ...]:
                 ", ".join(map(str, base.input_specs)),
                 ", ".join(map(str, new.input_specs)),
             ),
-            ("CPU", here.cpu_model, there.cpu_model),
-            ("kind of machine", here.machine, there.machine),
-            ("usable cores", here.cores_usable, there.cores_usable),
-            *_canaries(base, new),
+            ("CPU", old_host.cpu_model, new_host.cpu_model),
+            ("CPU architecture", old_host.machine, new_host.machine),
+            ("usable cores", old_host.cores_usable, new_host.cores_usable),
+            *_reference_workloads(base, new),
         )
     )
 
@@ -51,8 +61,8 @@ def row_refusals(
     old_row: BenchmarkResult,
     new_row: BenchmarkResult,
 ) -> tuple[str, ...]:
-    """Say why one case of two runs cannot be compared; empty where it can."""
-    facts: list[_Fact] = [
+    """Return why one case of two runs is not comparable; empty if it is."""
+    conditions: list[_Condition] = [
         ("engine", old_row.engine_name, new_row.engine_name),
         ("device", old_row.device_name, new_row.device_name),
         ("threads", old_row.threads, new_row.threads),
@@ -62,50 +72,64 @@ def row_refusals(
         ("isolation", old_row.isolation, new_row.isolation),
     ]
     if not (old_row.device_name.startswith("cpu") and new_row.device_name.startswith("cpu")):
-        here, there = base.environment, new.environment
-        facts += [
-            ("GPU", ", ".join(here.gpus), ", ".join(there.gpus)),
-            ("GPU driver", here.gpu_driver, there.gpu_driver),
+        old_host, new_host = base.environment, new.environment
+        conditions += [
+            ("GPU", ", ".join(old_host.gpus), ", ".join(new_host.gpus)),
+            ("GPU driver", old_host.gpu_driver, new_host.gpu_driver),
         ]
-    return _differences(facts)
+    return _differences(conditions)
 
 
-def usual_threshold(base: BenchmarkReport, new: BenchmarkReport) -> tuple[float, str]:
-    """Choose the smallest slowdown that counts where nobody says, and say why.
+def check_threshold(threshold: float) -> None:
+    """Refuse a threshold that is not a positive number.
+
+    Raises
+    ------
+    SettingError
+        It is not.
+    """
+    if not (threshold > 0.0 and math.isfinite(threshold)):
+        raise SettingError(
+            f"the threshold must be above 0, not {threshold!r}.", hint="0.05 means 5%."
+        )
+
+
+def default_threshold(base: BenchmarkReport, new: BenchmarkReport) -> tuple[float, str]:
+    """Return the smallest slowdown that counts by default, and why.
 
     Returns
     -------
     tuple of float and str
-        2 % for two quiet hosts, otherwise 5 %. A host is quiet when its
-        processor says that it is a machine of its own, other machines took at
-        most 1 % of it, and no CPU quota ran out.
+        2 % if both hosts were quiet, else 5 %. A host is quiet if it is not
+        virtualized, other machines took at most 1 % of its CPU time, and no CPU
+        quota ran out.
     """
     for report in (base, new):
         environment = report.environment
         if environment.virtualised != "no":
-            what = environment.virtualised or "what it runs on is not known"
-            return SHARED_THRESHOLD, f"the host may be shared: {what}"
+            reason = environment.virtualised or "unknown whether it is virtualized"
+            return SHARED_THRESHOLD, f"the host may be shared: {reason}"
         for row in report:
-            if (row.diagnosis.get("steal_share") or 0.0) > _STOLEN:
-                return SHARED_THRESHOLD, "the host was shared: other machines took of its CPU"
+            if (row.diagnosis.get("steal_share") or 0.0) > _QUIET_STEAL_SHARE:
+                return SHARED_THRESHOLD, "the host was shared: other machines used its CPU"
             if row.diagnosis.get("throttled_share"):
                 return SHARED_THRESHOLD, "the host was shared: the CPU quota ran out"
     return QUIET_THRESHOLD, "both hosts were quiet"
 
 
-def _canaries(base: BenchmarkReport, new: BenchmarkReport) -> tuple[_Fact, ...]:
+def _reference_workloads(base: BenchmarkReport, new: BenchmarkReport) -> tuple[_Condition, ...]:
     if base.canary is None or new.canary is None:
-        return ()  # nothing to divide by: undecided, but not refused
+        return ()  # nothing to divide by: inconclusive, but not refused
     return (
-        ("version of the canary", base.canary.version, new.canary.version),
-        ("what the canary runs on", base.canary.made_with, new.canary.made_with),
+        ("reference workload version", base.canary.version, new.canary.version),
+        ("reference workload libraries", base.canary.made_with, new.canary.made_with),
     )
 
 
-def _differences(facts: Iterable[_Fact]) -> tuple[str, ...]:
+def _differences(conditions: Iterable[_Condition]) -> tuple[str, ...]:
     return tuple(
         f"different {name}: {_shown(old)} in the base, {_shown(new)} in the new run"
-        for name, old, new in facts
+        for name, old, new in conditions
         if old != new
     )
 

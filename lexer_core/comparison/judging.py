@@ -1,8 +1,9 @@
-"""Which cases have become slower from one saved run to another?
+"""Which cases became slower from one saved run to another?
 
-The launch is the unit: each launch of a case is divided by the canary of its
-own rounds, and the launches of both runs are compared. All cases of a pair are
-one family, so that a gate cries wolf no oftener for having more of them.
+The unit is the launch: each launch of a case is divided by the reference
+workload in the same rounds, and the launches of both runs are compared. Holm's
+correction over all cases of a pair keeps the rate of false alarms independent of
+their number.
 """
 
 from __future__ import annotations
@@ -16,16 +17,20 @@ from attrs import frozen
 
 from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.changes import changes_between, changes_of_case, model_note
-from lexer_core.comparison.conditions import refusals, row_refusals, usual_threshold
+from lexer_core.comparison.conditions import (
+    check_threshold,
+    default_threshold,
+    refusals,
+    row_refusals,
+)
 from lexer_core.comparison.records import CaseVerdict, RunPair
-from lexer_core.errors import SettingError
 from lexer_core.reporting.numbers import percent_text
 from lexer_core.reporting.sentences import problem
 from lexer_core.results import Interval
 from lexer_core.statistics import compare_launches, holm_confidences
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
@@ -39,26 +44,26 @@ if TYPE_CHECKING:
 __all__ = ["judge_pair"]
 
 _CONFIDENCE = 0.95
-_FEWEST_LAUNCHES = 2
-_SEVERAL = 5
+_MIN_LAUNCHES = 2
+_RECOMMENDED_LAUNCHES = 5
 
 
 @frozen(kw_only=True, eq=False)
 class _Launches:
-    """Medians of one case and of its canary, in seconds, one for each launch."""
+    """Centres of one case and of the reference workload, in seconds, one per launch."""
 
     case: FloatArray
-    canary: FloatArray
+    reference: FloatArray
 
     @property
-    def relative(self) -> float:
-        """The mean of the logarithms of case over canary."""
-        return float(np.log(self.case / self.canary).mean())
+    def mean_log_ratio(self) -> float:
+        """The mean of the logarithms of case over reference workload."""
+        return float(np.log(self.case / self.reference).mean())
 
 
 @frozen(kw_only=True, eq=False)
 class _Draft:
-    """A case that may get a verdict: its facts, and the launches that decide it, if they can."""
+    """A case before it is judged: a provisional verdict, and launches if they can decide it."""
 
     verdict: CaseVerdict
     base: _Launches | None = None
@@ -66,14 +71,15 @@ class _Draft:
 
 
 def judge_pair(base: LoadedRun, new: LoadedRun, *, threshold: float | None = None) -> RunPair:
-    """Compare two saved runs case by case, by canary and launches.
+    """Compare two saved runs case by case, launch by launch.
 
     Parameters
     ----------
     base, new
         The runs.
     threshold
-        Smallest slowdown that counts, as a share; by the hosts unless given.
+        Smallest slowdown that counts, as a fraction. Default: depends on the
+        hosts.
 
     Raises
     ------
@@ -83,17 +89,14 @@ def judge_pair(base: LoadedRun, new: LoadedRun, *, threshold: float | None = Non
     Notes
     -----
     Cases are judged by Welch's t interval on the logarithms of launch medians
-    (:func:`~lexer_core.statistics.compare_launches`), at the confidence that
-    Holm's correction asks for among the cases of the pair.
+    (:func:`~lexer_core.statistics.compare_launches`), at confidence levels from
+    Holm's correction over the cases of the pair.
     """
     if threshold is None:
-        threshold, why = usual_threshold(base.report, new.report)
+        threshold, threshold_reason = default_threshold(base.report, new.report)
     else:
-        why = "as asked for"
-    if not (threshold > 0.0 and math.isfinite(threshold)):
-        raise SettingError(
-            f"the threshold is {threshold!r}; it must be above 0.", hint="0.05 is 5 %."
-        )
+        check_threshold(threshold)
+        threshold_reason = "as requested"
     refused = refusals(base.report, new.report)
     drafts = [
         _draft(label, base.report, new.report, refused)
@@ -101,11 +104,11 @@ def judge_pair(base: LoadedRun, new: LoadedRun, *, threshold: float | None = Non
     ]
     note = model_note(base.report, new.report)
     return RunPair(
-        base=base.shown,
-        new=new.shown,
-        cases=_decided(drafts, threshold),
+        base=base.run,
+        new=new.run,
+        cases=_judge(drafts, threshold),
         threshold=threshold,
-        threshold_reason=why,
+        threshold_reason=threshold_reason,
         changes=changes_between(base.report, new.report),
         notes=(note,) if note else (),
     )
@@ -114,21 +117,21 @@ def judge_pair(base: LoadedRun, new: LoadedRun, *, threshold: float | None = Non
 def _draft(
     label: str, base: BenchmarkReport, new: BenchmarkReport, refused: Sequence[str]
 ) -> _Draft:
-    """Gather what is known of a case, and say no where a verdict is out of the question."""
+    """Compare the conditions of a case, and its launches if the conditions are the same."""
     old_row = {row.label: row for row in base}.get(label)
     new_row = {row.label: row for row in new}.get(label)
     if old_row is None or new_row is None:
-        where = "new run" if new_row is None else "base"
+        missing = "new run" if new_row is None else "base"
         return _Draft(
             verdict=CaseVerdict(
                 label=label,
                 verdict="NOT COMPARABLE",
-                reason=f"it is not in the {where}",
+                reason=f"missing from the {missing}",
                 base_p50_ms=old_row.p50_ms if old_row is not None else None,
                 new_p50_ms=new_row.p50_ms if new_row is not None else None,
             )
         )
-    facts = CaseVerdict(
+    verdict = CaseVerdict(
         label=label,
         verdict="NOT COMPARABLE",
         changes=changes_of_case(old_row, new_row),
@@ -144,18 +147,18 @@ def _draft(
         elif row.p50_ms is None:
             reasons.append(f"{where} it has no samples")
     if reasons:
-        return _Draft(verdict=attrs.evolve(facts, reason="; ".join(reasons)))
-    return _measured(facts, base, new, old_row, new_row)
+        return _Draft(verdict=attrs.evolve(verdict, reason="; ".join(reasons)))
+    return _comparable(verdict, base, new, old_row, new_row)
 
 
-def _measured(
-    facts: CaseVerdict,
+def _comparable(
+    verdict: CaseVerdict,
     base: BenchmarkReport,
     new: BenchmarkReport,
     old_row: BenchmarkResult,
     new_row: BenchmarkResult,
 ) -> _Draft:
-    """Set the launches of a comparable case against the canary, as far as they are there."""
+    """Compute the ratio of a comparable case, from its launches if it has any."""
     means = compared_by_means((old_row.loops, new_row.loops))
     old_launches = _launches(old_row, base.canary, by_means=means)
     new_launches = _launches(new_row, new.canary, by_means=means)
@@ -167,82 +170,83 @@ def _measured(
         assert new_row.p50_ms is not None
         ratio = new_row.p50_ms / old_row.p50_ms
     else:
-        ratio = math.exp(new_launches.relative - old_launches.relative)
-        facts = attrs.evolve(
-            facts, base_launches=len(old_launches.case), new_launches=len(new_launches.case)
+        ratio = math.exp(new_launches.mean_log_ratio - old_launches.mean_log_ratio)
+        verdict = attrs.evolve(
+            verdict, base_launches=len(old_launches.case), new_launches=len(new_launches.case)
         )
-    facts = attrs.evolve(
-        facts,
+    verdict = attrs.evolve(
+        verdict,
         verdict="INCONCLUSIVE",
         ratio=Interval(estimate=ratio, low=None, high=None, confidence=_CONFIDENCE),
         reason="; ".join(reasons),
     )
     if reasons:
-        return _Draft(verdict=facts)
-    return _Draft(verdict=facts, base=old_launches, new=new_launches)
+        return _Draft(verdict=verdict)
+    return _Draft(verdict=verdict, base=old_launches, new=new_launches)
 
 
 def _undecidable(
     *sides: tuple[str, BenchmarkReport, BenchmarkResult, _Launches | None],
 ) -> list[str]:
-    """Say why a case with numbers on both sides gets no verdict; empty where it may."""
+    """Return why a case with results in both runs gets no verdict; empty if it may get one."""
     reasons = []
     for where, report, row, launches in sides:
         if row.withheld:
             reasons.append(f"in {where}, {row.withheld}")
         if report.canary is None:
-            reasons.append(f"{where} has no canary to be set against")
+            reasons.append(f"{where} did not measure the reference workload")
         elif launches is None:
-            reasons.append(f"{where} has no raw samples: save it with -o run.lexer")
-        elif len(launches.case) < _FEWEST_LAUNCHES:
+            reasons.append(f"{where} has no raw samples: save it as a .lexer file")
+        elif len(launches.case) < _MIN_LAUNCHES:
             reasons.append(
-                f"{where} has 1 launch, and how much launches differ shows in several only: "
-                f"benchmark with --launches {_SEVERAL}"
+                f"{where} has only 1 launch, so the variation between launches is unknown: "
+                f"benchmark with --launches {_RECOMMENDED_LAUNCHES}"
             )
     device = sides[0][2].device_name
     if not device.startswith("cpu"):
-        reasons.append(f"the canary runs on the CPU and knows nothing of {device}")
+        reasons.append(f"the reference workload runs on the CPU, so it says nothing about {device}")
     return reasons
 
 
 def _launches(
-    row: BenchmarkResult, canary: ReferenceWorkloadTimes | None, *, by_means: bool
+    row: BenchmarkResult, workload: ReferenceWorkloadTimes | None, *, by_means: bool
 ) -> _Launches | None:
-    """Take the centre of each launch, and that of the canary in the same rounds.
+    """Return the centres of each launch and of the reference workload in the same rounds.
 
-    ``None`` without raw samples. A launch that was broken off before the canary
-    took its first block is left out.
+    ``None`` without raw samples. A launch that ended before the reference
+    workload ran is left out.
     """
     if (
-        canary is None
+        workload is None
         or row.samples is None
         or row.sample_rounds is None
         or row.sample_launches is None
-        or canary.samples is None
-        or canary.sample_rounds is None
+        or workload.samples is None
+        or workload.sample_rounds is None
     ):
         return None
     case, reference = [], []
     for launch in np.unique(row.sample_launches):
-        own = row.sample_launches == launch
-        beside = np.isin(canary.sample_rounds, np.unique(row.sample_rounds[own]))
-        if beside.any():
-            samples = row.samples[own]
+        of_launch = row.sample_launches == launch
+        same_rounds = np.isin(workload.sample_rounds, np.unique(row.sample_rounds[of_launch]))
+        if same_rounds.any():
+            samples = row.samples[of_launch]
             case.append(float(samples.mean() if by_means else np.median(samples)))
-            reference.append(float(np.median(canary.samples[beside])))
+            reference.append(float(np.median(workload.samples[same_rounds])))
     if not case:
         return None
-    return _Launches(case=np.asarray(case), canary=np.asarray(reference))
+    return _Launches(case=np.asarray(case), reference=np.asarray(reference))
 
 
-def _decided(drafts: Sequence[_Draft], threshold: float) -> tuple[CaseVerdict, ...]:
-    """Judge the cases whose launches allow it, as one family."""
-    compared = {
-        at: compared_draft
+def _judge(drafts: Sequence[_Draft], threshold: float) -> tuple[CaseVerdict, ...]:
+    """Judge the cases that have launches, with Holm's correction over all of them."""
+    uncorrected = {
+        at: comparison
         for at, draft in enumerate(drafts)
-        if (compared_draft := _compare(draft, threshold, _CONFIDENCE)) is not None
+        if (comparison := _compare(draft, threshold, _CONFIDENCE)) is not None
     }
-    levels = _levels(compared)
+    p_values = [comparison.p_value for comparison in uncorrected.values()]
+    levels = dict(zip(uncorrected, holm_confidences(p_values, _CONFIDENCE), strict=True))
     verdicts = []
     for at, draft in enumerate(drafts):
         comparison = _compare(draft, threshold, levels[at]) if at in levels else None
@@ -252,37 +256,33 @@ def _decided(drafts: Sequence[_Draft], threshold: float) -> tuple[CaseVerdict, .
     return tuple(verdicts)
 
 
-def _levels(compared: Mapping[int, LaunchComparison]) -> dict[int, float]:
-    probabilities = [comparison.p_value for comparison in compared.values()]
-    return dict(zip(compared, holm_confidences(probabilities, _CONFIDENCE), strict=True))
-
-
 def _compare(draft: _Draft, threshold: float, confidence: float) -> LaunchComparison | None:
     if draft.base is None or draft.new is None:
         return None
     return compare_launches(
         draft.new.case,
-        draft.new.canary,
+        draft.new.reference,
         draft.base.case,
-        draft.base.canary,
+        draft.base.reference,
         delta=threshold,
         confidence=confidence,
     )
 
 
-def _verdict(facts: CaseVerdict, comparison: LaunchComparison, threshold: float) -> CaseVerdict:
+def _verdict(draft: CaseVerdict, comparison: LaunchComparison, threshold: float) -> CaseVerdict:
     reason = ""
     if comparison.verdict == "INCONCLUSIVE":
         fewest = min(comparison.candidate_launches, comparison.baseline_launches)
-        what = "it is slower, but whether" if comparison.low > 1.0 else "whether it is slower"
+        slower = comparison.low > 1.0
         reason = (
-            f"{what} by {percent_text(threshold)} or more, {fewest} launches do not tell: "
-            "take more of them"
+            f"{'slower, but ' if slower else ''}{fewest} launches are not enough to tell whether "
+            f"{'' if slower else 'it is slower '}by {percent_text(threshold)} or more: "
+            "use more launches"
         )
     elif comparison.verdict == "OK" and comparison.low > 1.0:
-        reason = "it is slower, by less than the threshold"
+        reason = "slower, but by less than the threshold"
     return attrs.evolve(
-        facts,
+        draft,
         verdict=comparison.verdict,
         ratio=Interval(
             estimate=comparison.ratio,

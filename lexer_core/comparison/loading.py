@@ -1,4 +1,4 @@
-"""Which runs are compared, and what are they called?"""
+"""Which runs are compared, and what are their titles?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from lexer_core.artifact import load
 from lexer_core.comparison.records import ComparedRun
 from lexer_core.errors import ReportFormatError, TargetError, UsageError
 from lexer_core.report import BenchmarkReport
@@ -15,54 +16,53 @@ if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["LoadedRun", "load_run", "load_runs"]
+__all__ = ["LoadedRun", "load_run", "load_runs", "read_run"]
 
 _FEWEST = 2
 
 
 @frozen(kw_only=True, eq=False)
 class LoadedRun:
-    """A report, and what is shown of where it came from."""
+    """A report, with its title and origin."""
 
     report: BenchmarkReport
-    shown: ComparedRun
+    run: ComparedRun
 
 
 def load_runs(
     runs: Sequence[BenchmarkReport | str | os.PathLike[str]],
     titles: Sequence[str] | None = None,
 ) -> tuple[LoadedRun, ...]:
-    """Read the runs that are files, and give each a title.
+    """Read the runs that are files, and choose their titles.
 
     Parameters
     ----------
     runs
         Reports, or paths of ``.lexer`` files; the first is the base.
     titles
-        One for each run, all different; made from the files' names unless
-        given.
+        Distinct titles, one per run. Default: the file names.
 
     Raises
     ------
     UsageError
-        There are fewer than two, a file cannot be read, or the titles do not
-        fit.
+        There are fewer than two runs, a file cannot be read, or the titles do
+        not match the runs.
     """
     if len(runs) < _FEWEST:
         raise UsageError(
-            f"a comparison needs two runs or more, and {len(runs)} was given.",
-            hint="Give the base first: lexer compare base.lexer new.lexer",
+            f"a comparison needs at least two runs, not {len(runs)}.",
+            hint="Name the base first: lexer compare base.lexer new.lexer",
         )
     names = _titles(runs) if titles is None else tuple(titles)
     if len(names) != len(runs) or len(set(names)) != len(names):
         raise UsageError(
-            f"{len(runs)} runs need as many different titles, not {', '.join(names) or 'none'}."
+            f"{len(runs)} runs need {len(runs)} different titles, not {', '.join(names) or 'none'}."
         )
     return tuple(load_run(run, name) for run, name in zip(runs, names, strict=True))
 
 
 def _titles(runs: Sequence[BenchmarkReport | str | os.PathLike[str]]) -> tuple[str, ...]:
-    """Name files after themselves, and reports after their place."""
+    """Return titles: the names of files, and ``base`` or ``new`` for reports."""
     paths = [None if isinstance(run, BenchmarkReport) else Path(run) for run in runs]
     plain = [
         ("base" if at == 0 else "new" if len(runs) == _FEWEST else f"new {at}")
@@ -72,7 +72,7 @@ def _titles(runs: Sequence[BenchmarkReport | str | os.PathLike[str]]) -> tuple[s
     ]
     if len(set(plain)) == len(plain):
         return tuple(plain)
-    # Of one name in different folders; and the same file twice is two runs.
+    # The same name in different folders, or the same file twice.
     longer = [name if path is None else str(path) for name, path in zip(plain, paths, strict=True)]
     return tuple(
         name if longer.index(name) == at else f"{name} ({at + 1})" for at, name in enumerate(longer)
@@ -87,20 +87,20 @@ def load_run(run: BenchmarkReport | str | os.PathLike[str], title: str) -> Loade
     run
         A report, or the path of a ``.lexer`` file.
     title
-        What tables call it.
+        The run's title in tables.
 
     Raises
     ------
     TargetError
-        The file is not there, or is no saved run.
+        The file does not exist, or is not a saved run.
     """
     path = ""
     if not isinstance(run, BenchmarkReport):
         path = str(Path(run))
-        run = _read(Path(run))
+        run = read_run(Path(run))
     return LoadedRun(
         report=run,
-        shown=ComparedRun(
+        run=ComparedRun(
             title=title,
             path=path,
             model_name=run.model_name,
@@ -110,16 +110,23 @@ def load_run(run: BenchmarkReport | str | os.PathLike[str], title: str) -> Loade
     )
 
 
-def _read(path: Path) -> BenchmarkReport:
-    from lexer_core.artifact import load  # reads archives, which reports at hand do not need
+def read_run(path: Path) -> BenchmarkReport:
+    """Read a saved run: a ``.lexer`` file, or JSON, which has no raw samples.
 
+    Raises
+    ------
+    TargetError
+        The file does not exist, or is not a saved run.
+    """
     if not path.is_file():
-        raise TargetError(f"there is no file {str(path)!r}.")
+        raise TargetError(f"file {str(path)!r} does not exist.")
     try:
+        if path.suffix.lower() == ".json":
+            return BenchmarkReport.from_json(path.read_bytes())
         return load(path)
     except ReportFormatError as error:
-        # To whoever reads a report, a fault of the file; here, of the request.
+        # The user named the wrong file, which is a usage error.
         raise TargetError(
             f"{str(path)!r} is not a saved run: {error.message}",
-            hint=error.hint or "A run is saved by: lexer benchmark … -o run.lexer",
+            hint=error.hint or "To save a run: lexer benchmark … -o run.lexer",
         ) from error

@@ -1,8 +1,8 @@
-"""What does a comparison of benchmarks say?
+"""What does a comparison of benchmarks contain?
 
-Frozen, serialisable records. A :class:`ComparisonData` holds one
-:class:`RunPair` for each run that was compared with the base, and a pair one
-:class:`CaseVerdict` for each case, by whichever method the verdict came about.
+Frozen, serializable records. A :class:`ComparisonData` has one :class:`RunPair`
+for each run that was compared with the base; a pair has one
+:class:`CaseVerdict` for each case.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ __all__ = [
 ]
 
 VerdictOfCase = Literal["REGRESSION", "OK", "IMPROVED", "INCONCLUSIVE", "NOT COMPARABLE"]
-"""What is said of a case of the new run against the same case of the base.
+"""The verdict on a case of the new run, compared with the same case of the base.
 
-``REGRESSION``: the interval of the ratio lies above 1, and the ratio is at or
-beyond the threshold. ``IMPROVED``: the same, turned round. ``OK``: the interval
-ends below the threshold. ``INCONCLUSIVE``: the samples do not decide it.
-``NOT COMPARABLE``: a ratio would not be of the two models (the reason says why).
+``REGRESSION``: the ratio's interval is above 1, and the ratio reaches the
+threshold. ``IMPROVED``: the opposite. ``OK``: the interval ends below the
+threshold. ``INCONCLUSIVE``: the samples support no other verdict.
+``NOT COMPARABLE``: a ratio would not compare the two models; the reason says why.
 """
 
 CASE_VERDICTS: tuple[VerdictOfCase, ...] = get_args(VerdictOfCase)
 
 ComparisonMethod = Literal["canary", "rerun"]
-"""``canary``: two saved runs, each measured against its own canary, launch by
-launch. ``rerun``: both models measured again, taking turns."""
+"""``canary``: two saved runs, each launch relative to its reference workload.
+``rerun``: both models measured again in interleaved rounds."""
 
 ChangeKind = Literal["weights", "code", "versions", "environment", "options", "settings"]
-"""What changed: the numbers in the model; what it does with them; installed
-software; the machine; an engine's options; how it was measured."""
+"""What changed: the model's parameters; its code; installed software; the machine;
+an engine's options; Lexer's settings."""
 
 
 @frozen(kw_only=True)
 class Change:
-    """One thing that is not the same in both runs.
+    """One difference between two runs.
 
-    ``name`` says which (``"onnxruntime"``, ``"python"``); ``base`` and ``new``
-    what it was, as text, and empty where it was not there.
+    ``name`` is what differs (``"onnxruntime"``, ``"python"``); ``base`` and
+    ``new`` are the values as text, empty if absent.
     """
 
     kind: ChangeKind = field(validator=validators.in_(get_args(ChangeKind)))
@@ -81,16 +81,15 @@ class ComparedRun:
     Parameters
     ----------
     title
-        What tables call it: the file's name without its ending, unless the
-        caller names it.
+        The run's title in tables. Default: the file name without its suffix.
     path
-        The file that it came from; empty for a report at hand.
+        The file it was read from; empty for a report in memory.
     model_name
-        What its user calls the model.
+        The model's name.
     created_at
         When it was measured: UTC, ISO 8601.
     cpu_model
-        On which processor.
+        The processor it was measured on.
     """
 
     title: str
@@ -112,21 +111,21 @@ class CaseVerdict:
         See :data:`VerdictOfCase`.
     ratio
         Time of the new run over time of the base: above 1 is slower. With
-        method ``canary`` each launch was divided by its own canary before.
-        ``low`` and ``high`` are ``None`` where the launches do not bound it;
-        the whole is ``None`` where nothing can be divided.
+        method ``canary``, each launch is relative to its reference workload.
+        ``low`` and ``high`` are ``None`` if the launches do not bound the ratio;
+        the ratio is ``None`` if it cannot be computed.
     method
         See :data:`ComparisonMethod`.
     reason
-        Why it is not comparable or not decided; what weakens the verdict
-        otherwise, or empty.
+        Why the case is not comparable or inconclusive, or what qualifies the
+        verdict; may be empty.
     changes
-        What changed in this case alone (its engine's version, its options).
+        What changed in this case only, such as its options.
     base_p50_ms, new_p50_ms
-        The medians of the latency as they were measured, in milliseconds, not
-        set against a canary.
+        The measured median latencies in milliseconds, not relative to the
+        reference workload.
     base_launches, new_launches
-        Launches that the ratio comes from.
+        Numbers of launches that the ratio is based on.
     """
 
     label: str
@@ -159,14 +158,13 @@ class RunPair:
     cases
         One for each case of either run, those of the base first.
     threshold
-        The smallest slowdown that counts, as a share: 0.05 is 5 %.
+        The smallest slowdown that counts, as a fraction: 0.05 is 5 %.
     threshold_reason
-        Where the threshold comes from: ``"as asked for"``, or what was seen of
-        the host.
+        Why: ``"as requested"``, or how quiet the hosts were.
     changes
         What changed between the runs as a whole.
     notes
-        What a reader should know of the comparison.
+        What a reader should know about the comparison.
     """
 
     base: ComparedRun
@@ -185,7 +183,7 @@ class RunPair:
         raise KeyError(f"no case is called {label!r}; cases: {rows}")
 
     def with_verdict(self, *verdicts: VerdictOfCase) -> tuple[CaseVerdict, ...]:
-        """Give the cases that have one of these verdicts, in order."""
+        """Return the cases that have one of these verdicts, in order."""
         return tuple(case for case in self.cases if case.verdict in verdicts)
 
 
@@ -201,9 +199,9 @@ class ComparisonData:
     Parameters
     ----------
     pairs
-        One for each new run, each against the same base; at least one.
+        One for each new run, all against the same base; at least one.
     method
-        How the verdicts came about; the same for all.
+        How the verdicts were reached; see :data:`ComparisonMethod`.
     """
 
     pairs: tuple[RunPair, ...] = field(converter=_pairs, validator=validators.min_len(1))
@@ -221,18 +219,18 @@ class ComparisonData:
 
     @property
     def regressions(self) -> tuple[CaseVerdict, ...]:
-        """The cases that have become slower, in any of the pairs."""
+        """The cases of all pairs that became slower."""
         return self.with_verdict("REGRESSION")
 
     def with_verdict(self, *verdicts: VerdictOfCase) -> tuple[CaseVerdict, ...]:
-        """Give the cases of all pairs that have one of these verdicts, in order."""
+        """Return the cases of all pairs that have one of these verdicts, in order."""
         return tuple(case for pair in self.pairs for case in pair.with_verdict(*verdicts))
 
     def __getitem__(self, label: str) -> CaseVerdict:
-        """Give a case by its row's name; with several pairs, ask the pair."""
+        """Return a case by its label; with several pairs, index the pair instead."""
         if len(self.pairs) > 1:
             raise KeyError(
-                f"{len(self.pairs)} runs were compared with the base: say in which of them, "
+                f"{len(self.pairs)} runs were compared with the base: choose one, "
                 f"as in pairs[0][{label!r}]"
             )
         return self.pairs[0][label]

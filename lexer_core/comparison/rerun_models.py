@@ -1,4 +1,4 @@
-"""How do the base's models come into the new one's run, and out of it again?"""
+"""How do the base's models join the run of the new model?"""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from lexer_core.benchmark.model_under_test import SavedExports, Subject
+from lexer_core.comparison.base_location import BaseLocation, remote_base_model
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan
-from lexer_core.comparison.rerun_target import BaseTarget, model_of_base
 from lexer_core.errors import UsageError
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import RunOutcome
     from lexer_core.settings.table import Settings
 
-__all__ = ["models_of_base", "part_run"]
+__all__ = ["base_models", "split_run"]
 
 
-def models_of_base(
+def base_models(
     plan: RerunPlan,
     name: str,
     base_model: Any,
@@ -32,46 +32,48 @@ def models_of_base(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
 ) -> dict[str, Subject]:
-    """Give the models of the base that the plan has use for, by the keys of its cases.
+    """Return the models of the base that the plan needs, by the keys that its cases use.
 
     Parameters
     ----------
     plan
-        Which case runs which of them.
+        Which case runs which model.
     name
-        What the base is called in messages.
+        The base's name in messages.
     base_model
-        The base's own model, or where it is.
+        The base's own model, or its location.
     input
         Example inputs.
     settings
-        Those that hold.
+        The effective settings.
     input_names, output_names
-        Names in place of the decorator's or the model's own.
+        Names that override those of the decorator or the model.
 
     Raises
     ------
     UsageError
-        The base's model needs a process of its own, and may not have one; or it
-        does not take the inputs.
+        The base's model needs a separate process, but isolation is off; or it
+        does not accept the inputs.
     """
-    others = {}
+    models = {}
     if plan.exports:
-        kept = SavedExports(name=f"the models in {name}", exports=plan.exports)
-        others[BASE_EXPORTS] = Subject(kept, title="base")
+        saved = SavedExports(name=f"the models in {name}", exports=plan.exports)
+        models[BASE_EXPORTS] = Subject(saved, title="base")
     if not any(case.model == BASE_MODEL for case in plan.selection.cases):
-        return others
-    if isinstance(base_model, BaseTarget):
+        return models
+    if isinstance(base_model, BaseLocation):
         if settings.isolation != "process":
             raise UsageError(
-                f"the base's TARGET {base_model.text!r} needs a process of its own, and "
-                f"isolation is {settings.isolation!r}.",
-                hint="In one process, two modules of the same name would be one. "
-                "Leave isolation out.",
+                f"the base's TARGET {base_model.target!r} needs its own process, but isolation is "
+                f"{settings.isolation!r}.",
+                hint="Both models may have modules of the same name, which cannot share a process. "
+                "Use isolation='process'.",
             )
-        made = model_of_base(base_model, input, input_names=input_names, output_names=output_names)
-        others[BASE_MODEL] = Subject(made, title="base's TARGET")
-        return others
+        remote = remote_base_model(
+            base_model, input, input_names=input_names, output_names=output_names
+        )
+        models[BASE_MODEL] = Subject(remote, title="base's TARGET")
+        return models
     adapted = adapt_model_input(
         base_model,
         input,
@@ -80,15 +82,15 @@ def models_of_base(
         output_names=output_names,
         dynamic_axes={},
     )
-    others[BASE_MODEL] = Subject(adapted, input, title="base's model")
-    return others
+    models[BASE_MODEL] = Subject(adapted, input, title="base's model")
+    return models
 
 
-def part_run(run: RunOutcome, plan: RerunPlan) -> tuple[RunOutcome, RunOutcome]:
-    """Part a run into that of the new model and that of the base's, under the base's labels."""
-    labels = {partner: label for label, partner in plan.partners.items()}
+def split_run(run: RunOutcome, plan: RerunPlan) -> tuple[RunOutcome, RunOutcome]:
+    """Split a run into that of the new model and that of the base's, with the base's labels."""
+    labels = {base_label: label for label, base_label in plan.base_labels.items()}
     new = [outcome for outcome in run.cases if outcome.case.label not in labels]
-    again = [
+    base = [
         attrs.evolve(outcome, case=attrs.evolve(outcome.case, label=labels[outcome.case.label]))
         for outcome in run.cases
         if outcome.case.label in labels
@@ -97,8 +99,8 @@ def part_run(run: RunOutcome, plan: RerunPlan) -> tuple[RunOutcome, RunOutcome]:
         number: tuple(label for label in order if label not in labels)
         for number, order in run.orders.items()
     }
-    kept = tuple(model for model in run.models if not set(model.labels) & set(labels))
+    saved = tuple(model for model in run.models if not set(model.labels) & set(labels))
     return (
-        attrs.evolve(run, cases=tuple(new), orders=orders, models=kept),
-        attrs.evolve(run, cases=tuple(again), orders={}, models=(), model_fingerprint={}),
+        attrs.evolve(run, cases=tuple(new), orders=orders, models=saved),
+        attrs.evolve(run, cases=tuple(base), orders={}, models=(), model_fingerprint={}),
     )

@@ -1,8 +1,8 @@
-"""Which rows of a base are measured again, and from which model?
+"""Which rows of a base are measured again, and with which model?
 
-The base's exported models are in its report; what the report does not hold (a
-live Torch module never is) is made from the base's own TARGET, where that is
-given. Every row is run twice, the base's model beside the new one.
+The report of the base contains its exported models. Other models, such as a
+Torch module, are created from the base's own TARGET, if that is given. Every row
+runs twice: with the base's model and with the new one.
 """
 
 from __future__ import annotations
@@ -23,59 +23,61 @@ if TYPE_CHECKING:
 
     from lexer_core.engines.engine import Engine
     from lexer_core.engines.registry import EngineRegistry
+    from lexer_core.records import OptionValue
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
     from lexer_core.results.saved_model import SavedModel
 
-__all__ = ["BASE_EXPORTS", "BASE_MODEL", "RerunPlan", "plan_rerun"]
+__all__ = ["BASE_EXPORTS", "BASE_MODEL", "RerunPlan", "engine_options", "plan_rerun"]
 
 BASE_EXPORTS = "base"
-"""Key of the base's exported models in a run."""
+"""The key of the base's exported models in a run."""
 
 BASE_MODEL = "base's TARGET"
-"""Key of the base's own model in a run."""
+"""The key of the base's own model in a run."""
 
 
 @frozen(kw_only=True, eq=False)
 class RerunPlan:
-    """What is run, and what is said of the rows that are not.
+    """The cases to run, and why other rows of the base do not run.
 
     Parameters
     ----------
     selection
-        The cases: those of the new model, each followed by its base's.
-    partners
-        Per row of the base: the label of the case that runs the base's model.
+        The cases of the new model, each followed by that of the base's model.
+    base_labels
+        For each row of the base that runs again, the label of the case with the
+        base's model.
     exports
-        The base's exported models by the label of the case that runs each.
-    not_again
-        Rows of which the new model is measured and the base's is not: why.
-    not_at_all
-        Rows of which neither can be measured: why.
+        The base's exported models, by the label of the case that runs each.
+    new_only
+        Rows measured with the new model only, and why.
+    skipped
+        Rows measured with neither model, and why.
     """
 
     selection: CaseSelection
-    partners: Mapping[str, str] = field(factory=dict)
+    base_labels: Mapping[str, str] = field(factory=dict)
     exports: Mapping[str, PreparedModel] = field(factory=dict)
-    not_again: Mapping[str, str] = field(factory=dict)
-    not_at_all: Mapping[str, str] = field(factory=dict)
+    new_only: Mapping[str, str] = field(factory=dict)
+    skipped: Mapping[str, str] = field(factory=dict)
 
 
 def plan_rerun(
     base: BenchmarkReport, registry: EngineRegistry, *, with_model: bool, name: str
 ) -> RerunPlan:
-    """Decide for each row of a base how it is measured again.
+    """Decide how to measure each row of a base again.
 
     Parameters
     ----------
     base
         The saved benchmark, with its exported models.
     registry
-        The engines that are here.
+        The installed engines.
     with_model
-        Whether the base's own model is at hand.
+        Whether the base's own model is available.
     name
-        What the base is called in messages.
+        The base's name in messages.
 
     Raises
     ------
@@ -85,62 +87,63 @@ def plan_rerun(
     cases: list[Case] = []
     engines: dict[str, Engine] = {}
     failures: list[tuple[Case, LexerError]] = []
-    partners, exports, not_again, not_at_all = {}, {}, {}, {}
+    base_labels, exports, new_only, skipped = {}, {}, {}, {}
     labels = {row.label for row in base}
     for row in base:
         if row.status != "ok":
             reason = "" if row.error is None else f": {row.error.reason}"
-            not_at_all[row.label] = f"it has no numbers in the base{reason}"
+            skipped[row.label] = f"it has no results in the base{reason}"
             continue
         try:
-            found = _find(registry, row)
+            selection = _select(registry, row)
         except LexerError as error:
             failures.append((_case_of(row), error))
-            not_at_all[row.label] = error.message
+            skipped[row.label] = error.message
             continue
-        case = found.cases[0]
+        case = selection.cases[0]
         cases.append(case)
-        engines |= found.engines
-        kept = _kept(base.models, row)
-        if kept is None and not with_model:
-            not_again[row.label] = _why_not(row, name)
+        engines |= selection.engines
+        saved = _saved_model(base.models, row)
+        if saved is None and not with_model:
+            new_only[row.label] = _why_no_model(row, name)
             continue
-        partner = _unused(f"{row.label} (base)", labels)
-        labels.add(partner)
-        partners[row.label] = partner
-        if kept is not None:
-            exports[partner] = _prepared(kept)
-        model = BASE_MODEL if kept is None else BASE_EXPORTS
-        cases.append(attrs.evolve(case, label=partner, model=model, beside=row.label))
+        base_label = _unused(f"{row.label} (base)", labels)
+        labels.add(base_label)
+        base_labels[row.label] = base_label
+        if saved is not None:
+            exports[base_label] = _prepared(saved)
+        model = BASE_MODEL if saved is None else BASE_EXPORTS
+        cases.append(attrs.evolve(case, label=base_label, model=model, beside=row.label))
     if not cases:
         raise UsageError(
             f"no row of {name} can be measured here.",
-            hint="\n".join(f"{label}: {reason}" for label, reason in not_at_all.items()),
+            hint="\n".join(f"{label}: {reason}" for label, reason in skipped.items()),
         )
     return RerunPlan(
         selection=CaseSelection(cases=tuple(cases), engines=engines, failures=tuple(failures)),
-        partners=partners,
+        base_labels=base_labels,
         exports=exports,
-        not_again=not_again,
-        not_at_all=not_at_all,
+        new_only=new_only,
+        skipped=skipped,
     )
 
 
-def _find(registry: EngineRegistry, row: BenchmarkResult) -> CaseSelection:
-    """Find the row's engine here, and check that it still takes the row's options.
+def _select(registry: EngineRegistry, row: BenchmarkResult) -> CaseSelection:
+    """Select the row's engine, and check that it still accepts the row's options.
 
     Raises
     ------
     LexerError
-        It is not here, not ready, or takes other options now.
+        The engine is not installed or not ready, or no longer accepts the options.
     """
     case = _case_of(row)
     python, _, _ = row.interpreter.rpartition(" (")
     choice = EngineChoice(row.engine_name, case.options, label=row.label, python=python)
-    found = select_cases(registry, [choice], row.device_name)
-    for _, error in found.failures:
+    selection = select_cases(registry, [choice], row.device_name)
+    for _, error in selection.failures:
         raise error
-    return attrs.evolve(found, cases=(attrs.evolve(found.cases[0], precision=row.precision),))
+    case = attrs.evolve(selection.cases[0], precision=row.precision)
+    return attrs.evolve(selection, cases=(case,))
 
 
 def _case_of(row: BenchmarkResult) -> Case:
@@ -149,37 +152,41 @@ def _case_of(row: BenchmarkResult) -> Case:
         engine=row.engine_name,
         display_name=row.engine,
         device=row.device_name,
-        # A saved report holds options as JSON does, which are the types that they have.
-        options={
-            name: value
-            for name, value in row.options.items()
-            if isinstance(value, (bool, int, float, str))
-        },
+        options=engine_options(row),
         precision=row.precision,
         requested=True,
     )
 
 
-def _kept(models: Sequence[SavedModel], row: BenchmarkResult) -> SavedModel | None:
+def engine_options(row: BenchmarkResult) -> dict[str, OptionValue]:
+    """Return the engine options of a row; JSON keeps their types."""
+    return {
+        name: value
+        for name, value in row.options.items()
+        if isinstance(value, (bool, int, float, str))
+    }
+
+
+def _saved_model(models: Sequence[SavedModel], row: BenchmarkResult) -> SavedModel | None:
     return next((model for model in models if row.label in model.labels), None)
 
 
-def _why_not(row: BenchmarkResult, name: str) -> str:
+def _why_no_model(row: BenchmarkResult, name: str) -> str:
     if row.format == "torch":
-        return f"{name} does not hold a Torch model; give the base's TARGET to measure it again"
+        return f"{name} does not contain the Torch model; pass it as the base's TARGET"
     return f"{name} was saved without the model of this row"
 
 
-def _prepared(kept: SavedModel) -> PreparedModel:
-    """Take a model of the base for what an export would have made."""
+def _prepared(saved: SavedModel) -> PreparedModel:
+    """Wrap a saved model as if it had just been exported."""
     return PreparedModel(
         exported=ExportedModel(
-            format=kept.format,
-            path=kept.files[0],
-            inputs=kept.inputs,
-            outputs=kept.outputs,
-            size_bytes=sum(file.stat().st_size for file in kept.files),
-            exporter=kept.exporter,
+            format=saved.format,
+            path=saved.files[0],
+            inputs=saved.inputs,
+            outputs=saved.outputs,
+            size_bytes=sum(file.stat().st_size for file in saved.files),
+            exporter=saved.exporter,
         )
     )
 

@@ -1,8 +1,8 @@
-"""What does a rerun say of each row?
+"""What is the verdict of a rerun on each row?
 
-Where both models took turns, the ratio of their rounds; where the base's could
-not be measured again, what its saved samples say, set against the canary. Each
-row says which of the two it was.
+If both models were measured, it follows from the ratio of their rounds. If the
+base's model could not be measured again, it follows from its saved samples
+relative to the reference workload. Each row names its method.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lexer_core.results import BenchmarkResult
     from lexer_core.statistics import Slowdown
 
-__all__ = ["judge_rerun", "outputs_apart"]
+__all__ = ["judge_rerun", "output_difference"]
 
 
 def judge_rerun(
@@ -34,78 +34,78 @@ def judge_rerun(
     run: RunOutcome,
     plan: RerunPlan,
     *,
-    again: BenchmarkReport,
+    base: BenchmarkReport,
     new: BenchmarkReport,
     threshold: float,
 ) -> RunPair:
-    """Put the verdicts of a rerun in the place of those from the saved samples.
+    """Replace verdicts from saved samples by those of a rerun.
 
     Parameters
     ----------
     saved
-        The new run against the saved one, through the canary.
+        The new run against the saved one, relative to the reference workload.
     run
-        What the rerun left behind, of both models.
+        The outcome of the rerun, for both models.
     plan
-        Which case is whose partner, and what was not measured again.
-    again, new
-        The rows of the rerun: the base's, under their labels in the base, and
-        the new model's.
+        Which case belongs to which row, and which rows were not measured again.
+    base, new
+        The rows of the rerun: the base's, with their labels in the base, and
+        those of the new model.
     threshold
-        Smallest slowdown that counts, as a share.
+        Smallest slowdown that counts, as a fraction.
 
     Returns
     -------
     RunPair
-        The same cases; the notes say which were measured again.
+        The same cases; a note lists those measured again.
     """
     outcomes = {outcome.case.label: outcome for outcome in run.cases}
     measured = {
-        label: (outcomes[label], outcomes[partner])
-        for label, partner in plan.partners.items()
-        if _has_numbers(outcomes[label]) and _has_numbers(outcomes[partner])
+        label: (outcomes[label], outcomes[base_label])
+        for label, base_label in plan.base_labels.items()
+        if _has_samples(outcomes[label]) and _has_samples(outcomes[base_label])
     }
     slowdowns = find_slowdowns(
         {label: _centres(*pair) for label, pair in measured.items()},
         delta=threshold,
-        launches=min((_launches(now) for now, _ in measured.values()), default=1),
+        launches=min((_launches(outcome) for outcome, _ in measured.values()), default=1),
     )
     kinds: list[ChangeKind] = [
         change.kind for change in saved.changes if change.kind in ("weights", "code")
     ]
-    before, now_rows = _by_label(again), _by_label(new)
+    base_rows, new_rows = _by_label(base), _by_label(new)
     cases = []
     for case in saved.cases:
         if case.label in slowdowns:
             cases.append(
-                _measured_again(
+                _remeasured(
                     case,
                     slowdowns[case.label],
-                    before[case.label],
-                    now_rows[case.label],
-                    _change_of_outputs(*measured[case.label], kinds[0] if kinds else "weights"),
+                    base_rows[case.label],
+                    new_rows[case.label],
+                    _output_changes(*measured[case.label], kinds[0] if kinds else "weights"),
                 )
             )
-        elif case.label in plan.not_at_all:
+        elif case.label in plan.skipped:
             cases.append(
                 attrs.evolve(
-                    case, verdict="NOT COMPARABLE", ratio=None, reason=plan.not_at_all[case.label]
+                    case, verdict="NOT COMPARABLE", ratio=None, reason=plan.skipped[case.label]
                 )
             )
         else:
-            failed = before.get(case.label)
-            why = plan.not_again.get(case.label) or (
+            failed = base_rows.get(case.label)
+            reason = plan.new_only.get(case.label) or (
                 f"the base's model {problem(failed)}" if failed is not None else ""
             )
-            cases.append(_through_canary(case, why, saved.threshold, threshold))
-    notes = [_how(slowdowns)] if slowdowns else []
+            cases.append(_from_saved_samples(case, reason, saved.threshold, threshold))
+    notes = [_rounds_note(slowdowns)] if slowdowns else []
     return attrs.evolve(
         saved, cases=tuple(cases), threshold=threshold, notes=(*notes, *saved.notes)
     )
 
 
-def outputs_apart(one: CaseOutcome, other: CaseOutcome) -> str:
-    """Say how far the outputs of two cases are apart; empty where they agree or are not known."""
+def output_difference(one: CaseOutcome, other: CaseOutcome) -> str:
+    """Return by how much the outputs of two cases differ; empty if they agree or are unknown."""
     if one.final_facts is None or other.final_facts is None:
         return ""
     parity = judge(
@@ -115,14 +115,14 @@ def outputs_apart(one: CaseOutcome, other: CaseOutcome) -> str:
         return ""
     if parity.max_abs_error is None or any(each.max_abs_error is None for each in parity.outputs):
         return parity.reason
-    return f"up to {error_text(parity.max_abs_error)} apart (RMSE {error_text(parity.rmse)})"
+    return f"differ by up to {error_text(parity.max_abs_error)} (RMSE {error_text(parity.rmse)})"
 
 
 def _by_label(report: BenchmarkReport) -> dict[str, BenchmarkResult]:
     return {row.label: row for row in report}
 
 
-def _has_numbers(outcome: CaseOutcome) -> bool:
+def _has_samples(outcome: CaseOutcome) -> bool:
     return outcome.status == "ok" and len(outcome.log) > 0
 
 
@@ -139,7 +139,7 @@ def _launches(outcome: CaseOutcome) -> int:
     return int(outcome.log.launches[-1]) + 1
 
 
-def _measured_again(
+def _remeasured(
     case: CaseVerdict,
     slowdown: Slowdown,
     base: BenchmarkResult,
@@ -158,11 +158,11 @@ def _measured_again(
     elif not reason and ratio is not None and ratio.low is not None:
         if verdict == "INCONCLUSIVE":
             reason = (
-                f"{ratio.rounds} rounds do not tell whether it is slower by so much as the "
-                "threshold: take more of them, or more launches"
+                f"{ratio.rounds} rounds are not enough to tell whether it is slower by the "
+                "threshold or more: use more rounds or launches"
             )
         elif verdict == "OK" and ratio.low > 1.0:
-            reason = "it is slower, by less than the threshold"
+            reason = "slower, but by less than the threshold"
     return attrs.evolve(
         case,
         verdict=verdict,
@@ -181,27 +181,29 @@ def _measured_again(
     )
 
 
-def _change_of_outputs(new: CaseOutcome, base: CaseOutcome, kind: ChangeKind) -> tuple[Change, ...]:
-    """Outputs that are not the base's are what another model gives, and no fault."""
-    apart = outputs_apart(new, base)
-    return (Change(kind=kind, name=f"outputs: {apart}"),) if apart else ()
+def _output_changes(new: CaseOutcome, base: CaseOutcome, kind: ChangeKind) -> tuple[Change, ...]:
+    """Return different outputs as a change: another model may have them, so it is no failure."""
+    difference = output_difference(new, base)
+    return (Change(kind=kind, name=f"outputs: {difference}"),) if difference else ()
 
 
-def _through_canary(case: CaseVerdict, why: str, threshold: float, of_rerun: float) -> CaseVerdict:
-    """Say why a case was not measured again, and that its saved samples had to do."""
-    if not why:
+def _from_saved_samples(
+    case: CaseVerdict, cause: str, threshold: float, rerun_threshold: float
+) -> CaseVerdict:
+    """Add to a verdict from saved samples why the case was not measured again."""
+    if not cause:
         return case
-    reason = f"not measured again: {why}"
+    reason = f"not measured again: {cause}"
     if case.verdict != "NOT COMPARABLE":
-        reason += "; compared through the canary"
-    if case.verdict != "NOT COMPARABLE" and threshold != of_rerun:
-        reason += f", with a threshold of {percent_text(threshold)}"
+        reason += "; its saved samples were compared relative to the reference workload"
+        if threshold != rerun_threshold:
+            reason += f", with a threshold of {percent_text(threshold)}"
     return attrs.evolve(case, reason=f"{reason}; {case.reason}" if case.reason else reason)
 
 
-def _how(slowdowns: dict[str, Slowdown]) -> str:
+def _rounds_note(slowdowns: dict[str, Slowdown]) -> str:
     rounds = max((each.ratio.rounds for each in slowdowns.values() if each.ratio), default=0)
     return (
-        f"measured again, both models taking turns in {rounds} "
-        f"round{'' if rounds == 1 else 's'}: {', '.join(slowdowns)}"
+        f"measured again in {rounds} interleaved round{'' if rounds == 1 else 's'}: "
+        f"{', '.join(slowdowns)}"
     )

@@ -29,11 +29,11 @@ class RunComparison(ComparisonData):
         return comparison_to_text(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the whole comparison as JSON types (docs/comparing.md)."""
+        """Return the comparison as JSON types (docs/comparing.md)."""
         return comparison_to_dict(self)
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """Give the comparison as JSON text, and write it to ``path`` if there is one.
+        """Return the comparison as JSON text, and write it to ``path`` if given.
 
         Raises
         ------
@@ -43,7 +43,7 @@ class RunComparison(ComparisonData):
         return write_if_named(comparison_to_json(self), path)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
-        """Give it as Markdown for a pull request, and write it to ``path`` if there is one.
+        """Return Markdown for a pull request, and write it to ``path`` if given.
 
         Raises
         ------

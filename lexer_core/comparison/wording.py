@@ -1,6 +1,6 @@
 """How is a comparison put into words?
 
-The same for a terminal and for Markdown: headings, cells, reasons, changes.
+Headings, cells, reasons and changes, shared by the terminal and Markdown.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "HEADINGS",
-    "cells",
     "change_lines",
-    "count_of_verdicts",
-    "facts",
-    "reasons",
-    "subject",
+    "judging_lines",
+    "pair_title",
+    "reason_lines",
+    "table_cells",
+    "verdict_counts",
 ]
 
 HEADINGS = ("case", "verdict", "new / base", "95% interval", "base p50", "new p50")
@@ -44,28 +44,28 @@ _CHANGES = {
 }
 
 _METHODS = {
-    "canary": "Judged by the launches of both runs, each set against its own canary",
-    "rerun": "Judged by measuring both again, taking turns",
+    "canary": "Judged by the launches of both runs, relative to the reference workload",
+    "rerun": "Judged by measuring both models again in interleaved rounds",
 }
 
 
-def count_of_verdicts(cases: Sequence[CaseVerdict]) -> str:
-    """Count the verdicts, the worst first: ``"1 REGRESSION, 2 OK"``."""
+def verdict_counts(cases: Sequence[CaseVerdict]) -> str:
+    """Return how often each verdict occurs, the worst first: ``"1 REGRESSION, 2 OK"``."""
     counts = Counter(case.verdict for case in cases)
-    said = [f"{counts[verdict]} {verdict}" for verdict in CASE_VERDICTS if counts[verdict]]
-    return ", ".join(said) or "no cases"
+    parts = [f"{counts[verdict]} {verdict}" for verdict in CASE_VERDICTS if counts[verdict]]
+    return ", ".join(parts) or "no cases"
 
 
-def subject(pair: RunPair) -> str:
-    """Say what was compared: ``"new against base, AmazingNet"``."""
+def pair_title(pair: RunPair) -> str:
+    """Return what was compared: ``"new against base, AmazingNet"``."""
     models = dict.fromkeys(name for name in (pair.base.model_name, pair.new.model_name) if name)
     return ", ".join([f"{pair.new.title} against {pair.base.title}", " and ".join(models)]).rstrip(
         ", "
     )
 
 
-def cells(pair: RunPair) -> list[tuple[str, ...]]:
-    """Give the cells under :data:`HEADINGS`, for each case."""
+def table_cells(pair: RunPair) -> list[tuple[str, ...]]:
+    """Return a row of cells under :data:`HEADINGS` for each case."""
     times = [time for case in pair.cases for time in (case.base_p50_ms, case.new_p50_ms)]
     unit = unit_of_times(times)
 
@@ -84,29 +84,29 @@ def cells(pair: RunPair) -> list[tuple[str, ...]]:
     ]
 
 
-def reasons(pair: RunPair) -> list[str]:
-    """Give each reason once, with the cases that it is of."""
+def reason_lines(pair: RunPair) -> list[str]:
+    """Return each reason once, after the cases that it applies to."""
     labels: dict[str, list[str]] = {}
     for case in pair.cases:
         if case.reason:
             labels.setdefault(case.reason, []).append(case.label)
-    return [f"{', '.join(named)}: {reason}" for reason, named in labels.items()]
+    return [f"{', '.join(cases)}: {reason}" for reason, cases in labels.items()]
 
 
 def change_lines(pair: RunPair) -> list[str]:
-    """Say what changed, a line each; those of single cases with their names."""
+    """Return a line for each change, those of a single case with its label."""
     lines = [_change(change) for change in pair.changes]
     lines += [f"{case.label}: {_change(change)}" for case in pair.cases for change in case.changes]
-    return lines or ["nothing that was recorded"]
+    return lines or ["nothing recorded"]
 
 
-def facts(pair: RunPair, method: str) -> list[str]:
-    """Say how it was judged, and what else there is to know."""
+def judging_lines(pair: RunPair, method: str) -> list[str]:
+    """Return the threshold and the method, followed by the pair's notes."""
     threshold = f"Threshold {percent_text(pair.threshold)}"
     if pair.threshold_reason:
         threshold += f" ({pair.threshold_reason})"
     corrected = any(
-        case.ratio is not None and case.ratio.confidence > 0.95  # noqa: PLR2004  the usual one
+        case.ratio is not None and case.ratio.confidence > 0.95  # noqa: PLR2004 - the uncorrected one
         for case in pair.cases
     )
     judged = _METHODS[method] + (

@@ -1,12 +1,15 @@
-"""``lexer engines check``: does an engine keep the contract?"""
+"""``lexer engines check``: does an engine conform to the contract?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
 import click
 
-from lexer_core.cli.streams import results_alone_on_stdout
+from lexer_core.cli.main import GATE_FAILED
+from lexer_core.cli.printing import print_json
+from lexer_core.cli.streams import stdout_to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,10 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "check"]
 
 SCHEMA_VERSION = 1
-"""Raised when a field of the JSON is removed or changes its meaning."""
+"""Incremented when a field of the JSON is removed or changes its meaning."""
 
-_GATE_SAID_NO = 1
-_SAME = "for a reason that is above"
+_SAME_REASON = "same reason as above"
 
 
 @click.command()
@@ -29,28 +31,30 @@ _SAME = "for a reason that is above"
     type=click.Choice(["basic", "full"]),
     default="full",
     show_default=True,
-    help="How much to check: what every engine needs, or all of it.",
+    help="basic: what every engine needs; full: everything.",
 )
-@click.option("--device", default="", help="The device to check it on; cpu unless declared.")
+@click.option(
+    "--device", default="", help="Device to check. Default: the declared one, or else cpu."
+)
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
     default=0,
-    help="Threads that a call may use; 1 unless declared.",
+    help="Threads per call. Default: the declared number, or else 1.",
 )
 @click.option(
     "--declarations",
     default="",
     metavar="MODULE:CLASS",
-    help="What the author says of the engine: a class that derives from EngineUnderTest or "
-    "EngineConformance. Needed for models in a format of the engine's own.",
+    help="The author's declarations: a subclass of EngineUnderTest or EngineConformance. Required "
+    "for engines with their own model format.",
 )
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, min_open=True),
     default=120.0,
     show_default=True,
-    help="Seconds that one check may take.",
+    help="Time limit for one check, in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def check(
@@ -62,30 +66,30 @@ def check(
     timeout: float,
     as_json: bool,
 ) -> int:
-    """Check whether an engine keeps the contract of hookspecs.py.
+    """Check whether an engine conforms to the contract.
 
-    Runs the conformance kit in a process of its own: outputs, sessions,
-    devices, timing, options, errors and resources, on small models. A check
-    during which that process dies or hangs has failed, and the next begins in
-    a new one. Exits with 1 where a check failed.
+    Runs the conformance kit in a separate process: outputs, sessions, devices,
+    timing, options, errors and resources, on small models. A check that crashes
+    or hangs fails, and the next one runs in a new process. Exits with 1 if a
+    check fails.
 
     \b
     --json prints {"schema_version": 1, "lexer_version": "…", "kit": "…",
     "engine": "…", "plugin": "…", "level": "…", "passed", "failed", "skipped",
-    "checks": […]}; each check has
-      name, suite, level    which it is
-      protects              what a user could not rely on if it failed
+    "checks": […]}. Each check has
+      name, suite, level    its name, suite and level
+      protects              what users cannot rely on if it fails
       status                passed, failed or skipped
-      reason, hint          what was seen or why it does not apply; what to do
-      details               a traceback, or what was printed; may be empty
+      reason, hint          why it failed or was skipped; how to fix it
+      details               a traceback or output; may be empty
       seconds               how long it took
     """  # noqa: D301 - to click, \b is the character
-    # Only here: they are heavy, and `lexer engines list` needs none of them.
+    # Slow to import, and --help does not need them.
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.testing.check_table import checks_of
     from lexer_core.testing.isolated import CheckPlan, run_isolated
 
-    with results_alone_on_stdout():
+    with stdout_to_stderr():
         plugin = EngineRegistry().listing(name).distribution
     plan = CheckPlan(
         engine=name,
@@ -98,14 +102,14 @@ def check(
     results = run_isolated(plan)
     if as_json:
         done = list(results)
-        _print_json(done, engine=name, plugin=plugin, level=level)
+        print_json(SCHEMA_VERSION, _as_json(done, engine=name, plugin=plugin, level=level))
     else:
         done = _print_table(results, f"{plugin}, level {level}")
-    return _GATE_SAID_NO if any(result.status == "failed" for result in done) else 0
+    return GATE_FAILED if any(result.status == "failed" for result in done) else 0
 
 
 def _print_table(results: Iterator[CheckResult], what: str) -> list[CheckResult]:
-    """Print each result as soon as it is there, and the rest below them."""
+    """Print each result as it arrives, then the details of failures."""
     from lexer_core.testing import KIT_VERSION
     from lexer_core.testing.check_table import CHECKS, SUITES
 
@@ -117,7 +121,7 @@ def _print_table(results: Iterator[CheckResult], what: str) -> list[CheckResult]
         if not done or titles[done[-1].name] != titles[result.name]:
             click.echo(f"\n{titles[result.name]}")
         known = {each.reason for each in done if each.status == "failed"}
-        reason = _SAME if result.reason in known else result.reason
+        reason = _SAME_REASON if result.reason in known else result.reason
         click.echo(f"  {result.name:<{width}}  {result.status:<7}  {reason}".rstrip())
         done.append(result)
     for failures in _by_reason(done):
@@ -127,7 +131,7 @@ def _print_table(results: Iterator[CheckResult], what: str) -> list[CheckResult]
 
 
 def _by_reason(results: Sequence[CheckResult]) -> list[list[CheckResult]]:
-    """Put the checks together that failed for the same reason."""
+    """Group failed checks by their reason."""
     failures: dict[str, list[CheckResult]] = {}
     for result in results:
         if result.status == "failed":
@@ -140,7 +144,7 @@ def _print_failure(result: CheckResult, *others: CheckResult) -> None:
 
     click.echo(f"\n{result.name} failed: {result.reason}")
     if others:
-        click.echo(f"  So did {', '.join(each.name for each in others)}.")
+        click.echo(f"  Same reason: {', '.join(each.name for each in others)}.")
     for line in result.hint.splitlines():
         click.echo(f"  {line}")
     click.echo(f"  It protects: {CHECKS[result.name].protects}")
@@ -160,19 +164,14 @@ def _counts(results: Sequence[CheckResult]) -> dict[str, int]:
     }
 
 
-def _print_json(results: Sequence[CheckResult], *, engine: str, plugin: str, level: Level) -> None:
-    import json  # only here: the table does not need it
-
-    import attrs
-
-    from lexer_core import __version__
+def _as_json(
+    results: Sequence[CheckResult], *, engine: str, plugin: str, level: Level
+) -> dict[str, object]:
     from lexer_core.testing import KIT_VERSION
     from lexer_core.testing.check_table import CHECKS, SUITES
 
     suites = {each.name: suite.title for suite in SUITES for each in suite.checks}
-    document = {
-        "schema_version": SCHEMA_VERSION,
-        "lexer_version": __version__,
+    return {
         "kit": KIT_VERSION,
         "engine": engine,
         "plugin": plugin,
@@ -188,4 +187,3 @@ def _print_json(results: Sequence[CheckResult], *, engine: str, plugin: str, lev
             for result in results
         ],
     }
-    click.echo(json.dumps(document, indent=2))

@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 from checkouts import LAYER_BYTES, NET, check_out  # noqa: E402
 
 from lexer_core.benchmark.model_host import ModelHost  # noqa: E402
-from lexer_core.comparison.rerun_target import BaseTarget, model_of_base  # noqa: E402
+from lexer_core.comparison.base_location import BaseLocation, remote_base_model  # noqa: E402
 from lexer_core.errors import InputError, TargetError  # noqa: E402
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     assert "layers" not in sys.modules
 
 
-def bytes_of(target: BaseTarget, folder: Path, inputs: object = INPUT) -> int:
+def bytes_of(target: BaseLocation, folder: Path, inputs: object = INPUT) -> int:
     """Make a base's model in its process, and say how large it is."""
-    model = model_of_base(target, inputs)
+    model = remote_base_model(target, inputs)
     host = ModelHost(model, folder / "exports", isolated=True, threads=1, timeout=120.0)
     try:
         host.reference()
@@ -49,7 +49,7 @@ def bytes_of(target: BaseTarget, folder: Path, inputs: object = INPUT) -> int:
 def test_a_file_takes_the_modules_beside_it(here: Path, tmp_path: Path) -> None:
     check_out(tmp_path / "old", depth=2)
 
-    target = BaseTarget.find("../old/net.py:Net")
+    target = BaseLocation.find("../old/net.py:Net")
 
     assert bytes_of(target, tmp_path) == 2 * LAYER_BYTES
 
@@ -61,7 +61,7 @@ def test_in_a_folder_of_its_own_a_target_is_what_it_would_be_there(
     reading = NET + "\nassert open('weights.txt').read() == 'read where it lies'\n"
     (tmp_path / "old" / "net.py").write_text(reading)
 
-    assert bytes_of(BaseTarget.find("net:Net", "../old"), tmp_path) == 2 * LAYER_BYTES
+    assert bytes_of(BaseLocation.find("net:Net", "../old"), tmp_path) == 2 * LAYER_BYTES
 
 
 def test_a_folder_on_the_path_stands_for_the_same_in_the_base_s_checkout(
@@ -73,7 +73,7 @@ def test_a_folder_on_the_path_stands_for_the_same_in_the_base_s_checkout(
     (here / "src_layers.py").rename(here / "src" / "layers.py")
     monkeypatch.syspath_prepend(str(here / "src"))
 
-    assert bytes_of(BaseTarget.find("net.py:Net", "../old"), tmp_path) == 2 * LAYER_BYTES
+    assert bytes_of(BaseLocation.find("net.py:Net", "../old"), tmp_path) == 2 * LAYER_BYTES
 
 
 def test_a_base_that_would_take_the_new_module_for_its_own_is_refused(
@@ -95,14 +95,14 @@ sys.meta_path.insert(0, Finder())
     check_out(tmp_path / "old", 2, finder + NET)
 
     with pytest.raises(TargetError, match="imported module 'layers' from"):
-        bytes_of(BaseTarget.find("net.py:Net", "../old"), tmp_path)
+        bytes_of(BaseLocation.find("net.py:Net", "../old"), tmp_path)
 
 
 def test_what_cannot_be_loaded_is_said_to_be_the_base_s(here: Path, tmp_path: Path) -> None:
     check_out(tmp_path / "old", 2, "import no_such_module\n")
 
     with pytest.raises(TargetError, match=r"the base's TARGET: 'net\.py' cannot be imported") as e:
-        bytes_of(BaseTarget.find("net.py:Net", "../old"), tmp_path)
+        bytes_of(BaseLocation.find("net.py:Net", "../old"), tmp_path)
 
     assert "no_such_module" in str(e.value)
 
@@ -111,22 +111,25 @@ def test_inputs_that_the_base_s_model_does_not_take_are_refused(here: Path, tmp_
     check_out(tmp_path / "old", 2)
 
     with pytest.raises(InputError, match="'pixels'"):
-        bytes_of(BaseTarget.find("../old/net.py:Net"), tmp_path, {"pixels": torch.ones(2, 128)})
+        bytes_of(BaseLocation.find("../old/net.py:Net"), tmp_path, {"pixels": torch.ones(2, 128)})
 
 
 def test_a_model_that_was_compiled_in_place_is_refused(here: Path, tmp_path: Path) -> None:
     check_out(tmp_path / "old", 2, NET + "\n\nmodel = Net()\nmodel.compile()\n")
 
     with pytest.raises(TargetError, match="compiled in place"):
-        bytes_of(BaseTarget.find("../old/net.py:model"), tmp_path)
+        bytes_of(BaseLocation.find("../old/net.py:model"), tmp_path)
 
 
 @pytest.mark.parametrize(
     ("text", "folder", "said"),
-    [("model.onnx", None, "is an .onnx file"), ("net.py:Net", "absent", "no folder 'absent'")],
+    [
+        ("model.onnx", None, "is an .onnx file"),
+        ("net.py:Net", "absent", "from 'absent': the folder does not exist"),
+    ],
 )
 def test_what_can_be_no_target_of_a_base_is_refused_at_once(
     here: Path, text: str, folder: str | None, said: str
 ) -> None:
     with pytest.raises(TargetError, match=said):
-        BaseTarget.find(text, folder)
+        BaseLocation.find(text, folder)
