@@ -34,7 +34,8 @@ def command_line_page() -> str:
 
 
 def _blocks() -> Iterator[str]:
-    root = click.Context(lexer, info_name="lexer")
+    # With its settings: click caches the help option of the first context that asks for it.
+    root = click.Context(lexer, info_name="lexer", **lexer.context_settings)
     commands = list(_commands(lexer, root))
     yield "# Commands"
     yield (
