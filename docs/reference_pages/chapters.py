@@ -85,6 +85,7 @@ CHAPTERS = (
         module="lexer_core.hookspecs",
     ),
     Chapter(page="hooks.md", title="Records", module="lexer_core.records"),
+    Chapter(page="hooks.md", title="Helpers for engines", module="lexer_core.engine_helpers"),
     Chapter(page="hooks.md", title="The conformance kit", module="lexer_core.testing"),
     Chapter(page="errors.md", title="Errors", module="lexer_core.errors"),
 )

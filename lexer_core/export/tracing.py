@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import LexerError
 
 if TYPE_CHECKING:
@@ -80,9 +81,7 @@ def trace(
     except LexerError:
         raise
     except Exception as error:
-        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-        reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
-        return Trace(reason=reason[:_LONGEST_REASON])
+        return Trace(reason=error_summary(error, longest=_LONGEST_REASON))
     return Trace(program=program)
 
 

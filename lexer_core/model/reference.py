@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import field, frozen
 
+from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import InputError, ModelError
 from lexer_core.model.naming import name_outputs
 from lexer_core.model.state import measured_state, preserved_randomness
 from lexer_core.model.structure import constants_of, flatten_outputs, rebuild, with_own_constants
-from lexer_core.model.tensors import numpy_dtype, tensor_specs, to_numpy, to_torch
+from lexer_core.model.tensors import tensor_specs, to_numpy, to_torch
 from lexer_core.records import CallInputs, CallStructure, TensorSpec
 from lexer_core.validation import Float64Outputs, judge
 

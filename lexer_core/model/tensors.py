@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import ml_dtypes
 import numpy as np
 
+from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.records import TensorSpec
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "dtype_name",
-    "numpy_dtype",
     "storage_bytes",
     "tensor_spec",
     "tensor_specs",
@@ -33,24 +32,6 @@ __all__ = [
 
 _SAME_SIZE = {1: "uint8", 2: "int16"}
 """Integers that carry the bits of types which numpy itself does not know."""
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The numpy type of that name; ``bfloat16`` and ``float8_…`` from ml_dtypes.
-
-    Raises
-    ------
-    TypeError
-        Neither numpy nor ml_dtypes has such a type.
-    """
-    if name.startswith(("bfloat16", "float8_", "float6_", "float4_")):
-        scalar = getattr(ml_dtypes, name, None)
-        if scalar is None:
-            raise TypeError(f"numpy and ml_dtypes have no element type {name!r}")
-        found: np.dtype[Any] = np.dtype(scalar)
-    else:
-        found = np.dtype(name)
-    return found
 
 
 def dtype_name(dtype: object) -> str:

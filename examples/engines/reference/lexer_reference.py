@@ -1,6 +1,6 @@
-from lexer_core.errors import DeviceUnavailableError, UnsupportedError
+from lexer_core.engine_helpers import find_device, model_file, refuse_precision
 from lexer_core.hookspecs import hookimpl
-from lexer_core.records import EngineInfo
+from lexer_core.records import CPU, EngineInfo
 
 
 class ReferenceSession:
@@ -24,13 +24,12 @@ def lexer_engine_info():
 
 @hookimpl
 def lexer_create_session(exported, device, config):
-    if device.kind != "cpu":
-        raise DeviceUnavailableError(f"the reference evaluator has no device {device}")
-    if config.precision:
-        raise UnsupportedError("the reference evaluator computes in the model's own types")
+    name = "the reference evaluator"
+    find_device([CPU], device, runtime=name)
+    refuse_precision(config, runtime=name)
     from onnx.reference import ReferenceEvaluator  # the runtime: imported when it is used
 
-    return ReferenceSession(ReferenceEvaluator(str(exported.path)))
+    return ReferenceSession(ReferenceEvaluator(str(model_file(exported, runtime=name))))
 
 
 @hookimpl

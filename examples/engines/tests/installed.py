@@ -18,7 +18,7 @@ ENGINES = Path(__file__).parents[1]
 
 @contextmanager
 def installed(project: str, folder: Path) -> Iterator[None]:
-    """Install one of the projects: metadata goes to a folder, its modules stay where they are."""
+    """Install a project: its metadata goes to a folder, its modules stay in place."""
     facts = tomllib.loads((ENGINES / project / "pyproject.toml").read_text("utf-8"))["project"]
     points = "".join(
         f"[{group}]\n" + "".join(f"{name} = {value}\n" for name, value in entries.items())

@@ -368,9 +368,7 @@ def test_an_unknown_operator_is_unsupported_and_named_in_one_line(tmp_path):
     model.opset_import.append(helper.make_opsetid("com.example", 1))
     onnx.save(model, exported.path)
 
-    with pytest.raises(
-        UnsupportedError, match=r"no conversion of com\.example\.Frobnicate"
-    ) as said:
+    with pytest.raises(UnsupportedError, match=r"cannot convert com\.example\.Frobnicate") as said:
         hooks.lexer_create_session(exported, CPU, CONFIG)
 
     assert "\n" not in said.value.message
@@ -394,7 +392,7 @@ def test_an_export_that_promises_another_output_is_an_error(doubling):
         doubling, outputs=(TensorSpec(name="logits", dtype="float32", shape=(1, 3)),)
     )
 
-    with pytest.raises(EngineError, match="no output 'logits' in the file; it finds y"):
+    with pytest.raises(EngineError, match="the file has no output 'logits'; it has y"):
         hooks.lexer_create_session(wrong, CPU, CONFIG)
 
 
@@ -488,7 +486,7 @@ def test_threads_are_those_of_the_run(doubling):
 
 
 def test_more_threads_than_openvino_would_use_are_refused(doubling):
-    with pytest.raises(UnsupportedError, match="asked for 4096 threads, and OpenVINO uses"):
+    with pytest.raises(UnsupportedError, match=r"number of threads to \d+ instead of 4096"):
         hooks.lexer_create_session(doubling, CPU, SessionConfig(threads=4096))
 
 
@@ -510,17 +508,17 @@ def test_a_precision_that_the_device_replaces_by_another_is_refused(doubling, mo
     real = openvino.CompiledModel.get_property
     monkeypatch.setattr(openvino.CompiledModel, "get_property", bfloat16_instead)
 
-    with pytest.raises(UnsupportedError, match="asked for f32, and OpenVINO computes in bf16"):
+    with pytest.raises(UnsupportedError, match="computes in bf16 instead of f32"):
         property_with(doubling, "INFERENCE_PRECISION_HINT", precision="float32")
 
 
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"precision": "int8"}, "no precision 'int8'"),
+        ({"precision": "int8"}, "not support precision 'int8'"),
         ({"precision": "float16", "inference_precision": "float32"}, "contradicts"),
-        ({"num_streams": 0}, "at least 1 stream"),
-        ({"num_streams": 3}, "asked for 3 streams, and OpenVINO uses 1"),
+        ({"num_streams": 0}, "needs at least 1"),
+        ({"num_streams": 3}, "number of streams to 1 instead of 3"),
     ],
 )
 def test_what_openvino_would_not_do_is_refused(doubling, settings, said):
@@ -539,7 +537,7 @@ def test_an_option_that_the_device_has_no_property_for_is_refused(doubling, monk
     few = properties.make_properties(Few(), npu, CONFIG)
 
     assert few == {"PERFORMANCE_HINT": "LATENCY"}
-    with pytest.raises(UnsupportedError, match="no NUM_STREAMS on NPU"):
+    with pytest.raises(UnsupportedError, match="not support NUM_STREAMS on NPU"):
         properties.make_properties(Few(), npu, SessionConfig(threads=1, options={"num_streams": 2}))
 
 

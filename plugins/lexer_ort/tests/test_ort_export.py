@@ -226,7 +226,7 @@ def test_an_input_that_the_graph_loses_is_noted_and_not_needed(tmp_path):
     exported = export(source, tmp_path, exporter="torchscript")
 
     assert len(exported.inputs) == 1
-    assert "not used" in exported.notes[0]
+    assert "does not use input" in exported.notes[0]
     assert_same(run(exported, source), expected)
 
 

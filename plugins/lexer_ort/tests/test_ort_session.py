@@ -529,7 +529,7 @@ def test_weights_beside_the_file_count_into_its_size(tmp_path):
 def test_a_file_that_is_not_onnx_says_so(tmp_path, content):
     (tmp_path / "m.onnx").write_bytes(content)
 
-    with pytest.raises(ExportError, match="not an ONNX model"):
+    with pytest.raises(ExportError, match="not a valid ONNX model"):
         take(tmp_path / "m.onnx")
 
 
@@ -563,7 +563,7 @@ def test_outputs_that_are_no_tensors_are_unsupported(tmp_path):
     opsets = [helper.make_opsetid("", 18)]
     onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=9), tmp_path / "m.onnx")
 
-    with pytest.raises(UnsupportedError, match=r"'y' of m\.onnx is sequence"):
+    with pytest.raises(UnsupportedError, match=r"'y' of m\.onnx is a sequence"):
         take(tmp_path / "m.onnx")
 
 

@@ -86,7 +86,7 @@ def test_a_device_that_is_not_there_is_an_error(engine, tmp_path):
     with pytest.raises(DeviceUnavailableError) as error:
         engine.create_session(model, Device(kind="cuda", index=77), SessionConfig(threads=1))
 
-    assert "torch has no device 'cuda:77' here" in str(error.value)
+    assert "torch has no device 'cuda:77' on this machine" in str(error.value)
     assert "cpu" in str(error.value)
 
 
@@ -235,5 +235,5 @@ def test_outputs_that_change_in_number_are_an_error(engine, tmp_path):
         exported(engine, adapted, tmp_path), CPU, SessionConfig(threads=1)
     )
 
-    with pytest.raises(ModelError, match="returned 2 tensors, and 1 when"):
+    with pytest.raises(ModelError, match="returned 2 tensors; when it was exported, it returned 1"):
         outputs_of(engine, session, adapted.inputs)

@@ -1,16 +1,13 @@
-"""Which element types do OpenVINO and numpy share?"""
+"""Which element types do OpenVINO and numpy have in common?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import ml_dtypes
-import numpy as np
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from lexer_openvino_runtime import openvino
 
-__all__ = ["BEYOND_INT32", "numpy_dtype"]
+__all__ = ["BEYOND_INT32", "numpy_name"]
 
 _NUMPY_NAMES = {
     "boolean": "bool",
@@ -28,14 +25,13 @@ _NUMPY_NAMES = {
     "f8e4m3": "float8_e4m3fn",
     "f8e5m2": "float8_e5m2",
 }
-"""By OpenVINO's names. float64 is missing: OpenVINO takes it and computes in float32,
-so that 1e-300 becomes 0."""
+"""By OpenVINO's names. float64 is missing because OpenVINO accepts it but computes in
+float32, where 1e-300 becomes 0."""
 
 BEYOND_INT32 = frozenset({"int64", "uint32", "uint64"})
-"""Types that hold whole numbers which OpenVINO's 32-bit arithmetic does not."""
+"""Types with integers that OpenVINO's 32-bit arithmetic cannot represent."""
 
 
-def numpy_dtype(element: openvino.Type) -> np.dtype[Any] | None:
-    """Turn OpenVINO's type into numpy's, ml_dtypes' included; ``None`` if it is not shared."""
-    name = _NUMPY_NAMES.get(element.get_type_name())
-    return None if name is None else np.dtype(getattr(ml_dtypes, name, name))
+def numpy_name(element: openvino.Type) -> str | None:
+    """Return the type's name as in ``TensorSpec.dtype``; ``None`` if numpy has no such type."""
+    return _NUMPY_NAMES.get(element.get_type_name())

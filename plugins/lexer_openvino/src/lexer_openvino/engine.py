@@ -1,7 +1,7 @@
-"""What is OpenVINO to Lexer?
+"""Which hooks make OpenVINO an engine?
 
-The hooks. This module is imported whenever engines are listed, so it is light:
-the runtime and numpy are imported by the modules that the hooks call.
+This module is imported whenever engines are listed, so it must be cheap to
+import: the modules that the hooks call import the runtime and numpy.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ __all__ = [
 
 _INFO = EngineInfo(
     display_name="OpenVINO",
-    # Imported in this order: the first keeps the second from sending statistics.
+    # Imported in this order: the first prevents the second from sending telemetry.
     runtime_modules=("lexer_openvino_runtime", "openvino"),
     runtime_distributions=("openvino",),
     formats=("onnx",),
@@ -42,36 +42,35 @@ _INFO = EngineInfo(
             type=str,
             default="latency",
             choices=("latency", "throughput"),
-            help="What OpenVINO sets the device up for; Lexer makes one call at a time.",
+            help="What OpenVINO optimises the device for; Lexer makes one call at a time.",
         ),
         EngineOption(
             name="num_streams",
             type=int,
             default=None,
-            help="Calls that the device may work on at the same time, and share its threads among; "
-            "as the hint has it unless set.",
+            help="How many calls may run at once and share the threads. "
+            "Default: the performance hint decides.",
         ),
         EngineOption(
             name="execution_mode",
             type=str,
             default="accuracy",
             choices=("accuracy", "performance"),
-            help="Whether the model is computed in its own types, or in narrower ones where the "
-            "device has them.",
+            help="Whether to compute in the model's own types, or in narrower ones if the "
+            "device supports them.",
         ),
         EngineOption(
             name="inference_precision",
             type=str,
             default=None,
             choices=("float32", "bfloat16", "float16"),
-            help="The type in which floating-point operations are computed; "
-            "as the execution mode has it unless set.",
+            help="The type of floating-point operations. Default: the execution mode decides.",
         ),
         EngineOption(
             name="cpu_pinning",
             type=bool,
             default=False,
-            help="Whether OpenVINO ties its threads to processors of its own choice.",
+            help="Whether OpenVINO pins its threads to CPUs that it chooses.",
         ),
     ),
 )
@@ -79,13 +78,13 @@ _INFO = EngineInfo(
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """Say what the engine is, without the runtime."""
+    """Describe the engine without importing the runtime."""
     return _INFO
 
 
 @hookimpl
 def lexer_list_devices() -> Sequence[Device]:
-    """List the devices whose plugins and drivers are there."""
+    """List the devices whose plugins and drivers are installed."""
     from lexer_openvino.devices import list_devices  # imports openvino
 
     return list_devices()
@@ -95,7 +94,7 @@ def lexer_list_devices() -> Sequence[Device]:
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> OpenVinoSession:
-    """Read the file and compile it for exactly one device."""
+    """Read the file and compile it for one device."""
     from lexer_openvino.session import create_session  # imports openvino
 
     return create_session(exported, device, config)
@@ -103,26 +102,26 @@ def lexer_create_session(
 
 @hookimpl
 def lexer_place_inputs(session: OpenVinoSession, inputs: CallInputs) -> Any:
-    """Make a request, with copies of the inputs as its tensors."""
+    """Create an inference request with copies of the inputs."""
     return session.place(inputs)
 
 
 @hookimpl
 def lexer_synchronize() -> None:
-    """Do nothing: a call waits for its request, on every device."""
+    """Do nothing: a call waits for its request on every device."""
 
 
 @hookimpl
 def lexer_fetch_outputs(
     session: OpenVinoSession, outputs: Any
 ) -> Mapping[str, npt.NDArray[np.generic]]:
-    """Copy the outputs out of the request, which the next call reuses."""
+    """Copy the outputs of the request, which the next call reuses."""
     return session.fetch(outputs)
 
 
 @hookimpl
 def lexer_describe_placement(session: OpenVinoSession) -> Placement | None:
-    """Count the nodes of the compiled model by where they run."""
-    from lexer_openvino.placement import describe_placement  # reads openvino's compiled model
+    """Count the nodes of the compiled model by device."""
+    from lexer_openvino.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)

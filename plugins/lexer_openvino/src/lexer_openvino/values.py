@@ -1,7 +1,6 @@
-"""How do numpy arrays become OpenVINO's tensors, and come back?
+"""How are numpy arrays converted to OpenVINO's tensors and back?
 
-The bytes are copied in both directions: what a request holds never shares
-memory with the caller's arrays.
+Always by copying: a request never shares memory with the caller's arrays.
 """
 
 from __future__ import annotations
@@ -17,17 +16,17 @@ __all__ = ["empty_tensor", "to_array", "to_tensor"]
 
 
 def empty_tensor(shape: tuple[int, ...], element: openvino.Type, context: Any) -> Any:
-    """Allocate a tensor in the memory of a device; without a context, in the host's."""
+    """Allocate a tensor in a device's memory; without a context, in the host's."""
     if context is None:
         return openvino.Tensor(element, openvino.Shape(shape))
     return context.create_tensor(element, openvino.Shape(shape), {})
 
 
 def to_tensor(array: npt.NDArray[Any], element: openvino.Type, context: Any) -> Any:
-    """Copy an array, whose dtype is the element type's, to a new tensor."""
+    """Copy an array, whose dtype matches the element type, to a new tensor."""
     tensor = openvino.Tensor(element, openvino.Shape(array.shape))
-    # numpy's view of a tensor has another type of the same width where numpy
-    # itself has none: bfloat16 looks like float16.
+    # For a type that numpy lacks, the view has another type of the same width:
+    # bfloat16 looks like float16.
     np.copyto(tensor.data.view(array.dtype), array)
     if context is None:
         return tensor

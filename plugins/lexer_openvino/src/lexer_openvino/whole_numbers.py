@@ -1,7 +1,6 @@
-"""Does a model compute with whole numbers that OpenVINO's arithmetic does not hold?
+"""Does a model compute with integers beyond OpenVINO's arithmetic?
 
-OpenVINO takes int64 and computes in int32: what lies beyond becomes another
-number, without a word.
+OpenVINO accepts int64 but computes in int32, which silently changes larger values.
 """
 
 from __future__ import annotations
@@ -40,23 +39,23 @@ _ARITHMETIC = frozenset(
         "Subtract",
     }
 )
-"""Operations whose result depends on the number itself. To others a number such as
-2**63 - 1 means "to the end", and becomes the greatest that there is."""
+"""Operations whose result depends on the exact value. For others, a value such as
+2**63 - 1 means "to the end", and OpenVINO clips it to the largest int32."""
 
 
 def beyond_int32(array: npt.NDArray[Any]) -> bool:
-    """Whether an array of whole numbers has one that 32 bits do not hold."""
+    """Whether an array of integers has a value that does not fit into 32 bits."""
     limits = np.iinfo(np.int32)
     return bool(array.size and (array.min() < limits.min or array.max() > limits.max))
 
 
 def find_wide_constant(model: Any) -> str:
-    """Find a constant beyond 32 bits that the model computes with.
+    """Find a constant beyond 32 bits that is used in arithmetic.
 
     Returns
     -------
     str
-        Its name and what is done with it; empty where there is none.
+        Its name and the operations; empty if there is none.
     """
     for node in model.get_ops():
         if node.get_type_name() != "Constant":

@@ -1,11 +1,10 @@
-"""How is OpenVINO imported without telling anybody?
+"""How is OpenVINO imported without its telemetry?
 
-``import openvino`` writes a client's number to the home folder and sends an
-event to a statistics service, in a thread of its own, unless the package that
-does so cannot be imported; OpenVINO then takes a stand-in that does nothing.
-This package is the engine's first runtime module, so that it is imported before
-OpenVINO wherever Lexer does so. A program that imported OpenVINO itself has it
-as it is.
+``import openvino`` writes a client ID to the home folder and sends an event to an
+analytics service in a thread, unless the telemetry package cannot be imported;
+OpenVINO then uses a stub. This package is the engine's first runtime module, so
+that Lexer imports it before OpenVINO. It has no effect in a program that has
+already imported OpenVINO.
 """
 
 from __future__ import annotations
@@ -23,17 +22,17 @@ _TELEMETRY = "openvino_telemetry"
 
 
 @contextmanager
-def _kept_out(name: str) -> Iterator[None]:
-    """Let an import of that module fail; one that is there already stays."""
+def _import_blocked(name: str) -> Iterator[None]:
+    """Make importing a module fail, unless it has been imported already."""
     if name in sys.modules:
         yield
         return
-    sys.modules[name] = None  # type: ignore[assignment]  # what Python takes for "not to be had"
+    sys.modules[name] = None  # type: ignore[assignment]  # makes an import of it fail
     try:
         yield
     finally:
         sys.modules.pop(name, None)
 
 
-with _kept_out(_TELEMETRY):
+with _import_blocked(_TELEMETRY):
     import openvino

@@ -1,7 +1,7 @@
-"""Which devices can ONNXRuntime use here?
+"""Which devices can ONNXRuntime use on this machine?
 
-An execution provider is a device to Lexer. The provider's name is the device's
-identifier, and its kind is the provider's name in short.
+An execution provider is a device in Lexer: the provider's name is the device's
+identifier, and its short form is the device's kind.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from ctypes.util import find_library
 import onnxruntime
 from attrs import frozen
 
-from lexer_core.errors import DeviceUnavailableError
+from lexer_core import engine_helpers
 from lexer_core.records import Device
 
 __all__ = ["CPU_PROVIDER", "Memory", "find_device", "list_devices", "memory_of"]
@@ -23,13 +23,13 @@ CPU_PROVIDER = "CPUExecutionProvider"
 _SUFFIX = "ExecutionProvider"
 
 _NOT_LOCAL = frozenset({"AzureExecutionProvider"})
-"""Providers that send the work to a service."""
+"""Providers that send the work to a remote service."""
 
 _ON_CUDA = ("CUDAExecutionProvider", "TensorrtExecutionProvider", "NvTensorRTRTXExecutionProvider")
-"""Providers that need a CUDA device, of which there may be several."""
+"""Providers that need a CUDA device; there may be several."""
 
 _NEEDED_LIBRARY = {"TensorrtExecutionProvider": "nvinfer"}
-"""Listed by ONNXRuntime even where the library that does the work is missing."""
+"""Libraries of providers that ONNXRuntime lists even if the library is missing."""
 
 _MEMORY = {
     **dict.fromkeys(_ON_CUDA, "cuda"),
@@ -40,28 +40,28 @@ _MEMORY = {
 
 @frozen
 class Memory:
-    """Where a provider keeps its tensors, as ONNXRuntime names it."""
+    """The memory of a provider's tensors, by ONNXRuntime's names."""
 
     type: str
     index: int
 
 
 def memory_of(device: Device) -> Memory:
-    """Say where inputs and outputs of a device lie while calls are measured.
+    """Return the memory of a device's inputs and outputs while calls are measured.
 
-    A provider that has no memory of its own in ONNXRuntime's Python interface
-    takes them from the host's memory and moves them as part of the call.
+    If ONNXRuntime's Python API offers no memory for a provider, it is the host's
+    memory, and the provider copies tensors as part of the call.
     """
     kind = _MEMORY.get(device.identifier, "cpu")
     return Memory(kind, device.index if kind != "cpu" else 0)
 
 
 def list_devices() -> list[Device]:
-    """List a device for each provider of this build that can run here.
+    """List a device for each provider of this build that can run on this machine.
 
-    The order is the CPU first, then ONNXRuntime's own order of preference.
+    The CPU comes first, then the others in ONNXRuntime's order of preference.
     """
-    found = [Device(kind="cpu", identifier=CPU_PROVIDER, description="CPU")]
+    devices = [Device(kind="cpu", identifier=CPU_PROVIDER, description="CPU")]
     cuda_names: list[str] | None = None
     for provider in onnxruntime.get_available_providers():
         if provider == CPU_PROVIDER or provider in _NOT_LOCAL:
@@ -72,39 +72,35 @@ def list_devices() -> list[Device]:
         kind = provider.removesuffix(_SUFFIX).lower()
         if provider in _ON_CUDA:
             cuda_names = _cuda_device_names() if cuda_names is None else cuda_names
-            found += [
+            devices += [
                 Device(kind=kind, index=index, identifier=provider, description=name)
                 for index, name in enumerate(cuda_names)
             ]
         else:
-            found.append(Device(kind=kind, identifier=provider, description=provider))
-    return found
+            devices.append(Device(kind=kind, identifier=provider, description=provider))
+    return devices
 
 
 def find_device(device: Device) -> Device:
-    """Find the listed device that is the same place, with its identifier.
+    """Return the listed device, which has the provider as its identifier.
 
     Raises
     ------
     DeviceUnavailableError
-        It is not among those that this build can use here.
+        This build cannot use the device on this machine.
     """
-    devices = list_devices()
-    for candidate in devices:
-        if candidate == device:
-            return candidate
-    names = ", ".join(candidate.name for candidate in devices)
-    raise DeviceUnavailableError(
-        f"ONNXRuntime has no device {device.name!r} here.",
-        hint=f"Devices that it can use: {names}. "
-        "Others need another build of ONNXRuntime, such as onnxruntime-gpu, and a driver.",
+    return engine_helpers.find_device(
+        list_devices(),
+        device,
+        runtime="ONNXRuntime",
+        hint="Others need another build of ONNXRuntime, such as onnxruntime-gpu, and a driver.",
     )
 
 
 def _cuda_device_names() -> list[str]:
-    # ONNXRuntime lists CUDA wherever it was built with it, also without a GPU.
-    # The driver knows, honours CUDA_VISIBLE_DEVICES, and reserves nothing when
-    # it is only initialised. Any failure to ask means that there is no device.
+    # ONNXRuntime lists CUDA if it was built with it, even without a GPU. The
+    # driver knows better: it honours CUDA_VISIBLE_DEVICES, and initialising it
+    # allocates nothing. If the query fails, there is no usable device.
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
     except OSError:

@@ -1,24 +1,19 @@
-"""Which element types do ONNX, ONNXRuntime and numpy share?"""
+"""Which element types do ONNX, ONNXRuntime and numpy have in common?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
 from attrs import frozen
 
-if TYPE_CHECKING:
-    import numpy as np
-
-__all__ = ["ELEMENT_TYPES", "ElementType", "by_onnx_number", "by_ort_name", "numpy_dtype"]
+__all__ = ["ELEMENT_TYPES", "ElementType", "by_onnx_number", "by_ort_name"]
 
 
 @frozen
 class ElementType:
-    """One element type under its three names.
+    """An element type and its three names.
 
-    ``onnx_number`` is ``TensorProto.DataType``, ``ort_name`` what ONNXRuntime
-    writes between the brackets of ``tensor(…)``, ``name`` numpy's or ml_dtypes'
-    name, as in ``TensorSpec.dtype``.
+    ``onnx_number`` is its ``TensorProto.DataType``, ``ort_name`` what ONNXRuntime
+    writes inside ``tensor(…)``, and ``name`` its name in numpy or ml_dtypes, as
+    in ``TensorSpec.dtype``.
     """
 
     onnx_number: int
@@ -45,25 +40,17 @@ ELEMENT_TYPES = (
     ElementType(19, "float8e5m2", "float8_e5m2"),
     ElementType(20, "float8e5m2fnuz", "float8_e5m2fnuz"),
 )
-"""Types whose elements are whole bytes: what numpy arrays can hold as they are."""
+"""Types whose elements are whole bytes, as numpy arrays need."""
 
 _BY_NUMBER = {item.onnx_number: item for item in ELEMENT_TYPES}
 _BY_ORT_NAME = {f"tensor({item.ort_name})": item for item in ELEMENT_TYPES}
 
 
 def by_onnx_number(number: int) -> ElementType | None:
-    """Find a type by its number in ``TensorProto.DataType``; ``None`` if it is not shared."""
+    """Return the type with a ``TensorProto.DataType``; ``None`` if numpy has no such type."""
     return _BY_NUMBER.get(number)
 
 
 def by_ort_name(name: str) -> ElementType | None:
-    """Find a type by ONNXRuntime's name, such as ``tensor(float)``; ``None`` if not shared."""
+    """Return the type that ONNXRuntime calls ``tensor(float)``, say; ``None`` if numpy has none."""
     return _BY_ORT_NAME.get(name)
-
-
-def numpy_dtype(name: str) -> np.dtype[Any]:
-    """Turn a ``TensorSpec.dtype`` into a numpy dtype, ml_dtypes' types included."""
-    import ml_dtypes  # only here: the table itself must stay light
-    import numpy as np
-
-    return np.dtype(getattr(ml_dtypes, name, name))

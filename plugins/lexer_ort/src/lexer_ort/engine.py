@@ -1,7 +1,7 @@
-"""What is ONNXRuntime to Lexer?
+"""Which hooks make ONNXRuntime an engine?
 
-The hooks. This module is imported whenever engines are listed, so it is light:
-the runtime, numpy and onnx are imported by the modules that the hooks call.
+This module is imported whenever engines are listed, so it must be cheap to
+import: the modules that the hooks call import the runtime, numpy and onnx.
 """
 
 from __future__ import annotations
@@ -43,8 +43,7 @@ __all__ = [
 _INFO = EngineInfo(
     display_name="ONNXRuntime",
     runtime_modules=("onnxruntime",),
-    # All of them provide the module of the same name, so at most one of them
-    # should be installed.
+    # All of these provide the module onnxruntime, so at most one should be installed.
     runtime_distributions=(
         "onnxruntime",
         "onnxruntime-gpu",
@@ -62,21 +61,20 @@ _INFO = EngineInfo(
             type=str,
             default="all",
             choices=("disable", "basic", "extended", "layout", "all"),
-            help="How far the graph is rewritten when it is loaded.",
+            help="How far the graph is optimised when it is loaded.",
         ),
         EngineOption(
             name="execution_mode",
             type=str,
             default="sequential",
             choices=("sequential", "parallel"),
-            help="Whether independent nodes of the graph may run at the same time.",
+            help="Whether independent nodes of the graph may run in parallel.",
         ),
         EngineOption(
             name="inter_op_threads",
             type=int,
             default=None,
-            help="Nodes that may run at the same time in parallel mode; "
-            "as many as there are threads unless set.",
+            help="How many nodes may run at once in parallel mode. Default: the number of threads.",
         ),
         EngineOption(
             name="allow_spinning",
@@ -88,8 +86,8 @@ _INFO = EngineInfo(
             name="enable_mem_pattern",
             type=bool,
             default=None,
-            help="Whether the memory of one call is planned as one block (sequential mode); "
-            "on unless set.",
+            help="Whether the memory of a call is planned as one block. "
+            "Default: on in sequential mode; parallel mode does not support it.",
         ),
         EngineOption(
             name="enable_mem_reuse",
@@ -101,7 +99,7 @@ _INFO = EngineInfo(
             name="enable_cpu_mem_arena",
             type=bool,
             default=True,
-            help="Whether freed memory on the CPU is kept for the next call.",
+            help="Whether freed CPU memory is kept for the next call.",
         ),
     ),
 )
@@ -109,13 +107,13 @@ _INFO = EngineInfo(
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """Say what the engine is, without the runtime."""
+    """Describe the engine without importing the runtime."""
     return _INFO
 
 
 @hookimpl
 def lexer_list_devices() -> Sequence[Device]:
-    """List a device for each execution provider that can run here."""
+    """List a device for each execution provider that can run on this machine."""
     from lexer_ort.devices import list_devices  # imports onnxruntime
 
     return list_devices()
@@ -128,17 +126,17 @@ def lexer_export_model(
     workdir: Path,
     options: Mapping[str, OptionValue],
 ) -> ExportedModel | None:
-    """Make an ``.onnx`` file of a module or program, or take the one that is given.
+    """Export a module or program to an ``.onnx`` file, or accept the user's file.
 
-    Options: ``exporter`` (``"dynamo"`` or ``"torchscript"``), ``opset`` (the
-    exporter's own unless set) and ``checks`` (``onnx.checker``, on unless off).
+    Options: ``exporter`` (``"dynamo"`` or ``"torchscript"``), ``opset`` (default:
+    the exporter's) and ``checks`` (whether to run ``onnx.checker``; default: on).
     """
     if format != "onnx":
         return None
     if source.onnx_path is not None:
-        from lexer_ort.given import take_given_file  # imports onnx
+        from lexer_ort.user_file import accept_user_file  # imports onnx
 
-        return take_given_file(source.onnx_path, checks=bool(options.get("checks", True)))
+        return accept_user_file(source.onnx_path, checks=bool(options.get("checks", True)))
     from lexer_ort.export import export_with_torch  # imports torch and onnx
 
     return export_with_torch(source, workdir, options)
@@ -148,7 +146,7 @@ def lexer_export_model(
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> OrtSession:
-    """Load the file on one execution provider, with the CPU's behind it."""
+    """Load the file with one execution provider, and the CPU's for the rest."""
     from lexer_ort.session import create_session  # imports onnxruntime
 
     return create_session(exported, device, config)
@@ -162,19 +160,19 @@ def lexer_place_inputs(session: OrtSession, inputs: CallInputs) -> Any:
 
 @hookimpl
 def lexer_synchronize(session: OrtSession) -> None:
-    """Wait for the provider: a run on the CPU is done when it returns."""
+    """Wait for the provider; calls on the CPU are synchronous."""
     session.synchronize()
 
 
 @hookimpl
 def lexer_fetch_outputs(session: OrtSession, outputs: Any) -> Mapping[str, npt.NDArray[np.generic]]:
-    """Copy the outputs out of the binding, which the next call reuses."""
+    """Copy the outputs of the binding, which the next call reuses."""
     return session.fetch(outputs)
 
 
 @hookimpl
 def lexer_describe_placement(session: OrtSession) -> Placement | None:
-    """Count the nodes that the provider took, by ONNXRuntime's own assignment."""
-    from lexer_ort.placement import describe_placement  # reads onnxruntime's records
+    """Count the nodes that ONNXRuntime assigned to the provider."""
+    from lexer_ort.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)

@@ -1,8 +1,8 @@
-"""How does a PyTorch model become an ``.onnx`` file?
+"""How is a PyTorch model exported to an ``.onnx`` file?
 
-Through ``torch.onnx.export``, of the flattened model: named tensors in, named
-tensors out. The file is read back, and what it takes and gives is compared
-with what was asked for.
+With ``torch.onnx.export``, as a flattened model with named input and output
+tensors. Afterwards, the inputs and outputs of the file are compared with the
+requested ones.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _EXPORTERS = ("dynamo", "torchscript")
 _OPTIONS = ("exporter", "opset", "checks")
 
 _LARGEST_SINGLE_FILE = 1536 * 1024 * 1024
-"""Bytes of weights in one file. A protobuf message ends at 2 GiB, the graph is
-part of it, and torch's own exporter draws the line here as well."""
+"""Bytes of weights in one file. A protobuf message is limited to 2 GiB, including
+the graph; torch's own exporter uses the same limit."""
 
 _DATA_SUFFIX = ".data"
 
@@ -44,31 +44,31 @@ def export_with_torch(
     *,
     largest_single_file: int = _LARGEST_SINGLE_FILE,
 ) -> ExportedModel | None:
-    """Write an ``.onnx`` file, named after the model, to a folder.
+    """Export a model to an ``.onnx`` file, named after the model.
 
     Parameters
     ----------
     source
-        A module, a program, or both. A program that is traced with the axes
-        asked for is used as it is; tracing is the slow part.
+        A module, a program, or both. A program with the requested dynamic axes
+        is used directly, because tracing is the slow part.
     workdir
         An empty folder.
     options
         ``exporter``, ``opset`` and ``checks``; see ``lexer_export_model``.
     largest_single_file
-        Weights of more bytes go to a file beside it, of its name and ``.data``.
+        More bytes of weights are stored in a separate file with suffix ``.data``.
 
     Returns
     -------
     ExportedModel or None
-        ``None`` where torch is not installed.
+        ``None`` if torch is not installed.
 
     Raises
     ------
     ExportError
-        The model cannot be turned into ONNX; the first line is the cause.
+        The model cannot be exported to ONNX; the first line is the cause.
     SettingError
-        An option is unknown or has a value that it cannot have.
+        An option is unknown, or its value is not valid.
     """
     exporter, opset, checks = _read_options(options)
     if find_spec("torch") is None:
@@ -78,10 +78,10 @@ def export_with_torch(
             f"{source.model_name} cannot be exported to ONNX: onnxscript is not installed.",
             hint="Install it: pip install onnxscript",
         )
-    import torch  # only here: an .onnx file needs none
+    import torch  # not needed for an .onnx file
 
     path = workdir / _file_name(source.model_name)
-    with quiet() as said:
+    with quiet() as captured:
         try:
             with torch.no_grad():
                 if exporter == "dynamo":
@@ -94,10 +94,9 @@ def export_with_torch(
             own = own_error(error)
             if own is not None:
                 raise own from error
-            reason = export_reason(error, said.text)
+            reason = export_reason(error, captured.text)
             raise ExportError(
-                f"{source.model_name} cannot be exported to ONNX by the {exporter} exporter: "
-                f"{reason}",
+                f"the {exporter} exporter cannot export {source.model_name} to ONNX: {reason}",
                 hint=_hint(source, exporter),
             ) from error
     if exporter == "torchscript":
@@ -106,9 +105,9 @@ def export_with_torch(
     if checks:
         check_file(path)
     notes = _compare(source, file, exporter, opset)
-    traced = said.first_warning("TracerWarning")
+    traced = captured.first_warning("TracerWarning")
     if traced:
-        notes += (f"the exporter warned: {traced}",)
+        notes += (f"warning of the exporter: {traced}",)
     return ExportedModel(
         format="onnx",
         path=path,
@@ -121,8 +120,8 @@ def export_with_torch(
 
 
 def _file_name(model_name: str) -> str:
-    # External data is found by its name, which should still say whose it is
-    # when the file is given another one.
+    # External data keeps its name when the user renames the model, so the name
+    # should say which model it belongs to.
     return f"{re.sub(r'[^0-9A-Za-z_-]+', '_', model_name).strip('_')[:64] or 'model'}.onnx"
 
 
@@ -130,17 +129,17 @@ def _read_options(options: Mapping[str, OptionValue]) -> tuple[str, int | None, 
     unknown = sorted(set(options) - set(_OPTIONS))
     if unknown:
         raise SettingError(
-            f"the export to ONNX has no option {unknown[0]!r}.",
+            f"the ONNX export has no option {unknown[0]!r}.",
             hint=f"Its options are: {', '.join(_OPTIONS)}.",
         )
     exporter = options.get("exporter", "dynamo")
     if exporter not in _EXPORTERS:
         raise SettingError(
-            f"exporter={exporter!r} is unknown.", hint=f"Choose one of: {', '.join(_EXPORTERS)}."
+            f"exporter={exporter!r} is not valid.", hint=f"Use one of: {', '.join(_EXPORTERS)}."
         )
     opset = options.get("opset")
     if opset is not None and (isinstance(opset, bool) or not isinstance(opset, int) or opset < 1):
-        raise SettingError(f"opset={opset!r} is not a version of ONNX's operators.")
+        raise SettingError(f"opset={opset!r} is not a valid opset version.")
     return str(exporter), opset, bool(options.get("checks", True))
 
 
@@ -160,21 +159,18 @@ def _export_with_dynamo(
     if named_axes is not None:
         arguments["dynamic_shapes"] = named_axes
     if _program_fits(source):
-        made = torch.onnx.export(source.program, (), **arguments)
+        exported = torch.onnx.export(source.program, (), **arguments)
     else:
         flat, tensors = _flattened(source)
-        made = torch.onnx.export(flat, tensors, **arguments)
-    assert made is not None  # the exporter returns None only without dynamo
+        exported = torch.onnx.export(flat, tensors, **arguments)
+    assert exported is not None  # the exporter returns None only without dynamo
     weights = sum(
         value.const_value.nbytes
-        for value in made.model.graph.initializers.values()
+        for value in exported.model.graph.initializers.values()
         if value.const_value is not None
     )
-    if weights > largest_single_file:
-        # The data lies beside the file under its name and ".data".
-        made.save(str(path), external_data=True)
-    else:
-        made.save(str(path), external_data=False)
+    # External data gets the file's name with the suffix ".data".
+    exported.save(str(path), external_data=weights > largest_single_file)
 
 
 def _export_with_torchscript(source: ModelSource, path: Path, opset: int | None) -> None:
@@ -196,10 +192,10 @@ def _export_with_torchscript(source: ModelSource, path: Path, opset: int | None)
 
 @contextlib.contextmanager
 def _native_log_to(log: Callable[..., None]) -> Iterator[None]:
-    """Keep the exporter's native log from standard output, where it cannot be redirected.
+    """Redirect the exporter's native log, which goes to standard output otherwise.
 
-    When it fails, the exporter writes the whole graph there, whatever its
-    ``verbose`` is.
+    When the exporter fails, it writes the whole graph there, regardless of
+    ``verbose``.
     """
     import torch  # see export_with_torch
 
@@ -215,16 +211,16 @@ def _native_log_to(log: Callable[..., None]) -> Iterator[None]:
 
 
 def _flattened(source: ModelSource) -> tuple[torch.nn.Module, tuple[torch.Tensor, ...]]:
-    """The module as tensors in, tuple of tensors out, and its example inputs."""
-    # They import torch, and this one is only reached where it is installed.
+    """Return the module as tensors in, tuple of tensors out, and its example inputs."""
+    # These import torch, which is installed if this function is called.
     from lexer_core.model.tensors import to_torch
     from lexer_core.model.wrapper import flattening_module
 
     if source.module is None:
         raise ExportError(
-            f"{source.model_name} is a torch.export program, and this export has to trace it "
-            "again: that needs the module.",
-            hint="Give the module, or export with exporter=dynamo and without dynamic axes.",
+            f"{source.model_name} is a torch.export program, and this export has to trace its "
+            "module again.",
+            hint="Pass the module, or export with exporter=dynamo and without dynamic axes.",
         )
     flat = flattening_module(
         source.module, source.inputs.structure, source.input_names, source.output_names
@@ -236,9 +232,9 @@ def _flattened(source: ModelSource) -> tuple[torch.nn.Module, tuple[torch.Tensor
 
 
 def _program_fits(source: ModelSource) -> bool:
-    """Whether the program is there, with exactly the dynamic axes asked for.
+    """Whether there is a program with exactly the requested dynamic axes.
 
-    Without its module it is used as it is.
+    A program without its module is always used.
     """
     if source.program is None or source.module is None:
         return source.program is not None
@@ -247,29 +243,29 @@ def _program_fits(source: ModelSource) -> bool:
         for node in source.program.graph.nodes
         if node.op == "placeholder" and hasattr(node.meta.get("val"), "shape")
     }
-    taken = [name for name in source.program.graph_signature.user_inputs if name in shapes]
-    if len(taken) != len(source.input_names):
+    inputs = [name for name in source.program.graph_signature.user_inputs if name in shapes]
+    if len(inputs) != len(source.input_names):
         return False
     return all(
         {axis for axis, dim in enumerate(shapes[placeholder]) if not isinstance(dim, int)}
         == set(source.dynamic_axes.get(name, {}))
-        for name, placeholder in zip(source.input_names, taken, strict=True)
+        for name, placeholder in zip(source.input_names, inputs, strict=True)
     )
 
 
 def _named_axes(source: ModelSource) -> Any:
-    """Dynamic shapes as ``torch.onnx.export`` takes them: for ``forward(*tensors)``."""
+    """Dynamic shapes for ``torch.onnx.export``, of ``forward(*tensors)``."""
     if not any(source.dynamic_axes.values()):
         return None
     return (tuple(dict(source.dynamic_axes.get(name, {})) for name in source.input_names),)
 
 
 def _gather_external_data(path: Path, largest_single_file: int) -> None:
-    """Put weights that are too many for one file into one other file.
+    """Move weights that are too large for the ``.onnx`` file to one other file.
 
-    The torchscript exporter writes a file for each of them.
+    The torchscript exporter writes a file for each tensor.
     """
-    import onnx  # only here: the module itself is imported to read options
+    import onnx  # here, because this module is imported without it to read options
 
     scattered = read_file(path).external
     if not scattered and path.stat().st_size <= largest_single_file:
@@ -290,19 +286,19 @@ def _gather_external_data(path: Path, largest_single_file: int) -> None:
 def _compare(
     source: ModelSource, file: OnnxFile, exporter: str, opset: int | None
 ) -> tuple[str, ...]:
-    """Check that the file is what was asked for; what is worth knowing is returned."""
+    """Check that the file has the requested inputs and outputs; return notes."""
     inputs = tuple(spec.name for spec in file.inputs)
     outputs = tuple(spec.name for spec in file.outputs)
     if outputs != source.output_names:
         raise ExportError(
-            f"the exported {source.model_name} has outputs {', '.join(outputs)}; "
-            f"wanted: {', '.join(source.output_names)}.",
+            f"the exported {source.model_name} has outputs {', '.join(outputs)} instead of "
+            f"{', '.join(source.output_names)}.",
             hint=_hint(source, exporter),
         )
     unknown = [name for name in inputs if name not in source.input_names]
     if unknown:
         raise ExportError(
-            f"the exported {source.model_name} has an input {unknown[0]!r} that the model has not.",
+            f"the exported {source.model_name} has an extra input {unknown[0]!r}.",
             hint=_hint(source, exporter),
         )
     for spec in file.inputs:
@@ -310,17 +306,17 @@ def _compare(
             if isinstance(spec.shape[axis], int):
                 raise ExportError(
                     f"axis {axis} ({name!r}) of input {spec.name!r} cannot be dynamic: the code "
-                    f"of {source.model_name} fixes it at {spec.shape[axis]}.",
-                    hint="Take that axis out of dynamic_axes, or compute with the input's shape "
-                    "in place of a constant.",
+                    f"of {source.model_name} fixes its size to {spec.shape[axis]}.",
+                    hint="Remove that axis from dynamic_axes, or use the input's shape instead of "
+                    "a constant in the model.",
                 )
     notes = [
-        f"input {name!r} is not used by the model and not part of the graph"
+        f"the model does not use input {name!r}, which is not part of the graph"
         for name in source.input_names
         if name not in inputs
     ]
     if opset is not None and file.opset != opset:
-        notes.append(f"opset {opset} was asked for; the exporter kept {file.opset}")
+        notes.append(f"the exporter used opset {file.opset} instead of {opset}")
     return tuple(notes)
 
 

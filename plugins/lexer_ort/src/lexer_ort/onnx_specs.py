@@ -1,4 +1,4 @@
-"""What does an ``.onnx`` file take and give, and how large is it?"""
+"""What are the inputs, outputs and size of an ``.onnx`` file?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnx
 from attrs import frozen
 
+from lexer_core.engine_helpers import UNKNOWN_SHAPE, first_line
 from lexer_core.errors import ExportError, UnsupportedError
 from lexer_core.records import TensorSpec
 from lexer_ort.element_types import by_onnx_number
@@ -16,26 +17,27 @@ if TYPE_CHECKING:
 
 __all__ = ["OnnxFile", "check_file", "read_file"]
 
-
-_STANDARD = ("", "ai.onnx")
+_STANDARD_DOMAIN = ("", "ai.onnx")
 """Names of the domain of the standard operators."""
+
+_ONLY_TENSORS = "Lexer measures models whose inputs and outputs are dense tensors of numbers."
 
 
 @frozen(kw_only=True)
 class OnnxFile:
-    """What can be said of a file without reading its weights.
+    """What is known about a file without reading its weights.
 
     Parameters
     ----------
     inputs, outputs
-        Specifications, in the order of the graph. An axis without a length or
-        a name is called after its tensor and position, as in ``image_axis_0``.
+        Specifications, in the order of the graph. An axis without a size or
+        name is named after its tensor and position: ``image_axis_0``.
     opset
         Version of the standard operators, or ``None``.
     external
-        Files beside it that hold weights.
+        Files with external data.
     size_bytes
-        Of the file and of those beside it.
+        Total size of the file and its external data.
     """
 
     inputs: tuple[TensorSpec, ...]
@@ -46,13 +48,13 @@ class OnnxFile:
 
 
 def read_file(path: Path) -> OnnxFile:
-    """Read the specifications of a file; its weights stay on disk.
+    """Read the specifications of a file, without its weights.
 
     Raises
     ------
     ExportError
-        There is no such file, it is not ONNX, or a file with its weights is
-        missing.
+        The file does not exist, is not a valid ONNX model, or its external
+        data is missing.
     UnsupportedError
         An input or output is not a dense tensor of numbers.
     """
@@ -63,9 +65,9 @@ def read_file(path: Path) -> OnnxFile:
         raise ExportError(f"cannot read {path}: {reason}.") from error
     except Exception as error:
         # protobuf has several decoding errors, and none of them is public.
-        raise ExportError(f"{path} is not an ONNX model.") from error
+        raise ExportError(f"{path} is not a valid ONNX model.") from error
     if not model.graph.output:
-        raise ExportError(f"{path} is not an ONNX model: it has no graph with outputs.")
+        raise ExportError(f"{path} is not a valid ONNX model: its graph has no outputs.")
     weights = {initializer.name for initializer in model.graph.initializer}
     weights |= {sparse.values.name for sparse in model.graph.sparse_initializer}
     external = _external_files(model, path)
@@ -75,7 +77,7 @@ def read_file(path: Path) -> OnnxFile:
         ),
         outputs=tuple(_spec("output", value, path) for value in model.graph.output),
         opset=next(
-            (item.version for item in model.opset_import if item.domain in ("", "ai.onnx")), None
+            (item.version for item in model.opset_import if item.domain in _STANDARD_DOMAIN), None
         ),
         external=external,
         size_bytes=sum(file.stat().st_size for file in (path, *external)),
@@ -88,26 +90,25 @@ def check_file(path: Path) -> None:
     Raises
     ------
     ExportError
-        The model breaks a rule of ONNX; the message is the checker's.
+        The model fails the checker; the message is the checker's.
     """
     try:
-        # By path, because a model in memory may not exceed 2 GiB.
+        # By path, because a model in memory must not exceed 2 GiB.
         onnx.checker.check_model(str(path))
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
-        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
         raise ExportError(
-            f"{path.name} does not pass onnx.checker: {reason}",
-            hint="Where the model is right and the checker is not, set checks=false.",
+            f"{path.name} fails onnx.checker: {first_line(str(error))}",
+            hint="If the model is correct and the checker is wrong, set checks=false.",
         ) from error
 
 
 def _spec(role: str, value: Any, path: Path) -> TensorSpec:
     kind = value.type.WhichOneof("value")
     if kind != "tensor_type":
-        what = (kind or "of no type").removesuffix("_type").replace("_", " ")
+        what = (kind or "value without a type").removesuffix("_type").replace("_", " ")
         raise UnsupportedError(
-            f"{role} {value.name!r} of {path.name} is {what}, not a dense tensor.",
-            hint="Lexer measures models whose inputs and outputs are dense tensors of numbers.",
+            f"{role} {value.name!r} of {path.name} is a {what}, not a dense tensor.",
+            hint=_ONLY_TENSORS,
         )
     tensor = value.type.tensor_type
     element = by_onnx_number(tensor.elem_type)
@@ -115,10 +116,10 @@ def _spec(role: str, value: Any, path: Path) -> TensorSpec:
         name = onnx.TensorProto.DataType.Name(tensor.elem_type).lower()
         raise UnsupportedError(
             f"{role} {value.name!r} of {path.name} is a tensor of type {name}.",
-            hint="Lexer measures models whose inputs and outputs are dense tensors of numbers.",
+            hint=_ONLY_TENSORS,
         )
     if not tensor.HasField("shape"):
-        return TensorSpec(name=value.name, dtype=element.name, shape=("...",))
+        return TensorSpec(name=value.name, dtype=element.name, shape=UNKNOWN_SHAPE)
     return TensorSpec(
         name=value.name,
         dtype=element.name,
@@ -140,7 +141,7 @@ def _external_files(model: Any, path: Path) -> tuple[Path, ...]:
     for file in files:
         if not file.is_file():
             raise ExportError(
-                f"{path.name} keeps weights in {file.name}, which is not beside it.",
+                f"{path.name} needs its weights file {file.name}, which is missing.",
                 hint=f"Copy {file.name} to {path.parent}.",
             )
     return files

@@ -1,4 +1,4 @@
-"""How is an exporter kept from talking, without losing what it said?"""
+"""How is an exporter silenced without losing its messages?"""
 
 from __future__ import annotations
 
@@ -13,25 +13,25 @@ from attrs import field, frozen
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Said", "quiet"]
+__all__ = ["Captured", "quiet"]
 
 _FAMILIES = ("torch", "onnxscript", "onnx_ir")
 
 
 @frozen(eq=False)
-class Said:
-    """What an exporter said: prints and log messages as text, and warnings."""
+class Captured:
+    """An exporter's output: printed text and log messages, and warnings."""
 
     stream: io.StringIO = field(factory=io.StringIO)
     warnings: list[warnings.WarningMessage] = field(factory=list)
 
     @property
     def text(self) -> str:
-        """Prints and log messages, in order."""
+        """Printed text and log messages, in order."""
         return self.stream.getvalue()
 
     def first_warning(self, category: str) -> str:
-        """First line of the first warning of a category, or ``""``."""
+        """Return the first line of the first warning of a category, or ``""``."""
         for warning in self.warnings:
             if warning.category.__name__ == category:
                 return str(warning.message).strip().splitlines()[0]
@@ -39,30 +39,30 @@ class Said:
 
 
 @contextlib.contextmanager
-def quiet() -> Iterator[Said]:
-    """Catch prints, warnings and log messages of an export.
+def quiet() -> Iterator[Captured]:
+    """Capture the printed text, warnings and log messages of an export.
 
     Yields
     ------
-    Said
-        What was said so far.
+    Captured
+        The messages so far; warnings are added at the end.
     """
-    said = Said()
-    handler = logging.StreamHandler(said.stream)
+    captured = Captured()
+    handler = logging.StreamHandler(captured.stream)
     handler.setLevel(logging.WARNING)
-    # torch gives many of its loggers handlers of their own, that write to
-    # stderr, so messages must be caught where they are made.
+    # Many of torch's loggers have their own handlers that write to stderr, so
+    # messages must be captured at each of them.
     with (
         _handled_by(handler),
-        contextlib.redirect_stdout(said.stream),
-        contextlib.redirect_stderr(said.stream),
+        contextlib.redirect_stdout(captured.stream),
+        contextlib.redirect_stderr(captured.stream),
         warnings.catch_warnings(record=True) as caught,
     ):
         warnings.simplefilter("always")
         try:
-            yield said
+            yield captured
         finally:
-            said.warnings.extend(caught)
+            captured.warnings.extend(caught)
 
 
 @contextlib.contextmanager

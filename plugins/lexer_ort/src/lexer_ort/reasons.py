@@ -1,18 +1,17 @@
-"""What is the useful part of a long error?"""
+"""What is the cause in a long error of ONNXRuntime or an exporter?"""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from lexer_core.engine_helpers import first_line
 from lexer_core.errors import EngineError, LexerError, UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["export_reason", "load_error", "own_error"]
-
-_LONGEST = 300
 
 _ORT_PREFIX = re.compile(r"\[ONNXRuntimeError\] : \d+ : [A-Z_]+ : ")
 _SOURCE_PLACE = re.compile(r"^\S*\.(?:cc|h|cpp):\d+ .*?\) (?:const )?")
@@ -29,22 +28,22 @@ _UNSUPPORTED_OPERATOR = re.compile(
 
 
 def load_error(error: BaseException, *, where: str, types: str) -> EngineError:
-    """Turn what ONNXRuntime raised while it loaded a model into one line.
+    """Convert an exception from loading a model to an error of one line.
 
     Parameters
     ----------
     error
-        What was raised.
+        The exception.
     where
-        What was to be loaded and on which device, for the message.
+        The file and the device, for the message.
     types
         The model's element types, for the message about a missing kernel.
 
     Returns
     -------
     EngineError
-        ``UnsupportedError`` where the runtime works but has no kernel or
-        operator for the model; otherwise a plain ``EngineError``.
+        ``UnsupportedError`` if the runtime lacks a kernel or operator that the
+        model needs; otherwise a plain ``EngineError``.
     """
     text = _ORT_PREFIX.split(str(error))[-1].strip()
     missing = _NO_KERNEL.search(text)
@@ -57,9 +56,9 @@ def load_error(error: BaseException, *, where: str, types: str) -> EngineError:
     if unknown:
         return UnsupportedError(
             f"{where}: the operator {unknown['operator']} is not part of this build.",
-            hint="The model uses a custom operator; ONNXRuntime needs its library.",
+            hint="The model uses a custom operator, whose library ONNXRuntime would need.",
         )
-    reason = _shortened(_SOURCE_PLACE.sub("", text))
+    reason = _headline(_SOURCE_PLACE.sub("", text))
     if _TOO_NEW.search(text):
         return UnsupportedError(
             f"{where}: {reason}", hint="Export with a lower opset, or install a newer onnxruntime."
@@ -68,33 +67,33 @@ def load_error(error: BaseException, *, where: str, types: str) -> EngineError:
 
 
 def export_reason(error: BaseException, printed: str = "") -> str:
-    """Find the cause of a failed export, in one line.
+    """Return the cause of a failed export in one line.
 
     The exporter wraps the cause in pages of advice, so the innermost exception
-    is asked first. ``printed`` is what the exporter said on the way; its last
-    line is the answer where the exceptions carry no text.
+    comes first. ``printed`` is the exporter's output; its last line is used if
+    the exceptions have no message.
     """
     chain = list(_chain(error))
     for link in chain:
         match = _NO_TRANSLATION.search(str(link)) or _UNSUPPORTED_OPERATOR.search(str(link))
         if match:
-            return f"the operator {match['operator']} has no translation to ONNX"
+            return f"operator {match['operator']} has no translation to ONNX"
     for link in reversed(chain):
-        line = _first_line(str(link))
+        line = _headline(str(link))
         if line:
-            return f"{type(link).__name__}: {_shortened(line)}"
+            return f"{type(link).__name__}: {line}"
     lines = [line.strip() for line in printed.splitlines() if line.strip()]
-    return _shortened(lines[-1]) if lines else type(error).__name__
+    return first_line(lines[-1]) if lines else type(error).__name__
 
 
 def own_error(error: BaseException) -> LexerError | None:
-    """Find an error of Lexer's own that an exporter wrapped in errors of its own."""
+    """Return the Lexer error that an exporter wrapped in its own errors, if there is one."""
     return next((link for link in _chain(error) if isinstance(link, LexerError)), None)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    # From the outermost to the innermost, through "raise … from …" alone: what
-    # was merely being handled at the time may be unrelated.
+    # From the outermost to the innermost, only through "raise … from …": an
+    # exception in __context__ may be unrelated.
     link: BaseException | None = error
     seen: set[int] = set()
     while link is not None and id(link) not in seen:
@@ -103,15 +102,9 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         link = link.__cause__
 
 
-def _first_line(text: str) -> str:
+def _headline(text: str) -> str:
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    if not lines:
-        return ""
-    # A headline that ends in a colon has its first item in the next line.
-    with_item = len(lines) > 1 and lines[0].endswith(":")
-    return f"{lines[0]} {lines[1].removeprefix('- ')}" if with_item else lines[0]
-
-
-def _shortened(text: str) -> str:
-    line = _first_line(text)
-    return line if len(line) <= _LONGEST else f"{line[: _LONGEST - 1]}…"
+    if len(lines) > 1 and lines[0].endswith(":"):
+        # The first item of the list that follows says what is wrong.
+        return first_line(f"{lines[0]} {lines[1].removeprefix('- ')}")
+    return first_line(text)

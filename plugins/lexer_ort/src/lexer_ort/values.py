@@ -1,8 +1,8 @@
-"""How do numpy arrays become ONNXRuntime's tensors, and come back?
+"""How are numpy arrays converted to ONNXRuntime's tensors and back?
 
-The bytes are copied here in both directions: what is bound never shares memory
-with the caller's arrays. On the CPU that is done by address, because
-ONNXRuntime has no numpy type for bfloat16 and the 8-bit floats.
+Always by copying: bound tensors never share memory with the caller's arrays. On
+the CPU, bytes are copied by address, because ONNXRuntime has no numpy type for
+bfloat16 and the 8-bit floats.
 """
 
 from __future__ import annotations
@@ -14,20 +14,21 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime
 
+from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import EngineError, UnsupportedError
 from lexer_ort.devices import Memory
-from lexer_ort.element_types import ElementType, by_onnx_number, numpy_dtype
+from lexer_ort.element_types import ElementType, by_onnx_number
 
 __all__ = ["to_array", "to_value"]
 
 
 def to_value(array: npt.NDArray[Any], element: ElementType, memory: Memory) -> Any:
-    """Copy an array to a new ``OrtValue`` in the memory asked for.
+    """Copy an array to a new ``OrtValue`` in a memory.
 
-    ``array.dtype`` must be the element type's.
+    ``array.dtype`` must match the element type.
     """
     contiguous = np.ascontiguousarray(array)
-    if memory.type != "cpu" and _is_numpys_own(element):
+    if memory.type != "cpu" and _is_numpy_type(element):
         return onnxruntime.OrtValue.ortvalue_from_numpy(contiguous, memory.type, memory.index)
     value = _empty(array.shape, element, Memory("cpu", 0))
     if contiguous.nbytes:
@@ -41,11 +42,11 @@ def to_array(value: Any, name: str) -> npt.NDArray[Any]:
     Raises
     ------
     EngineError
-        The output has no value: nothing ran, or the run failed.
+        The output has no value: there was no run, or it failed.
     UnsupportedError
-        The output is not a dense tensor of a type that numpy can hold.
+        The output is not a dense tensor of a type that numpy has.
     """
-    if not value.has_value():  # asked for anything else, it would crash the process
+    if not value.has_value():  # any other method would crash the process
         raise EngineError(f"output {name!r} has no value: fetch outputs after a successful run.")
     element = by_onnx_number(value.element_type()) if value.is_tensor() else None
     if element is None:
@@ -57,14 +58,14 @@ def to_array(value: Any, name: str) -> npt.NDArray[Any]:
     if not array.nbytes:
         return array
     if value.device_name().lower() != "cpu":
-        if _is_numpys_own(element):
+        if _is_numpy_type(element):
             return np.array(value.numpy())
         value = _copied(value, shape, element, Memory("cpu", 0))
     ctypes.memmove(array.ctypes.data, value.data_ptr(), array.nbytes)
     return array
 
 
-def _is_numpys_own(element: ElementType) -> bool:
+def _is_numpy_type(element: ElementType) -> bool:
     return hasattr(np, element.name)
 
 

@@ -1,4 +1,4 @@
-"""What does Lexer ask of ``torch.compile``? The hooks; most are those of eager torch."""
+"""Which hooks make ``torch.compile`` an engine? Most are those of eager torch."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """PyTorch, compiled by Inductor, and what of it can be set."""
+    """Describe PyTorch with ``torch.compile``, and its options."""
     missing = find_compiler()
     return EngineInfo(
         display_name="Torch compile",
@@ -53,27 +53,27 @@ def lexer_engine_info() -> EngineInfo:
                     "max-autotune-no-cudagraphs",
                     "max-autotune",
                 ),
-                help="What torch.compile optimises for, and how long it tries.",
+                help="What torch.compile optimises for, and how much time it spends.",
             ),
             EngineOption(
                 name="dynamic",
                 type=bool,
                 default=None,
-                help="Whether to compile for any shape or for exactly this one; "
-                "torch decides unless set.",
+                help="Whether to compile for all shapes instead of this one. "
+                "Default: torch decides.",
             ),
             EngineOption(
                 name="fullgraph",
                 type=bool,
                 default=False,
-                help="Whether a model that cannot be compiled as a whole is refused.",
+                help="Whether to refuse a model that cannot be compiled as a whole.",
             ),
             CHANNELS_LAST,
             MATMUL_PRECISION,
         ),
         runs_by_default=False,
         unavailable_because=missing.reason,
-        remedy=missing.remedy,
+        remedy=missing.fix,
     )
 
 
@@ -81,7 +81,7 @@ def lexer_engine_info() -> EngineInfo:
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> CompiledSession:
-    """Bring the module to the device; it is compiled when its inputs are placed."""
+    """Move the module to the device; it is compiled when inputs are placed."""
     from lexer_torch.compiled import create_compiled_session  # imports torch
 
     return create_compiled_session(exported, device, config)

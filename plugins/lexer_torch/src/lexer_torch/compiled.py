@@ -1,8 +1,8 @@
-"""How is a module compiled by ``torch.compile``, before its calls are measured?
+"""How does ``torch.compile`` compile a module before its calls are measured?
 
-``torch.compile`` compiles in the first call, for the inputs of that call. So
-one call is made when inputs are placed, on inputs of its own, and the module's
-buffers are put back after it.
+``torch.compile`` compiles in the first call, for the inputs of that call. So one
+call on separate inputs is made when inputs are placed, and the module's buffers
+are restored afterwards.
 """
 
 from __future__ import annotations
@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from lexer_core.engine_helpers import first_line
 from lexer_core.errors import UnsupportedError
 from lexer_core.model.state import eager_module, measured_state, preserved_randomness
 from lexer_core.records import SessionPhases
 from lexer_torch.inductor import end_compile_workers, read_counts
-from lexer_torch.session import SettingValue, TorchSession, make_session
+from lexer_torch.session import BoundCall, TorchSession, make_session
 from lexer_torch.settings import use_own_inductor_cache
 
 if TYPE_CHECKING:
@@ -30,34 +31,33 @@ __all__ = ["CompiledSession", "create_compiled_session"]
 def create_compiled_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> CompiledSession:
-    """Bring a module to a device and wrap it by ``torch.compile``.
+    """Move a module to a device and wrap it with ``torch.compile``.
 
-    One that was compiled before is compiled anew, as the options say.
+    A module that is compiled already is compiled again with these options.
 
     Raises
     ------
     DeviceUnavailableError
-        The device is not there.
+        The device is not available.
     UnsupportedError
-        The module is none that can be compiled, or the precision is none that
-        torch casts to.
+        The module cannot be compiled, or torch cannot cast to the precision.
     """
     if isinstance(exported.model, torch.jit.ScriptModule):
         raise UnsupportedError(
             "torch.compile does not compile a scripted module.",
-            hint="Benchmark the module that was scripted.",
+            hint="Benchmark the original module.",
         )
     use_own_inductor_cache(config)
     return make_session(CompiledSession, exported, device, config)
 
 
 class CompiledSession(TorchSession):
-    """A module that ``torch.compile`` compiled for the inputs that were placed.
+    """A module that ``torch.compile`` compiles for the placed inputs.
 
     Attributes
     ----------
     phases
-        What compiling took, the one call that it happened in included.
+        How long compilation took, including the call that triggers it.
     """
 
     def __init__(
@@ -71,9 +71,9 @@ class CompiledSession(TorchSession):
     ) -> None:
         self._eager = eager_module(module)
         options = config.options
-        # Isolated from what else was compiled of the same class: entries that
-        # they share have a limit, and beyond it torch silently runs eagerly.
-        compiled = torch.compile(  # type: ignore[call-overload]  # its overloads lack the last
+        # Modules of a class share a limited number of compilations; beyond it,
+        # torch silently runs eagerly. Isolation prevents that.
+        compiled = torch.compile(  # type: ignore[call-overload]  # the overloads lack isolate_recompiles
             self._eager,
             mode=str(options.get("mode", "default")),
             dynamic=_tristate(options.get("dynamic")),
@@ -85,8 +85,8 @@ class CompiledSession(TorchSession):
         )
         self.phases = SessionPhases()
 
-    def place(self, inputs: CallInputs) -> SettingValue:
-        """Bind the module to the arguments of a call, and compile it for them.
+    def place(self, inputs: CallInputs) -> BoundCall:
+        """Bind the module to the arguments of a call and compile it for them.
 
         Raises
         ------
@@ -97,7 +97,7 @@ class CompiledSession(TorchSession):
         placed = super().place(inputs)
         before = read_counts()
         start = time.perf_counter()
-        # Compiled in the context in which it is called; the buffers as they were.
+        # In the same context as the measured calls; buffers are restored.
         with self.call_context(), preserved_randomness(), measured_state(self._eager):
             self._compile(trial)
         seconds = time.perf_counter() - start
@@ -111,11 +111,11 @@ class CompiledSession(TorchSession):
         return placed
 
     def close(self) -> None:
-        """Let go of the module, and leave it and the process as they were found."""
+        """Release the module, and restore its state and that of the process."""
         super().close()
         self._eager = torch.nn.Module()
 
-    def _compile(self, trial: SettingValue) -> None:
+    def _compile(self, trial: BoundCall) -> None:
         from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
         try:
@@ -125,15 +125,11 @@ class CompiledSession(TorchSession):
                     torch.accelerator.synchronize(self.device)
         except (TorchDynamoException, FailOnRecompileLimitHit) as error:
             raise UnsupportedError(
-                f"torch.compile cannot compile {type(self._eager).__name__}: {_first_line(error)}",
+                f"torch.compile cannot compile {type(self._eager).__name__}: "
+                f"{first_line(str(error)) or type(error).__name__}",
                 hint="\n".join(str(error).strip().splitlines()[1:12]),
             ) from error
 
 
 def _tristate(value: Any) -> bool | None:
     return None if value is None else bool(value)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0] if lines else type(error).__name__

@@ -1,4 +1,4 @@
-"""Is there a C++ compiler for what torch compiles? Light: torch is not imported."""
+"""Is there a C++ compiler for torch? Cheap to import: torch is not imported."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from typing import NamedTuple
 __all__ = ["Missing", "find_compiler"]
 
 _COMPILERS = {"darwin": "clang++", "win32": "cl"}
-_REMEDIES = {
+_FIXES = {
     "darwin": "xcode-select --install",
-    "win32": "Install Visual Studio's build tools, and start Lexer from their command prompt",
+    "win32": "Install the Visual Studio build tools, and start Lexer from their command prompt",
 }
 
 
 class Missing(NamedTuple):
-    """What is not there and what would mend it; both empty where nothing is missing."""
+    """Why the compiler is missing, and how to fix it; both empty if there is one."""
 
     reason: str = ""
-    remedy: str = ""
+    fix: str = ""
 
 
 def find_compiler() -> Missing:
-    """Look for the compiler that torch would call: ``$CXX``, or the system's own."""
-    import shutil  # only here: it takes longer to import than this module
+    """Find the compiler that torch calls: ``$CXX`` or the system's default."""
+    import shutil  # slower to import than this module
 
     chosen = os.environ.get("CXX")
     name = chosen or _COMPILERS.get(sys.platform, "g++")
@@ -32,10 +32,10 @@ def find_compiler() -> Missing:
         return Missing()
     if chosen:
         return Missing(
-            f"there is no C++ compiler: CXX is {name!r}, which is not found",
+            f"no C++ compiler was found: CXX is {name!r}, which does not exist",
             "unset CXX, or set it to a compiler that is installed",
         )
     return Missing(
-        f"there is no C++ compiler: {name} is not found",
-        _REMEDIES.get(sys.platform, "apt install g++   (or set CXX to another compiler)"),
+        f"no C++ compiler was found: {name} is not installed",
+        _FIXES.get(sys.platform, "apt install g++   (or set CXX to another compiler)"),
     )

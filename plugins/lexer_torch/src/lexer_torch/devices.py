@@ -1,4 +1,4 @@
-"""Which devices does this PyTorch have, and when is one done with its work?"""
+"""Which devices does this PyTorch have, and how is each synchronized?"""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from lexer_core.errors import DeviceUnavailableError
+from lexer_core.engine_helpers import find_device
 from lexer_core.records import Device
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ __all__ = ["list_devices", "synchronizer", "torch_device"]
 
 
 def list_devices() -> tuple[Device, ...]:
-    """List the CPU and every accelerator; nothing is allocated on any."""
+    """List the CPU and all accelerators, without allocating memory on any."""
     devices = [
         Device(kind="cpu", identifier="cpu", description=torch.backends.cpu.get_cpu_capability())
     ]
@@ -37,25 +37,18 @@ def list_devices() -> tuple[Device, ...]:
 
 
 def torch_device(device: Device) -> torch.device:
-    """Torch's own device for one of Lexer's.
+    """Return torch's device for one of Lexer's.
 
     Raises
     ------
     DeviceUnavailableError
-        It is not there; the error lists those that are.
+        The device is not available.
     """
-    usable = list_devices()
-    for each in usable:
-        if each == device:
-            return torch.device(each.identifier)
-    raise DeviceUnavailableError(
-        f"torch has no device {device.name!r} here.",
-        hint=f"Devices that it can use: {', '.join(each.name for each in usable)}.",
-    )
+    return torch.device(find_device(list_devices(), device, runtime="torch").identifier)
 
 
 def synchronizer(device: Device) -> Callable[[], None] | None:
-    """What waits for all work handed to a device; ``None`` where a call does so itself."""
+    """Return what waits for all work of a device; ``None`` if calls are synchronous."""
     if device.kind == "cuda":
         return partial(torch.cuda.synchronize, device.index)
     if device.kind == "xpu":

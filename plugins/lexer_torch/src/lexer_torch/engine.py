@@ -1,4 +1,4 @@
-"""What does Lexer ask of PyTorch? The hooks; torch itself is imported when one needs it."""
+"""Which hooks make PyTorch an engine? Torch is imported by the hooks that use it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ __all__: list[str] = []
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """PyTorch, eager, and what of it can be set."""
+    """Describe eager PyTorch and its options."""
     return EngineInfo(
         display_name="Torch",
         runtime_modules=("torch",),
@@ -44,7 +44,7 @@ def lexer_engine_info() -> EngineInfo:
 
 @hookimpl
 def lexer_list_devices() -> Sequence[Device]:
-    """List the CPU and every CUDA, MPS and XPU device."""
+    """List the CPU and all CUDA, MPS and XPU devices."""
     from lexer_torch.devices import list_devices  # imports torch
 
     return list_devices()
@@ -52,7 +52,7 @@ def lexer_list_devices() -> Sequence[Device]:
 
 @hookimpl
 def lexer_export_model(source: ModelSource, format: str, device: Device) -> ExportedModel | None:
-    """Make the formats ``torch`` (the module itself) and ``torch_export``."""
+    """Export to the formats ``torch`` (the module itself) and ``torch_export``."""
     if format not in ("torch", "torch_export") or source.onnx_path is not None:
         return None
     from lexer_torch.export import export_module, export_program  # imports torch
@@ -64,7 +64,7 @@ def lexer_export_model(source: ModelSource, format: str, device: Device) -> Expo
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> TorchSession:
-    """Bring the module to the device, in eval mode."""
+    """Move the module to the device, in eval mode."""
     from lexer_torch.session import create_session  # imports torch
 
     return create_session(exported, device, config)
@@ -78,7 +78,7 @@ def lexer_place_inputs(session: TorchSession, inputs: CallInputs) -> object:
 
 @hookimpl
 def lexer_synchronize(device: Device) -> None:
-    """Wait for an accelerator; a call on the CPU is done when it returns."""
+    """Wait for an accelerator; calls on the CPU are synchronous."""
     from lexer_torch.devices import synchronizer  # imports torch
 
     wait = synchronizer(device)
@@ -88,7 +88,7 @@ def lexer_synchronize(device: Device) -> None:
 
 @hookimpl
 def lexer_time_calls(call: Call, count: int, loops: int, device: Device, clock: Clock) -> Timings:
-    """Time on the host's clock; on CUDA by the device's events too."""
+    """Time calls on the host's clock and, on CUDA, with the device's events."""
     from lexer_torch.timing import time_calls  # imports torch
 
     return time_calls(call, count, loops, device, clock)
@@ -98,13 +98,13 @@ def lexer_time_calls(call: Call, count: int, loops: int, device: Device, clock: 
 def lexer_fetch_outputs(
     session: TorchSession, outputs: Any
 ) -> Mapping[str, npt.NDArray[np.generic]]:
-    """Flatten the outputs and copy each to numpy, under the names of the export."""
+    """Flatten the outputs and copy each to numpy, under the export's names."""
     return session.fetch(outputs)
 
 
 @hookimpl
 def lexer_describe_placement(session: TorchSession) -> Placement | None:
-    """Count the operators of one more call by the device that they ran on."""
+    """Make one call and count its operators by device."""
     from lexer_torch.placement import describe_placement  # imports torch
 
     return describe_placement(session)

@@ -1,4 +1,4 @@
-"""How does the user's model become the formats ``torch`` and ``torch_export``?"""
+"""How is the user's model exported to the formats ``torch`` and ``torch_export``?"""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import torch
 
+from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import ExportError
 from lexer_core.model.reference import call_module
 from lexer_core.model.state import eager_module, measured_state, preserved_randomness
@@ -23,29 +24,29 @@ if TYPE_CHECKING:
 __all__ = ["export_module", "export_program"]
 
 _HINT_LINES = 12
-"""Lines of a tracer's message that are worth showing; its whole is the cause."""
+"""Lines of the tracer's message to show; the cause has all of it."""
 
 
 def export_module(source: ModelSource) -> ExportedModel:
-    """Give the module as it is, with the specifications that one call shows.
+    """Return the module as it is, with specifications from one call.
 
     Raises
     ------
     ExportError
-        The module raises, or returns other outputs than the source names.
+        The module raises an exception, or its outputs do not match the names.
     """
     module = _module_of(source)
     eager = eager_module(module)
     try:
         with preserved_randomness(), measured_state(eager):
-            found = flatten_outputs(call_module(eager, source.inputs))
+            outputs = flatten_outputs(call_module(eager, source.inputs))
     except Exception as error:  # the user's module may raise anything
         raise _failed(source, "run", error) from error
-    if len(found.tensors) != len(source.output_names):
+    if len(outputs.tensors) != len(source.output_names):
         raise ExportError(
-            f"{source.model_name} returned {len(found.tensors)} tensors "
-            f"where {len(source.output_names)} are named.",
-            hint=f"It returned {', '.join(found.tensors) or 'none'}.",
+            f"{source.model_name} returned {len(outputs.tensors)} tensors, but there are "
+            f"{len(source.output_names)} output names.",
+            hint=f"It returned: {', '.join(outputs.tensors) or 'nothing'}.",
         )
     return ExportedModel(
         format="torch",
@@ -53,18 +54,18 @@ def export_module(source: ModelSource) -> ExportedModel:
         inputs=tensor_specs(source.inputs.arrays),
         outputs=tuple(
             tensor_spec(name, tensor)
-            for name, tensor in zip(source.output_names, found.tensors.values(), strict=True)
+            for name, tensor in zip(source.output_names, outputs.tensors.values(), strict=True)
         ),
         size_bytes=storage_bytes(module),
         exporter=f"torch {torch.__version__}",
-        notes=found.notes,
+        notes=outputs.notes,
     )
 
 
 def export_program(source: ModelSource, device: Device) -> ExportedModel:
     """Trace the flattened module with ``torch.export``.
 
-    A program that the source brings beside its module is that already.
+    If the source has a program in addition to its module, that is used.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def _module_of(source: ModelSource) -> torch.nn.Module:
 
 
 def _device_of(module: torch.nn.Module, device: Device) -> torch.device:
-    """Where the module is; where it has no tensors, the device asked for."""
+    """The module's device; the requested device if the module has no tensors."""
     for tensor in (*module.parameters(), *module.buffers()):
         return tensor.device
     return torch.device(device.identifier or device.kind)
@@ -125,7 +126,7 @@ def _named_shape(spec: TensorSpec, axes: Mapping[int, str]) -> tuple[int | str, 
 def _traced_outputs(
     program: torch.export.ExportedProgram, source: ModelSource
 ) -> tuple[TensorSpec, ...]:
-    """What tracing found of the outputs; a size that depends on the inputs is a name."""
+    """Specifications from the trace; a size that depends on the inputs is a name."""
     nodes = {node.name: node for node in program.graph.nodes}
     values = [nodes[name].meta["val"] for name in program.graph_signature.user_outputs]
     return tuple(
@@ -140,8 +141,7 @@ def _traced_outputs(
 
 def _failed(source: ModelSource, what: str, error: Exception) -> ExportError:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    reason = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
     return ExportError(
-        f"{source.model_name} cannot {what}: {reason}",
+        f"{source.model_name} cannot {what}: {error_summary(error)}",
         hint="\n".join(lines[1:_HINT_LINES]),
     )

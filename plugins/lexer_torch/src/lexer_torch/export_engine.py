@@ -1,4 +1,4 @@
-"""What does Lexer ask of AOTInductor? The hooks; some are those of eager torch."""
+"""Which hooks make AOTInductor an engine? Some are those of eager torch."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """PyTorch's exported programs, compiled ahead of time by AOTInductor."""
+    """Describe exported programs compiled ahead of time by AOTInductor."""
     missing = find_compiler()
     return EngineInfo(
         display_name="Torch export",
@@ -47,13 +47,13 @@ def lexer_engine_info() -> EngineInfo:
                 type=str,
                 default="default",
                 choices=("default", "max-autotune"),
-                help="Whether kernels are chosen by trying them, which takes longer.",
+                help="Whether to choose kernels by measuring them, which takes longer.",
             ),
             MATMUL_PRECISION,
         ),
         runs_by_default=False,
         unavailable_because=missing.reason,
-        remedy=missing.remedy,
+        remedy=missing.fix,
     )
 
 
@@ -61,7 +61,7 @@ def lexer_engine_info() -> EngineInfo:
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> PackagedSession:
-    """Compile the program into a package, and load that."""
+    """Compile the program to a package and load it."""
     from lexer_torch.packaged import create_packaged_session  # imports torch
 
     return create_packaged_session(exported, device, config)
@@ -69,5 +69,5 @@ def lexer_create_session(
 
 @hookimpl
 def lexer_describe_placement(session: PackagedSession) -> Placement | None:
-    """Say on which devices the operators of the program are."""
+    """Return the devices of the program's operators."""
     return session.placement

@@ -1,4 +1,4 @@
-"""What did Inductor do: from its cache or anew, and what is still running?"""
+"""Did Inductor compile or use its cache, and which of its processes still run?"""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ __all__ = ["CompileCounts", "end_compile_workers", "read_counts"]
 
 
 class CompileCounts(NamedTuple):
-    """How often Inductor's caches had a graph, and how often not, in this process."""
+    """Hits and misses of Inductor's caches in this process."""
 
     hits: int
     misses: int
 
     def warm_since(self, before: CompileCounts) -> bool | None:
-        """Whether all that was compiled since came from a cache; ``None``: it does not say."""
+        """Whether everything since came from a cache; ``None`` if torch counted nothing."""
         hits, misses = self.hits - before.hits, self.misses - before.misses
         return misses <= 0 if hits > 0 or misses > 0 else None
 
 
 def read_counts() -> CompileCounts:
-    """Read torch's counters."""
+    """Return torch's counters."""
     from torch._dynamo.utils import counters  # imports dynamo, which takes a second
 
     graphs, steps = counters["inductor"], counters["aot_autograd"]
@@ -35,7 +35,7 @@ def read_counts() -> CompileCounts:
 
 
 def end_compile_workers() -> None:
-    """End the processes that compiled kernels, which would go on beside what is measured."""
+    """Shut down Inductor's compile workers, which would disturb the measurement."""
     compiling = sys.modules.get("torch._inductor.async_compile")
     if compiling is not None:
         compiling.shutdown_compile_workers()

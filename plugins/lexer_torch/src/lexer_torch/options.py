@@ -1,4 +1,4 @@
-"""Which options do several of torch's engines take? Light: torch is not imported."""
+"""Which options do several torch engines share? Cheap to import: torch is not imported."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ CHANNELS_LAST = EngineOption(
     name="channels_last",
     type=bool,
     default=False,
-    help="Keep 4-dimensional weights and inputs in channels-last memory format.",
+    help="Whether to store 4-dimensional weights and inputs in channels-last format.",
 )
 
 MATMUL_PRECISION = EngineOption(
     name="float32_matmul_precision",
     type=str,
     default=None,
-    help="Let float32 matrix products be computed in TF32 or bfloat16.",
+    help="The precision of float32 matrix products; the lower ones use TF32 or bfloat16.",
     choices=("highest", "high", "medium"),
 )

@@ -1,9 +1,9 @@
 """How is a ``torch.export`` program compiled ahead of time, and run without Python?
 
-AOTInductor writes a package with a shared library in it. What is called is the
-package's loader, tensors in and tensors out, as a program in C++ would: the
-Python object around it reads the structure of the call anew each time, which
-for a small model takes longer than the model (12 µs with, 4 µs without).
+AOTInductor writes a package that contains a shared library. Calls go to the
+package's loader with lists of tensors, as in a C++ program. The Python object
+around it parses the structure of each call, which for a small model takes longer
+than the model (12 µs with it, 4 µs without).
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from lexer_core.errors import CacheError, InputError, ModelError, UnsupportedError
+from lexer_core.engine_helpers import error_summary, input_array, refuse_precision, run_closed
+from lexer_core.errors import CacheError, ModelError, UnsupportedError
 from lexer_core.export.fingerprint import digest_program
 from lexer_core.model.tensors import to_numpy, to_torch
 from lexer_core.records import SessionPhases
@@ -52,25 +53,20 @@ __all__ = ["PackagedSession", "create_packaged_session"]
 def create_packaged_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> PackagedSession:
-    """Compile a program for a device, and load what was compiled.
+    """Compile a program for a device and load the package.
 
     Raises
     ------
     DeviceUnavailableError
-        The device is not there.
+        The device is not available.
     UnsupportedError
-        A precision was asked for, or AOTInductor cannot compile the program.
+        A precision is set, or AOTInductor cannot compile the program.
     """
     where = torch_device(device)
-    if config.precision:
-        raise UnsupportedError(
-            f"a program is compiled in the types that it was traced in, not in "
-            f"{config.precision!r}.",
-            hint="Convert the model itself, or leave out the precision.",
-        )
+    refuse_precision(config, runtime="a traced program")
     program = exported.model
     if not isinstance(program, torch.export.ExportedProgram):
-        raise ModelError(f"not a program of torch.export, but a {type(program).__name__}.")
+        raise ModelError(f"expected a torch.export program, got {type(program).__name__}.")
     use_own_inductor_cache(config)
     with ExitStack() as undo:
         set_threads(config, undo)
@@ -92,7 +88,7 @@ def create_packaged_session(
             isolated=config.isolated,
             undo=undo.pop_all(),
         )
-    raise AssertionError("unreachable: an ExitStack that holds no suppressor")
+    raise AssertionError("unreachable: the ExitStack suppresses no exception")
 
 
 class PackagedSession:
@@ -101,19 +97,21 @@ class PackagedSession:
     Parameters
     ----------
     loader
-        What runs the package: a list of tensors in, a list of tensors out.
+        Runs the package: list of tensors in, list of tensors out.
     device
-        Where it runs.
-    inputs, output_names
-        What it takes and gives, in order.
+        The device it runs on.
+    inputs
+        Specifications of the inputs, in order.
+    output_names
+        Names of the outputs, in order.
     phases
-        What compiling took.
+        How long compilation took.
     placement
-        Where the program's operators are.
+        The devices of the program's operators.
     isolated
         Whether the process is the session's own.
     undo
-        What is to be put back on close.
+        Closed with the session; restores the process.
     """
 
     run: Callable[[list[torch.Tensor]], list[torch.Tensor]]
@@ -140,7 +138,7 @@ class PackagedSession:
         self._undo = undo
 
     def call_context(self) -> AbstractContextManager[object]:
-        """No gradients; in the user's own process no inference mode either."""
+        """Return the context of a call: inference mode, or no gradients in the user's process."""
         return torch.inference_mode() if self._isolated else torch.no_grad()
 
     def place(self, inputs: CallInputs) -> list[torch.Tensor]:
@@ -149,12 +147,10 @@ class PackagedSession:
         Raises
         ------
         InputError
-            One is missing, or of another type or shape than the program's: the
-            compiled code would read it nevertheless.
+            An input is missing, or its type or shape is wrong. The compiled code
+            would read it anyway.
         """
-        for spec in self._inputs:
-            _check(spec, inputs.arrays.get(spec.name))
-        return [to_torch(inputs.arrays[spec.name], self._device) for spec in self._inputs]
+        return [to_torch(input_array(inputs, spec), self._device) for spec in self._inputs]
 
     def fetch(self, outputs: list[torch.Tensor]) -> dict[str, npt.NDArray[np.generic]]:
         """Copy the outputs to numpy, under the names of the export."""
@@ -162,19 +158,15 @@ class PackagedSession:
         return {name: to_numpy(tensor) for name, tensor in named}
 
     def close(self) -> None:
-        """Let go of the package, and put the process back. May be called twice."""
-        self.run = _run_closed
+        """Release the package and restore the process. May be called twice."""
+        self.run = run_closed
         self._undo.close()
-
-
-def _run_closed(_inputs: list[torch.Tensor]) -> list[torch.Tensor]:
-    raise ModelError("the session is closed.", hint="Create another one.")
 
 
 def _package(
     program: torch.export.ExportedProgram, device: torch.device, config: SessionConfig
 ) -> tuple[Any, SessionPhases]:
-    """Compile a program, unless that was done before, and load the package."""
+    """Compile a program if it is not in the cache, and load the package."""
     from torch._inductor import aoti_load_package  # takes a second to import
 
     folder = compiled_folder(config) / "packages"
@@ -192,7 +184,7 @@ def _package(
             compile_seconds=time.perf_counter() - start,
             cache_warm=read_counts().warm_since(before) or False,
         )
-    # It unpacks the library to a folder of its own.
+    # This unpacks the library to a new folder.
     index = -1 if device.index is None else device.index
     return aoti_load_package(str(path), device_index=index).loader, phases
 
@@ -209,16 +201,15 @@ def _compile(program: torch.export.ExportedProgram, path: Path, mode: str) -> No
     except Exception as error:  # any part of the compiler may raise anything
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise UnsupportedError(
-            f"AOTInductor cannot compile the program: {type(error).__name__}: "
-            f"{lines[0] if lines else 'no reason given'}",
+            f"AOTInductor cannot compile the program: {error_summary(error)}",
             hint="\n".join(lines[1:12]),
         ) from error
 
 
 def _key(program: torch.export.ExportedProgram, device: torch.device, config: SessionConfig) -> str:
-    """What a package depends on; empty for a program that cannot be told from others.
+    """Return the name of a package's file; empty for a program without a fingerprint.
 
-    The folder is this run's, so versions and the machine are the same.
+    The folder belongs to this run, so versions and the machine do not matter.
     """
     try:
         digest = digest_program(program)
@@ -226,19 +217,3 @@ def _key(program: torch.export.ExportedProgram, device: torch.device, config: Se
         return ""
     facts = (digest, str(device), config.threads, sorted(config.options.items()))
     return hashlib.blake2b(repr(facts).encode(), digest_size=16).hexdigest()
-
-
-def _check(spec: TensorSpec, array: npt.NDArray[Any] | None) -> None:
-    if array is None:
-        raise InputError(f"the program needs input {spec.name!r}, which was not given.")
-    fits = len(spec.shape) == array.ndim and all(
-        isinstance(wanted, str) or wanted == given
-        for wanted, given in zip(spec.shape, array.shape, strict=True)
-    )
-    if not fits or array.dtype.name != spec.dtype:
-        raise InputError(
-            f"input {spec.name!r} is {array.dtype}[{', '.join(map(str, array.shape))}]; "
-            f"the program takes {spec}.",
-            hint="Export with example inputs of that type and shape, or name the axis in "
-            "dynamic_axes.",
-        )

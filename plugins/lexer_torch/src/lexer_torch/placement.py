@@ -1,4 +1,4 @@
-"""Where does a module's work really run?"""
+"""On which devices do a module's operators run?"""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from lexer_core.engine_helpers import count_placement
 from lexer_core.model.state import eager_module
-from lexer_core.records import Placement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from lexer_core.records import Placement
     from lexer_torch.session import TorchSession
 
 __all__ = ["count_program", "describe_placement"]
 
 
 class _OperatorCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the operators that run within, by name and device."""
+    """Counts the operators that run in this context by name and device."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -30,8 +31,8 @@ class _OperatorCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        # Compilers are kept out of the counting. To import dynamo for that, where
-        # nothing was compiled, would take a second and 100 MiB.
+        # Skips counting in compiled code. If nothing was compiled, dynamo is not
+        # imported, which would take a second and 100 MiB.
         return "torch._dynamo" in sys.modules
 
     def __torch_dispatch__(
@@ -50,12 +51,11 @@ class _OperatorCount(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def describe_placement(session: TorchSession) -> Placement | None:
-    """Make one more call and count its operators by the device of their results.
+    """Make one call and count its operators by the device of their results.
 
-    A compiled module is counted without its compilation: operators that were
-    fused are still those of the model, on the same device. ``None`` before
-    inputs are placed, and where torch lets nothing be counted (a scripted
-    module that was optimised for inference, say).
+    A compiled module is counted eagerly: fused operators are the same operators
+    of the model, on the same device. ``None`` before inputs are placed, and if
+    torch counts nothing (for a scripted module optimised for inference, say).
     """
     if session.placed is None or session.module is None:
         return None
@@ -70,7 +70,7 @@ def describe_placement(session: TorchSession) -> Placement | None:
 def count_program(program: torch.export.ExportedProgram, device: torch.device) -> Placement | None:
     """Count the operators of a traced program by the device of their results.
 
-    ``None`` where it has none.
+    ``None`` if it has no operators.
     """
     counts: Counter[tuple[str, torch.device]] = Counter()
     for node in program.graph.nodes:
@@ -86,20 +86,11 @@ def count_program(program: torch.export.ExportedProgram, device: torch.device) -
 def _placement(
     counts: Mapping[tuple[str, torch.device], int], device: torch.device
 ) -> Placement | None:
-    total = sum(counts.values())
-    if total == 0:
-        return None
-    elsewhere = {(name, place): count for (name, place), count in counts.items() if place != device}
-    return Placement(
-        share=1.0 - sum(elsewhere.values()) / total,
-        method="nodes",
-        fallbacks=tuple(
-            f"{name} on {device} ({count}x)" for (name, device), count in _by_frequency(elsewhere)
-        ),
-    )
-
-
-def _by_frequency(
-    counts: Mapping[tuple[str, torch.device], int],
-) -> list[tuple[tuple[str, torch.device], int]]:
-    return sorted(counts.items(), key=lambda item: (-item[1], item[0][0]))
+    on_device = 0
+    elsewhere: dict[str, Counter[str]] = {}
+    for (name, where), count in counts.items():
+        if where == device:
+            on_device += count
+        else:
+            elsewhere.setdefault(str(where), Counter())[name] += count
+    return count_placement(on_device, elsewhere)

@@ -1,7 +1,7 @@
-"""How is a module held on one device, ready to be called?
+"""How is a module run on one device?
 
-``run`` is :func:`operator.call` and what is placed is the module bound to its
-arguments: no Python frame of ours lies between the clock and the module.
+``run`` is :func:`operator.call`, and placed inputs are the module bound to its
+arguments, so that no Python frame of Lexer is between the clock and the module.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 
+from lexer_core.engine_helpers import run_closed
 from lexer_core.errors import ModelError, UnsupportedError
 from lexer_core.model.state import measured_state, set_training
 from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
@@ -30,10 +31,10 @@ if TYPE_CHECKING:
 
     from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig
 
-__all__ = ["SettingValue", "TorchSession", "create_session", "make_session"]
+__all__ = ["BoundCall", "TorchSession", "create_session", "make_session"]
 
-SettingValue = partial[Any]
-"""A module bound to one call's arguments, on its device."""
+BoundCall = partial[Any]
+"""A module bound to the arguments of one call, on its device."""
 
 _PRECISIONS = {
     "float16": torch.float16,
@@ -48,9 +49,9 @@ AnySession = TypeVar("AnySession", bound="TorchSession")
 
 
 class TorchSession:
-    """A module on one device, in eval mode, until it is closed."""
+    """A module on one device, in eval mode."""
 
-    run: Callable[[SettingValue], Any]
+    run: Callable[[BoundCall], Any]
 
     def __init__(
         self,
@@ -64,7 +65,7 @@ class TorchSession:
         self.run = operator.call
         self.module: torch.nn.Module | None = module
         self.device = device
-        self.placed: SettingValue | None = None
+        self.placed: BoundCall | None = None
         self._dtype = _PRECISIONS.get(config.precision)
         self._channels_last = bool(config.options.get("channels_last"))
         self._output_names = output_names
@@ -72,17 +73,17 @@ class TorchSession:
         self._undo = undo
 
     def call_context(self) -> AbstractContextManager[object]:
-        """No gradients. In the user's own process no inference mode either.
+        """Return the context of a call: inference mode, or no gradients.
 
-        Tensors that a model caches under inference mode would break its later
-        training; a process of the session's own has no later.
+        Tensors that a model caches in inference mode would break later training,
+        so inference mode is only used in a process of the session's own.
         """
         return torch.inference_mode() if self._isolated else torch.no_grad()
 
-    def place(self, inputs: CallInputs) -> SettingValue:
+    def place(self, inputs: CallInputs) -> BoundCall:
         """Bind the module to the arguments of a call, as tensors on the device."""
         if self.module is None:
-            raise ModelError("the session is closed.", hint="Create another one.")
+            run_closed(inputs)
         structure = with_own_constants(inputs.structure)
         args, kwargs = rebuild(structure, inputs.arrays, self._place_array)
         self.placed = partial(self.module, *args, **kwargs)
@@ -93,15 +94,16 @@ class TorchSession:
         tensors = flatten_outputs(outputs).tensors
         if len(tensors) != len(self._output_names):
             raise ModelError(
-                f"the model returned {len(tensors)} tensors, and "
-                f"{len(self._output_names)} when it was exported.",
-                hint="Its outputs change from call to call: they cannot be compared.",
+                f"the model returned {len(tensors)} tensors; when it was exported, it returned "
+                f"{len(self._output_names)}.",
+                hint="Outputs whose number changes from call to call cannot be compared.",
             )
         named = zip(self._output_names, tensors.values(), strict=True)
         return {name: to_numpy(tensor) for name, tensor in named}
 
     def close(self) -> None:
-        """Let go of the module, and leave it and the process as they were found."""
+        """Release the module, and restore its state and that of the process."""
+        self.run = run_closed
         self.module = None
         self.placed = None
         self._undo.close()
@@ -116,18 +118,18 @@ class TorchSession:
 
 
 def create_session(exported: ExportedModel, device: Device, config: SessionConfig) -> TorchSession:
-    """Bring a module to a device, in eval mode, with the settings asked for.
+    """Move a module to a device, in eval mode, with the requested settings.
 
-    A session that is not isolated changes a copy where it has to move or cast
-    the module, and puts back what it set when it is closed.
+    A session that is not isolated moves or casts a copy of the module, and
+    restores everything that it changed when it is closed.
 
     Raises
     ------
     DeviceUnavailableError
-        The device is not there.
+        The device is not available.
     UnsupportedError
-        The precision is not one that torch casts to, or a copy is needed and
-        the module cannot be copied.
+        Torch cannot cast to the precision, or the module has to be copied and
+        cannot be.
     """
     return make_session(TorchSession, exported, device, config)
 
@@ -135,7 +137,7 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
 def make_session(
     kind: type[AnySession], exported: ExportedModel, device: Device, config: SessionConfig
 ) -> AnySession:
-    """Make a session of one kind of torch's; as :func:`create_session`."""
+    """Create a session of a class; otherwise like :func:`create_session`."""
     where = torch_device(device)
     dtype = _dtype(config.precision)
     with ExitStack() as undo:
@@ -148,7 +150,7 @@ def make_session(
             module = _copy(module)
         if module is exported.model and not config.isolated:
             undo.enter_context(measured_state(module))
-        else:  # a module of the session's own, which nobody will find changed
+        else:  # the session's own module
             set_training(module, False)
         if changes:
             module.to(device=where)
@@ -163,7 +165,7 @@ def make_session(
             output_names=tuple(spec.name for spec in exported.outputs),
             undo=undo.pop_all(),
         )
-    raise AssertionError("unreachable: an ExitStack that holds no suppressor")
+    raise AssertionError("unreachable: the ExitStack suppresses no exception")
 
 
 def _dtype(precision: str) -> torch.dtype | None:
@@ -171,8 +173,8 @@ def _dtype(precision: str) -> torch.dtype | None:
         return None
     if precision not in _PRECISIONS:
         raise UnsupportedError(
-            f"torch cannot compute this model in precision {precision!r}.",
-            hint=f"Precisions that a model is cast to: {', '.join(_PRECISIONS)}.",
+            f"torch cannot cast a model to precision {precision!r}.",
+            hint=f"Use one of: {', '.join(_PRECISIONS)}.",
         )
     return _PRECISIONS[precision]
 
@@ -186,7 +188,7 @@ def _copy(module: torch.nn.Module) -> torch.nn.Module:
         return copy.deepcopy(module)
     except Exception as error:  # the user's module may raise anything
         raise UnsupportedError(
-            f"{type(module).__name__} would have to be moved or cast, and cannot be copied: "
+            f"{type(module).__name__} has to be moved or cast, but cannot be copied: "
             f"{type(error).__name__}: {error}",
-            hint="Measure it in a process of its own, or on the device where it is.",
+            hint="Measure it in a separate process, or on the device that it is on.",
         ) from error

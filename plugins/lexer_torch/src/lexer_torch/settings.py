@@ -1,4 +1,4 @@
-"""What does a session set in its process, and how is it put back?"""
+"""What does a session change in its process, and how is it restored?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _INDUCTOR_CACHE = "TORCHINDUCTOR_CACHE_DIR"
 
 
 def set_threads(config: SessionConfig, undo: ExitStack) -> None:
-    """Let operators use as many threads as the run says."""
+    """Set the number of threads per operator."""
     before = torch.get_num_threads()
     if before != config.threads:
         torch.set_num_threads(config.threads)
@@ -29,7 +29,7 @@ def set_threads(config: SessionConfig, undo: ExitStack) -> None:
 
 
 def set_matmul_precision(config: SessionConfig, undo: ExitStack) -> None:
-    """Let float32 products be computed in less, where the option says so."""
+    """Set the precision of float32 matrix products, if the option is set."""
     wanted = config.options.get("float32_matmul_precision")
     if wanted is not None:
         undo.callback(torch.set_float32_matmul_precision, torch.get_float32_matmul_precision())
@@ -37,18 +37,17 @@ def set_matmul_precision(config: SessionConfig, undo: ExitStack) -> None:
 
 
 def use_own_inductor_cache(config: SessionConfig) -> None:
-    """Compile into the session's cache folder, else into one that ends with the process.
+    """Make Inductor use the session's cache folder instead of the user's.
 
-    What was compiled on this machine before, by whomever, would make the time
-    of compiling that of finding it again. A process that is the user's goes on
-    compiling into the user's own cache: paths into it are kept by torch.
+    With the user's cache, the compile time would depend on earlier programs. In
+    the user's own process it stays in use, because torch keeps paths into it.
     """
     if config.isolated:
         os.environ[_INDUCTOR_CACHE] = str(compiled_folder(config))
 
 
 def compiled_folder(config: SessionConfig) -> Path:
-    """Where compiled code is kept: the session's own folder, or one that ends with the process."""
+    """Return the folder for compiled code: the session's, or a temporary one."""
     return config.cache_dir or Path(_folder_of_this_process().name)
 
 

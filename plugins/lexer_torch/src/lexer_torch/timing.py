@@ -1,4 +1,4 @@
-"""How long does a call take, on the host's clock and by the device's own events?"""
+"""How long does a call take, by the host's clock and by the device's events?"""
 
 from __future__ import annotations
 
@@ -20,33 +20,33 @@ __all__ = ["Event", "EventPairs", "time_calls"]
 
 
 class Event(Protocol):
-    """What is used of ``torch.cuda.Event``."""
+    """The part of ``torch.cuda.Event`` that is used."""
 
     def record(self) -> None:
-        """Take the device's time when the work before it is done."""
+        """Record the device's time after all preceding work."""
 
     def elapsed_time(self, end_event: Any, /) -> float:
-        """Milliseconds from this event to a later one."""
+        """Return the milliseconds from this event to a later one."""
 
 
 class EventPairs:
-    """Puts an event of the device on both sides of every sample.
+    """Records a device event before and after every sample.
 
-    :meth:`__call__` stands in for ``synchronize`` in the core's loop, which
+    :meth:`__call__` takes the place of ``synchronize`` in the core's loop, which
     calls it before the first read of the clock and again before the second. The
     first event is recorded on the idle device before the clock starts; the
-    second costs the host a microsecond or two within the sample. On CUDA this
-    is written from the documentation and tested with events that only count:
-    no CUDA device was there to run it on.
+    second costs the host a microsecond or two within the sample. For CUDA, this
+    follows the documentation and is tested with simulated events; it has not
+    been run on a CUDA device.
 
     Parameters
     ----------
     count
-        Samples.
+        Number of samples.
     synchronize
         Waits for all work of the device.
     make_event
-        Makes an event that takes time.
+        Creates an event that records time.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class EventPairs:
         self._synchronize = synchronize
 
     def __call__(self) -> None:
-        """Wait for the device, with an event on the side where the work is."""
+        """Record an event and wait for the device."""
         event = next(self._events)
         if len(self._starts) == len(self._ends):
             self._synchronize()
@@ -70,17 +70,17 @@ class EventPairs:
             self._synchronize()
 
     def seconds_per_call(self, loops: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """Seconds per call by the events, float64, one for each sample."""
+        """Return the seconds per call, float64, one value per sample."""
         pairs = zip(self._starts, self._ends, strict=True)
         milliseconds = [start.elapsed_time(end) for start, end in pairs]
         return np.array(milliseconds, dtype=np.float64) / (1e3 * loops)
 
 
 def time_calls(call: Call, count: int, loops: int, device: Device, clock: Clock) -> Timings:
-    """Time one block with the core's loop, waiting for the device around each sample.
+    """Time one block with the core's loop, synchronizing around each sample.
 
-    On the CPU nothing has to be waited for, and nothing is called. On CUDA,
-    ``Timings.device`` holds the events' times.
+    On the CPU, no synchronization is needed. On CUDA, ``Timings.device`` has the
+    times of the events.
     """
     wait = synchronizer(device)
     if device.kind == "cuda" and wait is not None:

@@ -1,4 +1,4 @@
-"""What is the simulated device? A thread that takes work from a queue, and memory of its own."""
+"""What is the simulated device? A thread that processes a queue, with its own memory."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Event", "Queue", "Tensor"]
 
 @frozen(eq=False)
 class Tensor:
-    """An array in the device's memory: it gets there, and away, as a copy only."""
+    """An array in the device's memory; only copies get in and out."""
 
     _array: npt.NDArray[Any]
 
@@ -30,17 +30,17 @@ class Tensor:
         return cls(np.array(array))
 
     def to_host(self) -> npt.NDArray[Any]:
-        """Copy it back."""
+        """Copy the array from the device."""
         return np.array(self._array)
 
     def on_device(self) -> npt.NDArray[Any]:
-        """The array itself; for what runs on the device."""
+        """Return the array itself, for work on the device."""
         return self._array
 
 
 @define(eq=False)
 class Event:
-    """One launch: whether it is over, what became of it, and when it ran by the device's clock."""
+    """A launch: whether it is done, its error, and its duration by the device's clock."""
 
     done: threading.Event = field(factory=threading.Event)
     error: BaseException | None = None
@@ -48,12 +48,12 @@ class Event:
 
 
 class Queue:
-    """A device's queue, worked off in order by a thread.
+    """A device's queue, which a thread processes in order.
 
     Parameters
     ----------
     launch_seconds
-        What each launch takes beside its work.
+        Overhead of each launch.
     """
 
     def __init__(self, launch_seconds: float = 0.0) -> None:
@@ -66,21 +66,21 @@ class Queue:
         self._thread.start()
 
     def submit(self, work: Callable[[], object]) -> Event:
-        """Hand over one launch; returns at once."""
+        """Queue a launch; return immediately."""
         event = Event()
         self._last = event
         self._waiting.put((work, event))
         return event
 
     def synchronize(self) -> None:
-        """Wait until everything that was handed over is done; raises what the last of it raised."""
+        """Wait until the queue is empty; raise the error of the last launch, if any."""
         if self._last is not None:
             self._last.done.wait()
             if self._last.error is not None:
                 raise self._last.error
 
     def close(self) -> None:
-        """Let the thread finish what it has, and end. May be called twice."""
+        """End the thread after the queued work. May be called twice."""
         if self._thread.is_alive():
             self._waiting.put(None)
             self._thread.join()
@@ -94,7 +94,7 @@ class Queue:
                 if self._launch_seconds:
                     time.sleep(self._launch_seconds)
                 work()
-            except BaseException as error:  # whoever waits for it is told
+            except BaseException as error:  # raised where the launch is waited for
                 event.error = error
             event.nanoseconds = max(1, time.perf_counter_ns() - start)
             event.done.set()

@@ -1,10 +1,11 @@
-"""What is the simulated accelerator to Lexer? The hooks; numpy and onnx are imported in them."""
+"""Which hooks make the simulated accelerator an engine? They import numpy and onnx."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lexer_core.errors import DeviceUnavailableError, UnsupportedError
+from lexer_core.engine_helpers import find_device, model_file, refuse_precision
+from lexer_core.errors import UnsupportedError
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import Device, EngineInfo, EngineOption
 
@@ -32,7 +33,7 @@ _DEVICE = Device(kind="sim", identifier="thread", description="a thread with a q
 
 @hookimpl
 def lexer_engine_info() -> EngineInfo:
-    """Say what the engine is. It runs when it is named: nobody wants its numbers."""
+    """Describe the engine. It only runs if it is named: its numbers mean nothing."""
     return EngineInfo(
         display_name="Simulated",
         runtime_modules=("onnx",),
@@ -43,7 +44,7 @@ def lexer_engine_info() -> EngineInfo:
                 name="launch_us",
                 type=int,
                 default=0,
-                help="Microseconds that each launch on the device takes beside its work.",
+                help="Overhead of each launch on the device, in microseconds.",
             ),
         ),
         runs_by_default=False,
@@ -52,7 +53,7 @@ def lexer_engine_info() -> EngineInfo:
 
 @hookimpl
 def lexer_list_devices() -> Sequence[Device]:
-    """List the one device that there is; the CPU is none of this engine's."""
+    """List the simulated device. This engine does not run on the CPU."""
     return (_DEVICE,)
 
 
@@ -60,22 +61,17 @@ def lexer_list_devices() -> Sequence[Device]:
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> SimulatedSession:
-    """Read the graph, and start the device."""
+    """Read the graph and start the device."""
     from lexer_simulated.graph import read_graph  # imports onnx
     from lexer_simulated.session import SimulatedSession  # imports numpy
 
-    if device != _DEVICE:
-        raise DeviceUnavailableError(
-            f"there is no simulated device {device.name!r}.", hint=f"There is {_DEVICE.name}."
-        )
-    if config.precision:
-        raise UnsupportedError("the simulated device computes in the model's own types.")
+    find_device([_DEVICE], device, runtime="the simulation")
+    refuse_precision(config, runtime="the simulated device")
     launch_us = int(config.options.get("launch_us", 0))
     if launch_us < 0:
-        raise UnsupportedError(f"launch_us={launch_us}: no launch is over before it began.")
-    if exported.path is None:
-        raise UnsupportedError("the simulated device loads files.")
-    return SimulatedSession(read_graph(exported.path), launch_us / 1e6)
+        raise UnsupportedError(f"launch_us={launch_us} is not valid: it must not be negative.")
+    path = model_file(exported, runtime="the simulated device")
+    return SimulatedSession(read_graph(path), launch_us / 1e6)
 
 
 @hookimpl
@@ -86,13 +82,13 @@ def lexer_place_inputs(session: SimulatedSession, inputs: CallInputs) -> object:
 
 @hookimpl
 def lexer_reset_state(session: SimulatedSession) -> None:
-    """Make the device's slots free again."""
+    """Free the device's slots."""
     session.reset()
 
 
 @hookimpl
 def lexer_synchronize(session: SimulatedSession) -> None:
-    """Wait until the device has done everything that it was given."""
+    """Wait until the device has finished all work."""
     session.synchronize()
 
 
@@ -100,7 +96,7 @@ def lexer_synchronize(session: SimulatedSession) -> None:
 def lexer_time_calls(
     session: SimulatedSession, call: Call, count: int, loops: int, clock: Clock
 ) -> Timings:
-    """Time by the host's clock and by the device's own."""
+    """Time calls with the host's clock and the device's clock."""
     return session.time_calls(call, count, loops, clock)
 
 
@@ -108,11 +104,11 @@ def lexer_time_calls(
 def lexer_fetch_outputs(
     session: SimulatedSession, outputs: Any
 ) -> Mapping[str, npt.NDArray[np.generic]]:
-    """Wait for the call, and copy its outputs from the device's memory."""
+    """Wait for the call and copy its outputs from the device's memory."""
     return session.fetch(outputs)
 
 
 @hookimpl
-def lexer_describe_placement(session: SimulatedSession) -> Placement:
-    """Admit what ran on the CPU."""
+def lexer_describe_placement(session: SimulatedSession) -> Placement | None:
+    """Report which operators ran on the CPU."""
     return session.describe_placement()

@@ -1,7 +1,7 @@
-"""What does a graph compute, and which part of it does the device do?
+"""What does a graph compute, and which part of it runs on the device?
 
-The device has a handful of operators. A few more run on the CPU; a graph with
-any other is refused.
+The device has a handful of operators. A few more run on the CPU; a graph with any
+other operator is refused.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from attrs import frozen
 from onnx import numpy_helper
 
 from lexer_core.errors import EngineError, UnsupportedError
+from lexer_core.records import TensorSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -58,47 +59,47 @@ class Node:
         return self.operator in _ON_DEVICE
 
     def compute(self, values: Values) -> None:
-        """Add this operator's output to the values so far."""
+        """Add this operator's output to the values."""
         function = _ON_DEVICE.get(self.operator) or _ON_CPU[self.operator]
         values[self.output] = np.asarray(function(*(values[name] for name in self.inputs)))
 
 
 @frozen
 class Launch:
-    """Consecutive operators in one place."""
+    """Consecutive operators that run in the same place."""
 
     on_device: bool
     nodes: tuple[Node, ...]
 
     def compute(self, values: Values) -> None:
-        """Carry them out."""
+        """Run the operators."""
         for node in self.nodes:
             node.compute(values)
 
 
 @frozen(kw_only=True, eq=False)
 class Graph:
-    """A graph, cut where its operators change places.
+    """A graph, divided into launches on the device and on the CPU.
 
     Parameters
     ----------
     inputs
-        Element type and shape by name; ``None`` where a dimension is open.
+        Specifications; ``"?"`` is a dimension of any size.
     outputs
         Names, in order.
     weights
-        What is in the device's memory from the beginning.
+        Constants in the device's memory, by name.
     launches
-        What is done, in order.
+        The launches, in order.
     """
 
-    inputs: Mapping[str, tuple[np.dtype[Any], tuple[int | None, ...]]]
+    inputs: tuple[TensorSpec, ...]
     outputs: tuple[str, ...]
     weights: Values
     launches: tuple[Launch, ...]
 
     def count(self) -> tuple[int, Counter[str]]:
-        """Count the operators on the device, and those on the CPU by their names."""
+        """Return the number of operators on the device, and those on the CPU by name."""
         nodes = [node for launch in self.launches for node in launch.nodes]
         on_cpu = Counter(node.operator for node in nodes if not node.on_device)
         return len(nodes) - on_cpu.total(), on_cpu
@@ -110,20 +111,20 @@ def read_graph(path: Path) -> Graph:
     Raises
     ------
     EngineError
-        It is none.
+        It is not a valid ONNX model.
     UnsupportedError
-        It has an operator, an attribute or a type that nobody here computes.
+        It has an operator, attribute or type that is not supported.
     """
     try:
         graph = onnx.load(str(path)).graph
     except Exception as error:  # protobuf's decoding errors are not public
-        raise EngineError(f"{path.name} is not an ONNX model.") from error
+        raise EngineError(f"{path.name} is not a valid ONNX model.") from error
     if not graph.output:
-        raise EngineError(f"{path.name} is not an ONNX model: it has no outputs.")
+        raise EngineError(f"{path.name} is not a valid ONNX model: it has no outputs.")
     nodes = tuple(_node(each) for each in graph.node)
     weights = {each.name: numpy_helper.to_array(each) for each in graph.initializer}
     return Graph(
-        inputs={each.name: _type(each) for each in graph.input if each.name not in weights},
+        inputs=tuple(_spec(each) for each in graph.input if each.name not in weights),
         outputs=tuple(each.name for each in graph.output),
         weights=weights,
         launches=tuple(
@@ -138,16 +139,18 @@ def _node(node: Any) -> Node:
     if not known or node.attribute or node.domain:
         raise UnsupportedError(
             f"the simulated device does not compute {node.op_type}.",
-            hint=f"It computes {', '.join(sorted(_ON_DEVICE))}, without attributes; "
-            f"the CPU takes over {', '.join(sorted(_ON_CPU))}.",
+            hint=f"It computes {', '.join(sorted(_ON_DEVICE))} without attributes; "
+            f"{', '.join(sorted(_ON_CPU))} run on the CPU.",
         )
     return Node(node.op_type, tuple(node.input), node.output[0])
 
 
-def _type(value: Any) -> tuple[np.dtype[Any], tuple[int | None, ...]]:
+def _spec(value: Any) -> TensorSpec:
     tensor = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
     if dtype == np.float64:
-        raise UnsupportedError(f"input {value.name!r} is float64, which the device has not.")
-    shape = tuple(d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim)
-    return dtype, shape
+        raise UnsupportedError(
+            f"input {value.name!r} is float64, which the device does not support."
+        )
+    shape = tuple(d.dim_value if d.HasField("dim_value") else "?" for d in tensor.shape.dim)
+    return TensorSpec(name=value.name, dtype=dtype.name, shape=shape)

@@ -1,8 +1,7 @@
 """How does a call run on the simulated device?
 
-``run`` hands the launches over and returns. Where an operator has to run on
-the CPU, it waits for the device first. Each call writes to a slot of its own,
-and there are four.
+``run`` queues the launches and returns. Before an operator that runs on the CPU,
+it waits for the device. Each call writes to its own slot; there are four.
 """
 
 from __future__ import annotations
@@ -13,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import define, field, frozen
 
-from lexer_core.errors import EngineError, InputError
-from lexer_core.records import Placement, Timings
+from lexer_core.engine_helpers import count_placement, input_array
+from lexer_core.errors import EngineError
+from lexer_core.records import Timings
 from lexer_simulated.device import Event, Queue, Tensor
 
 if TYPE_CHECKING:
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.records import Call, CallInputs, Clock
+    from lexer_core.records import Call, CallInputs, Clock, Placement
     from lexer_simulated.graph import Graph, Values
 
 __all__ = ["SLOTS", "SimulatedSession"]
 
 SLOTS = 4
-"""Calls whose outputs the device can hold."""
+"""The number of calls whose outputs fit on the device."""
 
-SettingValue = dict[str, Tensor]
+PlacedInputs = dict[str, Tensor]
 
 
 @frozen(eq=False)
 class Running:
-    """A call that was handed over: its launches, and where its values are written."""
+    """A queued call: its launches, and where its values are written."""
 
     values: Values
     events: tuple[Event, ...]
 
     @property
     def device_seconds(self) -> float:
-        """What the device says that its launches took; once they are over."""
+        """Duration of the launches by the device's clock, once they are done."""
         return sum(event.nanoseconds for event in self.events) / 1e9
 
 
@@ -53,9 +53,9 @@ class SimulatedSession:
     Parameters
     ----------
     graph
-        What to compute.
+        The graph.
     launch_seconds
-        What each launch takes beside its work.
+        Overhead of each launch.
     """
 
     graph: Graph
@@ -67,27 +67,20 @@ class SimulatedSession:
     def __attrs_post_init__(self) -> None:
         self._queue = Queue(self.launch_seconds)
 
-    def place(self, inputs: CallInputs) -> SettingValue:
+    def place(self, inputs: CallInputs) -> PlacedInputs:
         """Copy the inputs to the device's memory.
 
         Raises
         ------
         InputError
-            One is missing, or of another type or shape than the graph's.
+            An input is missing, or its type or shape is wrong.
         """
-        for name, (dtype, shape) in self.graph.inputs.items():
-            array = inputs.arrays.get(name)
-            if array is None:
-                raise InputError(f"the graph needs input {name!r}, which was not given.")
-            fits = len(shape) == array.ndim and all(
-                size in (None, given) for size, given in zip(shape, array.shape, strict=True)
-            )
-            if array.dtype != dtype or not fits:
-                raise InputError(f"input {name!r} is not the {dtype}{list(shape)} of the graph.")
-        return {name: Tensor.from_host(inputs.arrays[name]) for name in self.graph.inputs}
+        return {
+            spec.name: Tensor.from_host(input_array(inputs, spec)) for spec in self.graph.inputs
+        }
 
-    def run(self, placed: SettingValue) -> Running:
-        """Hand one call over; it is done when the device is."""
+    def run(self, placed: PlacedInputs) -> Running:
+        """Queue a call and return; it is done when the device is."""
         if self.used_slots == SLOTS:
             raise EngineError(
                 f"all {SLOTS} slots of the device are in use.", hint="Reset the session's state."
@@ -112,12 +105,12 @@ class SimulatedSession:
         self._queue.synchronize()
 
     def reset(self) -> None:
-        """Make all slots free again: nobody may be writing to one."""
+        """Wait for the device, then free all slots."""
         self._queue.synchronize()
         self.used_slots = 0
 
     def time_calls(self, call: Call, count: int, loops: int, clock: Clock) -> Timings:
-        """Time calls on the host's clock, and by the events of the device."""
+        """Time calls with the host's clock and the device's events."""
         host, device = np.empty(count), np.empty(count)
         for sample in range(count):
             on_device = 0.0
@@ -132,29 +125,21 @@ class SimulatedSession:
                 on_device += running.device_seconds
             host[sample] = elapsed / 1e9 / loops
             device[sample] = on_device / loops
-        # A graph that the CPU computes alone has no event.
+        # A graph that runs on the CPU only has no events.
         return Timings(host=host, device=device if device.all() else None)
 
     def fetch(self, running: Running) -> Mapping[str, npt.NDArray[Any]]:
-        """Wait for a call, and copy its outputs from the device."""
+        """Wait for a call and copy its outputs from the device."""
         for event in running.events:
             event.done.wait()
             if event.error is not None:
                 raise event.error
         return {name: Tensor(running.values[name]).to_host() for name in self.graph.outputs}
 
-    def describe_placement(self) -> Placement:
-        """Say which operators the device left to the CPU."""
+    def describe_placement(self) -> Placement | None:
+        """Return which operators run on the CPU."""
         on_device, on_cpu = self.graph.count()
-        total = on_device + on_cpu.total()
-        if not total:
-            return Placement(share=None, method="unknown")
-        named = ", ".join(f"{count} {operator}" for operator, count in sorted(on_cpu.items()))
-        return Placement(
-            share=on_device / total,
-            method="nodes",
-            fallbacks=(f"CPU: {on_cpu.total()} of {total} operators ({named})",) if on_cpu else (),
-        )
+        return count_placement(on_device, {"CPU": on_cpu})
 
     def close(self) -> None:
         """End the device's thread. May be called twice."""

@@ -1,4 +1,4 @@
-"""What if the user's model is an ``.onnx`` file already?"""
+"""How is the user's own ``.onnx`` file accepted as an export?"""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ from lexer_ort.onnx_specs import check_file, read_file
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["take_given_file"]
+__all__ = ["accept_user_file"]
 
 
-def take_given_file(path: Path, *, checks: bool = True) -> ExportedModel:
-    """Take a file as it is, after a look at it.
+def accept_user_file(path: Path, *, checks: bool = True) -> ExportedModel:
+    """Return the user's file as an export, unchanged.
 
     Parameters
     ----------
     path
-        The file; external data lies beside it.
+        The file; external data is stored next to it.
     checks
-        Whether ``onnx.checker`` must accept it.
+        Whether to run ``onnx.checker``.
 
     Raises
     ------
     ExportError
-        It cannot be read, is not ONNX, or the checker refuses it.
+        The file cannot be read, is not a valid ONNX model, or fails the checker.
     UnsupportedError
         An input or output is not a dense tensor of numbers.
     """
