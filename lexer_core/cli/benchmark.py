@@ -21,6 +21,7 @@ from lexer_core.cli.options import (
     target_argument,
 )
 from lexer_core.cli.output import FORMATS, plan_output
+from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
@@ -122,8 +123,7 @@ def benchmark(
     output = plan_output(format, output_file)
     choices = [parse_engine_choice(text) for text in engines]
     interpreters = dict(map(_interpreter, pythons))
-    from lexer_core.cli.progress import ProgressLine
-    from lexer_core.target.example_inputs import example_inputs, read_request  # keeps --help fast
+    from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
     from lexer_core.target.load import load_target
 
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lexer_core.settings.layers import argument_layer, merge_layers
+from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT
 
 if TYPE_CHECKING:
@@ -43,9 +45,6 @@ def command_configuration(
     SettingError
         The environment or a file contains an invalid setting.
     """
-    from lexer_core.settings.layers import argument_layer, merge_layers
-    from lexer_core.settings.sources import read_sources  # keeps --help fast
-
     return merge_layers(
         [
             argument_layer("the command line", options),
@@ -70,6 +69,6 @@ def lexer_context(context: click.Context) -> LexerContext:
     embedded: LexerContext | None = context.ensure_object(dict).get("lexer_context")
     if embedded is not None:
         return embedded
-    from lexer_core.context import LexerContext  # keeps --help fast
+    from lexer_core.context import LexerContext  # imports numpy
 
     return LexerContext()

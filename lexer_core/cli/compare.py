@@ -103,9 +103,9 @@ def compare(
     the ratio of times, new over base, and a reason if there is one.
 
     \b
-    Exit status: 0 success, 1 --fail-on applies, 2 wrong usage or not a saved
-    run. With --rerun also 4 if the new model could not be measured on any
-    engine, and 130 if interrupted.
+    Exit status: 0 success, 1 a case has a verdict that --fail-on names, 2 wrong
+    usage or not a saved run. With --rerun also 4 if the new model could not be
+    measured on any engine, and 130 if interrupted.
     """  # noqa: D301  click looks for the real \b
     shown, file, file_format = _plan(format, output_file)
     if for_rerun["rerun"]:
@@ -114,7 +114,7 @@ def compare(
         # An interrupted rerun must not pass the gate.
         context.exit(rerun_status(result) or gate_status(result.comparison, fail_on))
     refuse_rerun_options(context)
-    from lexer_core.comparison import compare as compare_runs  # keeps --help fast
+    from lexer_core.comparison import compare as compare_runs  # imports numpy
 
     comparison = compare_runs(*runs, threshold=threshold)
     deliver(comparison, shown, file, file_format)
@@ -168,6 +168,6 @@ def _rendered(comparison: RunComparison, format: _Format, width: int | None = No
         return comparison.to_markdown()
     if format == "json":
         return comparison.to_json()
-    from lexer_core.comparison.comparison_table import comparison_to_text  # keeps --help fast
+    from lexer_core.comparison.comparison_table import comparison_to_text  # only for a table
 
     return comparison_to_text(comparison, width) + "\n"

@@ -14,7 +14,9 @@ from lexer_core.cli.printing import print_json
 from lexer_core.errors import OutputFileError, UsageError
 from lexer_core.output_files import write_text
 from lexer_core.settings.locations import FILE_NAME, NO_FILES
+from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT, Settings
+from lexer_core.settings.template import template
 from lexer_core.settings.values import to_toml
 
 if TYPE_CHECKING:
@@ -68,8 +70,6 @@ def show_command(as_json: bool) -> None:
     An engine setting has name, key, value, place and line; a file has kind,
     path and exists.
     """  # noqa: D301 - to click, \b is the character
-    from lexer_core.settings.sources import read_sources  # keeps --help fast
-
     sources = read_sources()
     configuration = command_configuration({}, sources)
     notes = [*configuration.notes, *_engine_notes(configuration)]
@@ -97,8 +97,6 @@ def init_command(for_user: bool, force: bool, path: str | None) -> None:
     PATH is a folder or a file. Default: the current folder. All settings are
     commented out, so the file changes nothing until you edit it.
     """
-    from lexer_core.settings.template import template  # keeps --help fast
-
     if for_user and path is not None:
         raise UsageError("--global cannot be combined with a path.")
     target = Path.home() if for_user else Path(path or ".")

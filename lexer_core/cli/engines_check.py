@@ -10,6 +10,7 @@ import click
 from lexer_core.cli.main import GATE_FAILED
 from lexer_core.cli.printing import print_json
 from lexer_core.cli.streams import stdout_to_stderr
+from lexer_core.engines.registry import EngineRegistry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -85,7 +86,6 @@ def check(
       seconds               how long it took
     """  # noqa: D301 - to click, \b is the character
     # Slow to import, and --help does not need them.
-    from lexer_core.engines.registry import EngineRegistry
     from lexer_core.testing.check_table import checks_of
     from lexer_core.testing.isolated import CheckPlan, run_isolated
 

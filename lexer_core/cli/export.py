@@ -75,7 +75,7 @@ def export(
       lexer export net.py:Net --input 'image=float32[1,3,224,224]' -o net.onnx \\
           --dynamic image:0=batch --opset 18
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.target.example_inputs import example_inputs, read_request  # keeps --help fast
+    from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
     from lexer_core.target.load import load_target
 
     path = Path(output_file)
@@ -107,7 +107,7 @@ def export(
 
 def describe_export(exported: ExportedModel, path: Path, *, checked: bool) -> str:
     """Return a description of the exported file, in lines."""
-    from lexer_core.target.onnx_file import read_opset  # keeps --help fast
+    from lexer_core.target.onnx_file import read_opset  # imports numpy
 
     opset = read_opset(path)
     lines = [

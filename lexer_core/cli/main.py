@@ -95,9 +95,9 @@ _COMMANDS = {
 def lexer(context: click.Context, debug: bool) -> None:
     """Benchmark a PyTorch model across inference engines, and check their outputs.
 
-    Lexer measures a model on every installed engine (Torch, ONNXRuntime, …), in
-    interleaved rounds with a process for each, and compares the outputs of every
-    engine with those of the model.
+    Lexer measures a model on every installed engine (Torch, ONNXRuntime, …) in
+    interleaved rounds, each engine in its own process, and compares the outputs
+    of every engine with those of the model.
 
     \b
     First steps:

@@ -32,7 +32,7 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
 
     RUN is a file written by `lexer benchmark … -o run.lexer`. A .json file works,
     too, but has no samples, so its page shows no distributions. Several runs
-    appear side by side and in a section each.
+    appear side by side, followed by a section for each.
 
     \b
     Examples:
@@ -41,7 +41,7 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
 
     Plots require an extra: pip install 'lexer-core[report]'.
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.comparison.loading import read_run  # numpy, which --help does not need
+    from lexer_core.comparison.loading import read_run  # imports numpy
     from lexer_core.reporting.page import check_extra, report_page
 
     check_extra()

@@ -18,7 +18,9 @@ from lexer_core.cli.options import (
     name_list,
     setting_options,
 )
+from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import stdout_to_stderr
+from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -63,7 +65,8 @@ def rerun_options(command: Callable[..., object]) -> Callable[..., object]:
                 is_flag=True,
                 help="Measure the base's exported models again, interleaved with the model that "
                 "TARGET names: lexer compare --rerun base.lexer net.py:Net. All options below "
-                "require this one.",
+                "require this one. Inputs, launches, threads, export settings and tolerances "
+                "default to those of the base.",
             ),
             click.option(
                 "--base-target",
@@ -123,8 +126,7 @@ def rerun_from_options(
             f"argument{'' if len(runs) == 1 else 's'}.",
             hint="lexer compare --rerun base.lexer net.py:Net",
         )
-    # These import numpy and more, which --help does not need.
-    from lexer_core.cli.progress import ProgressLine
+    # They import numpy, which --help does not need.
     from lexer_core.comparison.base_location import BaseLocation
     from lexer_core.comparison.loading import load_run
     from lexer_core.comparison.rerun_execution import execute_rerun
@@ -199,8 +201,7 @@ def _benchmark_command(
     context: click.Context, target: str, base: BenchmarkReport, inputs: ExampleInputs
 ) -> str:
     """Return the command that benchmarks the new model in the same way, without the base."""
-    from lexer_core.comparison.rerun_plan import engine_options  # as above
-    from lexer_core.engines.choice import EngineChoice
+    from lexer_core.comparison.rerun_plan import engine_options  # imports numpy
 
     others = [
         parameter.name or ""

@@ -35,7 +35,7 @@ __all__ = ["show"]
     "--contents",
     "only_contents",
     is_flag=True,
-    help="List the files inside instead.",
+    help="List the contents of the file.",
 )
 def show(file: str, format: Format | None, output_file: str | None, only_contents: bool) -> None:
     """Show a benchmark that was saved with -o run.lexer or flush().
@@ -49,7 +49,7 @@ def show(file: str, format: Format | None, output_file: str | None, only_content
       lexer show run.lexer --format markdown
       lexer show run.lexer --contents
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.artifact import contents, load  # imports numpy, which --help does not need
+    from lexer_core.artifact import contents, load  # imports numpy
 
     if only_contents:
         if format is not None or output_file is not None:

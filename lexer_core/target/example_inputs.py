@@ -22,6 +22,7 @@ from lexer_core.target.input_specs import (
     with_batch_size,
 )
 from lexer_core.target.load import is_program
+from lexer_core.target.onnx_file import specs_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,8 +123,6 @@ def generated_inputs(specs: Sequence[InputSpec | Constant], seed: int) -> Exampl
 def _declared_inputs(target: Target, request: InputRequest) -> ExampleInputs:
     """Return the inputs that the target itself declares."""
     if target.onnx_inputs is not None:
-        from lexer_core.target.onnx_file import specs_for  # only for .onnx files
-
         specs = specs_for(target.onnx_inputs, request.batch_size, target.name)
         return generated_inputs(specs, request.seed)
     if target.is_file:

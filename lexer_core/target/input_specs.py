@@ -12,16 +12,17 @@ import re
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import evolve, frozen
 
 from lexer_core.errors import InputError
+from lexer_core.model.tensors import numpy_dtype
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    import numpy as np
     import numpy.typing as npt
 
 __all__ = [
@@ -195,8 +196,6 @@ def load_npz(path: Path) -> dict[str, npt.NDArray[Any]]:
         The file does not exist, cannot be read, is empty, or contains something
         that is not a tensor.
     """
-    import numpy as np  # keeps --help fast
-
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise InputError(f"input file {str(path)!r} {what}.", hint=_HOW_TO_SAVE)
@@ -347,8 +346,6 @@ def _number_text(value: float) -> str:
 
 
 def _generate(spec: InputSpec, seed: int, position: int) -> npt.NDArray[Any]:
-    import numpy as np  # keeps --help fast
-
     key = zlib.crc32(spec.name.encode()) if spec.name else position
     generator = np.random.default_rng([seed, key])
     try:
@@ -363,9 +360,7 @@ def _generate(spec: InputSpec, seed: int, position: int) -> npt.NDArray[Any]:
 
 
 def _values(spec: InputSpec, generator: np.random.Generator) -> npt.NDArray[Any]:
-    import numpy as np  # as above
-
-    dtype = _dtype(spec.dtype)
+    dtype = numpy_dtype(spec.dtype)
     fill = spec.fill
     if isinstance(fill, ValueRange):
         if spec.dtype in _INTEGERS:
@@ -381,13 +376,3 @@ def _values(spec: InputSpec, generator: np.random.Generator) -> npt.NDArray[Any]
         return np.zeros(spec.shape, dtype=dtype)
     wide: Any = np.float64 if spec.dtype == "float64" else np.float32
     return np.asarray(generator.standard_normal(spec.shape, dtype=wide)).astype(dtype)
-
-
-def _dtype(name: str) -> np.dtype[Any]:
-    import numpy as np  # as above
-
-    if name in ("bfloat16", "float8_e4m3fn", "float8_e5m2"):
-        import ml_dtypes  # numpy itself lacks these types
-
-        name = getattr(ml_dtypes, name)
-    return np.dtype(name)

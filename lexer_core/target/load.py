@@ -21,6 +21,7 @@ from attrs import frozen
 
 from lexer_core.errors import TargetError
 from lexer_core.suggestions import did_you_mean
+from lexer_core.target.onnx_file import read_onnx_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -92,8 +93,6 @@ def _is_module(value: object) -> bool:
 
 
 def _load_onnx(text: str) -> Target:
-    from lexer_core.target.onnx_file import read_onnx_inputs  # only for .onnx files
-
     path = Path(text)
     _check_file(path)
     return Target(name=text, model=path, onnx_inputs=read_onnx_inputs(path))
