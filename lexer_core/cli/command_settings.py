@@ -69,6 +69,6 @@ def lexer_context(context: click.Context) -> LexerContext:
     embedded: LexerContext | None = context.ensure_object(dict).get("lexer_context")
     if embedded is not None:
         return embedded
-    from lexer_core.context import LexerContext  # imports numpy
+    from lexer_core.context import LexerContext  # slow to import
 
     return LexerContext()

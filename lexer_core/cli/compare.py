@@ -17,7 +17,9 @@ from lexer_core.cli.rerun import (
     rerun_options,
     rerun_status,
 )
+from lexer_core.comparison.comparison_table import comparison_to_text
 from lexer_core.output_files import check_writable, write_text
+from lexer_core.reporting.terminal_table import encodable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -146,8 +148,6 @@ def deliver(
     OutputFileError
         The file cannot be written.
     """
-    from lexer_core.reporting.terminal_table import encodable  # imports rich
-
     sys.stdout.write(encodable(_rendered(comparison, shown), sys.stdout.encoding))
     sys.stdout.flush()
     if file is not None:
@@ -168,6 +168,4 @@ def _rendered(comparison: RunComparison, format: _Format, width: int | None = No
         return comparison.to_markdown()
     if format == "json":
         return comparison.to_json()
-    from lexer_core.comparison.comparison_table import comparison_to_text  # only for a table
-
     return comparison_to_text(comparison, width) + "\n"

@@ -11,6 +11,7 @@ from attrs import frozen
 
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable, write_text
+from lexer_core.reporting.terminal_table import print_report, report_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -59,8 +60,6 @@ class Output:
             The file cannot be written.
         """
         if self.shown == "table":
-            from lexer_core.reporting.terminal_table import print_report  # imports rich
-
             print_report(report)
         else:
             sys.stdout.write(_RENDERERS[self.shown](report))
@@ -135,8 +134,6 @@ def _save(report: BenchmarkReport, path: Path) -> None:
 
 
 def _table(report: BenchmarkReport) -> str:
-    from lexer_core.reporting.terminal_table import report_to_text  # imports rich
-
     return report_to_text(report, width=_FILE_TABLE_WIDTH) + "\n"
 
 
