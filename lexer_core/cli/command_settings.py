@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lexer_core.settings.layers import argument_layer, merge_layers
-from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT
 
 if TYPE_CHECKING:
@@ -45,6 +44,8 @@ def command_configuration(
     SettingError
         The environment or a file contains an invalid setting.
     """
+    from lexer_core.settings.sources import read_sources  # imports tomllib
+
     return merge_layers(
         [
             argument_layer("the command line", options),

@@ -14,7 +14,6 @@ from lexer_core.cli.printing import print_json
 from lexer_core.errors import OutputFileError, UsageError
 from lexer_core.output_files import write_text
 from lexer_core.settings.locations import FILE_NAME, NO_FILES
-from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT, Settings
 from lexer_core.settings.template import template
 from lexer_core.settings.values import to_toml
@@ -70,6 +69,8 @@ def show_command(as_json: bool) -> None:
     An engine setting has name, key, value, place and line; a file has kind,
     path and exists.
     """  # noqa: D301 - to click, \b is the character
+    from lexer_core.settings.sources import read_sources  # imports tomllib
+
     sources = read_sources()
     configuration = command_configuration({}, sources)
     notes = [*configuration.notes, *_engine_notes(configuration)]
