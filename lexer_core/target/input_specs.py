@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import evolve, frozen
 
+from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import InputError
-from lexer_core.model.tensors import numpy_dtype
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
