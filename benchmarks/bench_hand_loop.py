@@ -33,7 +33,7 @@ from attrs import frozen
 from common import BENCHMARKS, Figure, arguments, print_figures, print_header
 
 from lexer_core.benchmark.case_session import CaseSpec
-from lexer_core.benchmark.preparation import Preparation
+from lexer_core.benchmark.preparation import TorchPreparation
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import warm_up
 from lexer_core.engines.registry import EngineRegistry
@@ -203,8 +203,8 @@ def main() -> None:
 def prepare(model: str, folder: Path) -> tuple[CallInputs, dict[str, PreparedModel]]:
     """Export a model for both engines, as a benchmark does."""
     adapted = adapt_model(models.load(model), models.example_input(model))
-    preparation = Preparation()
-    preparation.hold(adapted)
+    preparation = TorchPreparation()
+    preparation.open(adapted)
     preparation.reference()
     options = Settings().export_options()
     return adapted.inputs, {

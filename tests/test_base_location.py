@@ -11,9 +11,11 @@ torch = pytest.importorskip("torch")
 
 from checkouts import LAYER_BYTES, NET, check_out  # noqa: E402
 
-from lexer_core.benchmark.model_host import ModelHost  # noqa: E402
+from lexer_core.benchmark.cases import Case  # noqa: E402
+from lexer_core.benchmark.run_timings import RunTimings  # noqa: E402
 from lexer_core.comparison.base_location import BaseLocation, remote_base_model  # noqa: E402
 from lexer_core.errors import InputError, TargetError  # noqa: E402
+from lexer_core.settings.table import Settings  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,15 +37,16 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def bytes_of(target: BaseLocation, folder: Path, inputs: object = INPUT) -> int:
-    """Make a base's model in its process, and say how large it is."""
+    """Build a base's model in its process; return its size."""
     model = remote_base_model(target, inputs)
-    host = ModelHost(model, folder / "exports", isolated=True, threads=1, timeout=120.0)
+    settings = Settings(use_cache=False)
+    case = Case(label="torch", engine="torch", display_name="Torch", device="cpu")
     try:
-        host.reference()
-        made = host.export("torch", "cpu", {}, use_cache=False, by_value=True)
-        return made.exported.size_bytes
+        model.start(folder / "exports", settings, threads=1, memory_limit_bytes=None)
+        model.run_reference(settings, RunTimings())
+        return model.export(case, settings).exported.size_bytes
     finally:
-        host.close()
+        model.close()
 
 
 def test_a_file_takes_the_modules_beside_it(here: Path, tmp_path: Path) -> None:

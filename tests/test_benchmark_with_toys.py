@@ -230,7 +230,7 @@ def test_no_worker_is_left_behind(toys: FakeSite, model: Path) -> None:
     workers = [
         child
         for child in psutil.Process().children(recursive=True)
-        if "worker_main" in " ".join(child.cmdline())
+        if "lexer_core.worker.main" in " ".join(child.cmdline())
     ]
     assert workers == []
 

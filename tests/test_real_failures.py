@@ -74,17 +74,17 @@ def test_a_shape_that_the_model_rejects_is_shown_beside_its_words() -> None:
     assert "x: float32[3, 5]" in caught.value.hint
 
 
-def test_a_model_that_ends_its_process_ends_the_run_and_not_the_caller() -> None:
+def test_a_model_that_crashes_its_process_ends_the_run_but_not_the_caller() -> None:
     with pytest.raises(ModelError) as caught:
         benchmark(Crashes(), ROW)
 
-    assert caught.value.message == "Crashes ended the process that it ran in: exit code 7."
+    assert caught.value.message == "Crashes crashed its process: exit code 7."
     assert workers() == []
 
 
 def workers() -> list[psutil.Process]:
     children = psutil.Process().children(recursive=True)
-    return [child for child in children if "worker_main" in " ".join(child.cmdline())]
+    return [child for child in children if "lexer_core.worker.main" in " ".join(child.cmdline())]
 
 
 # -- names and inputs --------------------------------------------------------------
@@ -154,7 +154,7 @@ def test_an_exporter_that_crashes_leaves_the_engines_after_it_their_rows() -> No
     assert workers() == []
 
 
-def test_a_model_that_cannot_travel_is_measured_in_the_caller_and_its_row_says_so(
+def test_a_model_that_cannot_be_sent_is_measured_in_the_parent_process_with_a_warning(
     tmp_path: Path,
 ) -> None:
     with (tmp_path / "log").open("w") as file:
@@ -163,11 +163,11 @@ def test_a_model_that_cannot_travel_is_measured_in_the_caller_and_its_row_says_s
     assert parities(report) == {"torch": "pass", "onnxruntime": "pass"}
     row = report["torch"]
     assert row.isolation == "none"
-    assert any("caller's process" in warning for warning in row.warnings)
+    assert any("parent process" in warning for warning in row.warnings)
     assert row.peak_memory_bytes is None
-    # What is exported can travel.
+    # An exported file can be sent.
     assert report["onnxruntime"].isolation == "process"
-    assert any("cannot travel" in note for note in report.notes)
+    assert any("cannot be sent to another process" in note for note in report.notes)
 
 
 # -- the command line --------------------------------------------------------------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.benchmark.live_case import LiveCase
-    from lexer_core.benchmark.model_under_test import Subject
+    from lexer_core.benchmark.model_under_test import ModelUnderTest
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings
@@ -46,7 +46,7 @@ class Launch:
     ----------
     members
         Outcomes to fill, each with its live case.
-    subjects
+    models
         The models by their keys: inputs, and what outputs are compared with.
     settings, threads
         What holds for all of them.
@@ -65,7 +65,7 @@ class Launch:
     """
 
     members: Sequence[tuple[CaseOutcome, LiveCase]]
-    subjects: Mapping[str, Subject]
+    models: Mapping[str, ModelUnderTest]
     settings: Settings
     threads: int
     plan: RoundsPlan
@@ -107,7 +107,7 @@ class Launch:
         assert case.first_outputs is not None
         if not outcome.prepared.cached:
             return
-        judge = self.subjects[outcome.case.model].judge
+        judge = self.models[outcome.case.model].judge
         if judge.judge(case.label, case.first_outputs).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
@@ -126,7 +126,7 @@ class Launch:
         process that does without it should not have to import.
         """
         assert outcome.prepared is not None
-        inputs = self.subjects[outcome.case.model].inputs
+        inputs = self.models[outcome.case.model].inputs
         if not is_flat(outcome.prepared.exported.format):
             return inputs
         references = tuple(TensorRef(name) for name in inputs.arrays)
@@ -177,7 +177,7 @@ class Launch:
         case.finish()
         assert case.first_outputs is not None
         assert case.final_facts is not None
-        outcome.parity = self.subjects[outcome.case.model].judge.judge_both(
+        outcome.parity = self.models[outcome.case.model].judge.judge_both(
             case.label, case.first_outputs, case.final_facts.outputs
         )
 

@@ -1,7 +1,7 @@
-"""What are the outputs of the cases compared with?
+"""Which outputs are those of the cases compared with?
 
-With the model's own; for an ``.onnx`` file, which no framework here runs, with
-those of the first engine that ran it.
+Those of the model itself; for a model that torch cannot run, such as an ``.onnx``
+file, those of the first engine that ran it.
 """
 
 from __future__ import annotations
@@ -18,9 +18,13 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from lexer_core.settings.table import Settings
+
     Outputs = Mapping[str, npt.NDArray[Any]]
 
 __all__ = ["ParityJudge"]
+
+_TURNED_OFF = "validation is turned off"
 
 
 class ParityJudge:
@@ -28,41 +32,40 @@ class ParityJudge:
 
     Parameters
     ----------
-    reference
-        The reference's outputs; ``None``: those of the first case judged.
+    settings
+        Tolerances, and whether outputs are judged at all.
+    outputs
+        The reference outputs. Default: the outputs of the first judged case.
     name
-        What the reference is called.
+        The name of the reference.
     not_judged
-        Why nothing can be judged against it; empty where it can.
-    float64
-        Gives the outputs in float64. Asked at most once, and only when the
-        plain tolerance is exceeded.
-    rtol, atol
-        Tolerances of the user's own.
+        Why no output can be judged against it; empty if one can.
     stateful
-        Whether the model changes from call to call, by what it keeps: then its
-        first call is all that can be compared.
+        Whether calls change the model's state, so that only the first call can
+        be compared.
+    float64
+        Returns the reference outputs in float64. Called at most once, and only
+        if an output exceeds the tolerance.
     """
 
     def __init__(
         self,
-        reference: Outputs | None = None,
+        settings: Settings,
+        outputs: Outputs | None = None,
         *,
         name: str = "",
         not_judged: str = "",
-        float64: Callable[[], Float64Outputs] | None = None,
-        rtol: float | None = None,
-        atol: float | None = None,
         stateful: bool = False,
+        float64: Callable[[], Float64Outputs] | None = None,
     ) -> None:
-        self._reference = reference
+        self._reference = outputs
         self._name = name
-        self._not_judged = not_judged
+        self._not_judged = not_judged if settings.validation else _TURNED_OFF
+        self._rtol = settings.rtol
+        self._atol = settings.atol
+        self._stateful = stateful
         self._ask_float64 = float64
         self._float64: Float64Outputs | None = None
-        self._rtol = rtol
-        self._atol = atol
-        self._stateful = stateful
 
     def judge(self, label: str, outputs: Outputs) -> Parity:
         """Judge the outputs of one case."""
@@ -72,7 +75,7 @@ class ParityJudge:
             return Parity(
                 status="not_judged",
                 reference=label,
-                reason="they are the reference",
+                reason="its outputs are the reference",
             )
         return judge(
             outputs,
@@ -85,19 +88,18 @@ class ParityJudge:
         )
 
     def judge_both(self, label: str, first: Outputs, last: Outputs) -> Parity:
-        """Judge the outputs of the first call and those after the last sample.
+        """Judge the outputs of the first call and of one after the last sample.
 
-        An engine that is right once and wrong later, or the other way round, is
-        wrong.
+        An engine that is right only once is wrong.
         """
         at_first = self.judge(label, first)
         if self._stateful:
             return at_first
         at_last = self.judge(label, last)
         if at_last.status == "fail" and at_first.status == "pass":
-            return _because(at_last, "right in the first call, wrong after the last sample")
+            return _because(at_last, "correct in the first call, wrong after the last sample")
         if at_first.status == "fail" and at_last.status == "pass":
-            return _because(at_first, "wrong in the first call, right after the last sample")
+            return _because(at_first, "wrong in the first call, correct after the last sample")
         return at_last
 
     def _in_float64(self) -> Float64Outputs:

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.error_isolation import contained, describe_failure
 from lexer_core.benchmark.grouping import estimate_memory, group_cases
+from lexer_core.benchmark.hosted_models import hosted_model
 from lexer_core.benchmark.launch import Launch
 from lexer_core.benchmark.live_case import LiveCase
-from lexer_core.benchmark.model_under_test import Subject
 from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 from lexer_core.benchmark.reference_workload import ReferenceWorkload
 from lexer_core.benchmark.rounds import RoundsPlan, share_out
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lexer_core.benchmark.cases import CaseSelection
+    from lexer_core.benchmark.model_under_test import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import CallInputs
@@ -75,10 +76,10 @@ class BenchmarkRun:
         settings: Settings,
         progress: ProgressCallback | None = None,
         *,
-        others: Mapping[str, Subject] | None = None,
+        others: Mapping[str, ModelUnderTest] | None = None,
     ) -> None:
-        self._first = Subject(model, inputs)
-        self._subjects = {"": self._first, **(others or {})}
+        self._first = hosted_model(model, inputs)
+        self._models = {"": self._first, **(others or {})}
         self._selection = selection
         self._settings = settings
         self._timings = RunTimings(progress)
@@ -94,7 +95,7 @@ class BenchmarkRun:
         self._stopped_because = "nothing left"
         self._rounds_done = 0
         self._orders: dict[int, tuple[str, ...]] = {}
-        self._models: tuple[SavedModel, ...] = ()
+        self._saved_models: tuple[SavedModel, ...] = ()
         self._cache_dirs: dict[str, Path] = {}
 
     def execute(self) -> RunOutcome:
@@ -109,7 +110,7 @@ class BenchmarkRun:
             try:
                 # Workers import their runtimes while the model is prepared.
                 for outcome in self._outcomes:
-                    if not self._subject(outcome).is_elsewhere:
+                    if not self._model(outcome).has_own_sys_path:
                         self._executors[outcome.case.label] = self._start(outcome)
                 if self._settings.canary:
                     self._canary.start()
@@ -125,9 +126,9 @@ class BenchmarkRun:
                     for executor in self._executors.values():
                         executor.close()
                     self._canary.close()
-                    for subject in self._subjects.values():
-                        self._timings.notes += subject.close()
-                    self._models, notes = retain_models(self._outcomes, Path(folder))
+                    for model in self._models.values():
+                        self._timings.notes += model.close()
+                    self._saved_models, notes = retain_models(self._outcomes, Path(folder))
                     self._timings.notes += notes
         return self._outcome()
 
@@ -143,7 +144,7 @@ class BenchmarkRun:
             memory_limit_bytes=self._memory_limit,
             preload=engine.info.runtime_modules,
             environment=hash_seed_environment(launch),
-            sys_path=self._subject(outcome).sys_path,
+            sys_path=self._model(outcome).sys_path,
             python=case.elsewhere.python if case.elsewhere is not None else None,
         )
 
@@ -159,14 +160,14 @@ class BenchmarkRun:
             cache_dir.mkdir()
         return made
 
-    def _subject(self, outcome: CaseOutcome) -> Subject:
-        return self._subjects[outcome.case.model]
+    def _model(self, outcome: CaseOutcome) -> ModelUnderTest:
+        return self._models[outcome.case.model]
 
     def _begin(self, folder: Path) -> None:
-        self._timings.tell("prepare", message="taking the model to a process of its own")
+        self._timings.tell("prepare", message="starting the model process")
         with self._timings.timed("prepare"):
-            for number, subject in enumerate(self._subjects.values()):
-                subject.begin(
+            for number, model in enumerate(self._models.values()):
+                model.start(
                     folder / f"model-{number}",
                     self._settings,
                     threads=self._threads,
@@ -175,25 +176,25 @@ class BenchmarkRun:
 
     def _prepare(self) -> None:
         """References first, then an export for each case."""
-        for subject in self._subjects.values():
-            subject.take_reference(self._settings, self._timings)
+        for model in self._models.values():
+            model.run_reference(self._settings, self._timings)
         for outcome in self._outcomes:
             self._export(outcome)
         with self._timings.timed("prepare"):
             self._fingerprint = self._first.identity()
-        for key, subject in self._subjects.items():
+        for key, model in self._models.items():
             prepared = [
                 outcome.prepared
                 for outcome in self._outcomes
                 if outcome.case.model == key and outcome.prepared is not None
             ]
-            subject.fit_inputs(prepared, self._inputs)
-            subject.suspend()
+            model.match_inputs(prepared, self._inputs)
+            model.suspend()
 
     def _export(self, outcome: CaseOutcome) -> None:
         self._timings.tell("export", outcome.case.label)
         with self._timings.timed("export"), contained(outcome, phase="export"):
-            outcome.prepared = self._subject(outcome).export(outcome.case, self._settings)
+            outcome.prepared = self._model(outcome).export(outcome.case, self._settings)
 
     def _launch_all(self) -> None:
         groups = self._groups()
@@ -204,10 +205,10 @@ class BenchmarkRun:
             )
 
         def export_again(outcome: CaseOutcome) -> None:
-            subject = self._subject(outcome)
-            subject.discard_cached(outcome.case)
+            model = self._model(outcome)
+            model.discard_cached(outcome.case)
             self._export(outcome)
-            subject.suspend()
+            model.suspend()
 
         settings = self._settings
         for group in groups:
@@ -229,7 +230,7 @@ class BenchmarkRun:
                 try:
                     ended = Launch(
                         members=members,
-                        subjects=self._subjects,
+                        models=self._models,
                         settings=settings,
                         threads=self._threads,
                         plan=plan,
@@ -277,8 +278,8 @@ class BenchmarkRun:
             executor = LocalExecutor(CaseSession())
             if launch == 0:
                 outcome.warnings.append(
-                    "measured in the caller's process, because the model cannot travel "
-                    "to another one: memory is not told apart, and time limits do not hold"
+                    "measured in the parent process, because the model cannot be sent to another "
+                    "one: its memory is unknown, and time limits are not enforced"
                 )
         outcome.isolation = "process" if executor.isolated else "none"
         return LiveCase(
@@ -320,9 +321,9 @@ class BenchmarkRun:
             notes=tuple(dict.fromkeys([*self._timings.notes, *self._canary.notes])),
             seconds=dict(self._timings.seconds),
             input_specs=tensor_specs(self._inputs.arrays),
-            model_name=self._first.model_name,
+            model_name=self._first.name,
             canary=self._canary.evidence(),
-            models=self._models,
+            models=self._saved_models,
             model_fingerprint=self._fingerprint,
         )
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.benchmark.preparation import RemoteModel
+from lexer_core.benchmark.hosted_models import RemoteModel
 from lexer_core.errors import TargetError
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
@@ -106,9 +106,10 @@ def remote_base_model(
         Names that override those of the decorator or the model.
     """
     return RemoteModel(
-        name=f"the base's {location.target}",
-        make=partial(_load, location, input, input_names, output_names),
-        sys_path=location.path,
+        f"the base's {location.target}",
+        partial(_load, location, input, input_names, output_names),
+        location.path,
+        title="base's TARGET",
     )
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lexer_core.benchmark.model_under_test import SavedExports, Subject
+from lexer_core.benchmark.hosted_models import hosted_model
+from lexer_core.benchmark.saved_exports import SavedExports
 from lexer_core.comparison.base_location import BaseLocation, remote_base_model
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan
 from lexer_core.errors import UsageError
@@ -16,6 +17,7 @@ from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lexer_core.benchmark.model_under_test import ModelUnderTest
     from lexer_core.benchmark.outcome import RunOutcome
     from lexer_core.settings.table import Settings
 
@@ -31,7 +33,7 @@ def base_models(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-) -> dict[str, Subject]:
+) -> dict[str, ModelUnderTest]:
     """Return the models of the base that the plan needs, by the keys that its cases use.
 
     Parameters
@@ -55,10 +57,9 @@ def base_models(
         The base's model needs a separate process, but isolation is off; or it
         does not accept the inputs.
     """
-    models = {}
+    models: dict[str, ModelUnderTest] = {}
     if plan.exports:
-        saved = SavedExports(name=f"the models in {name}", exports=plan.exports)
-        models[BASE_EXPORTS] = Subject(saved, title="base")
+        models[BASE_EXPORTS] = SavedExports(f"the models in {name}", plan.exports)
     if not any(case.model == BASE_MODEL for case in plan.selection.cases):
         return models
     if isinstance(base_model, BaseLocation):
@@ -69,10 +70,9 @@ def base_models(
                 hint="Both models may have modules of the same name, which cannot share a process. "
                 "Use isolation='process'.",
             )
-        remote = remote_base_model(
+        models[BASE_MODEL] = remote_base_model(
             base_model, input, input_names=input_names, output_names=output_names
         )
-        models[BASE_MODEL] = Subject(remote, title="base's TARGET")
         return models
     adapted = adapt_model_input(
         base_model,
@@ -82,7 +82,7 @@ def base_models(
         output_names=output_names,
         dynamic_axes={},
     )
-    models[BASE_MODEL] = Subject(adapted, input, title="base's model")
+    models[BASE_MODEL] = hosted_model(adapted, input, title="base's model")
     return models
 
 

@@ -80,7 +80,7 @@ class AdaptedModel:
     notes: tuple[str, ...] = ()
 
     @property
-    def travels(self) -> bool:
+    def can_be_sent(self) -> bool:
         """Whether a copy in another process would be the same model.
 
         ``model.compile()`` keeps the compiled call in the model, and torch

@@ -78,7 +78,7 @@ def test_a_compiled_model_is_kept_for_torch_and_exported_from_within():
     adapted = adapt_model(compiled, torch.ones(2, 4))
 
     assert adapted.compiled
-    assert adapted.travels
+    assert adapted.can_be_sent
     assert adapted.module is compiled
     assert adapted.export_module is net
     assert adapted.model_name == "Net"
@@ -93,7 +93,7 @@ def test_a_model_compiled_in_place_is_exported_without_and_shares_its_weights():
     adapted = adapt_model(net, torch.ones(2, 4))
 
     assert adapted.compiled
-    assert not adapted.travels
+    assert not adapted.can_be_sent
     assert adapted.export_module._compiled_call_impl is None
     assert adapted.export_module.linear.weight is net.linear.weight
 

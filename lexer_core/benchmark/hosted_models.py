@@ -1,0 +1,302 @@
+"""How does a run measure a torch model or an ``.onnx`` file?
+
+A process holds the model to run and export it: see
+:class:`~lexer_core.benchmark.model_host.ModelHost`.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cloudpickle
+
+from lexer_core.benchmark.model_host import HostSettings, ModelHost
+from lexer_core.benchmark.parity import ParityJudge
+from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
+from lexer_core.errors import LexerError
+from lexer_core.records import CallInputs, CallStructure
+from lexer_core.target.onnx_inputs import inputs_for_graph
+from lexer_core.worker.executor import Executor, LocalExecutor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from lexer_core.benchmark.cases import Case
+    from lexer_core.benchmark.model_under_test import ModelUnderTest
+    from lexer_core.benchmark.outcome import PreparedModel
+    from lexer_core.benchmark.run_timings import RunTimings
+    from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.settings.table import Settings
+
+__all__ = ["OnnxModel", "RemoteModel", "TorchModel", "hosted_model"]
+
+_TORCH_FACTORY = "lexer_core.benchmark.preparation:TorchPreparation"
+_ONNX_FACTORY = "lexer_core.benchmark.preparation:OnnxPreparation"
+
+
+class _HostedModel(ABC):
+    """A model that a process holds, to export it.
+
+    Parameters
+    ----------
+    name
+        See :class:`ModelUnderTest`.
+    title
+        Prefix of its notes if the run has several models.
+    """
+
+    sys_path: tuple[str, ...] | None = None
+    has_own_sys_path = False
+    judge: ParityJudge
+
+    def __init__(self, name: str, *, title: str) -> None:
+        self.name = name
+        self.title = title
+        self.inputs = CallInputs(arrays={}, structure=CallStructure())
+        self._notes: list[str] = []
+        self._host: ModelHost | None = None
+
+    @abstractmethod
+    def _open(self, settings: HostSettings) -> Executor:
+        """Start a process and load the model there."""
+
+    def start(
+        self, folder: Path, settings: Settings, *, threads: int, memory_limit_bytes: int | None
+    ) -> None:
+        """Start the process that prepares the model."""
+        self.judge = ParityJudge(settings)
+        host_settings = HostSettings(
+            isolated=settings.isolation == "process",
+            threads=threads,
+            timeout=settings.load_timeout,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+        self._host = ModelHost(
+            lambda: self._open(host_settings),
+            name=self.name,
+            directory=folder,
+            timeout=settings.load_timeout,
+        )
+
+    def export(self, case: Case, settings: Settings) -> PreparedModel:
+        """Return the model in a format that the case's engine accepts."""
+        return self._running.export(
+            case.elsewhere or case.engine,
+            case.device,
+            settings.export_options(),
+            use_cache=settings.use_cache,
+        )
+
+    def identity(self) -> dict[str, str]:
+        """Return digests of the model; empty, with a note, if they cannot be computed."""
+        try:
+            return self._running.identity()
+        except LexerError as error:
+            self._notes.append(
+                f"the model has no fingerprint ({error.message}): a later comparison cannot tell "
+                "whether its weights or its code changed"
+            )
+            return {}
+
+    def discard_cached(self, case: Case) -> None:
+        """Delete a cached export that gave wrong outputs."""
+        self._running.discard_cached(case.elsewhere.name if case.elsewhere else case.engine)
+
+    def suspend(self) -> None:
+        """Take the model's process off the CPUs until it is needed again."""
+        self._running.suspend()
+
+    def close(self) -> list[str]:
+        """End the model's process; return notes for the reader of the report."""
+        if self._host is not None:
+            self._host.close()
+        return self._titled(self._notes)
+
+    @property
+    def _running(self) -> ModelHost:
+        assert self._host is not None
+        return self._host
+
+    def _titled(self, notes: Sequence[str]) -> list[str]:
+        return [f"{self.title}: {note}" if self.title else note for note in notes]
+
+    def _judge_by_reference(
+        self, model_notes: Sequence[str], settings: Settings, timings: RunTimings
+    ) -> None:
+        timings.tell("reference", message=self.title)
+        with timings.timed("reference"):
+            reference = self._running.reference()
+        timings.notes += self._titled([*model_notes, *reference.notes])
+        self.judge = ParityJudge(
+            settings,
+            reference.outputs,
+            name=f"{self.title} {reference.name}".strip(),
+            not_judged=reference.not_judged,
+            stateful=reference.stateful,
+            float64=self._running.float64_outputs,
+        )
+
+
+class TorchModel(_HostedModel):
+    """A torch module or program of the parent process.
+
+    Parameters
+    ----------
+    adapted
+        The model and its inputs.
+    title
+        Prefix of its notes if the run has several models.
+    """
+
+    def __init__(self, adapted: AdaptedModel, *, title: str = "") -> None:
+        super().__init__(adapted.model_name, title=title)
+        self.inputs = adapted.inputs
+        self._adapted = adapted
+
+    def run_reference(self, settings: Settings, timings: RunTimings) -> None:
+        """Run the model itself."""
+        self._judge_by_reference(self._adapted.notes, settings, timings)
+
+    def match_inputs(self, exports: Sequence[PreparedModel], first: CallInputs) -> None:
+        """Do nothing: the inputs are the model's."""
+
+    def _open(self, settings: HostSettings) -> Executor:
+        if not settings.isolated:
+            return self._open_here()
+        if not self._adapted.can_be_sent:
+            return self._open_here("it was compiled in place, which is lost in a copy")
+        try:
+            payload = cloudpickle.dumps(self._adapted)
+        except Exception as error:  # an object of the user's may raise anything
+            return self._open_here(f"{type(error).__name__}: {error}")
+        worker = settings.start_worker(_TORCH_FACTORY, preload=("torch",))
+        try:
+            worker.call("load", payload, timeout=settings.timeout)
+        except LexerError as error:
+            worker.close()
+            return self._open_here(error.message)
+        return worker
+
+    def _open_here(self, problem: str = "") -> Executor:
+        if problem:
+            self._notes.append(
+                f"the model cannot be sent to another process ({problem.strip().splitlines()[0]}); "
+                "reference and export were made in the parent process"
+            )
+        preparation = TorchPreparation()
+        preparation.open(self._adapted)
+        return LocalExecutor(preparation)
+
+
+class OnnxModel(_HostedModel):
+    """An ``.onnx`` file.
+
+    Torch cannot run it, so there is no reference: the outputs of the first case are
+    compared with those of the others.
+
+    Parameters
+    ----------
+    path
+        The file.
+    example
+        Example inputs; they are matched to the graph once it is read.
+    title
+        Prefix of its notes if the run has several models.
+    """
+
+    def __init__(self, path: Path, example: object, *, title: str = "") -> None:
+        super().__init__(path.stem, title=title)
+        self._path = path
+        self._example = example
+
+    def run_reference(self, settings: Settings, timings: RunTimings) -> None:
+        """Do nothing: torch cannot run the file."""
+
+    def match_inputs(self, exports: Sequence[PreparedModel], first: CallInputs) -> None:
+        """Name the example inputs as in the graph."""
+        del first
+        for prepared in exports:
+            self.inputs = inputs_for_graph(prepared.exported.inputs, self._example)
+
+    def _open(self, settings: HostSettings) -> Executor:
+        if not settings.isolated:
+            preparation = OnnxPreparation()
+            preparation.open(self._path)
+            return LocalExecutor(preparation)
+        worker = settings.start_worker(_ONNX_FACTORY)
+        worker.call("open", self._path, timeout=settings.timeout)
+        return worker
+
+
+class RemoteModel(_HostedModel):
+    """A torch model that its own process builds; the parent process never imports it.
+
+    This allows one run to measure two versions of a model although their modules
+    have the same names.
+
+    Parameters
+    ----------
+    name
+        See :class:`ModelUnderTest`.
+    build
+        Returns the adapted model. It is sent as a pickle, so it must be importable.
+    sys_path
+        Initial ``sys.path`` of the process.
+    title
+        Prefix of its notes if the run has several models.
+    """
+
+    has_own_sys_path = True
+
+    def __init__(
+        self,
+        name: str,
+        build: Callable[[], AdaptedModel],
+        sys_path: Sequence[str],
+        *,
+        title: str = "",
+    ) -> None:
+        super().__init__(name, title=title)
+        self._build = build
+        self._initial_sys_path = tuple(sys_path)
+        self._model_notes: tuple[str, ...] = ()
+
+    def run_reference(self, settings: Settings, timings: RunTimings) -> None:
+        """Run the model itself."""
+        self._judge_by_reference(self._model_notes, settings, timings)
+
+    def match_inputs(self, exports: Sequence[PreparedModel], first: CallInputs) -> None:
+        """Do nothing: the inputs are the model's."""
+
+    def _open(self, settings: HostSettings) -> Executor:
+        worker = settings.start_worker(
+            _TORCH_FACTORY, preload=("torch",), sys_path=self._initial_sys_path
+        )
+        try:
+            built: BuiltModel = worker.call(
+                "build", cloudpickle.dumps(self._build), timeout=settings.timeout
+            )
+        except BaseException:
+            worker.close()
+            raise
+        self.inputs, self._model_notes, self.sys_path = built.inputs, built.notes, built.sys_path
+        return worker
+
+
+def hosted_model(model: AdaptedModel | Path, example: object, *, title: str = "") -> ModelUnderTest:
+    """Return the model that a user gave, as a run needs it.
+
+    Parameters
+    ----------
+    model
+        An adapted model, or the path of an ``.onnx`` file.
+    example
+        Example inputs for an ``.onnx`` file; an adapted model has its own.
+    title
+        Prefix of its notes if the run has several models.
+    """
+    if isinstance(model, Path):
+        return OnnxModel(model, example, title=title)
+    return TorchModel(model, title=title)
