@@ -12,7 +12,6 @@ from lexer_core.errors import LexerError, StatisticsError
 from lexer_core.statistics import (
     RoundCentres,
     StoppingRule,
-    StoppingState,
     align_rounds,
     check_stop,
     compare_cases,
@@ -20,10 +19,12 @@ from lexer_core.statistics import (
     diagnose,
     find_steady_state,
     holm_adjust,
+    look_confidence,
     order_effect,
     percentile_intervals,
     plan_warm_up,
     ratio_interval,
+    robust_centre,
     round_means,
     round_medians,
     smallest_effective_count,
@@ -52,9 +53,6 @@ TAKES_SAMPLES = {
     "ratio_interval": lambda values: ratio_interval(values, np.ones(np.size(values))),
     "ratio_interval, second": lambda values: ratio_interval(np.ones(3), values),
     "find_steady_state": find_steady_state,
-    "check_stop": lambda values: check_stop(
-        {"a": values}, seconds=0.0, rule=StoppingRule(), previous=StoppingState()
-    ),
     "compare_launches": lambda values: compare_launches(
         values, np.ones(np.size(values)), np.ones(3), np.ones(3)
     ),
@@ -101,21 +99,25 @@ def test_unequal_counts_of_two_cases_are_refused():
     assert "align" in caught.value.hint
 
 
-def test_unequal_rounds_of_live_cases_are_refused():
-    with pytest.raises(StatisticsError, match="rounds of a and b: unequal counts") as caught:
-        check_stop(
-            {"a": [1.0, 1.0], "b": [1.0]},
-            seconds=0.0,
-            rule=StoppingRule(),
-            previous=StoppingState(),
-        )
-
-    assert caught.value.problem == "unequal_counts"
-
-
 def test_no_live_case_is_refused():
-    with pytest.raises(StatisticsError, match="no case is alive"):
-        check_stop({}, seconds=0.0, rule=StoppingRule(), previous=StoppingState())
+    with pytest.raises(StatisticsError, match="there is no case to check") as caught:
+        check_stop({}, rule=StoppingRule())
+
+    assert caught.value.problem == "empty"
+
+
+def test_a_latency_of_zero_cannot_be_checked_for_stopping():
+    bad = RoundCentres(rounds=np.arange(2), values=np.array([1.0, 0.0]))
+
+    with pytest.raises(StatisticsError, match="medians of a: 1 of 2 not above zero"):
+        check_stop({"a": bad}, rule=StoppingRule())
+
+
+def test_a_ratio_of_infinity_has_no_centre():
+    with pytest.raises(StatisticsError) as caught:
+        robust_centre([0.0, np.inf])
+
+    assert caught.value.problem == "infinite"
 
 
 def test_a_round_in_pieces_is_refused():
@@ -134,7 +136,7 @@ def test_cases_without_a_common_round_are_refused():
     a = RoundCentres(rounds=np.array([0, 1]), values=np.array([1.0, 1.0]))
     b = RoundCentres(rounds=np.array([2, 3]), values=np.array([1.0, 1.0]))
 
-    with pytest.raises(StatisticsError, match="without a common round") as caught:
+    with pytest.raises(StatisticsError, match="no common round") as caught:
         align_rounds(a, b)
 
     assert caught.value.problem == "no_common_rounds"
@@ -178,7 +180,9 @@ def test_an_unknown_case_cannot_be_withheld():
         lambda: find_steady_state([1.0], min_drop=-1),
         lambda: plan_warm_up([1.0], min_seconds=5.0, max_seconds=1.0),
         lambda: StoppingRule(precision=0.0),
-        lambda: StoppingRule(max_seconds=-1.0),
+        lambda: StoppingRule(delta=-1.0),
+        lambda: robust_centre([1.0] * 9).interval(1.0),
+        lambda: look_confidence(0.95, 0),
         lambda: StoppingRule(confidence=1.0),
     ],
 )

@@ -5,158 +5,182 @@ import pytest
 import sample_generators as gen
 
 from lexer_core.statistics import (
+    RoundCentres,
     StoppingRule,
     StoppingState,
     check_stop,
     diagnose,
+    look_confidence,
+    look_index,
+    next_look_rounds,
     order_effect,
 )
 from lexer_core.statistics.launch_effect import LAUNCH_SD
 
-
-def medians(rounds: int, sigma: float, seed: int, factor: float = 1.0) -> np.ndarray:
-    return 1e-3 * factor * np.exp(sigma * np.random.default_rng(seed).standard_normal(rounds))
+ROUNDS = 2000
 
 
-def run(cases: dict[str, np.ndarray], rule: StoppingRule, seconds_per_round: float = 0.1):
-    """Feed one round after the other until the rule says stop."""
-    state = StoppingState()
-    for rounds in range(1, len(next(iter(cases.values()))) + 1):
+def rounds_of(sigma: float, seed: int, factor: float = 1.0, rounds: int = ROUNDS) -> RoundCentres:
+    noise = np.random.default_rng(seed).standard_normal(rounds)
+    return RoundCentres(rounds=np.arange(rounds), values=1e-3 * factor * np.exp(sigma * noise))
+
+
+def first(case: RoundCentres, rounds: int) -> RoundCentres:
+    return RoundCentres(rounds=case.rounds[:rounds], values=case.values[:rounds])
+
+
+def run(
+    cases: dict[str, RoundCentres],
+    rule: StoppingRule,
+    reference: RoundCentres | None = None,
+    most: int = ROUNDS,
+) -> StoppingState:
+    """Look at the rounds when the rule says so, until it says stop."""
+    rounds = next_look_rounds(0)
+    while True:
         state = check_stop(
-            {label: values[:rounds] for label, values in cases.items()},
-            seconds=rounds * seconds_per_round,
+            {label: first(case, rounds) for label, case in cases.items()},
             rule=rule,
-            previous=state,
+            reference=reference and first(reference, rounds),
         )
-        if state.stop:
+        if state.stop or state.next_rounds > most:
             return state
-    return state
+        rounds = state.next_rounds
 
 
-def test_precise_rounds_stop_at_the_second_check():
-    cases = {"a": medians(100, 0.001, 1), "b": medians(100, 0.001, 2)}
+def verdict(state: StoppingState) -> str:
+    return state.comparisons.pairs[0].verdict
+
+
+def test_looks_are_at_ten_rounds_and_then_each_time_at_two_fifths_more():
+    looks = [0]
+    while looks[-1] < 800:
+        looks.append(next_look_rounds(looks[-1]))
+
+    assert looks[1:] == [10, 14, 20, 28, 40, 56, 79, 111, 156, 219, 307, 430, 602, 843]
+    assert [look_index(rounds) for rounds in looks[1:]] == list(range(1, 15))
+
+
+def test_rounds_between_two_looks_are_the_later_one():
+    assert look_index(35) == look_index(40) == 5
+    assert look_index(3) == 1
+
+
+def test_all_looks_together_stay_within_the_error_rate():
+    spent = sum(1 - look_confidence(0.95, look) for look in range(1, 10_000))
+
+    assert spent == pytest.approx(0.05, rel=1e-3)
+    assert spent < 0.05
+
+
+def test_a_look_between_two_scheduled_ones_takes_the_place_of_the_later_one():
+    cases = {"a": rounds_of(0.3, 1, rounds=35), "b": rounds_of(0.3, 2, rounds=35)}
+
+    state = check_stop(cases, rule=StoppingRule())
+
+    assert (state.rounds, state.look, state.next_rounds) == (35, 5, 56)
+
+
+def test_a_ratio_far_from_one_stops_at_the_first_look_although_it_is_imprecise():
+    cases = {"a": rounds_of(0.05, 3, factor=3.2), "b": rounds_of(0.05, 4)}
 
     state = run(cases, StoppingRule())
 
-    assert state.reason == "precision"
-    assert state.rounds == 11
-    assert state.half_width <= 0.01
+    assert (state.reason, state.rounds, verdict(state)) == ("precision", 10, "faster")
+    assert state.comparisons.pairs[0].ratio.half_width > 0.03
 
 
-def test_a_single_precise_check_is_not_enough():
-    rule = StoppingRule()
-    values = {"a": medians(10, 0.001, 1), "b": medians(10, 0.001, 2)}
+def test_a_tie_stops_when_it_is_precise_enough():
+    state = run({"a": rounds_of(0.02, 1), "b": rounds_of(0.02, 2)}, StoppingRule())
 
-    state = check_stop(values, seconds=1.0, rule=rule, previous=StoppingState(rounds=9))
+    assert (state.reason, verdict(state)) == ("precision", "tie")
+    assert state.comparisons.pairs[0].ratio.half_width <= 0.01
+    assert state.rounds > 10
 
-    assert state.passed_in_a_row == 1
+
+def test_the_verdict_is_read_from_the_interval_of_its_look():
+    state = run({"a": rounds_of(0.02, 1), "b": rounds_of(0.02, 2)}, StoppingRule())
+
+    (pair,) = state.comparisons.pairs
+    assert pair.adjusted.confidence == pytest.approx(look_confidence(0.95, state.look))
+    assert 1 / 1.02 < pair.adjusted.low < pair.ratio.low
+    assert pair.ratio.high < pair.adjusted.high < 1.02
+
+
+def test_an_undecided_pair_keeps_the_rounds_going_however_precise():
+    cases = {"a": rounds_of(0.002, 1, factor=1.02), "b": rounds_of(0.002, 2)}
+
+    state = run(cases, StoppingRule(), most=100)
+
     assert not state.stop
+    assert verdict(state) == "undecided"
+    assert state.comparisons.pairs[0].ratio.half_width < 0.01
 
 
-def test_a_check_without_a_new_round_does_not_count():
-    rule = StoppingRule()
-    values = {"a": medians(10, 0.001, 1), "b": medians(10, 0.001, 2)}
+def test_every_pair_has_to_be_decided():
+    cases = {"a": rounds_of(0.001, 1), "b": rounds_of(0.001, 2), "noisy": rounds_of(0.5, 3)}
 
-    once = check_stop(values, seconds=1.0, rule=rule, previous=StoppingState(rounds=9))
-    twice = check_stop(values, seconds=1.0, rule=rule, previous=once)
-
-    assert twice.passed_in_a_row == 1
-    assert not twice.stop
+    assert not run(cases, StoppingRule(), most=100).stop
 
 
-def test_an_imprecise_check_starts_the_count_anew():
-    rule = StoppingRule()
-    before = StoppingState(rounds=9, passed_in_a_row=1)
+def test_a_wider_tie_band_decides_sooner():
+    cases = {"a": rounds_of(0.05, 1), "b": rounds_of(0.05, 2)}
 
-    state = check_stop(
-        {"a": medians(10, 0.3, 1), "b": medians(10, 0.3, 2)},
-        seconds=1.0,
-        rule=rule,
-        previous=before,
+    narrow = run(cases, StoppingRule(precision=0.5))
+    wide = run(cases, StoppingRule(precision=0.5, delta=0.1))
+
+    assert verdict(narrow) == verdict(wide) == "tie"
+    assert wide.rounds < narrow.rounds / 4
+
+
+def test_noise_that_all_cases_share_does_not_hinder_stopping():
+    shared = rounds_of(0.3, 9).values / 1e-3
+    cases = {
+        label: RoundCentres(rounds=np.arange(ROUNDS), values=case.values * shared)
+        for label, case in (("a", rounds_of(0.001, 3)), ("b", rounds_of(0.001, 4)))
+    }
+
+    assert (run(cases, StoppingRule()).reason, run(cases, StoppingRule()).rounds) == (
+        "precision",
+        10,
     )
-
-    assert state.passed_in_a_row == 0
 
 
 def test_a_precision_that_one_launch_cannot_give_stops_where_rounds_add_nothing():
-    cases = {"a": medians(2000, 0.01, 1), "b": medians(2000, 0.01, 2)}
+    cases = {"a": rounds_of(0.01, 1), "b": rounds_of(0.01, 2)}
 
-    endless = run(cases, StoppingRule(precision=0.001, max_seconds=None))
-    one_launch = run(cases, StoppingRule(precision=0.001, max_seconds=None, launches=1))
-    many = run(cases, StoppingRule(precision=0.001, max_seconds=None, launches=100))
+    endless = run(cases, StoppingRule(precision=0.001))
+    one_launch = run(cases, StoppingRule(precision=0.001, launches=1))
+    many = run(cases, StoppingRule(precision=0.001, launches=100_000))
 
     assert endless.reason == "precision"
     assert one_launch.reason == "launches"
     assert one_launch.rounds < endless.rounds
-    assert one_launch.half_width == pytest.approx(1.96 * 2**0.5 * LAUNCH_SD, rel=0.1)
-    assert many.reason == "precision"
-    assert many.rounds > endless.rounds
-
-
-def test_a_case_alone_knows_nothing_of_launches():
-    alone = {"a": medians(100, 0.001, 1)}
-
-    assert run(alone, StoppingRule(launches=1)) == run(alone, StoppingRule())
-
-
-def test_noisy_rounds_stop_when_the_time_is_spent():
-    cases = {"a": medians(100, 0.3, 1), "b": medians(100, 0.3, 2)}
-
-    state = run(cases, StoppingRule(max_seconds=5.0))
-
-    assert state.reason == "time"
-    assert state.rounds == 50
-
-
-def test_rounds_can_be_limited():
-    cases = {"a": medians(100, 0.3, 1), "b": medians(100, 0.3, 2)}
-
-    state = run(cases, StoppingRule(max_rounds=30, max_seconds=None))
-
-    assert (state.reason, state.rounds) == ("rounds", 30)
-
-
-def test_the_least_precise_pair_decides_and_is_named():
-    cases = {
-        "a": medians(30, 0.001, 1),
-        "b": medians(30, 0.001, 2),
-        "noisy": medians(30, 0.2, 3),
-    }
-
-    state = run(cases, StoppingRule())
-
-    assert not state.stop
-    assert "noisy" in state.widest
-
-
-def test_noise_that_all_cases_share_does_not_hinder_stopping():
-    shared = medians(100, 0.3, 9) / 1e-3
-    cases = {"a": medians(100, 0.001, 1) * shared, "b": medians(100, 0.001, 2) * shared}
-
-    assert run(cases, StoppingRule()).reason == "precision"
-
-
-def test_one_case_alone_is_judged_by_its_own_median():
-    assert run({"a": medians(200, 0.02, 1)}, StoppingRule()).reason == "precision"
-    assert not run({"a": medians(30, 0.3, 1)}, StoppingRule()).stop
-
-
-def test_a_tighter_target_takes_more_rounds():
-    cases = {"a": medians(2000, 0.03, 1), "b": medians(2000, 0.03, 2)}
-
-    loose = run(cases, StoppingRule(precision=0.02, max_seconds=None))
-    tight = run(cases, StoppingRule(precision=0.005, max_seconds=None))
-
-    assert tight.rounds > 4 * loose.rounds
-
-
-def test_one_round_has_no_half_width_yet():
-    state = check_stop(
-        {"a": [1.0], "b": [1.0]}, seconds=0.0, rule=StoppingRule(), previous=StoppingState()
+    assert one_launch.comparisons.pairs[0].ratio.half_width == pytest.approx(
+        1.96 * 2**0.5 * LAUNCH_SD, rel=0.1
     )
+    assert many.reason == "precision"
 
-    assert state.half_width is None
-    assert not state.stop
+
+def test_one_case_alone_is_judged_by_the_precision_of_its_own_latency():
+    assert run({"a": rounds_of(0.02, 1)}, StoppingRule()).reason == "precision"
+    assert not run({"a": rounds_of(0.3, 1)}, StoppingRule(), most=100).stop
+
+
+def test_one_case_alone_is_judged_relative_to_the_reference_workload():
+    drift = np.exp(np.linspace(0.0, 2.0, ROUNDS))
+    alone = rounds_of(0.001, 1)
+    alone = RoundCentres(rounds=alone.rounds, values=alone.values * drift)
+    reference = RoundCentres(rounds=alone.rounds, values=3e-3 * drift)
+
+    assert run({"a": alone}, StoppingRule(), reference).rounds == 10
+    assert run({"a": alone}, StoppingRule()).rounds > 10
+
+
+def test_cases_that_never_met_never_stop():
+    late = RoundCentres(rounds=np.arange(50, 100), values=rounds_of(0.1, 1, rounds=50).values)
+
+    assert not check_stop({"a": rounds_of(0.1, 2, rounds=50), "b": late}, rule=StoppingRule()).stop
 
 
 def test_independent_samples_give_a_quiet_diagnosis():

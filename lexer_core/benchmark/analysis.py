@@ -21,6 +21,7 @@ from lexer_core.statistics import (
     Summary,
     compare_cases,
     diagnose,
+    look_index,
     order_effect,
     round_means,
     round_medians,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 from lexer_core.benchmark.rounds import compared_by_means
 
-__all__ = ["Judgement", "judge_run"]
+__all__ = ["Judgement", "judge_run", "look_of_run"]
 
 _STEAL_WARNING = 0.01
 _THROTTLED_LIMIT = 0.05
@@ -81,7 +82,7 @@ def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Ju
         for outcome in run.cases
         if len(outcome.log)
     }
-    comparisons = _compare(run.cases, tie, baseline)
+    comparisons = _compare(run, tie, baseline)
     ranks = {standing.label: standing.rank for standing in comparisons.standings}
     reference = baseline or next((outcome.case.label for outcome in run.cases), "")
     rows = tuple(
@@ -130,22 +131,31 @@ def _medians(outcome: CaseOutcome) -> tuple[list[int], list[float]]:
     return centres.rounds.tolist(), centres.values.tolist()
 
 
-def _compare(cases: Sequence[CaseOutcome], tie: float, baseline: str | None) -> Comparisons:
-    measured = [outcome for outcome in cases if outcome.status == "ok" and len(outcome.log)]
+def _compare(run: RunOutcome, tie: float, baseline: str | None) -> Comparisons:
+    measured = [outcome for outcome in run.cases if outcome.status == "ok" and len(outcome.log)]
     measured.sort(key=lambda outcome: outcome.case.label != baseline)
     by_means = compared_by_means(outcome.log.loops for outcome in measured)
     centres_of = round_means if by_means else round_medians
+    centres = {
+        outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
+        for outcome in measured
+    }
     return compare_cases(
-        {
-            outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
-            for outcome in measured
-        },
+        centres,
         delta=tie,
+        look=look_of_run(run, max((len(each) for each in centres.values()), default=0)),
         launches=min((_launches(outcome) for outcome in measured), default=1),
         withheld={
             outcome.case.label: reason for outcome in measured if (reason := _withheld(outcome))
         },
     )
+
+
+def look_of_run(run: RunOutcome, rounds: int) -> int | None:
+    """Return which look at the data the verdicts are; ``None`` if their number was fixed."""
+    if run.stopped_because in ("num_iterations", "rounds"):
+        return None
+    return look_index(rounds)
 
 
 def _launches(outcome: CaseOutcome) -> int:

@@ -160,7 +160,7 @@ class Launch:
             ended = run_rounds(
                 running,
                 self.plan,
-                PrecisionRule(self.settings.precision, self.settings.launches),
+                PrecisionRule(self.settings.precision, self.settings.tie, self.settings.launches),
                 rng=self.rng,
                 clock=time.perf_counter,
                 on_round=lambda done, share: self.timings.tell(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lexer_core.benchmark.analysis import look_of_run
 from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.records import CaseVerdict, Change, ChangeKind, RunPair
 from lexer_core.reporting.numbers import error_text, percent_text
@@ -65,9 +66,11 @@ def judge_rerun(
         for label, base_label in plan.base_labels.items()
         if _has_samples(outcomes[label]) and _has_samples(outcomes[base_label])
     }
+    centres = {label: _centres(*pair) for label, pair in measured.items()}
     slowdowns = find_slowdowns(
-        {label: _centres(*pair) for label, pair in measured.items()},
+        centres,
         delta=threshold,
+        look=look_of_run(run, max((len(new) for new, _ in centres.values()), default=0)),
         launches=min((_launches(outcome) for outcome, _ in measured.values()), default=1),
     )
     kinds: list[ChangeKind] = [

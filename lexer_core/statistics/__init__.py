@@ -1,21 +1,23 @@
 """What do the samples say?
 
-Pure functions from arrays to frozen records: no file, no clock, no runtime.
-They work in the unit of their input (Lexer gives seconds); ratios, shares and
+Pure functions from arrays to frozen records, without files, clocks or runtimes.
+They work in the unit of their input (Lexer uses seconds); ratios, shares and
 autocorrelations are dimensionless. Input that cannot be analysed raises
 :class:`~lexer_core.errors.StatisticsError`; a number that the samples do not
-carry comes without its interval and with a note that says what is missing.
+support has no interval, and a note says what is missing.
 
 One case
     :func:`summarise`, :func:`percentile_intervals`, :func:`throughput`,
     :func:`round_medians`, :func:`round_means`, :func:`smallest_effective_count`
-Several cases that took turns
-    :func:`ratio_interval`, :func:`compare_cases`, :func:`holm_adjust`,
-    :func:`holm_confidences`, :func:`align_rounds`
+Cases that took turns
+    :func:`robust_centre`, :func:`ratio_interval`, :func:`compare_cases`,
+    :func:`compared_by_means`, :func:`holm_adjust`, :func:`holm_confidences`,
+    :func:`align_rounds`
 When to start and when to stop
-    :func:`find_steady_state`, :func:`plan_warm_up`, :func:`check_stop`
+    :func:`find_steady_state`, :func:`plan_warm_up`, :func:`check_stop`,
+    :func:`next_look_rounds`, :func:`look_index`, :func:`look_confidence`
 Old and new
-    :func:`compare_launches` of runs that were saved, :func:`find_slowdowns` of one run
+    :func:`compare_launches` for saved runs, :func:`find_slowdowns` within one run
 Noise
     :func:`diagnose`, :func:`order_effect`
 """
@@ -24,6 +26,7 @@ from __future__ import annotations
 
 from lexer_core.statistics.diagnosis import Diagnosis, OrderEffect, diagnose, order_effect
 from lexer_core.statistics.launches import LaunchComparison, LaunchVerdict, compare_launches
+from lexer_core.statistics.looks import look_confidence, look_index, next_look_rounds
 from lexer_core.statistics.percentiles import (
     DEFAULT_PERCENTS,
     PercentileInterval,
@@ -31,9 +34,11 @@ from lexer_core.statistics.percentiles import (
     smallest_effective_count,
 )
 from lexer_core.statistics.ratios import RatioInterval, ratio_interval
+from lexer_core.statistics.robust_centre import RobustCentre, robust_centre
 from lexer_core.statistics.round_centres import (
     RoundCentres,
     align_rounds,
+    compared_by_means,
     round_means,
     round_medians,
 )
@@ -66,6 +71,7 @@ __all__ = [
     "OrderEffect",
     "PercentileInterval",
     "RatioInterval",
+    "RobustCentre",
     "RoundCentres",
     "Slowdown",
     "Standing",
@@ -80,15 +86,20 @@ __all__ = [
     "check_stop",
     "compare_cases",
     "compare_launches",
+    "compared_by_means",
     "diagnose",
     "find_slowdowns",
     "find_steady_state",
     "holm_adjust",
     "holm_confidences",
+    "look_confidence",
+    "look_index",
+    "next_look_rounds",
     "order_effect",
     "percentile_intervals",
     "plan_warm_up",
     "ratio_interval",
+    "robust_centre",
     "round_means",
     "round_medians",
     "smallest_effective_count",

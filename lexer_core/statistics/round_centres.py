@@ -1,7 +1,7 @@
-"""What does each round say of one case?
+"""What is the typical latency of one case in each round?
 
-The round is the unit of inference: samples within one share the state of the
-machine, so that each comparison works on one number per round.
+The round is the unit of inference: its samples share the state of the machine,
+so comparisons use one number per round.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_positive, group_rounds
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     FloatArray = npt.NDArray[np.float64]
     IntArray = npt.NDArray[np.int64]
 
-__all__ = ["RoundCentres", "align_rounds", "round_means", "round_medians"]
+__all__ = ["RoundCentres", "align_rounds", "compared_by_means", "round_means", "round_medians"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -43,26 +45,26 @@ class RoundCentres:
 
 
 def round_medians(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> RoundCentres:
-    """Median of each round.
+    """Return the median of each round.
 
     Parameters
     ----------
     samples
-        Latencies in seconds, shape ``(n,)``, in the order of taking.
+        Latencies in seconds, shape ``(n,)``, in the order in which they were taken.
     rounds
         Round of each sample, whole numbers, shape ``(n,)``; the samples of one
-        round stand together. Rounds may hold different numbers of samples.
+        round are contiguous. Rounds may have different numbers of samples.
 
     Returns
     -------
     RoundCentres
-        In seconds, one entry per round, in the order of taking.
+        In seconds, one entry per round, in the order in which they were taken.
 
     Raises
     ------
     StatisticsError
         Samples that are empty, NaN, infinite or not above zero; unequal
-        counts; a round in several pieces.
+        counts; a round that is not contiguous.
     """
     array = check_positive(samples, "samples")
     grouping = group_rounds(rounds, array.size)
@@ -80,11 +82,10 @@ def round_medians(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> RoundCentres
 
 
 def round_means(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> RoundCentres:
-    """Mean of each round: for both sides of a ratio when one of them uses loops.
+    """Return the mean of each round, for comparisons with a case that uses loops.
 
-    A sample that is itself a mean of several calls estimates another centre
-    than the median of single calls does, so that the two must not be divided.
-    Parameters, unit and errors as in :func:`round_medians`.
+    Parameters, unit and errors are those of :func:`round_medians`; when to use
+    which: :func:`compared_by_means`.
     """
     array = check_positive(samples, "samples")
     grouping = group_rounds(rounds, array.size)
@@ -92,8 +93,26 @@ def round_means(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> RoundCentres:
     return RoundCentres(rounds=grouping.ids, values=means)
 
 
+def compared_by_means(loops: Iterable[int]) -> bool:
+    """Return whether cases have to be compared by the means of rounds.
+
+    Parameters
+    ----------
+    loops
+        Calls per sample of each case.
+
+    Notes
+    -----
+    A sample that is a mean of several calls has another centre than the median
+    of single calls, so if some cases loop and others do not, all are compared by
+    :func:`round_means`. Otherwise :func:`round_medians` is better: a stall in
+    one call must not decide a round.
+    """
+    return len({count > 1 for count in loops}) > 1
+
+
 def align_rounds(a: RoundCentres, b: RoundCentres) -> tuple[FloatArray, FloatArray]:
-    """The values of two cases in the rounds that both took part in.
+    """Return the values of two cases in the rounds that both took part in.
 
     Returns
     -------
@@ -112,9 +131,9 @@ def align_rounds(a: RoundCentres, b: RoundCentres) -> tuple[FloatArray, FloatArr
     )
     if index_a.size == 0:
         raise StatisticsError(
-            "two cases without a common round cannot be compared",
+            "the two cases have no common round",
             problem="no_common_rounds",
-            hint="Measure them in the same group, or compare each with a case that both met.",
+            hint="Measure them in the same group, or compare each with a case that met both.",
         )
     order = np.argsort(index_a)
     return a.values[index_a[order]], b.values[index_b[order]]

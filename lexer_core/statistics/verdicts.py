@@ -1,8 +1,8 @@
-"""Which case is faster, and which differences can the data not carry?
+"""Which case is faster, and which differences are too uncertain to tell?
 
-Every pair of cases gets one of three answers, or none. A difference is said to
-matter when it exceeds ``delta``; the band from 1 / (1 + delta) to 1 + delta is
-where two cases count as equally fast.
+Every pair of cases gets one of three verdicts, or none. A difference matters if
+it exceeds ``delta``; two cases whose ratio is within the tie band, from
+1 / (1 + delta) to 1 + delta, count as equally fast.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ import math
 from itertools import combinations
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
-from lexer_core.statistics.distributions import t_two_sided_p
-from lexer_core.statistics.estimates import MeanEstimate, estimate_mean
 from lexer_core.statistics.launch_effect import launch_variance
-from lexer_core.statistics.ratios import RatioInterval, interval_of_log_mean
-from lexer_core.statistics.round_centres import align_rounds
+from lexer_core.statistics.looks import look_confidence
+from lexer_core.statistics.ratios import RatioInterval, interval_of_ratio, log_ratio_centre
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lexer_core.statistics.robust_centre import RobustCentre
     from lexer_core.statistics.round_centres import RoundCentres
 
 __all__ = [
@@ -36,37 +34,42 @@ __all__ = [
     "compare_cases",
     "holm_adjust",
     "holm_confidences",
+    "verdict_of",
 ]
 
 Verdict = Literal["faster", "slower", "tie", "undecided", "none"]
-"""What is said of b against a; ``none`` where a verdict is withheld."""
+"""The verdict on b compared with a; ``none`` if there is none, for a stated reason."""
 
 MIN_ROUNDS_FOR_VERDICT = 10
-"""Below it there are numbers, but no verdict."""
+"""With fewer rounds there are numbers, but no verdict."""
 
 
 @frozen(kw_only=True)
 class CaseComparison:
-    """Two cases, and what may be said of b against a.
+    """Two cases, and how b compares with a.
 
     Parameters
     ----------
     a, b
         Labels of the two cases.
     ratio
-        Time of a over time of b, at the plain confidence; ``None`` where the
-        two never shared a round. Above 1, b is faster.
+        Time of a over time of b in the typical round, at the plain confidence;
+        ``None`` if the two never shared a round. Above 1, b is faster.
     adjusted
-        The same at the confidence that Holm's correction asks for; the verdict
-        is read from it. ``None`` where there is no verdict.
+        The same at the confidence that the number of pairs and looks requires;
+        the verdict is read from it. ``None`` if there is no verdict.
     verdict
         ``faster``: b is faster than a by more than delta; ``slower``: b is
         slower; ``tie``: they differ by less than delta; ``undecided``: the
-        interval reaches across; ``none``: withheld.
+        interval crosses an edge of the tie band, or there is none yet;
+        ``none``: no verdict.
     adjusted_p
-        Holm-adjusted probability that belongs to the verdict.
+        Holm-adjusted p-value of the verdict, within this look.
     reason
         Why there is no verdict; otherwise empty.
+    caveats
+        What was suspicious but does not change the verdict
+        (:func:`weigh_suspicions`).
     """
 
     a: str
@@ -77,29 +80,27 @@ class CaseComparison:
     adjusted_p: float | None
     delta: float
     reason: str = ""
+    caveats: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class Standing:
-    """One case's place among all.
+    """The rank of one case among all.
 
-    ``rank`` is 1 + the number of cases that are decidedly faster, so rank 1 is
-    shared by all that none beats; ``None`` where no verdict was possible.
+    ``rank`` is 1 + the number of cases that are faster by verdict, so every
+    case that none beats has rank 1; ``None`` if the case has no verdict.
     """
 
     label: str
     rank: int | None
-    tied_with: tuple[str, ...] = ()
-    undecided_with: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
 class Comparisons:
-    """Every pair of cases, the standings, and the one that beats all others, if any."""
+    """The comparisons of all pairs, and the rank of each case."""
 
     pairs: tuple[CaseComparison, ...]
     standings: tuple[Standing, ...]
-    fastest: str | None
 
 
 def compare_cases(
@@ -110,28 +111,33 @@ def compare_cases(
     min_rounds: int = MIN_ROUNDS_FOR_VERDICT,
     withheld: Mapping[str, str] | None = None,
     launches: int | None = None,
+    look: int | None = None,
 ) -> Comparisons:
     """Compare every pair of cases over the rounds that they share.
 
     Parameters
     ----------
     cases
-        Per-round medians of each case by its label (:func:`round_medians`, or
-        :func:`round_means` for all when one of them uses loops).
+        Per-round medians of each case by label (:func:`round_medians`, or
+        :func:`round_means` for all; see :func:`compared_by_means`).
     delta
         Relative difference that matters: 0.02 for 2 %.
     confidence
         Of the plain intervals; 1 minus the error rate of the whole family of
         verdicts.
     min_rounds
-        Common rounds below which a pair gets its ratio but no verdict.
+        Common rounds below which a pair has a ratio but no verdict.
     withheld
-        Cases that get no verdict for a reason from elsewhere (outputs that
-        disagree, a warm-up that never settled), by label.
+        Cases that get no verdict, by label, with the reason (outputs that
+        disagree).
     launches
         Launches of each case that the rounds come from: what launches differ by
         (:data:`~lexer_core.statistics.launch_effect.LAUNCH_SD`) is then part of
-        every interval. ``None``: the cases do not live in processes.
+        every interval. ``None``: the cases do not run in processes of their own.
+    look
+        Which look at running data this is, from 1 (:func:`look_index`), if the
+        data decided when to stop. ``None``: the number of rounds was fixed
+        beforehand.
 
     Returns
     -------
@@ -143,14 +149,16 @@ def compare_cases(
     ------
     StatisticsError
         Medians that are empty, NaN, infinite or not above zero; a delta below
-        0; a confidence out of range; a label in ``withheld`` that is no case.
+        0; a confidence out of range; a label in ``withheld`` that is not a case.
 
     Notes
     -----
-    Holm's step-down method (1979). The probability that enters it belongs to
-    the verdict itself: the smallest error rate at which the pair's interval
-    lies wholly on one side of the band's edge. A pair is thereby judged by
-    the very interval that is reported as ``adjusted``.
+    The median over rounds of the log ratios (:func:`robust_centre`), with
+    Holm's step-down method (1979) over the pairs. The p-value of a pair is the
+    smallest error rate at which its interval is on one side of each edge of the
+    tie band, so the interval reported as ``adjusted`` is the one that the
+    verdict was read from. At the k-th look the error rate is multiplied by
+    6 / (pi² k²) (:func:`look_confidence`).
     """
     check_fraction(confidence, "confidence")
     if not delta >= 0.0:
@@ -163,31 +171,35 @@ def compare_cases(
                 problem="unknown_case",
                 hint="Cases: " + ", ".join(cases),
             )
-    for label, centres in cases.items():
-        check_positive(centres.values, f"medians of {label}")
+    for label, medians in cases.items():
+        check_positive(medians.values, f"medians of {label}")
     labels = list(combinations(cases, 2))
-    unseen = 0.0 if launches is None else launch_variance(launches)
-    means = [_log_mean(cases[a], cases[b], unseen) for a, b in labels]
+    known = 0.0 if launches is None else launch_variance(launches)
+    centres = [log_ratio_centre(cases[a], cases[b], known) for a, b in labels]
     refusals = [
-        _refusal(a, b, mean, min_rounds, reasons)
-        for (a, b), mean in zip(labels, means, strict=True)
+        _refusal(a, b, centre, min_rounds, reasons)
+        for (a, b), centre in zip(labels, centres, strict=True)
     ]
-    judged = [index for index, refusal in enumerate(refusals) if not refusal]
-    family = [_judge(means[index], delta) for index in judged]
-    adjusted_p = dict(zip(judged, holm_adjust(family), strict=True))
-    levels = dict(zip(judged, holm_confidences(family, confidence), strict=True))
+    family = {
+        index: _p_value(centre, delta)
+        for index, (centre, refusal) in enumerate(zip(centres, refusals, strict=True))
+        if centre is not None and not refusal
+    }
+    of_look = confidence if look is None else look_confidence(confidence, look)
+    adjusted_p = dict(zip(family, holm_adjust(tuple(family.values())), strict=True))
+    levels = dict(zip(family, holm_confidences(tuple(family.values()), of_look), strict=True))
     pairs = []
-    for index, ((a, b), mean) in enumerate(zip(labels, means, strict=True)):
+    for index, ((a, b), centre) in enumerate(zip(labels, centres, strict=True)):
         adjusted = None
         verdict: Verdict = "none"
-        if mean is not None and index in levels:
-            adjusted = interval_of_log_mean(mean, levels[index])
-            verdict = _verdict(adjusted, delta)
+        if centre is not None and index in levels:
+            adjusted = interval_of_ratio(centre, levels[index])
+            verdict = verdict_of(adjusted, delta)
         pairs.append(
             CaseComparison(
                 a=a,
                 b=b,
-                ratio=None if mean is None else interval_of_log_mean(mean, confidence),
+                ratio=None if centre is None else interval_of_ratio(centre, confidence),
                 adjusted=adjusted,
                 verdict=verdict,
                 adjusted_p=adjusted_p.get(index),
@@ -195,14 +207,38 @@ def compare_cases(
                 reason=refusals[index],
             )
         )
-    standings = tuple(_standing(label, pairs) for label in cases)
     return Comparisons(
-        pairs=tuple(pairs), standings=standings, fastest=_fastest(tuple(cases), pairs)
+        pairs=tuple(pairs), standings=tuple(_standing(label, pairs) for label in cases)
     )
 
 
+def verdict_of(interval: RatioInterval, delta: float) -> Verdict:
+    """Return the verdict that an interval supports.
+
+    Parameters
+    ----------
+    interval
+        Time of a over time of b.
+    delta
+        Relative difference that matters.
+    """
+    if interval.low is None or interval.high is None:
+        return "undecided"
+    upper = 1.0 + delta
+    lower = 1.0 / upper
+    if interval.low > upper:
+        return "faster"
+    if interval.high < lower:
+        return "slower"
+    if interval.low > lower and interval.high < upper:
+        return "tie"
+    return "undecided"
+
+
 def holm_adjust(probabilities: Sequence[float]) -> tuple[float, ...]:
-    """Holm's step-down adjustment (1979): compare the result with the family's error rate.
+    """Return p-values adjusted by Holm's step-down method (1979).
+
+    Compare them with the error rate of the whole family.
 
     Parameters
     ----------
@@ -212,7 +248,7 @@ def holm_adjust(probabilities: Sequence[float]) -> tuple[float, ...]:
     Returns
     -------
     tuple of float
-        In the order given, each from 0 to 1.
+        In the same order, each from 0 to 1.
 
     Raises
     ------
@@ -222,7 +258,7 @@ def holm_adjust(probabilities: Sequence[float]) -> tuple[float, ...]:
     for value in probabilities:
         if not 0.0 <= value <= 1.0:
             raise StatisticsError(
-                f"a probability must lie from 0 to 1, got {value!r}", problem="out_of_range"
+                f"a p-value must be from 0 to 1, got {value!r}", problem="out_of_range"
             )
     adjusted = [0.0] * len(probabilities)
     running = 0.0
@@ -234,10 +270,10 @@ def holm_adjust(probabilities: Sequence[float]) -> tuple[float, ...]:
 
 
 def holm_confidences(probabilities: Sequence[float], confidence: float) -> tuple[float, ...]:
-    """Give the confidence at which each member's interval is read under Holm's method.
+    """Return the confidence at which each member's interval is read under Holm's method.
 
-    Decided members have that of their own step; from the first undecided one
-    on, all have that of the step where the method stopped.
+    Decided members have the confidence of their own step; from the first
+    undecided one on, all have that of the step at which the method stopped.
 
     Parameters
     ----------
@@ -259,87 +295,36 @@ def holm_confidences(probabilities: Sequence[float], confidence: float) -> tuple
     return tuple(levels)
 
 
-def _log_mean(a: RoundCentres, b: RoundCentres, unseen: float) -> MeanEstimate | None:
-    try:
-        first, second = align_rounds(a, b)
-    except StatisticsError as error:
-        if error.problem != "no_common_rounds":
-            raise
-        return None
-    return estimate_mean(np.log(first / second)).with_variance(unseen)
-
-
 def _refusal(
-    a: str, b: str, mean: MeanEstimate | None, min_rounds: int, withheld: Mapping[str, str]
+    a: str, b: str, centre: RobustCentre | None, min_rounds: int, withheld: Mapping[str, str]
 ) -> str:
     named = [f"{label}: {withheld[label]}" for label in (a, b) if label in withheld]
     if named:
         return "; ".join(named)
-    if mean is None:
+    if centre is None:
         return "never measured in the same round"
-    needed = max(min_rounds, 2)
-    if mean.rounds < needed:
-        return f"{mean.rounds} round{'' if mean.rounds == 1 else 's'}, {needed} needed"
+    if centre.rounds < min_rounds:
+        return f"{centre.rounds} round{'' if centre.rounds == 1 else 's'}, {min_rounds} needed"
     return ""
 
 
-def _judge(mean: MeanEstimate | None, delta: float) -> float:
-    """Smallest error rate at which the interval lies on one side of the band's edge."""
-    assert mean is not None
-    assert mean.standard_error is not None
-    distance = abs(abs(mean.mean) - math.log1p(delta))
-    if mean.standard_error == 0.0:
-        return 0.0 if distance > 0.0 else 1.0
-    return t_two_sided_p(distance / mean.standard_error, mean.degrees)
+def _p_value(centre: RobustCentre, delta: float) -> float:
+    """Return the smallest error rate at which the interval crosses no edge of the tie band."""
+    edge = math.log1p(delta)
 
+    def decided(low: float, high: float) -> bool:
+        return low > edge or high < -edge or (-edge < low and high < edge)
 
-def _verdict(interval: RatioInterval, delta: float) -> Verdict:
-    assert interval.low is not None
-    assert interval.high is not None
-    upper = 1.0 + delta
-    lower = 1.0 / upper
-    if interval.low > upper:
-        return "faster"
-    if interval.high < lower:
-        return "slower"
-    if interval.low > lower and interval.high < upper:
-        return "tie"
-    return "undecided"
+    return centre.smallest_error(decided)
 
 
 def _standing(label: str, pairs: Sequence[CaseComparison]) -> Standing:
     rank = 1
     judged = False
-    tied: list[str] = []
-    undecided: list[str] = []
     for pair in pairs:
         if label not in (pair.a, pair.b) or pair.verdict == "none":
             continue
         judged = True
-        other = pair.b if pair.a == label else pair.a
-        if pair.verdict == "tie":
-            tied.append(other)
-        elif pair.verdict == "undecided":
-            undecided.append(other)
-        elif (pair.verdict == "faster") == (other == pair.b):
-            rank += 1
-    return Standing(
-        label=label,
-        rank=rank if judged else None,
-        tied_with=tuple(tied),
-        undecided_with=tuple(undecided),
-    )
-
-
-def _fastest(labels: Sequence[str], pairs: Sequence[CaseComparison]) -> str | None:
-    """The case that every other one is decidedly slower than."""
-    beaten: dict[str, int] = dict.fromkeys(labels, 0)
-    for pair in pairs:
-        if pair.verdict == "faster":
-            beaten[pair.b] += 1
-        elif pair.verdict == "slower":
-            beaten[pair.a] += 1
-    for label, wins in beaten.items():
-        if wins == len(labels) - 1 and wins > 0:
-            return label
-    return None
+        won_by = {"faster": pair.b, "slower": pair.a}.get(pair.verdict, label)
+        rank += won_by != label
+    return Standing(label=label, rank=rank if judged else None)
