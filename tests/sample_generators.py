@@ -11,11 +11,14 @@ recorded on ordinary 2-core virtual machines in November 2026, resampled by
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FloatArray = npt.NDArray[np.float64]
 Shape = tuple[int, ...]

@@ -13,7 +13,7 @@ from lexer_core.statistics import RoundCentres, compare_cases, find_slowdowns
 from lexer_core.statistics.launch_effect import LAUNCH_SD
 
 TRIALS = 400
-ROUNDS, CALLS = 100, 10
+ROUNDS, CALLS = 120, 10
 CASES = 3
 
 

@@ -187,19 +187,16 @@ def robust_centre(values: npt.ArrayLike) -> RobustCentre:
 
 
 def _variance_inflation(signs: FloatArray) -> tuple[float, float]:
-    """Return the variance of a mean of signs over that of independent ones, and lag 1.
-
-    Each autocorrelation is raised by 1/n, its bias from centring at the median.
-    """
+    """Return the variance of a mean of signs over that of independent ones, and lag 1."""
     count = signs.size
     power = float(signs @ signs)
     if count < 3 or power <= 0.0:  # noqa: PLR2004 - two neighbouring pairs at least
         return 1.0, 0.0
     lags = round(count ** (1.0 / 3.0))
-    correlations = [
-        float(signs[lag:] @ signs[:-lag]) / power + 1.0 / count for lag in range(1, lags + 1)
-    ]
+    correlations = [float(signs[lag:] @ signs[:-lag]) / power for lag in range(1, lags + 1)]
     first = min(max(correlations[0], 0.0), _MOST_CORRELATION)
     autoregressive = (1.0 + first) / (1.0 - first)
-    summed = min(max(1.0 + 2.0 * sum(correlations), 1.0), _MOST_INFLATION)
-    return max(autoregressive, summed), max(-1.0, min(1.0, correlations[0]))
+    # Centring at the median lowers each autocorrelation by 1/n on average.
+    total = sum(correlations) + lags / count
+    summed = min(max(1.0 + 2.0 * total, 1.0), _MOST_INFLATION)
+    return max(autoregressive, summed), correlations[0]
