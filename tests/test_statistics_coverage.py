@@ -182,7 +182,7 @@ def test_ratio_intervals_allow_for_a_drift_that_only_one_case_has(rho):
     # Ranks 23 and 38 of 60 have 95 % if the rounds are independent.
     independent = np.mean((ordered[:, 22] <= 0.0) & (ordered[:, 37] >= 0.0))
 
-    assert independent < {0.3: 0.91, 0.5: 0.86}[rho]
+    assert independent < {0.3: 0.93, 0.5: 0.87}[rho]
     assert covered_share(a, b) >= {0.3: 0.93, 0.5: 0.92}[rho]
 
 
