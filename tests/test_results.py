@@ -213,6 +213,13 @@ def test_fields_of_a_later_minor_version_are_ignored():
     assert BenchmarkReport.from_dict(data) == a_report(a_row())
 
 
+def test_a_report_saved_before_input_options_were_recorded_can_be_read():
+    data = a_report(a_row()).to_dict()
+    del data["input_options"]
+
+    assert BenchmarkReport.from_dict(data) == a_report(a_row())
+
+
 def test_to_json_writes_the_file_that_it_is_given(tmp_path):
     path = tmp_path / "results.json"
 
