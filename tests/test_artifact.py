@@ -597,7 +597,7 @@ def test_settings_say_what_is_left_out(toys, model, tmp_path):
 
 
 def test_flush_before_a_benchmark_says_what_to_do(tmp_path):
-    with pytest.raises(UsageError, match="measured nothing") as caught:
+    with pytest.raises(UsageError, match="not measured anything") as caught:
         LexerContext().flush("run", tmp_path)
 
     assert "benchmark()" in str(caught.value)

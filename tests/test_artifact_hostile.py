@@ -176,7 +176,7 @@ def test_a_newer_schema_of_the_report_is_refused_with_what_to_do(saved):
         (lambda data: data["models"][0].update(files=["../../etc/passwd"]), "etc/passwd"),
         (lambda data: data["models"][0].update(files=["logs/1-torch.txt", "run.csv"]), "run.csv"),
         (lambda data: data["models"][0].update(files=["run.onnx", "run.onnx"]), "run.onnx"),
-        (lambda data: data["models"][0].update(inputs=[{"name": "x"}]), "shape"),
+        (lambda data: data["models"][0].update(inputs=[{"name": "x", "dtype": "int64"}]), "shape"),
         (lambda data: data["models"][0]["inputs"][0].update(shape=[1.5]), "shape"),
         (lambda data: data.update(models=[3]), "models"),
     ],
@@ -186,13 +186,13 @@ def test_a_table_of_contents_of_another_form_is_refused_with_its_place(saved, ed
 
 
 def test_a_table_of_contents_that_is_no_toml_is_refused(saved):
-    refused(changed(saved, "run.toml", b"[[["), "is not TOML")
-    refused(changed(saved, "run.toml", b"a = " + b"[" * 100_000), "is not TOML")
+    refused(changed(saved, "run.toml", b"[[["), "is not valid TOML")
+    refused(changed(saved, "run.toml", b"a = " + b"[" * 100_000), "is not valid TOML")
 
 
 def test_a_report_of_another_form_is_refused_with_its_place(saved):
     refused(edited_json(saved, lambda data: data["results"][0].update(loops="1")), "results[0]")
-    refused(changed(saved, "report.json", b"{"), "not JSON")
+    refused(changed(saved, "report.json", b"{"), "not valid JSON")
     refused(changed(saved, "report.json", b"[" * 100_000), "report.json")
 
 

@@ -9,7 +9,6 @@ which file is what; numbers come from the report's JSON.
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -17,12 +16,13 @@ from typing import TYPE_CHECKING, Any
 from attrs import asdict, fields_dict, frozen
 
 from lexer_core.errors import ArtifactError
-from lexer_core.records import TensorSpec
+from lexer_core.records import TensorSpec  # noqa: TC001  validated() resolves it
 from lexer_core.results.attrs_fields import plain
 from lexer_core.settings.table import Settings
+from lexer_core.validated_data import InvalidDataError, check_version, parse_toml, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
@@ -154,14 +154,59 @@ def read_metadata(text: str, what: str) -> Contents:
         It is not TOML, of a newer version, or of another form.
     """
     try:
-        data = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArtifactError(f"{what} is not TOML: {error}.") from error
+        data = parse_toml(text)
+    except InvalidDataError as error:
+        raise ArtifactError(f"{what} is {error}.") from error
     try:
-        _check_version(data, what)
-        return _contents(data)
-    except _WrongError as error:
-        raise ArtifactError(f"{what} is not of Lexer's form: {error}.") from error
+        check_version(data, "schema_version", ARTIFACT_VERSION)
+        return _contents(validated(data, _Document))
+    except InvalidDataError as error:
+        raise ArtifactError(f"{what} is invalid: {error}.", hint=error.hint) from error
+
+
+@frozen(kw_only=True)
+class _Files:
+    """The table ``files``."""
+
+    report: str
+    csv: str = ""
+    samples: str = ""
+
+
+@frozen(kw_only=True)
+class _Row:
+    """An entry of ``results``, as far as it is read."""
+
+    log: str | None = None
+
+
+@frozen(kw_only=True)
+class _Document:
+    """The whole file, as far as it is read."""
+
+    files: _Files
+    results: tuple[_Row, ...] = ()
+    models: tuple[StoredModel, ...] = ()
+
+
+def _contents(document: _Document) -> Contents:
+    count = len(document.results)
+    for at, model in enumerate(document.models):
+        if not model.files:
+            raise InvalidDataError("a model has no files", f"models[{at}].files")
+        if not all(0 <= row < count for row in model.rows):
+            raise InvalidDataError(
+                f"rows are 0 to {count - 1}, got {list(model.rows)}", f"models[{at}].rows"
+            )
+    return Contents(
+        report=document.files.report,
+        csv=document.files.csv,
+        samples=document.files.samples,
+        logs={
+            number: row.log for number, row in enumerate(document.results) if row.log is not None
+        },
+        models=document.models,
+    )
 
 
 # --- Writing. ---
@@ -233,98 +278,4 @@ def _writable(value: Any) -> Any:
         return [_writable(item) for item in value if item is not None]
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
-    return value
-
-
-# --- Reading. ---
-
-
-class _WrongError(Exception):
-    """Says at which place something else is needed."""
-
-
-def _check_version(data: Mapping[str, object], what: str) -> None:
-    version = _of(int, data, "schema_version", "a whole number")
-    if version != ARTIFACT_VERSION:
-        raise ArtifactError(
-            f"{what} has schema version {version}; this Lexer reads {ARTIFACT_VERSION}.",
-            hint="Install a newer lexer-core." if version > ARTIFACT_VERSION else "",
-        )
-
-
-def _contents(data: Mapping[str, object]) -> Contents:
-    files = _of(dict, data, "files", "a table")
-    rows = [_table(row, "results") for row in _of(list, data, "results", "a list", [])]
-    return Contents(
-        report=_of(str, files, "report", "a text"),
-        csv=_of(str, files, "csv", "a text", ""),
-        samples=_of(str, files, "samples", "a text", ""),
-        logs={
-            number: _of(str, row, "log", "a text")
-            for number, row in enumerate(rows)
-            if "log" in row
-        },
-        models=tuple(
-            _stored_model(_table(model, "models"), len(rows))
-            for model in _of(list, data, "models", "a list", [])
-        ),
-    )
-
-
-def _stored_model(model: Mapping[str, object], count: int) -> StoredModel:
-    files = _texts(_of(list, model, "files", "a list"), "files")
-    rows = _of(list, model, "rows", "a list")
-    if not files:
-        raise _WrongError("a model has no files")
-    if not all(type(row) is int and 0 <= row < count for row in rows):
-        raise _WrongError(f"a model's rows are {rows!r}, and there are {count}")
-    return StoredModel(
-        format=_of(str, model, "format", "a text"),
-        exporter=_of(str, model, "exporter", "a text"),
-        files=files,
-        rows=tuple(rows),
-        inputs=_specs(model, "inputs"),
-        outputs=_specs(model, "outputs"),
-    )
-
-
-def _specs(model: Mapping[str, object], name: str) -> tuple[TensorSpec, ...]:
-    return tuple(_spec(_table(item, name)) for item in _of(list, model, name, "a list"))
-
-
-def _spec(given: Mapping[str, object]) -> TensorSpec:
-    shape = _of(list, given, "shape", "a list")
-    if not all(type(length) in (int, str) for length in shape):
-        raise _WrongError(f"the shape of a tensor is {shape!r}")
-    return TensorSpec(
-        name=_of(str, given, "name", "a text"),
-        dtype=_of(str, given, "dtype", "a text"),
-        shape=tuple(shape),
-    )
-
-
-def _texts(values: Sequence[object], name: str) -> tuple[str, ...]:
-    texts = tuple(value for value in values if isinstance(value, str))
-    if len(texts) < len(values):
-        raise _WrongError(f"{name} is {values!r}, and not a list of texts")
-    return texts
-
-
-def _table(value: object, name: str) -> Mapping[str, object]:
-    if not isinstance(value, dict):
-        raise _WrongError(f"{name} holds {value!r}, which is no table")
-    return value
-
-
-_MISSING = object()
-
-
-def _of(
-    kind: type, table: Mapping[str, object], name: str, wanted: str, default: object = _MISSING
-) -> Any:
-    value = table.get(name, default)
-    if value is _MISSING:
-        raise _WrongError(f"it lacks {name!r}")
-    if type(value) is not kind:  # True is an int to Python
-        raise _WrongError(f"{name!r} is {value!r}, and not {wanted}")
     return value

@@ -1,7 +1,7 @@
 """How is a cached export described on disk?
 
 In ``entry.json``, next to its files. The file is not trusted: a description that
-is not exactly as expected raises ``ValueError``.
+is not valid raises ``ValueError``.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ import json
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import Attribute, asdict, evolve, field, frozen
 
-from lexer_core.records import ExportedModel, TensorSpec
+from lexer_core.records import ExportedModel  # noqa: TC001  validated() resolves it
+from lexer_core.validated_data import InvalidDataError, check_version, parse_json, validated
 
 __all__ = ["ENTRY_FILE", "Entry", "StoredFile", "read_entry", "write_entry"]
 
@@ -100,84 +101,37 @@ def read_entry(folder: Path, key: str) -> Entry:
     OSError
         It cannot be read.
     ValueError
-        It is not a valid description of that entry, or a file has another size.
+        It is not a valid description of that entry, or a file has the wrong size.
     """
     place = folder / ENTRY_FILE
     status = place.stat()
     if status.st_size > _LARGEST_DESCRIPTION:
         raise ValueError(f"{ENTRY_FILE} is too large")
     try:
-        entry = _entry(json.loads(place.read_text(encoding="utf-8")))
-    except (KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ValueError(f"{ENTRY_FILE} is incomplete") from error
+        data = parse_json(place.read_bytes())
+        check_version(data, "schema", _SCHEMA)
+        entry: Entry = validated(data, Entry, skip=_is_not_stored)
+    except InvalidDataError as error:
+        raise ValueError(f"{ENTRY_FILE} is invalid: {error}") from error
     if entry.key != key:
-        raise ValueError(f"{ENTRY_FILE} is that of another entry")
+        raise ValueError(f"{ENTRY_FILE} belongs to another entry")
     if entry.model_file not in {file.name for file in entry.files}:
-        raise ValueError(f"{ENTRY_FILE} names no model")
+        raise ValueError(f"{ENTRY_FILE} does not list the model file {entry.model_file!r}")
     for file in entry.files:
+        _check_name(file.name)
         if (folder / file.name).stat().st_size != file.size:
-            raise ValueError(f"{file.name} has another size")
+            raise ValueError(f"{file.name} has the wrong size")
     return evolve(entry, used_at=status.st_mtime)
 
 
-def _entry(data: Any) -> Entry:
-    if data["schema"] != _SCHEMA:
-        raise ValueError("of another version of Lexer")
-    exported = data["exported"]
-    return Entry(
-        key=_text(data["key"]),
-        model_name=_text(data["model_name"]),
-        created_at=float(data["created_at"]),
-        export_seconds=float(data["export_seconds"]),
-        model_file=_text(data["model_file"]),
-        files=tuple(
-            StoredFile(
-                name=_safe_name(item["name"]),
-                size=_count(item["size"]),
-                digest=_text(item["digest"]),
-            )
-            for item in data["files"]
-        ),
-        exported=ExportedModel(
-            format=_text(exported["format"]),
-            inputs=_specs(exported["inputs"]),
-            outputs=_specs(exported["outputs"]),
-            size_bytes=_count(exported["size_bytes"]),
-            exporter=_text(exported["exporter"]),
-            specific_to=_text(exported["specific_to"]),
-            notes=tuple(_text(note) for note in exported["notes"]),
-        ),
-    )
+def _is_not_stored(field: Attribute[Any]) -> bool:
+    return field.name in ("path", "model", "used_at")
 
 
-def _specs(items: Any) -> tuple[TensorSpec, ...]:
-    return tuple(
-        TensorSpec(
-            name=_text(item["name"]),
-            dtype=_text(item["dtype"]),
-            shape=tuple(dim if isinstance(dim, str) else _count(dim) for dim in item["shape"]),
-        )
-        for item in items
-    )
-
-
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not text")
-    return value
-
-
-def _count(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        raise TypeError(f"{value!r} is not a number of bytes or elements")
-    return value
-
-
-def _safe_name(value: Any) -> str:
-    """A name that stays below the entry's folder on every system."""
-    name = PurePosixPath(_text(value))
-    if name.is_absolute() or ".." in name.parts or "\\" in str(name) or ":" in str(name):
-        raise ValueError(f"{str(name)!r} leaves the entry's folder")
+def _check_name(text: str) -> None:
+    """Check that a file's name is inside the entry's folder on every system."""
+    name = PurePosixPath(text)
+    if name.is_absolute() or ".." in name.parts or "\\" in text or ":" in text:
+        raise ValueError(f"{text!r} is outside the entry's folder")
     if name.name in ("", ENTRY_FILE):
-        raise ValueError(f"{str(name)!r} cannot be a file of an entry")
-    return name.as_posix()
+        raise ValueError(f"{text!r} is not a valid name of an entry's file")

@@ -7,11 +7,14 @@ are here; in JSON they are ``null`` and listed under ``not_finite``.
 
 from __future__ import annotations
 
+# validated_data resolves the annotations, so they are imported at run time.
+from collections.abc import Mapping  # noqa: TC003
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 from attrs import field, frozen
 
+from lexer_core.records import Placement  # noqa: TC001
 from lexer_core.results.attrs_fields import (
     RAW,
     count,
@@ -22,19 +25,11 @@ from lexer_core.results.attrs_fields import (
     texts,
     without_not_finite,
 )
+from lexer_core.results.result_records import Failure, Interval, Parity  # noqa: TC001
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     import numpy as np
     import numpy.typing as npt
-
-    from lexer_core.records import Placement
-    from lexer_core.results.result_records import (
-        Failure,
-        Interval,
-        Parity,
-    )
 
     Seconds = npt.NDArray[np.float64]
     Indices = npt.NDArray[np.int_]

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, overload
 
 from attrs import field, frozen
 
+# validated_data resolves the annotations.
+from lexer_core.records import TensorSpec  # noqa: TC001
 from lexer_core.results.attrs_fields import RAW, count, mapping, plain_mapping, texts
 from lexer_core.results.benchmark_result import BenchmarkResult
 from lexer_core.results.result_records import Comparison, Environment, ReferenceWorkloadTimes
 
 if TYPE_CHECKING:
-    from lexer_core.records import TensorSpec
     from lexer_core.results.saved_model import SavedModel
 
 __all__ = ["SCHEMA_VERSION", "ReportData"]

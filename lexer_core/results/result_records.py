@@ -6,6 +6,8 @@ row or a report is made of. They are public under :mod:`lexer_core.results`.
 
 from __future__ import annotations
 
+# validated_data resolves the annotations.
+from collections.abc import Mapping  # noqa: TC003
 from typing import TYPE_CHECKING, Literal
 
 from attrs import field, frozen
@@ -13,7 +15,7 @@ from attrs import field, frozen
 from lexer_core.results.attrs_fields import RAW, as_float, comparable, count, mapping, number, texts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     import numpy as np
     import numpy.typing as npt
