@@ -183,7 +183,7 @@ def test_probing_adds_the_devices(site, lexer):
     assert rows["NAME"][-1] == "DEVICES"
     assert rows["affine"][-1] == "cpu"
     assert rows["lacking"][-1] == "-"
-    assert "empty is not usable: there is no device that it can use" in out
+    assert "empty is not usable: it has no usable device" in out
 
 
 def test_a_probe_is_there_for_machines(site, lexer):
@@ -207,15 +207,15 @@ def test_a_probe_is_there_for_machines(site, lexer):
 TROUBLE = {
     "crashes": (
         "import os, signal; os.kill(os.getpid(), signal.SIGSEGV)",
-        "its process was ended by SIGSEGV",
+        "its process died: killed by SIGSEGV",
     ),
-    "ends": ("import os; os._exit(7)", "its process ended with status 7 and no answer"),
+    "ends": ("import os; os._exit(7)", "its process died: exit code 7"),
     "raises": ("raise RuntimeError('no driver')", "lexer_list_devices raised RuntimeError: no dri"),
     "answers wrongly": ("return None", "lexer_list_devices returned nothing"),
     "exits": ("raise SystemExit(0)", "lexer_list_devices raised SystemExit"),
     "closes its files": (
         "import os; [os.close(fd) for fd in (0, 1, 2)]; return []",
-        "there is no device that it can use",
+        "it has no usable device",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""What carries out checks in a process of their own?"""
+"""What runs checks in a worker process?"""
 
 from __future__ import annotations
 
@@ -20,67 +20,67 @@ __all__ = ["HostedChecks", "load_declarations"]
 
 
 class HostedChecks:
-    """Carries out checks on one engine; lives in a worker process."""
+    """Runs checks on one engine; hosted by a worker process."""
 
     def __init__(self) -> None:
         self._subject: Subject | None = None
 
-    def take(self, name: str, device: str, threads: int, declarations: str, folder: str) -> None:
-        """Say which engine is to be checked.
+    def set_engine(
+        self, name: str, device: str, threads: int, declarations: str, folder: str
+    ) -> None:
+        """Set the engine to check.
 
         Parameters
         ----------
         name
-            The engine's.
+            The engine's name.
         device, threads
-            Where to run it; what is declared where empty or 0.
+            Where to run it; if empty or 0, as declared.
         declarations
             ``"module:Class"``, or empty.
         folder
-            Where models are written; empty.
+            An empty folder for models.
         """
         base = load_declarations(declarations) if declarations else EngineUnderTest
-        given: dict[str, object] = {"engine_name": name}
+        attributes: dict[str, object] = {"engine_name": name}
         if device:
-            given["device"] = device
+            attributes["device"] = device
         if threads:
-            given["threads"] = threads
+            attributes["threads"] = threads
         self._subject = Subject(
-            declared=type(base.__name__, (base,), given),
+            declared=type(base.__name__, (base,), attributes),
             folder=Path(folder),
             isolated=True,
             is_declared=bool(declarations),
         )
 
     def run(self, check: str) -> CheckResult:
-        """Carry out one check."""
+        """Run one check."""
         assert self._subject is not None
         return run_check(CHECKS[check], self._subject)
 
 
 def load_declarations(text: str) -> type[EngineUnderTest]:
-    """Import the declarations that ``module:Class`` names.
-
-    The current folder can be imported from.
+    """Import the class of declarations ``module:Class``, also from the current folder.
 
     Raises
     ------
     TargetError
-        There is no such class, or it declares nothing.
+        The class does not exist, or is not a class of declarations.
     """
     module, colon, name = text.partition(":")
-    how = "Write package.module:Class; the class derives from EngineUnderTest or EngineConformance."
+    hint = "Use package.module:Class, a class derived from EngineUnderTest or EngineConformance."
     if not (module and colon and name):
-        raise TargetError(f"{text!r} does not name a class.", hint=how)
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+        raise TargetError(f"{text!r} does not name a class.", hint=hint)
+    folder = str(Path.cwd())
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
     try:
-        found = getattr(import_module(module), name, None)
+        cls = getattr(import_module(module), name, None)
     except (Exception, SystemExit) as error:
         raise TargetError(
-            f"{module!r} cannot be imported: {type(error).__name__}: {error}", hint=how
+            f"{module!r} cannot be imported: {type(error).__name__}: {error}", hint=hint
         ) from error
-    if not (isinstance(found, type) and issubclass(found, EngineUnderTest)):
-        raise TargetError(f"{text!r} is not a class that declares an engine.", hint=how)
-    return found
+    if not (isinstance(cls, type) and issubclass(cls, EngineUnderTest)):
+        raise TargetError(f"{text!r} is not a class that declares an engine.", hint=hint)
+    return cls

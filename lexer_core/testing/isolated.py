@@ -1,7 +1,7 @@
-"""How are all checks carried out, when the engine may take its process down?
+"""How are all checks run, if the engine may crash its process?
 
-In a worker process, one check after the other. Where it dies or hangs, that
-check has failed, and the next begins in a new one.
+In a worker process, one after the other. If a check crashes it or hangs, the check
+has failed, and the next one runs in a new process.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from lexer_core.testing.suite import Check
-    from lexer_core.worker.executor import Executor
+    from lexer_core.worker.process import WorkerProcess
 
 __all__ = ["CheckPlan", "run_isolated"]
 
@@ -31,16 +31,16 @@ _START_SECONDS = 120.0
 
 @frozen(kw_only=True)
 class CheckPlan:
-    """What is to be checked, and how.
+    """Which checks to run, and how.
 
     Parameters
     ----------
     engine
         The engine's name.
     checks
-        In order.
+        The checks, in order.
     device, threads
-        Where to run it; what is declared where empty or 0.
+        Where to run the engine; if empty or 0, as declared.
     declarations
         ``"module:Class"``, or empty.
     timeout
@@ -56,7 +56,7 @@ class CheckPlan:
 
 
 def run_isolated(plan: CheckPlan) -> Iterator[CheckResult]:
-    """Carry out checks, and yield what came of each as soon as it is known.
+    """Run the checks, and yield each result as soon as it is known.
 
     Raises
     ------
@@ -74,32 +74,34 @@ def _runner(plan: CheckPlan, folder: str) -> Iterator[_Runner]:
     try:
         yield runner
     finally:
-        runner.end()
+        runner.close()
 
 
 @define(kw_only=True)
 class _Runner:
     plan: CheckPlan
     folder: str
-    _executor: Executor | None = field(default=None, init=False)
-    _lives: int = field(default=0, init=False)
+    _worker: WorkerProcess | None = field(default=None, init=False)
+    _starts: int = field(default=0, init=False)
 
     def one(self, check: Check) -> CheckResult:
-        """Carry out one check, in a new process if the last one is gone."""
+        """Run one check, in a new process if the last one has ended."""
         start = time.perf_counter()
         try:
-            result: CheckResult = self._live().call("run", check.name, timeout=self.plan.timeout)
+            result: CheckResult = self._running_worker().call(
+                "run", check.name, timeout=self.plan.timeout
+            )
         except WorkerDiedError as error:
             reason = f"the engine's process died: {error.reason}."
-            hint = "Whatever an engine is given, it answers or raises."
+            hint = "An engine must answer or raise, whatever its input."
         except WorkerTimeoutError:
-            reason = f"there was no answer within {self.plan.timeout:g} s."
-            hint = "It hangs, or needs --timeout."
+            reason = f"no answer within {self.plan.timeout:g} s."
+            hint = "The engine hangs or needs a longer --timeout."
         else:
             return result
-        assert self._executor is not None
-        details = self._executor.log_tail(_LOG_LINES)
-        self.end()
+        assert self._worker is not None
+        details = self._worker.log_tail(_LOG_LINES)
+        self.close()
         return CheckResult(
             name=check.name,
             status="failed",
@@ -109,29 +111,29 @@ class _Runner:
             seconds=time.perf_counter() - start,
         )
 
-    def end(self) -> None:
+    def close(self) -> None:
         """End the process, if there is one."""
-        executor, self._executor = self._executor, None
-        if executor is not None:
-            executor.close()
+        worker, self._worker = self._worker, None
+        if worker is not None:
+            worker.close()
 
-    def _live(self) -> Executor:
-        if self._executor is None:
+    def _running_worker(self) -> WorkerProcess:
+        if self._worker is None:
             plan = self.plan
-            self._lives += 1
-            self._executor = start_worker(
+            self._starts += 1
+            self._worker = start_worker(
                 "lexer_core.testing.hosted:HostedChecks",
                 label=f"the checks of {plan.engine}",
                 threads=plan.threads or 1,
                 pinned=False,  # nothing is measured, and more threads may be declared
             )
-            self._executor.call(
-                "take",
+            self._worker.call(
+                "set_engine",
                 plan.engine,
                 plan.device,
                 plan.threads,
                 plan.declarations,
-                f"{self.folder}/{self._lives}",
+                f"{self.folder}/{self._starts}",
                 timeout=_START_SECONDS,
             )
-        return self._executor
+        return self._worker
