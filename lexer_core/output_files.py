@@ -1,6 +1,6 @@
-"""How does something reach a file, so that nothing is lost?
+"""How are files written so that nothing is lost?
 
-A file is written whole or not at all, and whether it can be written is known
+A file is written completely or not at all, and whether it can be written is checked
 before anything is measured.
 """
 
@@ -24,24 +24,24 @@ __all__ = ["check_writable", "copy_file", "replaced_file", "write_if_named", "wr
 
 
 def check_writable(path: Path) -> None:
-    """Find out whether :func:`write_text` will be able to write ``path``.
+    """Check that :func:`write_text` can write ``path``.
 
-    Leaves nothing behind, and leaves an existing file as it is.
+    An existing file is not changed, and no new one is left behind.
 
     Raises
     ------
     OutputFileError
-        It will not; the message says why.
+        The file cannot be written; the message says why.
     """
     try:
         target = _target(path)
         if _is_stream(target):
             return
         if target.exists():
-            # An existing file may be protected although its folder is not.
+            # A file may be read-only in a writable folder.
             with target.open("r+b"):
                 pass
-        probe = _beside(target)
+        probe = _temporary_path(target)
         os.close(os.open(probe, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
         probe.unlink()
     except OSError as error:
@@ -49,10 +49,10 @@ def check_writable(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text to a file: all of it, or the file stays as it was.
+    """Write UTF-8 text to a file, completely or not at all.
 
-    What cannot be encoded (half a surrogate pair in a plugin's message, say) is
-    written as its escape.
+    Characters that cannot be encoded (such as a lone surrogate in a plugin's message)
+    are written as escape sequences.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def copy_file(source: Path, path: Path) -> None:
-    """Copy a file: all of it, or what was at ``path`` stays as it was.
+    """Copy a file to ``path``, completely or not at all.
 
     Raises
     ------
@@ -76,14 +76,15 @@ def copy_file(source: Path, path: Path) -> None:
 
 @contextlib.contextmanager
 def replaced_file(path: Path) -> Iterator[BinaryIO]:
-    """Open a file to write: at the end it is there as a whole, or as it was before.
+    """Open a file for writing, and replace it when the ``with`` block succeeds.
 
-    Until then what is written lies beside it, and is gone if anything is raised.
+    The data is written to a temporary file in the same folder, which is deleted if the
+    block raises.
 
     Raises
     ------
     OutputFileError
-        The file cannot be written. Any ``OSError`` inside becomes one.
+        The file cannot be written. Any ``OSError`` inside the block is converted.
     """
     try:
         target = _target(path)
@@ -91,7 +92,7 @@ def replaced_file(path: Path) -> Iterator[BinaryIO]:
             with target.open("wb") as stream:
                 yield stream
         else:
-            with _draft_of(target) as file:
+            with _temporary_file(target) as file:
                 yield file
     except OSError as error:
         raise _cannot_write(path, error) from error
@@ -103,51 +104,51 @@ def _write(path: Path, content: BinaryIO) -> None:
 
 
 @contextlib.contextmanager
-def _draft_of(target: Path) -> Iterator[BinaryIO]:
-    draft = _beside(target)
-    # Opened here and not by tempfile, whose files are closed to everybody else.
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+def _temporary_file(target: Path) -> Iterator[BinaryIO]:
+    temporary = _temporary_path(target)
+    # Not with tempfile, whose files only their owner may read.
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         if target.exists():
-            draft.chmod(stat.S_IMODE(target.stat().st_mode))
-        draft.replace(target)
+            temporary.chmod(stat.S_IMODE(target.stat().st_mode))
+        temporary.replace(target)
     except BaseException:
-        draft.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
 
 
 def _target(path: Path) -> Path:
-    # Written through a link, not over it.
+    # A symbolic link stays, and its target is replaced.
     target = Path(os.path.realpath(path))
     if target.is_dir():
         raise IsADirectoryError(21, "it is a folder")
     if not target.parent.is_dir():
-        raise FileNotFoundError(2, f"there is no folder {str(target.parent)!r}")
+        raise FileNotFoundError(2, f"folder {str(target.parent)!r} does not exist")
     return target
 
 
 def _is_stream(target: Path) -> bool:
-    """Tell whether this is a pipe or a terminal, which cannot be replaced."""
+    """Return whether this is a pipe or a terminal, which cannot be replaced."""
     return target.exists() and not target.is_file()
 
 
-def _beside(target: Path) -> Path:
+def _temporary_path(target: Path) -> Path:
     return target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
 
 
 def _cannot_write(path: Path, error: OSError) -> OutputFileError:
     return OutputFileError(
         f"cannot write {str(path)!r}: {error.strerror or error}.",
-        hint="Name a file in a folder that exists and that you may write to.",
+        hint="Choose a file in an existing, writable folder.",
     )
 
 
 def write_if_named(text: str, path: str | Path | None) -> str:
-    """Return the text, after writing it to ``path`` if there is one.
+    """Return the text, after writing it to ``path`` if that is given.
 
     Raises
     ------

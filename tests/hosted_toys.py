@@ -19,7 +19,7 @@ class StrangeError(Exception):
 
 
 class Unreadable:
-    """Can be pickled, and not unpickled."""
+    """Can be pickled, but not unpickled."""
 
     def __reduce__(self):
         return (int, ("not a number",))
@@ -69,7 +69,7 @@ class Toy:
         class LocalError(DeviceUnavailableError):
             pass
 
-        raise LocalError("known here only")
+        raise LocalError("known only here")
 
     def raise_value_error(self):
         raise ValueError("first line\nsecond line")
@@ -87,7 +87,7 @@ class Toy:
         os._exit(code)
 
     def segfault(self):
-        print("about to fall", flush=True)
+        print("about to crash", flush=True)
         import ctypes  # some workers in these tests have none
 
         ctypes.string_at(0)
@@ -100,19 +100,12 @@ class Toy:
         time.sleep(seconds)
         return seconds
 
-    def wait_for_parent(self):
-        """Wait for a signal of the parent's."""
+    def wait_for_signal(self, path):
+        """Touch a file, and wait for SIGUSR1."""
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
-        print("waiting for a signal")
+        Path(path).touch()
         signal.sigwait({signal.SIGUSR1})
         return "signalled"
-
-    def meet(self, mine, other):
-        """Return when somebody else has come to the same place."""
-        Path(mine).touch()
-        while not Path(other).exists():
-            time.sleep(0.005)
-        return "met"
 
     def unpicklable(self):
         return lambda: None
@@ -125,7 +118,7 @@ class Toy:
         for _ in range(megabytes * 1024):
             os.write(1, line)
             os.write(2, line)
-        print("the end of it")
+        print("the end")
         return megabytes
 
     def write_much_and_sleep(self, megabytes):
@@ -141,7 +134,7 @@ class Toy:
         sys.stdout.close()
         sys.stderr.close()
 
-    def open_and_say(self, path, text):
+    def open_and_print(self, path, text):
         with Path(path).open("w") as file:
             print(text)
             os.write(1, b"raw " + text.encode() + b"\n")
@@ -181,13 +174,13 @@ class Toy:
             Path(self.closed_file).write_text("closed")
 
 
-class Rubbish:
-    """Speaks over the worker's own connection."""
+class InvalidReply:
+    """Writes to the worker's connection."""
 
-    def babble(self):
+    def write(self):
         for fd in range(100, 200):
             try:
-                os.write(fd, b"no frame at all, and long enough to be read as a header")
+                os.write(fd, b"not a frame, and long enough to be read as a header")
             except OSError:
                 continue
 

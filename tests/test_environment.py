@@ -1,4 +1,4 @@
-"""Where a benchmark was measured."""
+"""Are the machine and the Python environment described correctly?"""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_versions_of_engines_and_their_distributions_are_listed():
     assert {"pytest", "pluggy"} <= set(environment.packages)
 
 
-def test_two_engines_of_one_name_are_both_listed():
+def test_two_engines_with_the_same_display_name_are_both_listed():
     listings = [
         EngineListing(
             name=name,
@@ -83,12 +83,14 @@ def test_two_engines_of_one_name_are_both_listed():
         ("processor\t: 0\nHardware\t: BCM2835\n", "BCM2835"),
     ],
 )
-def test_the_processor_is_named_as_it_names_itself(tmp_path, cpuinfo, model):
+def test_the_processor_has_its_model_name(tmp_path, cpuinfo, model):
     assert cpu_model(_files(tmp_path, {"proc/cpuinfo": cpuinfo})) == model
 
 
-def test_a_machine_without_cpuinfo_still_has_a_text(tmp_path):
-    assert isinstance(cpu_model(tmp_path), str)
+def test_without_cpuinfo_the_processor_is_the_platforms(tmp_path, monkeypatch):
+    monkeypatch.setattr(platform, "processor", lambda: "arm")
+
+    assert cpu_model(tmp_path) == "arm"
 
 
 @pytest.mark.parametrize(
@@ -120,24 +122,24 @@ def test_a_machine_without_cpuinfo_still_has_a_text(tmp_path):
         ({}, None),
     ],
 )
-def test_the_memory_limit_of_either_kind_of_group_is_read(tmp_path, files, limit):
+def test_the_memory_limit_is_read_from_both_versions_of_cgroups(tmp_path, files, limit):
     assert memory_limit_bytes(_files(tmp_path, files)) == limit
 
 
-def test_a_quota_lowers_the_usable_cores(tmp_path):
+def test_a_quota_limits_the_usable_cores(tmp_path):
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "50000 100000\n"}
 
     assert usable_cores(_files(tmp_path, files)) == 0.5
 
 
-def test_no_quota_leaves_the_affinity(tmp_path):
+def test_without_a_quota_the_affinity_counts(tmp_path):
     files = {"proc/self/cgroup": "0::/\n", "sys/fs/cgroup/cpu.max": "max 100000\n"}
 
     assert usable_cores(_files(tmp_path, files)) == usable_cores(tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("files", "said"),
+    ("files", "expected"),
     [
         ({".dockerenv": ""}, "container"),
         ({"proc/cpuinfo": "flags\t: fpu sse2\n"}, "no"),
@@ -150,8 +152,8 @@ def test_no_quota_leaves_the_affinity(tmp_path):
         ({}, ""),
     ],
 )
-def test_what_stands_before_the_machine_is_said(tmp_path, files, said):
-    assert virtualised(_files(tmp_path, files)) == said
+def test_containers_and_virtual_machines_are_detected(tmp_path, files, expected):
+    assert virtualised(_files(tmp_path, files)) == expected
 
 
 def test_packages_that_are_not_installed_are_left_out():
@@ -168,7 +170,7 @@ def test_describing_a_machine_imports_no_runtime():
     assert subprocess.run([sys.executable, "-W", "error", "-c", code], check=False).returncode == 0
 
 
-def test_nvidia_gpus_and_their_driver_are_named_without_a_runtime(tmp_path):
+def test_nvidia_gpus_and_their_driver_are_read_without_a_runtime(tmp_path):
     root = _files(
         tmp_path,
         {

@@ -30,9 +30,9 @@ def environment(folder: Path, *paths: Path | str) -> str:
 
 
 def dependencies() -> list[str]:
-    """Where lexer-core and what it needs are found here."""
+    """Return the folders that contain lexer-core and its dependencies."""
     core = Path(lexer_core.__file__).parents[1]
-    return [str(core), *(path for path in sys.path if path.endswith("site-packages"))]
+    return [str(core), *(path for path in sys.path if Path(path, "attrs").is_dir())]
 
 
 @pytest.fixture(scope="module")

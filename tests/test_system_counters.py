@@ -1,4 +1,4 @@
-"""SystemCounters of the machine, read from sample files."""
+"""Are the counters of the operating system read and summed correctly?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lexer_core.machine.system_counters import SystemCounters, disturbance, read_counters
+from lexer_core.machine.system_counters import (
+    Disturbance,
+    SystemCounters,
+    disturbance,
+    read_counters,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +22,7 @@ def write(path: Path, text: str) -> None:
     path.write_text(text)
 
 
-def test_steal_is_read_from_the_line_of_all_cpus(tmp_path: Path) -> None:
+def test_steal_time_is_read_from_the_line_of_all_cpus(tmp_path: Path) -> None:
     write(tmp_path / "proc/stat", "cpu  100 1 50 1000 5 2 3 40 77 0\ncpu0 1 1 1 1 1 1 1 1 1 0\n")
 
     counters = read_counters(tmp_path)
@@ -26,7 +31,7 @@ def test_steal_is_read_from_the_line_of_all_cpus(tmp_path: Path) -> None:
     assert counters.total_ticks == 1201  # guest time is within user time
 
 
-def test_throttling_of_every_group_above_counts(tmp_path: Path) -> None:
+def test_throttling_counts_in_every_parent_group(tmp_path: Path) -> None:
     write(tmp_path / "proc/self/cgroup", "0::/pod/container\n")
     write(tmp_path / "sys/fs/cgroup/pod/container/cpu.stat", "usage_usec 5\nnr_throttled 3\n")
     write(tmp_path / "sys/fs/cgroup/pod/cpu.stat", "usage_usec 9\nnr_throttled 4\n")
@@ -34,14 +39,14 @@ def test_throttling_of_every_group_above_counts(tmp_path: Path) -> None:
     assert read_counters(tmp_path).throttled == 7
 
 
-def test_what_is_not_there_is_not_counted(tmp_path: Path) -> None:
+def test_missing_counters_are_none(tmp_path: Path) -> None:
     counters = read_counters(tmp_path)
 
     assert counters.steal_ticks is None
     assert counters.throttled is None
 
 
-def test_only_what_happened_within_blocks_is_summed() -> None:
+def test_only_differences_within_blocks_are_summed() -> None:
     edges = [
         (
             SystemCounters(steal_ticks=10, total_ticks=1000, throttled=0, involuntary_switches=5),
@@ -53,13 +58,15 @@ def test_only_what_happened_within_blocks_is_summed() -> None:
         ),
     ]
 
-    found = disturbance(edges)
+    total = disturbance(edges)
 
-    assert found.steal_share == pytest.approx(3 / 200)
-    assert found.throttled_share == 0.5
-    assert found.involuntary_switches == 3
-    assert found.major_faults is None
+    assert total.steal_share == pytest.approx(3 / 200)
+    assert total.throttled_share == 0.5
+    assert total.involuntary_switches == 3
+    assert total.major_faults is None
 
 
-def test_without_blocks_nothing_is_said() -> None:
-    assert disturbance([]).steal_share is None
+def test_without_blocks_there_are_no_shares() -> None:
+    assert disturbance([]) == Disturbance(
+        steal_share=None, throttled_share=None, involuntary_switches=None, major_faults=None
+    )

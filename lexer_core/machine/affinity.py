@@ -1,11 +1,11 @@
-"""On which CPUs, and with how many threads, may a case run?
+"""On which CPUs, and with how many threads, does a worker run?
 
-Every worker gets the same CPUs, as many as it has threads: workers that take
-turns on different cores of a virtual machine differ by what the cores differ,
-and that is not the engines' doing.
+All workers get the same CPUs, as many as they have threads. On different cores of a
+virtual machine, the differences between the cores would be measured with those
+between the engines.
 
-Pinning exists on Linux only. Elsewhere :func:`cpu_set` returns ``None``, and
-workers run wherever the system puts them.
+Only Linux can pin a process. Elsewhere :func:`cpu_set` returns ``None``, and the
+system chooses the CPUs.
 """
 
 from __future__ import annotations
@@ -45,24 +45,24 @@ _THREAD_VARIABLES = (
 
 
 def usable_cpus() -> tuple[int, ...]:
-    """List the numbers of the CPUs that this process may run on, in order."""
+    """Return the numbers of the CPUs that this process may run on, sorted."""
     if _CAN_PIN:
         return tuple(sorted(os.sched_getaffinity(0)))
     return tuple(range(os.cpu_count() or 1))
 
 
 def cpu_quota(root: Path = Path("/")) -> float | None:
-    """How much CPU time the control groups allow, in CPUs.
+    """Return the CPU quota of the control groups, in CPUs.
 
     Parameters
     ----------
     root
-        Where ``proc`` and ``sys`` are.
+        The folder that contains ``proc`` and ``sys``.
 
     Returns
     -------
     float or None
-        ``1.5`` means one and a half CPUs' time; ``None`` means no limit.
+        For example ``1.5``; ``None`` without a quota.
     """
     quotas = []
     for version, folder in group_folders("cpu", root):
@@ -78,9 +78,9 @@ def cpu_quota(root: Path = Path("/")) -> float | None:
 
 
 def usable_threads(root: Path = Path("/")) -> int:
-    """How many threads can run at once: usable CPUs, and no more than the quota.
+    """Return how many threads can run at once: the usable CPUs, at most the quota.
 
-    A quota's fraction is left out, as a thread beyond it would be throttled.
+    The quota is rounded down, because the cgroup would throttle another thread.
     """
     quota = cpu_quota(root)
     cpus = len(usable_cpus())
@@ -88,97 +88,90 @@ def usable_threads(root: Path = Path("/")) -> int:
 
 
 def cpu_set(threads: int, root: Path = Path("/")) -> tuple[int, ...] | None:
-    """Choose the CPUs for a worker: as many as threads, the same in every call.
+    """Return the CPUs for a worker: one per thread, the same ones in every call.
 
-    One CPU of each core comes before the second of any: hardware threads of
-    one core share its units.
+    One CPU of each core is taken before the second of any, because the hardware
+    threads of a core share its execution units.
 
     Parameters
     ----------
     threads
         Threads that one call may use, at least 1.
     root
-        Where ``sys`` is.
+        The folder that contains ``sys``.
 
     Returns
     -------
     tuple of int or None
-        CPU numbers in order; all usable ones where there are fewer than
-        threads; ``None`` where a process cannot be pinned.
+        Sorted CPU numbers; all usable CPUs if there are fewer than threads; ``None``
+        if a process cannot be pinned.
     """
     if not _CAN_PIN:
         return None
-    places: list[tuple[int, int]] = []
+    ranked: list[tuple[int, int]] = []
     taken: dict[str, int] = {}
     for cpu in usable_cpus():
         core = _core(cpu, root)
-        place = taken.get(core, 0)
-        taken[core] = place + 1
-        places.append((place, cpu))
-    chosen = sorted(places)[: max(1, threads)]
+        rank = taken.get(core, 0)
+        taken[core] = rank + 1
+        ranked.append((rank, cpu))
+    chosen = sorted(ranked)[: max(1, threads)]
     return tuple(sorted(cpu for _, cpu in chosen))
 
 
-def pin(cpus: Sequence[int]) -> tuple[int, ...] | None:
-    """Keep the calling thread, and those that it starts from now on, to some CPUs.
+def pin(cpus: Sequence[int]) -> None:
+    """Restrict the calling thread, and those it starts from now on, to some CPUs.
 
-    Returns
-    -------
-    tuple of int or None
-        The CPUs that it may now run on; ``None`` where pinning does not exist.
+    Does nothing if a process cannot be pinned.
 
     Raises
     ------
     OSError
         None of these CPUs may be used.
     """
-    if not _CAN_PIN:
-        return None
-    os.sched_setaffinity(0, cpus)
-    return usable_cpus()
+    if _CAN_PIN:
+        os.sched_setaffinity(0, cpus)
 
 
 def move_to_common_cpu() -> None:
-    """Move the calling thread to the last CPU that it may run on, and let it go from there.
+    """Move the calling thread to the last CPU that it may run on, without pinning it there.
 
-    Cases of several threads may run on several CPUs, and the scheduler leaves a
-    thread where it is: two workers whose calls need a single thread would be
-    measured on a CPU each for many rounds on end. Measured with a call of 3 µs
-    beside other load, the ratio of a round spreads by 0.10 in place of 0.22
-    when blocks begin on the same CPU, and neighbouring rounds correlate by
-    -0.05 in place of 0.35. It is the last because systems tend to serve their
-    devices on the first.
+    The scheduler leaves a thread on its CPU. Of two workers that have several CPUs,
+    but whose calls need a single thread, each would be measured on a different CPU
+    for many rounds. Measured with a call of 3 µs next to other load: if blocks begin
+    on the same CPU, the ratio within a round has a standard deviation of 0.10 instead
+    of 0.22, and consecutive rounds a correlation of -0.05 instead of 0.35. It is the
+    last CPU because systems tend to handle device interrupts on the first.
     """
     if not _CAN_PIN:
         return
     cpus = os.sched_getaffinity(0)
     if len(cpus) > 1:
-        # A set that is no longer allowed costs precision, and nothing else.
+        # If the set is no longer allowed, only precision is lost.
         with suppress(OSError):
             os.sched_setaffinity(0, {max(cpus)})
             os.sched_setaffinity(0, cpus)
 
 
 def thread_environment(threads: int) -> dict[str, str]:
-    """Environment variables that hold numeric libraries to a number of threads.
+    """Return environment variables that limit numeric libraries to a number of threads.
 
-    They are read when a library is loaded: set them before the runtime is
-    imported.
+    Libraries read them when they are loaded, so set them before importing a runtime.
     """
     return {name: str(threads) for name in _THREAD_VARIABLES}
 
 
 def observed_threads() -> dict[str, int]:
-    """Count the threads that there really are in this process.
+    """Count the threads of this process.
 
     Returns
     -------
     dict of str to int
-        ``"process"``: threads that exist now; and for each thread pool that
-        can be asked, by its library (``"openmp"``, ``"openblas"``, ``"mkl"``),
-        the most that it may use.
+        ``"process"``: the threads that exist now. For each thread pool known to
+        threadpoolctl, by its library (``"openmp"``, ``"openblas"``, ``"mkl"``): the
+        maximum number of threads.
     """
-    import psutil  # asked once per run, and slow to import
+    import psutil  # slow to import, and needed once per run
     import threadpoolctl
 
     counts = {"process": int(psutil.Process().num_threads())}
@@ -193,6 +186,6 @@ def _period(fields: Sequence[str]) -> int | None:
 
 
 def _core(cpu: int, root: Path) -> str:
-    """Name the core that a CPU belongs to; CPUs that share it have the same name."""
+    """Return a name for a CPU's core; CPUs of the same core have the same name."""
     siblings = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
     return "".join(read_fields(siblings)) or f"cpu {cpu}"

@@ -1,10 +1,10 @@
-"""What does the control group that this process is in allow it?
+"""Which limits do the control groups (cgroups) of this process set?
 
-Linux groups processes and limits the groups (containers are such groups). A
-limit holds for everything below it, so the value that counts is the smallest
-between the process's own group and the root. Both versions of the interface
-are read; in a container the group's own name often does not exist below the
-mount, which then shows the container's group as its root.
+Linux groups processes and limits the groups; a container is such a group. A limit
+applies to all groups below it, so the effective value is the smallest between the
+process's own group and the root. Both versions of the interface are read. In a
+container, the group's path often does not exist below the mount point, which then
+shows the container's group as its root.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ __all__ = ["group_folders", "read_fields", "read_first_number"]
 
 
 def group_folders(controller: str, root: Path = Path("/")) -> Iterator[tuple[int, Path]]:
-    """List the folders of the groups that this process is in, innermost first.
+    """Yield the folders of this process's control groups, innermost first.
 
     Parameters
     ----------
     controller
         ``"cpu"`` or ``"memory"``.
     root
-        Where ``proc`` and ``sys`` are.
+        The folder that contains ``proc`` and ``sys``.
 
     Yields
     ------
     tuple of int and Path
-        The version of the interface, 1 or 2, and an existing folder.
+        The interface's version, 1 or 2, and an existing folder.
     """
     mount = root / "sys/fs/cgroup"
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
-    except OSError:  # not Linux, or /proc is hidden: there is nothing to read
+    except OSError:  # not Linux, or /proc is hidden
         return
     for line in lines:
         _, _, names_and_path = line.partition(":")
@@ -50,7 +50,7 @@ def group_folders(controller: str, root: Path = Path("/")) -> Iterator[tuple[int
 
 
 def read_first_number(path: Path) -> int | None:
-    """Read the first word of a file as a number; ``None`` where it is none."""
+    """Return the first word of a file as a number; ``None`` if it is not a number."""
     fields = read_fields(path)
     try:
         return int(fields[0]) if fields else None
@@ -59,7 +59,7 @@ def read_first_number(path: Path) -> int | None:
 
 
 def read_fields(path: Path) -> list[str]:
-    """Read a file's words; empty where it cannot be read."""
+    """Return a file's words; empty if it cannot be read."""
     try:
         return path.read_text().split()
     except OSError:

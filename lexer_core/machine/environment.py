@@ -1,7 +1,6 @@
 """On which machine, and with which software, is this measured?
 
-What cannot be found out stays empty; nothing here fails, starts a program or
-imports a runtime.
+Unknown fields stay empty. Nothing here fails, starts a program or imports a runtime.
 """
 
 from __future__ import annotations
@@ -57,18 +56,18 @@ def read_environment(
     distributions: Iterable[str] = (),
     root: Path = Path("/"),
 ) -> Environment:
-    """Describe this machine and this Python environment.
+    """Return a description of this machine and this Python environment.
 
     Parameters
     ----------
     engines
-        Versions of the engines' runtimes, by the name that results show.
+        Versions of the engines' runtimes, by display name.
     distributions
-        Distributions to list with their versions, besides those that always matter.
+        Distributions to list with their versions, in addition to the usual ones.
     root
         The folder that contains ``proc`` and ``sys``.
     """
-    import psutil  # slow to import, and asked once per run
+    import psutil  # slow to import, and needed once per run
 
     return Environment(
         cpu_model=cpu_model(root),
@@ -90,7 +89,7 @@ def read_environment(
 
 
 def cpu_model(root: Path = Path("/")) -> str:
-    """Name the processor as it names itself; empty where nobody knows."""
+    """Return the processor's model name; empty if unknown."""
     fields = _cpuinfo(root)
     for name in ("model name", "Hardware", "cpu model", "cpu"):
         if fields.get(name):
@@ -99,28 +98,28 @@ def cpu_model(root: Path = Path("/")) -> str:
 
 
 def gpus(root: Path = Path("/")) -> tuple[str, ...]:
-    """Name the NVIDIA GPUs as their driver does; others are not known here."""
+    """Return the model names of the NVIDIA GPUs; other makes are not detected."""
     files = sorted((root / "proc/driver/nvidia/gpus").glob("*/information"))
     names = (_fields(file).get("Model", "") for file in files)
     return tuple(name for name in names if name)
 
 
 def gpu_driver(root: Path = Path("/")) -> str:
-    """Say which NVIDIA driver is loaded; empty where there is none."""
-    said = _fields(root / "proc/driver/nvidia/version").get("NVRM version", "")
-    number = re.search(r"\b\d+\.\d+(\.\d+)?\b", said)
+    """Return the version of the loaded NVIDIA driver; empty if there is none."""
+    text = _fields(root / "proc/driver/nvidia/version").get("NVRM version", "")
+    number = re.search(r"\b\d+\.\d+(\.\d+)?\b", text)
     return number[0] if number else ""
 
 
 def usable_cores(root: Path = Path("/")) -> float:
-    """How many CPUs' time this process may use: its affinity and its groups' quota."""
+    """Return how many CPUs this process may use: its affinity, at most the quota."""
     cpus = float(len(usable_cpus()))
     quota = cpu_quota(root)
     return cpus if quota is None else min(cpus, quota)
 
 
 def memory_limit_bytes(root: Path = Path("/")) -> int | None:
-    """How much memory the control groups allow; ``None`` where they do not say."""
+    """Return the memory limit of the control groups; ``None`` without a limit."""
     limits = []
     for version, folder in group_folders("memory", root):
         name = "memory.limit_in_bytes" if version == 1 else "memory.max"
@@ -131,14 +130,13 @@ def memory_limit_bytes(root: Path = Path("/")) -> int | None:
 
 
 def virtualised(root: Path = Path("/")) -> str:
-    """Say what stands between this system and the machine.
+    """Return whether this system runs in a container or a virtual machine.
 
     Returns
     -------
     str
-        The maker of the virtual machine, or ``"container"``; ``"no"`` for a
-        processor that says it is a machine of its own; empty where nothing is
-        known.
+        ``"container"``; the vendor of the virtual machine; ``"no"`` if the
+        processor reports no hypervisor; empty if unknown.
     """
     if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
         return "container"
@@ -149,12 +147,12 @@ def virtualised(root: Path = Path("/")) -> str:
         return ""
     if "hypervisor" not in flags:
         return "no"
-    maker = " ".join(read_fields(root / "sys/class/dmi/id/sys_vendor"))
-    return maker or "virtual machine"
+    vendor = " ".join(read_fields(root / "sys/class/dmi/id/sys_vendor"))
+    return vendor or "virtual machine"
 
 
 def package_versions(names: Iterable[str]) -> dict[str, str]:
-    """Give the versions of those packages that are installed, each once, by name."""
+    """Return the versions of the installed packages among these, by name."""
     versions = {}
     for name in sorted(set(names), key=str.casefold):
         try:
@@ -165,12 +163,12 @@ def package_versions(names: Iterable[str]) -> dict[str, str]:
 
 
 def _cpuinfo(root: Path) -> Mapping[str, str]:
-    """Read what /proc/cpuinfo says of the first processor."""
+    """Return the fields of /proc/cpuinfo for the first processor."""
     return _fields(root / "proc/cpuinfo")
 
 
 def _fields(file: Path) -> Mapping[str, str]:
-    """Read lines of the form ``name: value``, the first of each name."""
+    """Return the values of lines ``name: value``, the first one of each name."""
     try:
         text = file.read_text(errors="replace")
     except OSError:  # not Linux, or no such device

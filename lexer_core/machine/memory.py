@@ -1,15 +1,13 @@
-"""How much memory does a process use, and how much may it?
+"""How much memory does a process use, and how much is available?
 
-Figures of another process are read from outside, so that asking does not
-disturb it, and works while it is suspended. That exists on Linux; elsewhere a
-process can be asked for its own.
+On Linux the values of another process are read from outside, which does not disturb
+it and works while it is suspended. Elsewhere a process can read only its own.
 
-Why a worker's limit is watched and not set with ``setrlimit``: ``RLIMIT_AS``
-counts address space, of which CUDA and torch reserve far more than they use;
-``RLIMIT_DATA`` counts thread stacks and private mappings of weights that were
-never touched; and a runtime whose allocation is refused mostly crashes, after
-which nobody can say why. What is watched is :func:`private_memory_bytes`, and a
-worker that exceeds its limit is killed with the reason known.
+A worker's limit is not set with ``setrlimit``: ``RLIMIT_AS`` counts address space, of
+which CUDA and torch reserve far more than they use; ``RLIMIT_DATA`` counts thread
+stacks and private mappings of weights that were never touched; and a runtime whose
+allocation fails usually crashes without a reason. Instead the parent checks
+:func:`private_memory_bytes` periodically, and kills a worker that exceeds its limit.
 """
 
 from __future__ import annotations
@@ -31,28 +29,28 @@ __all__ = [
 ]
 
 SEEN_FROM_OUTSIDE = sys.platform == "linux"
-"""Whether the peak of another process can be read."""
+"""Whether another process's peak memory can be read."""
 
 _VICTIM_SCORE = 800
 
 
 def peak_memory_bytes(pid: int | None = None) -> int | None:
-    """Peak resident memory of a process since it began, in bytes.
+    """Return the peak resident memory of a process since its start, in bytes.
 
     Parameters
     ----------
     pid
-        Whose; ``None`` for this process. Another one's is known on Linux only.
+        The process ID; ``None`` for this process. Other processes only on Linux.
 
     Returns
     -------
     int or None
-        ``None`` where it cannot be known, as for a process that has ended.
+        ``None`` if unknown, as for a process that has ended.
 
     Notes
     -----
-    Linux: ``VmHWM``. Not ``ru_maxrss``, which starts at the size of the process
-    that forked this one.
+    On Linux it is ``VmHWM``, not ``ru_maxrss``, which starts at the size of the
+    process that forked this one.
     """
     if SEEN_FROM_OUTSIDE:
         return _status(pid).get("VmHWM")
@@ -69,12 +67,11 @@ def peak_memory_bytes(pid: int | None = None) -> int | None:
 
 
 def private_memory_bytes(pid: int | None = None) -> int | None:
-    """Memory that a process holds and that only its end would give back, in bytes.
+    """Return the memory that a process holds and the system cannot reclaim, in bytes.
 
-    Anonymous and shared memory, resident or swapped out. Pages of files, such
-    as mapped weights and libraries, are not counted: the system takes them back
-    when it needs to. Off Linux: resident memory. ``None`` for a process that
-    has ended.
+    Anonymous and shared memory, resident or swapped out. Pages of files, such as
+    mapped weights and libraries, do not count, because the system can reclaim them.
+    Outside Linux: resident memory. ``None`` for a process that has ended.
     """
     if not SEEN_FROM_OUTSIDE:
         import psutil  # slow to import, and not needed on Linux
@@ -92,16 +89,16 @@ def private_memory_bytes(pid: int | None = None) -> int | None:
 
 
 def available_memory_bytes(root: Path = Path("/")) -> int:
-    """Memory that can still be taken without swapping, in bytes.
+    """Return the memory available without swapping, in bytes.
 
-    The machine's, or what the control groups leave where that is less.
+    The machine's, or what the control groups leave if that is less.
 
     Parameters
     ----------
     root
-        Where ``proc`` and ``sys`` are.
+        The folder that contains ``proc`` and ``sys``.
     """
-    import psutil  # asked once per run, and slow to import
+    import psutil  # slow to import, and needed once per run
 
     available = int(psutil.virtual_memory().available)
     for version, folder in group_folders("memory", root):
@@ -114,20 +111,31 @@ def available_memory_bytes(root: Path = Path("/")) -> int:
             used = read_first_number(folder / "memory.current")
             cache_name = "inactive_file"
         if limit is not None and used is not None:
-            # Pages of files that nobody uses are counted as used, and given back.
+            # Unused pages of files count as used, but can be reclaimed.
             cache = _named_number(read_fields(folder / "memory.stat"), cache_name)
             available = min(available, max(0, limit - used + cache))
     return available
 
 
-def oom_kills() -> int | None:
-    """How many processes the kernel has killed for want of memory since it booted."""
-    fields = read_fields(Path("/proc/vmstat"))
+def oom_kills(root: Path = Path("/")) -> int | None:
+    """Return how many processes the kernel has killed for lack of memory since boot.
+
+    Parameters
+    ----------
+    root
+        The folder that contains ``proc``.
+
+    Returns
+    -------
+    int or None
+        ``None`` if unknown: outside Linux, and for kernels before 4.13.
+    """
+    fields = read_fields(root / "proc/vmstat")
     return _named_number(fields, "oom_kill") if "oom_kill" in fields else None
 
 
 def prefer_as_victim() -> None:
-    """Let the kernel, when memory runs out, kill this process before its parent."""
+    """Make the kernel kill this process before its parent when memory runs out."""
     score = Path("/proc/self/oom_score_adj")
     current = read_first_number(score)
     if current is not None and current < _VICTIM_SCORE:
@@ -135,32 +143,32 @@ def prefer_as_victim() -> None:
 
 
 def _status(pid: int | None) -> dict[str, int]:
-    """Read the memory figures of /proc/PID/status, in bytes."""
-    figures = {}
+    """Return the memory values of /proc/PID/status, in bytes."""
+    values = {}
     try:
         with Path(f"/proc/{pid or 'self'}/status").open() as lines:
             for line in lines:
                 name, _, value = line.partition(":")
                 if value.endswith(" kB\n"):
-                    figures[name] = int(value[:-4]) * 1024
+                    values[name] = int(value[:-4]) * 1024
     except OSError:  # ended
         return {}
-    return figures
+    return values
 
 
 def _named_number(fields: list[str], name: str) -> int:
-    """The number after a name, in a file that lists names and numbers in turn."""
+    """Return the number after a name, in a file of alternating names and numbers; else 0."""
     pairs = dict(zip(fields[::2], fields[1::2], strict=False))
     value = pairs.get(name, "0")
     return int(value) if value.isdigit() else 0
 
 
 def return_freed_memory() -> None:
-    """Give pages that were freed back to the system, where the C library keeps them.
+    """Return freed memory that the C library keeps to the system.
 
-    glibc raises its thresholds with every large array that is freed, up to tens
-    of MiB that it then holds for later: after the statistics of a million
-    samples, as much as the samples themselves.
+    glibc raises its thresholds with every large array that is freed, and then keeps
+    up to tens of MiB: after the statistics of a million samples, as much as the
+    samples take.
     """
     if sys.platform != "linux":
         return
@@ -169,5 +177,5 @@ def return_freed_memory() -> None:
     except ImportError:
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:  # musl has none
+    if trim is not None:  # not in musl
         trim(0)

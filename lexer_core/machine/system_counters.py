@@ -1,8 +1,8 @@
-"""What did the machine do meanwhile?
+"""What else did the machine do during the measurement?
 
-SystemCounters of the operating system, read at the edges of every block. Where a
-counter does not exist (off Linux, in a container without cgroup files) it is
-``None``, and nothing is said about it.
+Counters of the operating system, read before and after every block. A counter that
+does not exist (outside Linux, or in a container without cgroup files) is ``None``,
+and is not reported.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["Disturbance", "SystemCounters", "disturbance", "read_counters"]
 
 @frozen(kw_only=True)
 class SystemCounters:
-    """SystemCounters at one moment; only differences mean something.
+    """Counters at one moment; only differences are meaningful.
 
-    ``steal_ticks`` and ``total_ticks`` are those of all CPUs, ``throttled`` the
-    periods in which the cgroup was throttled, ``involuntary_switches`` and
-    ``major_faults`` those of this process.
+    ``steal_ticks`` and ``total_ticks`` are summed over all CPUs. ``throttled`` is the
+    number of periods in which the cgroup was throttled. ``involuntary_switches`` and
+    ``major_faults`` are those of this process.
     """
 
     steal_ticks: int | None = None
@@ -39,10 +39,10 @@ class SystemCounters:
 
 @frozen(kw_only=True)
 class Disturbance:
-    """What disturbed the blocks of one case, summed over them.
+    """What disturbed a case, summed over its blocks.
 
-    ``steal_share`` is the part of CPU time that the hypervisor took,
-    ``throttled_share`` the part of blocks in which the cgroup was throttled.
+    ``steal_share`` is the share of CPU time that the hypervisor took,
+    ``throttled_share`` the share of blocks in which the cgroup was throttled.
     """
 
     steal_share: float | None
@@ -52,12 +52,12 @@ class Disturbance:
 
 
 def read_counters(root: Path = Path("/")) -> SystemCounters:
-    """Read the counters now; costs some tens of microseconds.
+    """Read the counters, which takes some tens of microseconds.
 
     Parameters
     ----------
     root
-        Where ``proc`` and ``sys`` are.
+        The folder that contains ``proc`` and ``sys``.
     """
     steal, total = _cpu_ticks(root / "proc/stat")
     switches, faults = _process_usage()
@@ -71,12 +71,12 @@ def read_counters(root: Path = Path("/")) -> SystemCounters:
 
 
 def disturbance(edges: Sequence[tuple[SystemCounters, SystemCounters]]) -> Disturbance:
-    """Sum what happened between the edges of blocks.
+    """Sum the differences of the counters over all blocks.
 
     Parameters
     ----------
     edges
-        SystemCounters before and after each block.
+        The counters before and after each block.
     """
     ticks = _sum((after.total_ticks, before.total_ticks) for before, after in edges)
     steal = _sum((after.steal_ticks, before.steal_ticks) for before, after in edges)
@@ -116,7 +116,7 @@ def _cpu_ticks(stat: Path) -> tuple[int | None, int | None]:
 def _process_usage() -> tuple[int | None, int | None]:
     try:
         import resource
-    except ImportError:  # Windows has no such module
+    except ImportError:  # not on Windows
         return None, None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_nivcsw, usage.ru_majflt
@@ -124,28 +124,28 @@ def _process_usage() -> tuple[int | None, int | None]:
 
 @cache
 def _throttling_files(root: Path) -> tuple[Path, ...]:
-    """Find where the control groups of this process count their throttling.
+    """Return the files in which this process's control groups count throttling.
 
-    All of them: a group is throttled when any above it runs out of quota.
+    All groups count: a group is throttled if any above it runs out of quota.
     """
     files = (folder / "cpu.stat" for _, folder in group_folders("cpu", root))
     return tuple(file for file in files if file.exists())
 
 
 def _throttled(files: Iterable[Path]) -> int | None:
-    found = [
+    counts = [
         int(value)
         for file in files
         for name, value in _named_values(file)
         if name == "nr_throttled" and value.isdigit()
     ]
-    return sum(found) if found else None
+    return sum(counts) if counts else None
 
 
 def _named_values(file: Path) -> list[tuple[str, str]]:
-    """Read lines of the form ``name value``; none where the file has gone."""
+    """Return the pairs of lines ``name value``; none if the file is gone."""
     try:
         lines = file.read_text().splitlines()
-    except OSError:  # the group was removed: there is nothing to count any more
+    except OSError:  # the group was removed
         return []
     return [(name, value) for name, _, value in (line.partition(" ") for line in lines)]

@@ -13,46 +13,54 @@ if TYPE_CHECKING:
 
 __all__ = ["exit_error"]
 
-_MEMORY_ADVICE = "A smaller batch, or fewer cases at once, need less memory."
+_MEMORY_HINT = "Use a smaller batch or fewer cases at once."
 _HINT_LINES = 5
 _LOG_LINES = 20
 _CRASH = "Fatal Python error"
+_SIGNALS = {
+    "SIGSEGV": "segmentation fault",
+    "SIGBUS": "bus error",
+    "SIGABRT": "abort",
+    "SIGFPE": "arithmetic error",
+    "SIGILL": "illegal instruction: built for another CPU",
+}
 
 
-def exit_error(child: ProcessHandle, *, label: str, activity: str, log: str) -> WorkerDiedError:
-    """Make the error that says how a worker ended.
+def exit_error(handle: ProcessHandle, *, label: str, activity: str, log: str) -> WorkerDiedError:
+    """Return the error that says how a worker ended.
 
     Parameters
     ----------
-    child
+    handle
         Its process, which has been reaped.
     label
-        Whom it was for.
+        The worker's name in the message.
     activity
-        What it was doing; empty for nothing.
+        What it was doing; empty if it was idle.
     log
-        The end of what it printed, long enough to hold a traceback.
+        The end of its output, long enough to contain a traceback.
     """
-    exit_code, ended_by = child.exit_code, child.ended_because
+    exit_code, ended_because = handle.exit_code, handle.ended_because
     signal_name = _signal_name(exit_code)
-    advice = ""
-    if child.over_limit:
-        cause, reason, advice = "memory_limit", ended_by, _MEMORY_ADVICE
-    elif signal_name == "SIGKILL" and not ended_by and _memory_ran_out(child.oom_kills_before):
-        cause, advice = "out_of_memory", _MEMORY_ADVICE
+    hint = ""
+    if handle.over_limit:
+        cause, reason, hint = "memory_limit", ended_because, _MEMORY_HINT
+    elif signal_name == "SIGKILL" and not ended_because and _oom_killed(handle.oom_kills_before):
+        cause, hint = "out_of_memory", _MEMORY_HINT
         reason = "out of memory (killed by SIGKILL, as the kernel does when memory runs out)"
     elif signal_name is not None:
-        cause, reason = "signal", f"killed by {signal_name}{_in_words(signal_name)}"
+        cause, reason = "signal", f"killed by {signal_name}"
+        if signal_name in _SIGNALS:
+            reason += f" ({_SIGNALS[signal_name]})"
     elif exit_code is not None:
         cause, reason = "exit", f"exit code {exit_code}"
     else:
-        cause, reason = "unknown", "how it ended is not known"
-    if ended_by and not child.over_limit:
-        reason = f"{ended_by} ({reason})"
-    where = f" in {activity!r}" if activity else " while it had nothing to do"
-    kept = _telling_lines(log.splitlines())
-    last = kept[-_HINT_LINES:]
-    said = "\n".join(("The last that it printed:", *last)) if last else ""
+        cause, reason = "unknown", "its exit status is unknown"
+    if ended_because and not handle.over_limit:
+        reason = f"{ended_because} ({reason})"
+    where = f" in {activity!r}" if activity else " while it was idle"
+    shown = _relevant_lines(log.splitlines())
+    printed = "\n".join(("Its last output:", *shown[-_HINT_LINES:])) if shown else ""
     return WorkerDiedError(
         f"the worker of {label!r} died{where}: {reason}",
         label=label,
@@ -61,15 +69,15 @@ def exit_error(child: ProcessHandle, *, label: str, activity: str, log: str) -> 
         cause=cause,
         exit_code=exit_code if exit_code is not None and exit_code >= 0 else None,
         signal_name=signal_name,
-        log="\n".join(kept),
-        hint="\n".join(filter(None, (advice, said))),
+        log="\n".join(shown),
+        hint="\n".join(filter(None, (hint, printed))),
     )
 
 
-def _telling_lines(lines: list[str]) -> list[str]:
-    """Choose what to show of a log: its end, or what led to a crash and where it was.
+def _relevant_lines(lines: list[str]) -> list[str]:
+    """Return the end of a log or, after a crash, the lines before and after its location.
 
-    The fault handler's traceback begins with where it was, and is often long.
+    The fault handler's traceback is often long, and begins with the location.
     """
     crashes = [number for number, line in enumerate(lines) if line.startswith(_CRASH)]
     end = crashes[-1] + _HINT_LINES if crashes else len(lines)
@@ -85,22 +93,11 @@ def _signal_name(exit_code: int | None) -> str | None:
         return f"signal {-exit_code}"
 
 
-def _in_words(signal_name: str) -> str:
-    words = {
-        "SIGSEGV": "segmentation fault",
-        "SIGBUS": "bus error",
-        "SIGABRT": "aborted itself",
-        "SIGFPE": "arithmetic error",
-        "SIGILL": "illegal instruction: built for another CPU",
-    }
-    return f" ({words[signal_name]})" if signal_name in words else ""
+def _oom_killed(before: int | None) -> bool:
+    """Whether the kernel has killed a process for lack of memory since.
 
-
-def _memory_ran_out(before: int | None) -> bool:
-    """Whether the kernel has killed for want of memory since.
-
-    The count is the whole machine's, so with bad luck it was another process;
-    but a SIGKILL that nobody is known to have sent has seldom another reason.
+    The count is system-wide, so it may have been another process; but a SIGKILL of
+    unknown origin rarely has another reason.
     """
     now = memory.oom_kills()
     return before is not None and now is not None and now > before

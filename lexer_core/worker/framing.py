@@ -1,15 +1,15 @@
-"""How do a worker and its parent write messages to each other?
+"""How are messages between a worker and its parent encoded?
 
-A message is a frame: a header that says how long everything is, a pickle
-(protocol 5), and the large buffers that the pickle refers to, which travel
-beside it and are copied nowhere. Both ends belong to the same user and trust
-each other as one program does; nobody else holds an end of the connection (see
-:mod:`lexer_core.worker.transport`).
+A message is a frame: a header with all lengths, a pickle (protocol 5), and the
+large buffers that the pickle refers to, sent out of band without a copy. Both
+processes belong to the same user and trust each other; no other process has an
+end of the connection (see :mod:`lexer_core.worker.transport`).
 
-The structure of a model's call is pickled by value: its containers may be of
-classes that the other end cannot import. Everything else is pickled by reference.
+The structure of a model's call is pickled by value, because the other process
+may be unable to import its container classes. Everything else is pickled by
+reference.
 
-Imported by a worker before anything else, so it imports little.
+A worker imports this module before anything else, so it imports little.
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ from __future__ import annotations
 import copyreg
 import io
 import pickle
-import selectors
 import struct
 import sys
-import threading
 from collections import ChainMap, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,8 +36,8 @@ __all__ = [
     "RESULT",
     "Frame",
     "FrameReader",
+    "FrameSender",
     "ProtocolError",
-    "Sender",
     "encode",
 ]
 
@@ -50,21 +48,19 @@ _MAGIC = b"LxW1"
 _HEADER = struct.Struct("<4sBQIQ")  # magic, kind, number, count of buffers, bytes of the pickle
 _SIZE = struct.Struct("<Q")
 
-_BESIDE_BYTES = 64 * 1024
-"""From this size on a buffer travels beside the pickle; below, a copy is cheaper."""
+_OUT_OF_BAND_BYTES = 64 * 1024
+"""Buffers from this size on are sent out of band; smaller ones are cheaper to copy."""
 
-_CLOSED_CHECK_SECONDS = 1.0
-
-_INLINE_BYTES = 64 * 1024
-"""What fits into the connection's own buffer is sent at once, by the caller."""
+_JOINED_BYTES = 64 * 1024
+"""A pickle below this size is joined with its header, which saves a system call."""
 
 
 class ProtocolError(Exception):
-    """What came over the connection is no frame; nothing after it can be read."""
+    """The received bytes are not a valid frame; nothing after them can be read."""
 
 
 class Frame(NamedTuple):
-    """One message, its value not yet unpickled."""
+    """One message; its value is still pickled."""
 
     kind: int
     number: int
@@ -73,7 +69,7 @@ class Frame(NamedTuple):
 
     def load(self) -> Any:
         """Unpickle the value; arrays use the received buffers and are writable."""
-        # Pickle from one's own worker over a connection that nobody else holds.
+        # The sender is trusted: no other process has an end of the connection.
         return pickle.loads(self.payload, buffers=self.buffers)  # noqa: S301
 
 
@@ -86,55 +82,55 @@ def _structure_by_value(
 
 
 def _reducers() -> Any:
-    # Looked up, not imported: without the module, no message has a structure in it.
+    # Looked up, not imported: without the module, no message contains a structure.
     records = sys.modules.get("lexer_core.records")
     by_value = {} if records is None else {records.CallStructure: _structure_by_value}
     return ChainMap(by_value, copyreg.dispatch_table)
 
 
 def encode(kind: int, number: int, value: object) -> list[bytes | memoryview]:
-    """Turn a value into the parts of a frame, in the order in which to send them.
+    """Return the parts of a frame, in sending order.
 
     Raises
     ------
     Exception
-        Whatever pickling the value raises; nothing has been sent then.
+        Whatever pickling the value raises; nothing has been sent yet.
     """
-    beside: list[memoryview] = []
+    out_of_band: list[memoryview] = []
 
-    def keep(buffer: pickle.PickleBuffer) -> bool:
+    def is_in_band(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
-        if view.nbytes < _BESIDE_BYTES:
+        if view.nbytes < _OUT_OF_BAND_BYTES:
             return True
-        beside.append(view)
+        out_of_band.append(view)
         return False
 
     file = io.BytesIO()
-    pickler = pickle.Pickler(file, protocol=5, buffer_callback=keep)
+    pickler = pickle.Pickler(file, protocol=5, buffer_callback=is_in_band)
     pickler.dispatch_table = _reducers()
     pickler.dump(value)
     payload = file.getvalue()
-    head = _HEADER.pack(_MAGIC, kind, number, len(beside), len(payload))
-    sizes = b"".join(_SIZE.pack(view.nbytes) for view in beside)
-    if len(payload) < _INLINE_BYTES:
-        return [head + sizes + payload, *beside]
-    return [head + sizes, payload, *beside]
+    head = _HEADER.pack(_MAGIC, kind, number, len(out_of_band), len(payload))
+    sizes = b"".join(_SIZE.pack(view.nbytes) for view in out_of_band)
+    if len(payload) < _JOINED_BYTES:
+        return [head + sizes + payload, *out_of_band]
+    return [head + sizes, payload, *out_of_band]
 
 
 class FrameReader:
-    """Reads frames from a socket, picking up where it was interrupted.
+    """Reads frames from a socket, continuing where it was interrupted.
 
-    On a socket that does not block, :meth:`read` raises ``BlockingIOError``
-    while a frame is incomplete, and goes on with it when called again.
+    On a non-blocking socket, :meth:`read` raises ``BlockingIOError`` while a frame
+    is incomplete; call it again to continue.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
         self._parts: list[bytearray] = []
         self._index = 0
         self._filled = 0
         self._frame: Frame | None = None
-        self._start_over()
+        self._reset()
 
     def read(self) -> Frame:
         """Read the next frame.
@@ -142,17 +138,17 @@ class FrameReader:
         Raises
         ------
         EOFError
-            The other end is gone.
+            The other end is closed.
         BlockingIOError
-            Nothing more is there yet.
+            No more data has arrived yet.
         ProtocolError
-            What was read is no frame.
+            The data is not a valid frame.
         """
         while True:
             while self._index < len(self._parts):
                 part = self._parts[self._index]
                 if self._filled < len(part):
-                    count = self._connection.recv_into(memoryview(part)[self._filled :])
+                    count = self._socket.recv_into(memoryview(part)[self._filled :])
                     if count == 0:
                         raise EOFError
                     self._filled += count
@@ -161,18 +157,18 @@ class FrameReader:
                     self._filled = 0
             if self._frame is not None:
                 frame = self._frame
-                self._start_over()
+                self._reset()
                 return frame
-            self._continue()
+            self._allocate_next()
 
-    def _start_over(self) -> None:
+    def _reset(self) -> None:
         self._parts = [bytearray(_HEADER.size)]
         self._index = 0
         self._filled = 0
         self._frame = None
 
-    def _continue(self) -> None:
-        """Prepare to read what the parts read so far announce."""
+    def _allocate_next(self) -> None:
+        """Allocate the parts whose lengths are known by now."""
         try:
             magic, kind, number, count, size = _HEADER.unpack(self._parts[0])
             if magic != _MAGIC:
@@ -184,78 +180,42 @@ class FrameReader:
             payload = bytearray(size)
             buffers = [bytearray(length) for length in sizes]
         except (MemoryError, OverflowError) as error:
-            raise ProtocolError("a message says that it is larger than memory") from error
+            raise ProtocolError("a message claims to be larger than memory") from error
         self._parts += [payload, *buffers]
         self._frame = Frame(kind, number, payload, buffers)
 
 
-class Sender:
-    """Sends frames without making the caller wait for the reader.
+class FrameSender:
+    """Sends frames over a non-blocking socket, continuing where the socket was full.
 
-    Small frames are sent at once. A large one, or what the connection does not
-    take now, is sent by a thread that ends with its work. The socket must not
-    block. That the reader is gone is not reported here: whoever reads from the
-    same connection learns it.
+    A closed socket is not an error here: whoever reads from it notices.
     """
 
-    def __init__(self, connection: socket.socket) -> None:
-        self._connection = connection
-        self._lock = threading.Lock()
-        self._backlog: deque[memoryview] = deque()
-        self._thread: threading.Thread | None = None
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._queue: deque[memoryview] = deque()
 
     @property
     def idle(self) -> bool:
-        """Whether everything has been handed to the connection."""
-        with self._lock:
-            return not self._backlog
+        """Whether everything has been sent."""
+        return not self._queue
 
     def send(self, parts: Sequence[bytes | memoryview]) -> None:
-        """Send the parts of a frame; they must not change until it is answered."""
-        views = [memoryview(part).cast("B") for part in parts if len(part)]
-        with self._lock:
-            if not self._backlog and len(views) == 1 and views[0].nbytes <= _INLINE_BYTES + 1024:
-                try:
-                    sent = self._connection.send(views[0])
-                except BlockingIOError:
-                    sent = 0
-                except OSError:  # the reader is gone
-                    return
-                if sent == views[0].nbytes:
-                    return
-                views = [views[0][sent:]]
-            self._backlog.extend(views)
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._send_backlog, name="lexer-worker-sender", daemon=True
-                )
-                self._thread.start()
+        """Queue the parts of a frame, and send what the socket accepts now."""
+        self._queue.extend(memoryview(part).cast("B") for part in parts if len(part))
+        self.flush()
 
-    def _send_backlog(self) -> None:
+    def flush(self) -> None:
+        """Send as much of the queue as the socket accepts now."""
         try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(self._connection, selectors.EVENT_WRITE)
-                while self._send_some():
-                    # A connection that is closed meanwhile wakes nobody.
-                    selector.select(_CLOSED_CHECK_SECONDS)
-        except (OSError, ValueError):
-            # The reader is gone, or the connection was closed under us.
-            with self._lock:
-                self._backlog.clear()
-                self._thread = None
-
-    def _send_some(self) -> bool:
-        """Send what the connection takes now; returns whether there is more."""
-        with self._lock:
-            while self._backlog:
-                part = self._backlog[0]
-                try:
-                    sent = self._connection.send(part)
-                except BlockingIOError:
-                    return True
+            while self._queue:
+                part = self._queue[0]
+                sent = self._socket.send(part)
                 if sent < part.nbytes:
-                    self._backlog[0] = part[sent:]
-                    return True
-                self._backlog.popleft()
-            self._thread = None
-            return False
+                    self._queue[0] = part[sent:]
+                else:
+                    self._queue.popleft()
+        except BlockingIOError:
+            return
+        except OSError:
+            self._queue.clear()

@@ -1,4 +1,4 @@
-"""What must another interpreter not inherit from this one's?"""
+"""Which environment variables must another interpreter not inherit?"""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
 
 __all__ = ["interpreter_environment"]
 
-_OWN_PATH = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE"})
+_PATH_VARIABLES = frozenset({"PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP", "PYTHONEXECUTABLE"})
 
 
 def interpreter_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """Leave out what would bend another interpreter's path towards this one's."""
-    return {name: value for name, value in environment.items() if name not in _OWN_PATH}
+    """Return the variables without those that set where this interpreter finds modules."""
+    return {name: value for name, value in environment.items() if name not in _PATH_VARIABLES}

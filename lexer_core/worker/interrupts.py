@@ -1,7 +1,7 @@
-"""What may Ctrl-C break off, and what not?
+"""Which interrupts (Ctrl-C) take effect, and when?
 
-The first one ends the run: its rows are then collected and its workers stopped.
-A key that bounces, or a person who presses it again at once, must neither lose
+The first interrupt ends the run: the finished rows are collected and the workers
+stopped. A repeated one, from a bouncing key or an impatient user, must neither lose
 the rows nor leave a worker behind.
 """
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 __all__ = ["interrupts_apart", "without_interrupts"]
 
-SAME_INTERRUPT_SECONDS = 1.0
+_SAME_INTERRUPT_SECONDS = 1.0
 
 
 @contextmanager
-def interrupts_apart(seconds: float = SAME_INTERRUPT_SECONDS) -> Iterator[None]:
-    """Take interrupts that follow each other within so many seconds for one.
+def interrupts_apart() -> Iterator[None]:
+    """Ignore an interrupt that follows another one within a second.
 
-    A later one counts again: what follows an interruption may itself hang.
+    Later ones take effect: handling the first one may itself hang.
     """
     last = -float("inf")
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal last
         now = time.monotonic()
-        if now - last >= seconds:
+        if now - last >= _SAME_INTERRUPT_SECONDS:
             last = now
             if callable(before):
                 before(number, frame)
@@ -45,17 +45,17 @@ def interrupts_apart(seconds: float = SAME_INTERRUPT_SECONDS) -> Iterator[None]:
 
 @contextmanager
 def without_interrupts() -> Iterator[None]:
-    """Let interrupts pass unheard while something short is brought to its end."""
+    """Ignore interrupts while something short is completed."""
     with _handler(lambda _number, _frame: None):
         yield
 
 
 @contextmanager
 def _handler(handle: Callable[[int, FrameType | None], None]) -> Iterator[None]:
-    """Set a handler for a while, where one that Python knows is set now.
+    """Set a SIGINT handler temporarily, if possible and needed.
 
-    Off the main thread, which Python never interrupts, there is nothing to do;
-    and a handler of somebody's C code could not be put back.
+    Python interrupts only the main thread; and a handler installed by C code, which
+    Python reports as ``None``, could not be restored.
     """
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or before is None:

@@ -1,9 +1,8 @@
-"""Where does what a worker prints go?
+"""Where does a worker's output go?
 
-To a file, so that nobody has to drain it and the worker never waits; one that
-is cut when it grows too long, so that a plugin that prints without end does not
-fill the disk. The file has no name unless one is asked for: it is gone with the
-process that holds it, however that ends.
+To a file, so that the worker never waits for a reader. The file is trimmed when it
+grows too long, so that a plugin that prints endlessly does not fill the disk. It has
+no name, so it disappears with the process that holds it, however that ends.
 """
 
 from __future__ import annotations
@@ -17,49 +16,40 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
-__all__ = ["LOG_LIMIT_BYTES", "WorkerLog"]
+__all__ = ["WorkerLog"]
 
-LOG_LIMIT_BYTES = 1024 * 1024
-"""A log longer than this is cut down to its last quarter."""
+_LIMIT_BYTES = 1024 * 1024
+_KEPT_BYTES = _LIMIT_BYTES // 4
+"""A log longer than the limit is cut down to its end."""
 
 _TAIL_BYTES = 64 * 1024
 _CUT_NOTE = re.compile(rb"\A\[\.\.\. (\d+) bytes of output dropped here \.\.\.\]\n")
 
 
 class WorkerLog:
-    """The log of one worker, written by the worker and looked after by the parent.
+    """The log of one worker, written by the worker and trimmed by the parent."""
 
-    Parameters
-    ----------
-    path
-        A file to append to, kept afterwards; ``None`` for one without a name.
-    limit_bytes
-        Length from which on the beginning is dropped.
-    """
-
-    def __init__(self, path: Path | None = None, *, limit_bytes: int = LOG_LIMIT_BYTES) -> None:
-        self._limit = limit_bytes
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._last: bytes | None = None
-        self._fd = _open_nameless() if path is None else _open_named(path)
+        self._fd = _open_nameless()
 
     @property
     def fd(self) -> int:
-        """The descriptor to give to the worker, in append mode."""
+        """The descriptor for the worker to inherit, in append mode."""
         return self._fd
 
     def trim(self, pause: Callable[[], AbstractContextManager[object]]) -> None:
-        """Drop the beginning of a log that has grown too long; says so in the log.
+        """Drop the beginning of a log that is too long, with a note in the log.
 
         Parameters
         ----------
         pause
-            Makes the worker stand still while the end is copied, so that its
-            last words are not lost. Not called for a log that is short enough.
+            Stops the worker while the end of the log is copied, so that no output
+            is lost. Not called if the log is short enough.
         """
-        if self._size() > self._limit:
+        if self._size() > _LIMIT_BYTES:
             with pause():
                 self._cut()
 
@@ -72,23 +62,23 @@ class WorkerLog:
             if self._last is not None:
                 return
             size = os.fstat(self._fd).st_size
-            if size <= self._limit:  # another thread was faster
+            if size <= _LIMIT_BYTES:  # another thread was faster
                 return
-            end = _read_at(self._fd, self._limit // 4, size - self._limit // 4)
+            end = _read_at(self._fd, _KEPT_BYTES, size - _KEPT_BYTES)
             head = _CUT_NOTE.match(_read_at(self._fd, 100, 0))
             dropped = size - len(end)
-            if head is not None:  # an earlier cut, whose note goes now
+            if head is not None:  # the note about an earlier cut, now dropped
                 dropped += int(head.group(1)) - len(head.group(0))
             os.ftruncate(self._fd, 0)
             os.write(self._fd, b"[... %d bytes of output dropped here ...]\n" % dropped + end)
 
     def tail(self, lines: int | None) -> str:
-        """Return the last lines; the file's own encoding errors are replaced.
+        """Return the last lines, with encoding errors replaced.
 
         Parameters
         ----------
         lines
-            How many; ``None`` for the last 64 KiB, with a note where there was more.
+            How many; ``None`` for the last 64 KiB, with a note if there was more.
         """
         with self._lock:
             data = self._last if self._last is not None else self._read_end()
@@ -101,7 +91,7 @@ class WorkerLog:
         return f"[... earlier output dropped here ...]\n{whole_lines}"
 
     def close(self) -> None:
-        """Close the file, keeping its end for :meth:`tail`; may be called twice."""
+        """Close the file, and keep its end for :meth:`tail`; may be called twice."""
         with self._lock:
             if self._last is None:
                 self._last = self._read_end()
@@ -112,20 +102,15 @@ class WorkerLog:
         return _read_at(self._fd, _TAIL_BYTES, max(0, size - _TAIL_BYTES))
 
 
-def _open_named(path: Path) -> int:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-
-
 def _open_nameless() -> int:
-    import tempfile  # 6 ms that are not needed to import this module
+    import tempfile  # takes 6 ms to import
 
     with tempfile.TemporaryFile("w+b", buffering=0) as file:
         fd = os.dup(file.fileno())
     if sys.platform != "win32":
         import fcntl  # POSIX only
 
-        # Writers append wherever the end is, also after the log was cut.
+        # Writers append at the current end, also after the log was cut.
         fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_APPEND)
     return fd
 
@@ -133,7 +118,7 @@ def _open_nameless() -> int:
 def _read_at(fd: int, count: int, offset: int) -> bytes:
     if hasattr(os, "pread"):
         return os.pread(fd, count, offset)
-    # Windows has no pread, and the worker writes where this pointer stands.
+    # Windows has no pread, and the worker writes at this descriptor's position.
     os.lseek(fd, offset, os.SEEK_SET)
     data = os.read(fd, count)
     os.lseek(fd, 0, os.SEEK_END)

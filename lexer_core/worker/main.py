@@ -1,13 +1,13 @@
 """What does a worker process do?
 
-Run as ``python -m lexer_core.worker.main`` by
-:class:`~lexer_core.worker.process.WorkerProcess`. It ties its life to its
-parent's, takes over the parent's ``sys.path``, goes to its CPUs, imports what it
-is told to, and then carries out the methods of one object, one after the other,
-until the connection closes.
+:class:`~lexer_core.worker.process.WorkerProcess` runs it as
+``python -m lexer_core.worker.main``. It makes sure to end with its parent, takes
+over the parent's ``sys.path``, pins itself to its CPUs, imports the modules to
+preload, and then runs the methods of one object, one after the other, until the
+connection closes.
 
-Nothing that is slow to import is imported here: what an engine needs, and what
-it costs, is the engine's own.
+Nothing slow is imported here, so that an engine's import time and memory are its
+own.
 """
 
 from __future__ import annotations
@@ -30,123 +30,125 @@ from lexer_core.worker.error_serialization import serialize_error
 if TYPE_CHECKING:
     import socket
 
-__all__ = ["Worker", "die_with_parent", "main"]
+__all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
 _ORPHANED = 1
-_LOOK_FOR_PARENT_SECONDS = 1.0
+_PARENT_CHECK_SECONDS = 1.0
 _HIGH_FD = 100
 
 
 def main(arguments: list[str]) -> None:
-    """Work for the parent until it closes the connection.
+    """Run method calls until the parent closes the connection.
 
     Parameters
     ----------
     arguments
-        How to connect, where, and the parent's process number. What follows is
-        for the eyes of whoever lists processes.
+        How to connect, the inherited descriptor, and the parent's process ID. The
+        rest is shown by ``ps`` only.
     """
-    way, place, parent = arguments[:3]
-    note = die_with_parent(int(parent))
-    # The parent decides what Ctrl-C means. SIGHUP may be ignored by inheritance
-    # (nohup), and is how the system ends a stopped worker without a parent.
+    method, fd, parent = arguments[:3]
+    note = _die_with_parent(int(parent))
+    # The parent decides what Ctrl-C does. SIGHUP, which ends a stopped worker without
+    # a parent, may be ignored by inheritance (nohup).
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if hasattr(signal, "SIGHUP"):
         signal.signal(signal.SIGHUP, signal.SIG_DFL)
     output = _Output()
-    worker = Worker(transport.join(way, place), output)
+    worker = _Worker(transport.connect(method, fd), output)
     if note:
-        worker.note("note", note)
+        worker.notify("note", note)
     try:
         worker.run()
     except (EOFError, ConnectionError):
         worker.close()
-    # The parent has what it wanted. Exit handlers may have something to put
-    # away; taking down runtimes piece by piece is where they crash and hang.
+    # Exit handlers may have to clean up. The rest of the interpreter's shutdown is
+    # skipped, because runtimes tend to crash or hang in it.
     atexit._run_exitfuncs()
     output.flush()
     os._exit(0)
 
 
-def die_with_parent(parent: int) -> str:
-    """See to it that this process ends when its parent does, however that ends.
+def _die_with_parent(parent: int) -> str:
+    """Make this process end when its parent does, however that ends.
 
-    On Linux the kernel sees to it. Elsewhere a thread looks for the parent once
-    a second, for as long as the process is not stopped.
+    On Linux the kernel ends it. Elsewhere a thread checks for the parent once a
+    second, unless the process is stopped.
 
     Returns
     -------
     str
-        What is to be said about it; empty when all is well.
+        A note if the kernel should have, but does not; otherwise empty.
     """
     note = ""
     if sys.platform == "linux":
         try:
-            import ctypes  # there are interpreters built without it
+            import ctypes  # missing from some builds of Python
 
             if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:
                 if os.getppid() != parent:
-                    # It ended before the kernel was told; or the interpreter is
-                    # a script around the real one, which the log then explains.
-                    os.write(2, b"The process that wants this worker is not its parent.\n")
+                    # The parent ended before this call, or the interpreter is a
+                    # wrapper script, as the log then explains.
+                    os.write(2, b"The process that started this worker is not its parent.\n")
                     os._exit(_ORPHANED)
                 return ""
         except (ImportError, OSError, AttributeError) as error:
             note = f" ({error})"
         note = f"the kernel does not end this worker with its parent{note}; a thread does"
-    threading.Thread(target=_look_for, args=(parent,), name="lexer-parent", daemon=True).start()
+    threading.Thread(
+        target=_exit_with, args=(parent,), name="lexer-parent-check", daemon=True
+    ).start()
     return note
 
 
-class Worker:
-    """Carries out the methods of one object.
+class _Worker:
+    """Runs the methods of one object.
 
     Parameters
     ----------
-    connection
-        The worker's end.
+    sock
+        The worker's end of the connection.
     output
-        Where everything printed goes.
+        Standard output and error.
     """
 
-    def __init__(self, connection: socket.socket, output: _Output) -> None:
-        self._connection = connection
-        self._reader = framing.FrameReader(connection)
+    def __init__(self, sock: socket.socket, output: _Output) -> None:
+        self._socket = sock
+        self._reader = framing.FrameReader(sock)
         self._output = output
         self._factory = ""
         self._hosted: Any = None
 
     def run(self) -> None:
-        """Work until the connection closes.
+        """Run method calls until the connection closes.
 
         Raises
         ------
         EOFError
-            The parent has closed the connection.
+            The parent closed the connection.
         ConnectionError
-            The parent is gone.
+            The parent exited.
         """
-        self._begin(self._reader.read().load())
+        self._set_up(self._reader.read().load())
         while True:
             self._answer(self._reader.read())
             self._output.repair()
 
-    def note(self, what: str, value: object) -> None:
-        """Tell the parent something that it did not ask for."""
-        self._send(framing.encode(framing.NOTE, 0, (what, value)))
+    def notify(self, topic: str, value: object) -> None:
+        """Send the parent an unsolicited message."""
+        self._send(framing.encode(framing.NOTE, 0, (topic, value)))
 
     def close(self) -> None:
-        """Close the object, if it was made and wants it."""
+        """Close the object, if it was created and has a ``close()`` method."""
         hosted, self._hosted = self._hosted, None
         close = getattr(hosted, "close", None)
         if close is not None:
             try:
                 close()
-            except Exception:  # nobody is there to hear; the log is
+            except Exception:  # there is no connection any more, only the log
                 traceback.print_exc()
 
-    def _begin(self, hello: dict[str, Any]) -> None:
+    def _set_up(self, hello: dict[str, Any]) -> None:
         if hello["sys_path"] is not None:
             sys.path[:] = hello["sys_path"]
         if hello["python_path"] is None:
@@ -154,46 +156,42 @@ class Worker:
         else:
             os.environ["PYTHONPATH"] = hello["python_path"]
         self._factory = hello["factory"]
-        cpus = None
         if hello["cpus"] is not None:
-            # Before any runtime starts a thread: threads inherit where they may run.
+            # Before any runtime starts a thread: threads inherit the affinity.
             try:
-                cpus = affinity.pin(hello["cpus"])
+                affinity.pin(hello["cpus"])
             except OSError as error:
-                self.note("note", f"the worker could not be pinned to its CPUs: {error}")
+                self.notify("note", f"the worker could not be pinned to its CPUs: {error}")
         try:
             memory.prefer_as_victim()
         except OSError as error:
-            self.note("note", f"the worker is not the first to go without memory: {error}")
-        self.note("started", cpus)
+            self.notify("note", f"the kernel may kill the parent before the worker: {error}")
+        self.notify("started", None)
         for name in hello["preload"]:
             self._import(name)
-        self.note("ready", None)
+        self.notify("ready", None)
 
     def _import(self, name: str) -> None:
-        self.note("importing", name)
-        start = time.perf_counter()
+        self.notify("importing", name)
         try:
             importlib.import_module(name)
-        except BaseException as error:  # SystemExit, too, is the module's affair
-            # Whoever needs it imports it again, and gets the error then.
+        except BaseException as error:  # including SystemExit
+            # The code that needs the module imports it again, and raises then.
             traceback.print_exc()
-            self.note("note", f"{name} could not be imported: {type(error).__name__}: {error}")
-        else:
-            self.note("imported", (name, time.perf_counter() - start))
+            self.notify("note", f"{name} could not be imported: {type(error).__name__}: {error}")
         self._output.repair()
 
     def _answer(self, frame: framing.Frame) -> None:
         try:
             method, args, kwargs = frame.load()
-            parts = self._carry_out(frame.number, method, args, kwargs)
-        except BaseException as error:  # SystemExit, too, is an answer
+            parts = self._call(frame.number, method, args, kwargs)
+        except BaseException as error:  # including SystemExit
             parts = framing.encode(framing.ERROR, frame.number, serialize_error(error))
         if not memory.SEEN_FROM_OUTSIDE:
-            self.note("peak", memory.peak_memory_bytes())
+            self.notify("peak", memory.peak_memory_bytes())
         self._send(parts)
 
-    def _carry_out(
+    def _call(
         self, number: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> list[bytes | memoryview]:
         if self._hosted is None:
@@ -204,20 +202,20 @@ class Worker:
             return framing.encode(framing.RESULT, number, result)
         except Exception as error:
             raise TypeError(
-                f"what {method!r} returned ({type(result).__name__}) cannot be sent: "
+                f"the result of {method!r} ({type(result).__name__}) cannot be sent: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
     def _send(self, parts: list[bytes | memoryview]) -> None:
         for part in parts:
-            self._connection.sendall(part)
+            self._socket.sendall(part)
 
 
 class _Output:
-    """Standard output and error, and how to get them back.
+    """Standard output and error, reopened if a plugin closes them.
 
-    A plugin may close descriptors 0 to 2 or the streams on them. What is opened
-    next would then take their numbers, and be printed into.
+    A plugin may close descriptors 0 to 2 or the streams on them. The next file to be
+    opened would get their numbers, and output would be written to it.
     """
 
     def __init__(self) -> None:
@@ -228,13 +226,13 @@ class _Output:
             self._spare = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
             faulthandler.enable(self._spare, all_threads=False)
         for stream in (sys.stdout, sys.stderr):
-            # Whole lines at once: what was printed before a crash is in the log.
+            # Line-buffered, so that the log has the output before a crash.
             stream.reconfigure(  # type: ignore[union-attr]
                 encoding="utf-8", errors="backslashreplace", line_buffering=True
             )
 
     def repair(self) -> None:
-        """Open again what was closed."""
+        """Reopen closed descriptors and streams."""
         for fd in range(3):
             try:
                 os.fstat(fd)
@@ -250,35 +248,35 @@ class _Output:
                 setattr(sys, f"__{name}__", reopened)
 
     def flush(self) -> None:
-        """Write what is still held back."""
+        """Flush the streams."""
         for stream in (sys.stdout, sys.stderr):
             try:
                 stream.flush()
             except (OSError, ValueError, AttributeError):
-                # Closed by a plugin, or replaced by something of its own.
+                # Closed or replaced by a plugin.
                 continue
 
     def _reopen(self, fd: int) -> None:
         if fd > 0 and self._spare is not None:
             os.dup2(self._spare, fd)
             return
-        nothing = os.open(os.devnull, os.O_RDWR)
-        if nothing != fd:
-            os.dup2(nothing, fd)
-            os.close(nothing)
+        null = os.open(os.devnull, os.O_RDWR)
+        if null != fd:
+            os.dup2(null, fd)
+            os.close(null)
 
 
-def _look_for(parent: int) -> None:
+def _exit_with(parent: int) -> None:
     """End this process soon after its parent has ended."""
-    while _is_there(parent):
-        time.sleep(_LOOK_FOR_PARENT_SECONDS)
+    while _is_running(parent):
+        time.sleep(_PARENT_CHECK_SECONDS)
     os._exit(_ORPHANED)
 
 
-def _is_there(parent: int) -> bool:
+def _is_running(parent: int) -> bool:
     if os.name == "posix":
         return os.getppid() == parent
-    import psutil  # Windows only: there, a process's parent stays the same after its end
+    import psutil  # only on Windows, where getppid() stays the same after the parent's end
 
     return bool(psutil.pid_exists(parent))
 

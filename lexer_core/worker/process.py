@@ -1,81 +1,77 @@
-"""How does the parent give orders to a worker process?
+"""How does the parent start, call and end a worker process?
 
-:class:`WorkerProcess` hosts one object in a process of its own and carries out
-its methods there. It knows nothing of engines. Whatever happens to the worker
-(a signal, ``os._exit``, a hang, rubbish in place of an answer), the parent gets
-a :class:`~lexer_core.errors.WorkerError` that says what it was doing.
+:class:`WorkerProcess` hosts one object in a separate process and calls its methods
+there. It knows nothing about engines. Whatever happens to the worker (a signal,
+``os._exit``, a hang, an invalid reply), the parent gets a
+:class:`~lexer_core.errors.WorkerError` that says what the worker was doing.
 
-The worker is ``python -m lexer_core.worker.main``: the user's
-``__main__`` is not imported again, so scripts need no guard and notebooks work.
-It ends with its parent, also when that is killed and also while suspended: on
-Linux by the parent-death signal, elsewhere when its connection closes or, while
-it is busy, by a thread that looks for the parent once a second (a *suspended*
-worker off Linux is ended by the system, where that follows POSIX).
+The worker runs ``python -m lexer_core.worker.main``. The user's ``__main__`` is not
+imported again, so scripts need no guard and notebooks work. The worker ends with
+its parent, even if the parent is killed or the worker is suspended. On Linux, the
+parent-death signal ends it. Elsewhere it ends when its connection closes or, while
+it is busy, when a thread that checks once a second finds the parent gone; a
+*suspended* worker is then ended by the system, if that follows POSIX.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import time
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import WorkerError
 from lexer_core.machine import memory
 from lexer_core.worker import supervisor
-from lexer_core.worker.connection import Connection, PendingReply
+from lexer_core.worker.connection import Connection
 from lexer_core.worker.interpreter import interpreter_environment
-from lexer_core.worker.log import LOG_LIMIT_BYTES, WorkerLog
+from lexer_core.worker.log import WorkerLog
 from lexer_core.worker.spawn import release, spawn
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
     from types import TracebackType
 
     from lexer_core.worker.process_handle import ProcessHandle
 
-__all__ = ["PendingReply", "WorkerProcess", "close_workers"]
+__all__ = ["WorkerProcess"]
 
-_LOOK_SECONDS = 0.25
-"""How often a worker's log, and its memory where limited, is looked at."""
+_POLL_SECONDS = 0.25
+"""Interval at which a worker's log and, if limited, its memory are checked."""
 
-_SHORTEST_LOOK_SECONDS = 0.02
+_SHORTEST_POLL_SECONDS = 0.02
 _FILL_BYTES_PER_SECOND = 4e9
-"""About as fast as a process touches fresh memory: decides when to look again."""
+"""About how fast a process can touch new memory; determines the next memory check."""
 
 _TERMINATE_SECONDS = 1.0
 
 
 class WorkerProcess:
-    """An object in a process of its own; made by :meth:`start`.
+    """An object in a separate process; created by :meth:`start`.
 
-    One thread at a time may use it. As a context manager it is closed at the
-    end; when it is dropped or the program ends, its process is killed.
-
-    A suspended worker carries out nothing, and nothing but :meth:`resume` (and
-    :meth:`close`) resumes it: :meth:`call` refuses, :meth:`begin` queues.
+    Only one thread at a time may use it. As a context manager it is closed on exit;
+    if it is garbage-collected or the program ends, its process is killed.
     """
+
+    isolated = True
 
     def __init__(
         self,
         *,
         label: str,
-        child: ProcessHandle,
-        connection: socket.socket,
+        handle: ProcessHandle,
+        sock: socket.socket,
         log: WorkerLog,
         memory_limit_bytes: int | None = None,
     ) -> None:
         self.label = label
         self.memory_limit_bytes = memory_limit_bytes
-        self._child = child
+        self._handle = handle
         self._log = log
-        self._finalizer = weakref.finalize(self, release, child, connection, log)
-        self._connection = Connection(label=label, child=child, connection=connection, log=log)
+        self._finalizer = weakref.finalize(self, release, handle, sock, log)
+        self._connection = Connection(label=label, handle=handle, sock=sock, log=log)
         self._closed = False
-        self._leaving = False
         self._peak: int | None = None
         supervisor.watch(self)
 
@@ -88,79 +84,67 @@ class WorkerProcess:
         environment: Mapping[str, str] | None = None,
         cpus: Sequence[int] | None = None,
         memory_limit_bytes: int | None = None,
-        python: str = sys.executable,
+        python: str | None = None,
         sys_path: Sequence[str] | None = None,
-        log_path: Path | None = None,
-        log_limit_bytes: int = LOG_LIMIT_BYTES,
         preload: Sequence[str] = (),
-        own_path: bool = False,
     ) -> WorkerProcess:
-        """Start a worker; returns at once, while it starts and imports.
+        """Start a worker and return at once, while it starts and imports.
 
-        (Off POSIX it returns when the worker has connected.)
+        (Not on POSIX: return once the worker has connected.)
 
         Parameters
         ----------
         factory
-            What makes the hosted object, called without arguments when the
-            first method is: ``"package.module:Callable"``.
+            Creates the hosted object, as ``"package.module:Callable"``. Called
+            without arguments before the first method call.
         label
-            Whom the worker is for; errors and ``ps`` show it.
+            The name of the worker in errors and in the output of ``ps``.
         environment
-            Variables on top of the parent's.
+            Environment variables to add to the parent's.
         cpus
-            The CPUs to run on, pinned before anything is imported; ``None`` for
-            the parent's own.
+            CPUs to pin the worker to before anything is imported. Default: the
+            parent's.
         memory_limit_bytes
-            Private memory of the worker (not of programs that it starts) from
-            which on it is killed. Supervised, so it may be exceeded for a quarter
-            of a second at most.
+            The worker is killed if its private memory, without that of programs it
+            starts, exceeds this. Checked at least every quarter of a second.
         python
-            The interpreter, 3.11 or later.
+            Another interpreter, 3.11 or later, that finds modules, including
+            lexer-core, on its own path. Default: the parent's.
         sys_path
-            Where the worker looks for modules; ``None`` for the parent's own.
-        log_path
-            A file for what the worker prints, kept afterwards; ``None`` for one
-            without a name, gone with the worker.
-        log_limit_bytes
-            Length from which on the beginning of the log is dropped.
+            The worker's ``sys.path``; ignored if ``python`` is given. Default: the
+            parent's.
         preload
-            Modules to import meanwhile. One that cannot be imported is left to
-            whoever needs it, and is then an error; a note says so.
-        own_path
-            Whether the interpreter is another one, that finds modules, and
-            lexer-core among them, on its own path and not on the parent's.
+            Modules to import at once. A failing import is noted, and raised when the
+            hosted object needs the module.
 
         Raises
         ------
         WorkerError
             The interpreter could not be started.
         """
-        log = WorkerLog(log_path, limit_bytes=log_limit_bytes)
+        own_path = python is not None
+        program = sys.executable if python is None else python
+        log = WorkerLog()
         inherited = interpreter_environment(os.environ) if own_path else os.environ
         variables = {**inherited, **(environment or {})}
         try:
-            child, connection = supervisor.start_supervised(
-                lambda: spawn(python, label, variables, log, own_path=own_path),
+            handle, sock = supervisor.start_supervised(
+                lambda: spawn(program, label, variables, log, own_path=own_path),
                 lambda started: release(*started, log),
             )
         except OSError as error:
             log.close()
             raise WorkerError(
                 f"the worker of {label!r} could not be started: {error}",
-                hint=f"It is run by {python or 'an interpreter that is not known'}.",
+                hint=f"Its interpreter is {program or 'unknown'}.",
             ) from error
         except BaseException:
             log.close()
             raise
         worker = cls(
-            label=label,
-            child=child,
-            connection=connection,
-            log=log,
-            memory_limit_bytes=memory_limit_bytes,
+            label=label, handle=handle, sock=sock, log=log, memory_limit_bytes=memory_limit_bytes
         )
-        worker._connection.greet(
+        worker._connection.send_hello(
             {
                 "factory": factory,
                 "sys_path": None if own_path else list(sys.path if sys_path is None else sys_path),
@@ -173,162 +157,130 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """The process's number."""
-        return self._child.pid
+        """The process ID."""
+        return self._handle.pid
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there and may answer."""
-        return not self._closed and not self._child.exited
+        """Whether the process is running."""
+        return not self._closed and not self._handle.exited
 
     @property
     def suspended(self) -> bool:
-        """Whether :meth:`suspend` holds it."""
-        return self._child.suspended
-
-    @property
-    def cpus(self) -> tuple[int, ...] | None:
-        """The CPUs that it is pinned to; ``None`` if not, or before :meth:`wait_ready`."""
-        return self._connection.cpus
-
-    @property
-    def import_seconds(self) -> dict[str, float]:
-        """How long each preloaded module took to import, as far as heard."""
-        return dict(self._connection.import_seconds)
+        """Whether :meth:`suspend` stopped the process."""
+        return self._handle.suspended
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What did not work and does not hinder: pinning, suspending, a preload."""
+        """Failures that do not prevent it from working: pinning, suspending, preloading."""
         return tuple(self._connection.notes)
 
     @property
     def exit_description(self) -> str:
-        """How the process ended, in words; empty while it has not."""
-        return self._connection.obituary().reason if self._child.exited else ""
+        """How the process ended, in words; empty while it runs."""
+        return self._connection.exit_error().reason if self._handle.exited else ""
 
     @property
     def peak_memory_bytes(self) -> int | None:
-        """Peak resident memory of the worker itself, in bytes.
+        """Peak resident memory of the worker, in bytes; ``None`` if unknown.
 
-        On Linux it is read now, or before the worker's end: when it was last
-        asked for, closed, or killed for its memory. Elsewhere it comes with
-        every answer. ``None`` while it is not known.
+        On Linux it is read now or, after the worker's end, when it was last read:
+        by this property, on closing, or on exceeding the memory limit. Elsewhere
+        it is sent with every reply.
         """
         self._read_peak()
         return self._peak or self._connection.peak_memory_bytes
 
     def call(self, method: str, *args: Any, timeout: float | None, **kwargs: Any) -> Any:
-        """Carry out a method of the hosted object and return what it returns.
+        """Call a method of the hosted object and return its result.
+
+        After a timeout the worker goes on, and further calls wait for it.
 
         Parameters
         ----------
         method
-            Its name. None of its own keywords may be called ``timeout``.
+            The method's name. It cannot have a keyword argument ``timeout``.
         timeout
-            Seconds for everything that is to be done before the answer,
-            starting and importing included; ``None`` for no limit.
+            Seconds to wait for the reply, including the worker's start and imports;
+            ``None`` for no limit.
 
         Raises
         ------
+        WorkerTimeoutError
+            There is no reply yet.
+        WorkerDiedError
+            The worker ended.
+        RemoteError
+            The method raised. A ``LexerError`` is raised as itself.
         WorkerError
-            As :meth:`PendingReply.result` and :meth:`begin`; also when the
-            worker is suspended.
+            The worker is closed or suspended, or the arguments or the reply cannot
+            be pickled.
         """
         if self.suspended:
             raise WorkerError(
-                f"the worker of {self.label!r} is suspended and cannot carry out {method!r}",
+                f"the worker of {self.label!r} is suspended and cannot run {method!r}",
                 hint="Resume it first.",
             )
-        return self.begin(method, *args, **kwargs).result(timeout)
-
-    def begin(self, method: str, *args: Any, **kwargs: Any) -> PendingReply:
-        """Order a method and return at once, so that several workers can be busy.
-
-        Large arrays among the arguments must not be changed before the answer.
-
-        Raises
-        ------
-        WorkerError
-            The worker is closed, or the arguments cannot be sent. That it has
-            died is said by :meth:`PendingReply.result`.
-        """
-        return self._connection.ask(method, args, kwargs)
-
-    def wait_ready(self, timeout: float | None) -> None:
-        """Wait until the worker has started and imported its ``preload``.
-
-        Raises
-        ------
-        WorkerTimeoutError, WorkerDiedError
-            It hangs or died meanwhile; the error says in which import.
-        """
-        self._connection.await_ready(timeout)
+        return self._connection.call(method, args, kwargs, timeout)
 
     def suspend(self) -> None:
-        """Take the worker, and what it started, off the CPUs; returns when it is.
+        """Stop the worker and the programs it started; returns once they are stopped.
 
-        Waits for a worker that is just starting, until it is certain to end
-        with its parent. Where the system does not allow it, nothing happens and
-        :attr:`notes` says so.
+        Waits for a worker that is still starting, until it is certain to end with
+        its parent. If the system does not allow suspending, :attr:`notes` says so.
 
         Raises
         ------
         WorkerDiedError
-            It died while starting.
+            The worker died while starting.
         """
         while not self._closed and not self._connection.started:
             self._connection.receive(None)
         try:
-            self._child.suspend()
+            self._handle.suspend()
         except OSError as error:
             self._connection.note(f"the worker could not be suspended: {error}")
 
     def resume(self) -> None:
-        """Let a suspended worker go on; no effect on any other."""
+        """Continue a suspended worker."""
         try:
-            self._child.resume()
+            self._handle.resume()
         except OSError as error:
             self._connection.note(f"the worker could not be resumed: {error}")
 
     def log_tail(self, lines: int | None = 20) -> str:
-        """Return the last lines that the worker printed, also after its end.
+        """Return the last lines of the worker's output, even after its end.
 
-        ``None`` for all that was kept.
+        ``None`` returns all that was kept.
         """
         return self._log.tail(lines)
 
     def close(self, timeout: float = 5.0) -> None:
-        """End the worker: politely, then firmly; may be called twice.
+        """End the worker; may be called twice.
 
-        One that waits for orders closes its object (its ``close()``, where it
-        has one) and runs its exit handlers. One that is busy is terminated.
+        An idle worker closes its object, if it has a ``close()`` method, and runs its
+        exit handlers. A busy one is terminated.
 
         Parameters
         ----------
         timeout
-            Seconds that the polite way may take.
+            Seconds to wait for an idle worker to exit; then it is terminated.
         """
         if self._closed:
             return
-        self.ask_to_leave()
-        if not self._child.wait(timeout if self._leaving else 0.0):
-            self._child.terminate("ended by its parent")
-            self._child.wait(_TERMINATE_SECONDS)
+        self.resume()
+        self._read_peak()
+        self._connection.drain()
+        idle = self._connection.idle
+        if idle:
+            self._connection.end_calls()
+        if not self._handle.wait(timeout if idle else 0.0):
+            self._handle.terminate("ended by its parent")
+            self._handle.wait(_TERMINATE_SECONDS)
         self._closed = True
         self._connection.close()
         supervisor.unwatch(self)
         self._finalizer()
-
-    def ask_to_leave(self) -> None:
-        """Begin to close: ask a worker that waits for orders to leave, and do not wait."""
-        if self._closed or self._leaving:
-            return
-        self.resume()
-        self._read_peak()
-        self._connection.take_what_is_there()
-        if self._connection.listening:
-            self._leaving = True
-            self._connection.finish()
 
     def __enter__(self) -> WorkerProcess:
         return self
@@ -346,53 +298,36 @@ class WorkerProcess:
         return f"<WorkerProcess {self.label!r} pid={self.pid} {state}>"
 
     def poll(self) -> float:
-        """Cut the log, and enforce the memory limit; called by the keeper's thread.
+        """Trim the log and enforce the memory limit; called by the supervisor's thread.
 
         Returns
         -------
         float
-            Seconds after which to look again.
+            Seconds until the next check.
         """
-        if self._closed or self._child.exited:
+        if self._closed or self._handle.exited:
             supervisor.unwatch(self)
-            return _LOOK_SECONDS
-        self._log.trim(self._child.paused)
-        if self.memory_limit_bytes is None or self._child.suspended:
-            return _LOOK_SECONDS
+            return _POLL_SECONDS
+        self._log.trim(self._handle.paused)
+        if self.memory_limit_bytes is None or self._handle.suspended:
+            return _POLL_SECONDS
         used = memory.private_memory_bytes(self.pid)
         if used is None:
-            return _LOOK_SECONDS
+            return _POLL_SECONDS
         if used > self.memory_limit_bytes:
             self._read_peak()
-            self._child.kill(
+            self._handle.kill(
                 f"memory limit exceeded ({_mib(used)} used, {_mib(self.memory_limit_bytes)} "
                 "allowed)",
                 over_limit=True,
             )
-            return _LOOK_SECONDS
+            return _POLL_SECONDS
         headroom = (self.memory_limit_bytes - used) / _FILL_BYTES_PER_SECOND
-        return min(_LOOK_SECONDS, max(_SHORTEST_LOOK_SECONDS, headroom))
+        return min(_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, headroom))
 
     def _read_peak(self) -> None:
-        if memory.SEEN_FROM_OUTSIDE and not self._child.exited:
+        if memory.SEEN_FROM_OUTSIDE and not self._handle.exited:
             self._peak = memory.peak_memory_bytes(self.pid) or self._peak
-
-
-def close_workers(workers: Sequence[WorkerProcess], timeout: float = 5.0) -> None:
-    """Close several workers, which leave at the same time.
-
-    Parameters
-    ----------
-    workers
-        Those to close; closed ones are left alone.
-    timeout
-        Seconds that the polite way may take for all of them.
-    """
-    deadline = time.monotonic() + timeout
-    for worker in workers:
-        worker.ask_to_leave()
-    for worker in workers:
-        worker.close(max(0.0, deadline - time.monotonic()))
 
 
 def _mib(count: int) -> str:

@@ -1,11 +1,10 @@
 """How is a worker's process started, suspended and ended?
 
-A worker leads a process group of its own: Ctrl-C in a terminal and a
-notebook's interrupt go to the parent alone, which then decides; signals that
-the parent sends reach what the worker started, too. The group stays in the
-parent's session: where there is no parent-death signal, the system ends a
-stopped group whose parent is gone (POSIX: orphaned groups get SIGHUP and
-SIGCONT).
+A worker leads its own process group: Ctrl-C in a terminal or a notebook goes to the
+parent only, which then decides; signals that the parent sends also reach the
+programs that the worker started. The group stays in the parent's session: without
+a parent-death signal, the system ends a stopped group whose parent is gone (POSIX:
+orphaned groups get SIGHUP and SIGCONT).
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ __all__ = ["ProcessHandle"]
 _KILL_SECONDS = 10.0
 _STOP_SECONDS = 1.0
 _POSIX = os.name == "posix"
-_CAN_PEEK = hasattr(os, "waitid")  # see an exit without reaping it; macOS from Python 3.13 on
+_CAN_PEEK = hasattr(os, "waitid")  # to see an exit without reaping; macOS: Python 3.13
 
 
 class ProcessHandle:
@@ -41,11 +40,11 @@ class ProcessHandle:
     command
         The program and its arguments.
     environment
-        All of its environment.
+        All of its environment variables.
     output
-        Descriptor that it writes its output to.
+        The descriptor for its standard output and error.
     inherited
-        Descriptors that it inherits beside that.
+        Further descriptors that it inherits.
     with_input
         Whether the parent writes to its standard input; otherwise it is empty.
     """
@@ -82,45 +81,45 @@ class ProcessHandle:
 
     @property
     def owned(self) -> bool:
-        """Whether this process started it, and was not forked from the one that did."""
+        """Whether this process started it, and is not a fork of the one that did."""
         return os.getpid() == self._owner
 
     @property
     def exited(self) -> bool:
-        """Whether the process has ended; what it started may still be there."""
+        """Whether the process has ended; programs it started may still run."""
         with self._lock:
             if self.process.returncode is not None:
                 return True
             if not _CAN_PEEK:
                 return self.process.poll() is not None
             try:
-                # Left unreaped, the process keeps its number, and with it its
-                # group's, so that ending the group can hit nobody else.
+                # An unreaped process keeps its ID, and so its group's: killing the
+                # group cannot hit another one.
                 return os.waitid(os.P_PID, self.pid, _EXIT_FLAGS) is not None
             except ChildProcessError:
-                # The program around us ignores SIGCHLD, or reaps what it did not start.
+                # The user's program ignores SIGCHLD, or reaps processes it did not start.
                 self._status_lost = True
                 return True
 
     @property
     def exit_code(self) -> int | None:
-        """The exit code, minus a signal's number; ``None`` while not known."""
+        """The exit code, or minus the number of a signal; ``None`` if not known."""
         return None if self._status_lost else self.process.returncode
 
-    def say(self, line: bytes) -> None:
-        """Write to its standard input, once, and close that."""
+    def write_input(self, line: bytes) -> None:
+        """Write a line to its standard input and close it."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(line)
             self.process.stdin.flush()
-        except BrokenPipeError:  # gone already, as whoever waits for it will notice
+        except BrokenPipeError:  # it has exited, which the caller notices when it waits
             return
         finally:
-            with suppress(BrokenPipeError):  # what was not read is written again
+            with suppress(BrokenPipeError):  # closing flushes the buffer again
                 self.process.stdin.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for the process to end; returns whether it has."""
+        """Wait for the process to end, and return whether it has."""
         deadline = time.monotonic() + seconds
         while not self.exited:
             left = deadline - time.monotonic()
@@ -135,7 +134,7 @@ class ProcessHandle:
         return True
 
     def suspend(self) -> None:
-        """Stop the process and what it started; returns when it has stopped.
+        """Stop the process and the programs it started; returns once it is stopped.
 
         Raises
         ------
@@ -155,7 +154,7 @@ class ProcessHandle:
                 self._await_stop()
 
     def resume(self) -> None:
-        """Let a suspended process go on; no effect on any other."""
+        """Continue a process that :meth:`suspend` stopped."""
         with self._lock:
             if not self.suspended:
                 return
@@ -169,10 +168,10 @@ class ProcessHandle:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Hold the process still for a moment; one that is suspended stays so."""
+        """Stop the process inside the ``with`` block; a suspended one stays suspended."""
         with self._lock:
             was_suspended = self.suspended
-            with suppress(OSError):  # then it moves on meanwhile
+            with suppress(OSError):  # it then runs on
                 self.suspend()
             try:
                 yield
@@ -182,28 +181,28 @@ class ProcessHandle:
                         self.resume()
 
     def terminate(self, why: str) -> None:
-        """Ask the process, and what it started, to end."""
+        """Ask the process and the programs it started to end."""
         with self._lock:
             if self.exited:
                 return
             self.ended_because = self.ended_because or why
             if _POSIX:
                 self._signal_group(signal.SIGTERM)
-                # A stopped process gets the signal only when it goes on; it may
-                # have been stopped by somebody else, or by itself.
+                # A stopped process handles the signal only once it continues; it may
+                # have been stopped by another process, or by itself.
                 self._signal_group(signal.SIGCONT)
             else:
                 self.process.terminate()
 
     def kill(self, why: str = "", *, over_limit: bool = False) -> None:
-        """End the process and what it started, and reap it; may be called twice.
+        """Kill the process and the programs it started, and reap it; may be called twice.
 
         Parameters
         ----------
         why
-            What to say of its end, unless it has ended by itself.
+            The reason to report, unless it has ended by itself.
         over_limit
-            Whether that is because of its memory.
+            Whether the reason is its memory limit.
         """
         with self._lock:
             if self.process.returncode is not None or not self.owned:
@@ -217,12 +216,12 @@ class ProcessHandle:
                 self.process.kill()
             self.suspended = False
             self.wait(_KILL_SECONDS)
-            # Still there, it is stuck in the kernel (a device, a network file
-            # system): it ends when the kernel lets it, and is reaped then.
+            # If it has still not ended, it is stuck in the kernel (a device, a network
+            # file system): it ends once the kernel lets it, and is reaped then.
             self.process.poll()
 
     def release(self) -> None:
-        """Kill the process, and close what is held of it; may be called twice."""
+        """Kill the process and close its descriptor; may be called twice."""
         self.kill("ended by its parent")
         with self._lock:
             if self.exit_fd is not None:
@@ -233,11 +232,11 @@ class ProcessHandle:
         try:
             os.killpg(self.pid, number)
         except (ProcessLookupError, PermissionError):
-            # Nobody left in the group; macOS says EPERM when only a zombie is.
+            # The group is empty; macOS reports EPERM if only a zombie is left.
             return
 
     def _await_stop(self) -> None:
-        """Wait until every thread has stopped, which takes microseconds mostly."""
+        """Wait until every thread has stopped, usually for microseconds."""
         deadline = time.monotonic() + _STOP_SECONDS
         while time.monotonic() < deadline and not self.exited:
             if os.waitid(os.P_PID, self.pid, _STOP_FLAGS) is not None:
@@ -251,17 +250,17 @@ if _CAN_PEEK:
 
 
 def _open_pidfd(pid: int) -> int | None:
-    """Open a descriptor that becomes readable when the process ends."""
+    """Return a descriptor that becomes readable when the process ends."""
     if sys.platform != "linux":
         return None
     try:
         return os.pidfd_open(pid)
-    except OSError:  # a kernel before 5.3, or a sandbox; its end is then polled for
+    except OSError:  # a kernel before 5.3, or a sandbox; the exit is then polled for
         return None
 
 
 def _ask_psutil(pid: int, method: str) -> None:
-    import psutil  # Windows only: elsewhere a signal does it
+    import psutil  # only on Windows: elsewhere a signal does it
 
     try:
         getattr(psutil.Process(pid), method)()

@@ -1,4 +1,4 @@
-"""With which command, environment and connection does a worker begin?"""
+"""With which command, environment and connection is a worker started?"""
 
 from __future__ import annotations
 
@@ -31,44 +31,43 @@ def spawn(
     *,
     own_path: bool = False,
 ) -> tuple[ProcessHandle, socket.socket]:
-    """Start a worker's process, and make the parent's end of its connection.
+    """Start a worker's process and return it with the parent's end of the connection.
 
     Parameters
     ----------
     python
         The interpreter.
     label
-        Shown by ``ps``; has no other meaning.
+        Shown by ``ps``, and not used otherwise.
     environment
-        The worker's whole environment.
+        All environment variables of the worker.
     log
         Where its output goes.
     own_path
-        Whether the interpreter is to find lexer-core by itself.
+        Whether the interpreter finds lexer-core on its own path.
 
     Raises
     ------
     OSError
         The interpreter cannot be started.
     WorkerError
-        The worker did not connect (not on POSIX, where it need not).
+        The worker did not connect (not on POSIX, where it inherits its connection).
     """
-    # The worker must find this package before it learns the parent's sys.path;
-    # it restores the variable then. With -P the current folder is not searched,
-    # in which a file may be called as a module is that the interpreter needs.
+    # The worker must find this package before it receives the parent's sys.path;
+    # then it restores the variable. -P keeps the current folder out of sys.path:
+    # a file there may have the name of a standard module.
     if not own_path:
-        found = os.pathsep.join(filter(None, (str(_PACKAGE_ROOT), environment.get("PYTHONPATH"))))
-        environment = {**environment, "PYTHONPATH": found}
-    way = transport.WAY
-    command = [python, "-P", "-m", _MODULE, way]
-    owner = str(os.getpid())
-    if way == transport.INHERITED:
+        paths = (str(_PACKAGE_ROOT), environment.get("PYTHONPATH"))
+        environment = {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    method = transport.METHOD
+    command = [python, "-P", "-m", _MODULE, method]
+    parent = str(os.getpid())
+    if method == transport.INHERITED:
         ours, theirs = transport.socket_pair()
         with theirs:
             try:
-                place = str(theirs.fileno())
-                child = ProcessHandle(
-                    [*command, place, owner, label],
+                handle = ProcessHandle(
+                    [*command, str(theirs.fileno()), parent, label],
                     environment=environment,
                     output=log.fd,
                     inherited=(theirs.fileno(),),
@@ -76,32 +75,32 @@ def spawn(
             except BaseException:
                 ours.close()
                 raise
-        return child, ours
-    with transport.Loopback() as meeting:
-        child = ProcessHandle(
-            [*command, "-", owner, label], environment=environment, output=log.fd, with_input=True
+        return handle, ours
+    with transport.LoopbackListener() as listener:
+        handle = ProcessHandle(
+            [*command, "-", parent, label], environment=environment, output=log.fd, with_input=True
         )
-        child.say(meeting.invitation)
-        connection = meeting.accept(lambda: not child.exited, _CONNECT_SECONDS)
-    if connection is None:
-        child.release()
+        handle.write_input(listener.credentials)
+        sock = listener.accept(lambda: not handle.exited, _CONNECT_SECONDS)
+    if sock is None:
+        handle.release()
         raise WorkerError(
             f"the worker of {label!r} did not connect within {_CONNECT_SECONDS:g} s",
-            hint=f"It printed:\n{log.tail(5)}",
+            hint=f"Its last output:\n{log.tail(5)}",
         )
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return child, connection
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return handle, sock
 
 
-def release(child: ProcessHandle, connection: socket.socket, log: WorkerLog) -> None:
-    """Kill a worker's process, if it is there, and close what belongs to it."""
-    if child.owned:
-        # In a process that was forked from its parent, this would cut the
-        # parent's own connection, which both share.
-        child.release()
+def release(handle: ProcessHandle, sock: socket.socket, log: WorkerLog) -> None:
+    """Kill a worker's process, if it is running, and close its descriptors."""
+    if handle.owned:
+        # Not in a process forked from the parent: both share the connection, and
+        # shutting it down would end the parent's.
+        handle.release()
         try:
-            connection.shutdown(socket.SHUT_RDWR)
-        except OSError:  # the worker is gone, which closed it
-            connection.close()
-    connection.close()
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:  # the worker's end is already closed
+            sock.close()
+    sock.close()
     log.close()

@@ -1,10 +1,9 @@
-"""Who starts the workers, and who watches them while nobody waits for an answer?
+"""Which thread starts the workers, and checks them between calls?
 
-One thread, which lives as long as the process. Linux ends a child whose
-parent-death signal is set when the *thread* that started it ends, so workers
-must be started by a thread that outlives them all; threads of the user's (a
-notebook cell's, a pool's) do not. The same thread looks at workers' memory and
-logs now and then, as long as there are workers.
+A single thread that lives as long as the process. Linux sends the parent-death
+signal when the *thread* that started the child ends, so workers must be started by
+a thread that outlives them. The user's threads (a notebook cell's, a pool's) may
+not. The same thread checks the memory and the logs of running workers periodically.
 """
 
 from __future__ import annotations
@@ -27,14 +26,14 @@ T = TypeVar("T")
 
 
 class Supervised(Protocol):
-    """Something that wants to be looked after."""
+    """Something to be checked periodically."""
 
     def poll(self) -> float:
-        """Do what is due; returns the seconds after which to come again."""
+        """Check it, and return the seconds until the next check."""
 
 
-class _Order(Generic[T]):
-    """Something that the keeper is to start for somebody who waits."""
+class _StartRequest(Generic[T]):
+    """Something for the supervisor to start while the caller waits."""
 
     def __init__(self, start: Callable[[], T], discard: Callable[[T], object]) -> None:
         self._start = start
@@ -45,10 +44,10 @@ class _Order(Generic[T]):
         self._results: list[T] = []
         self._error: BaseException | None = None
 
-    def carry_out(self) -> None:
+    def run(self) -> None:
         try:
             result = self._start()
-        except BaseException as error:  # is raised again by whoever waits
+        except BaseException as error:  # raised again in the caller's thread
             self._error = error
         else:
             with self._lock:
@@ -60,7 +59,7 @@ class _Order(Generic[T]):
     def wait(self) -> T:
         try:
             self._done.wait()
-        except BaseException:  # Ctrl-C: nobody would know of what was started
+        except BaseException:  # Ctrl-C: nothing else refers to what was started
             with self._lock:
                 self._abandoned = True
                 for result in self._results:
@@ -73,23 +72,23 @@ class _Order(Generic[T]):
 
 class _Supervisor:
     def __init__(self) -> None:
-        self.start_over()
+        self.reset()
 
-    def start_over(self) -> None:
+    def reset(self) -> None:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._orders: queue.SimpleQueue[_Order[Any] | None] = queue.SimpleQueue()
+        self._requests: queue.SimpleQueue[_StartRequest[Any] | None] = queue.SimpleQueue()
         self._watched: weakref.WeakSet[Supervised] = weakref.WeakSet()
 
-    def start(self, order: _Order[Any]) -> None:
+    def start(self, request: _StartRequest[Any]) -> None:
         self._ensure_thread()
-        self._orders.put(order)
+        self._requests.put(request)
 
     def watch(self, watched: Supervised) -> None:
         with self._lock:
             self._watched.add(watched)
         self._ensure_thread()
-        self._orders.put(None)  # wakes the thread, which may be waiting for ever
+        self._requests.put(None)  # wakes the thread, which may be waiting without a timeout
 
     def unwatch(self, watched: Supervised) -> None:
         with self._lock:
@@ -99,33 +98,33 @@ class _Supervisor:
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(
-                    target=self._run, name="lexer-worker-keeper", daemon=True
+                    target=self._run, name="lexer-worker-supervisor", daemon=True
                 )
                 self._thread.start()
 
     def _run(self) -> None:
-        disable_aslr()  # of the workers: this thread starts nothing else
+        disable_aslr()  # for the workers: this thread starts nothing else
         pause: float | None = None
         while True:
             try:
-                order = self._orders.get(timeout=pause)
+                request = self._requests.get(timeout=pause)
             except queue.Empty:
-                order = None
-            if order is not None:
-                order.carry_out()
-            del order  # nothing started may be kept alive while the thread waits
-            pause = self._look_after_all()
+                request = None
+            if request is not None:
+                request.run()
+            del request  # it must not keep its result alive while this thread waits
+            pause = self._poll_all()
 
-    def _look_after_all(self) -> float | None:
-        """Look after everything watched; returns the seconds to wait, ``None`` for no limit."""
+    def _poll_all(self) -> float | None:
+        """Check everything watched; return the seconds to wait, ``None`` for no limit."""
         with self._lock:
             watched = list(self._watched)
         pauses = []
-        for one in watched:
+        for each in watched:
             try:
-                pauses.append(one.poll())
-            except Exception:  # all workers die with this thread
-                self.unwatch(one)
+                pauses.append(each.poll())
+            except Exception:  # must not end this thread, as all workers would end with it
+                self.unwatch(each)
                 threading.excepthook(threading.ExceptHookArgs((*sys.exc_info(), self._thread)))
         return min(pauses, default=None)
 
@@ -134,30 +133,30 @@ _supervisor = _Supervisor()
 
 
 def start_supervised(start: Callable[[], T], discard: Callable[[T], object]) -> T:
-    """Let the keeper's thread start something; returns or raises what ``start`` does.
+    """Run ``start`` in the supervisor's thread, and return or raise what it does.
 
     Parameters
     ----------
     start
-        Starts it.
+        Starts a process.
     discard
-        Ends what was started, when the caller was interrupted meanwhile.
+        Ends what was started if the caller is interrupted meanwhile.
     """
-    order = _Order(start, discard)
-    _supervisor.start(order)
-    return order.wait()
+    request = _StartRequest(start, discard)
+    _supervisor.start(request)
+    return request.wait()
 
 
 def watch(watched: Supervised) -> None:
-    """Look after something, as long as somebody else holds it."""
+    """Check an object periodically, as long as something else refers to it."""
     _supervisor.watch(watched)
 
 
 def unwatch(watched: Supervised) -> None:
-    """Look after it no longer."""
+    """Stop checking an object."""
     _supervisor.unwatch(watched)
 
 
 if hasattr(os, "register_at_fork"):
-    # In a forked process the thread does not exist, and the workers are not its own.
-    os.register_at_fork(after_in_child=_supervisor.start_over)
+    # A forked process does not have the thread, and does not own the workers.
+    os.register_at_fork(after_in_child=_supervisor.reset)
