@@ -96,7 +96,7 @@ def lexer_engine_info():
         display_name="Right",
         runtime_modules=("numpy",),
         runtime_distributions=("numpy",),
-        formats=("ladder",),
+        formats=("zoo",),
         options=(
             EngineOption(
                 name="layout", type=str, default="row", choices=("row", "column"), help="Order."
@@ -113,7 +113,7 @@ def lexer_list_devices():
 
 @hookimpl
 def lexer_export_model(source, format, workdir):
-    if format != "ladder":
+    if format != "zoo":
         return None
     name = source.model_name.removeprefix("conformance_")
     path = workdir / f"{name}.json"
@@ -121,7 +121,7 @@ def lexer_export_model(source, format, workdir):
     facts = {"model": name, "inputs": list(source.input_names), "outputs": outputs}
     path.write_text(json.dumps(facts), encoding="utf-8")
     return ExportedModel(
-        format="ladder",
+        format="zoo",
         path=path,
         inputs=tuple(TensorSpec(name=n, dtype="float32", shape=(2, 3)) for n in facts["inputs"]),
         outputs=tuple(TensorSpec(name=n, dtype="float32", shape=(2, 3)) for n in outputs),
@@ -779,16 +779,16 @@ MUTANTS = (
     Mutant(
         name="exports_to_whatever_is_asked_for",
         check="other_formats_are_left_to_others",
-        old='    if format != "ladder":\n        return None\n',
+        old='    if format != "zoo":\n        return None\n',
         new="",
-        source=REFERENCE.replace('        format="ladder",\n', "        format=format,\n"),
+        source=REFERENCE.replace('        format="zoo",\n', "        format=format,\n"),
         needs=("onnx",),
     ),
     Mutant(
         name="raises_for_a_format_that_it_does_not_make",
         check="other_formats_are_left_to_others",
-        old='    if format != "ladder":\n        return None\n',
-        new='    if format != "ladder":\n        raise ValueError(format)\n',
+        old='    if format != "zoo":\n        return None\n',
+        new='    if format != "zoo":\n        raise ValueError(format)\n',
         needs=("onnx",),
     ),
     Mutant(
@@ -865,7 +865,7 @@ MUTANTS = (
 )
 
 
-class LadderEngine(EngineUnderTest):
+class ModelZooEngine(EngineUnderTest):
     """What the author of the right engine says of it."""
 
     option_effects = {  # noqa: RUF012 - as an author writes it
@@ -884,7 +884,7 @@ class LadderEngine(EngineUnderTest):
         path = folder / f"{case.name}.json"
         path.write_text(json.dumps(facts), encoding="utf-8")
         return ExportedModel(
-            format="ladder",
+            format="zoo",
             path=path,
             inputs=tuple(taken),
             outputs=case.outputs,

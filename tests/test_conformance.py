@@ -12,14 +12,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance_mutants import MUTANTS, REFERENCE, STATEFUL, LadderEngine
+from conformance_mutants import MUTANTS, REFERENCE, STATEFUL, ModelZooEngine
 from fake_engines import FakeSite
 
 import lexer_core.testing as kit
 from lexer_core.hookspecs import CONTRACT_VERSION
 from lexer_core.testing.check_table import CHECKS, SUITES, checks_of
 from lexer_core.testing.docs_page import capability_rows, check_sections
-from lexer_core.testing.engine_fixture import Subject
+from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.model_zoo import CAPABILITIES, MODEL_ZOO, MODELS
 from lexer_core.testing.running import run_check
 
@@ -45,21 +45,21 @@ def site(tmp_path_factory):
         os.environ.update(before)  # one of the engines sets a variable
 
 
-def subject_of(name, folder, *, isolated=False, **declared):
+def fixture_of(name, folder, *, isolated=False, **declared):
     declared = {"engine_name": name, **declared}
-    return Subject(
-        declared=type("Declared", (LadderEngine,), declared), folder=folder, isolated=isolated
+    return EngineFixture(
+        declared=type("Declared", (ModelZooEngine,), declared), folder=folder, isolated=isolated
     )
 
 
 @pytest.fixture(scope="module")
 def right(site, tmp_path_factory):
-    return subject_of("right", tmp_path_factory.mktemp("right"))
+    return fixture_of("right", tmp_path_factory.mktemp("right"))
 
 
 @pytest.fixture(scope="module")
 def stateful(site, tmp_path_factory):
-    return subject_of("stateful", tmp_path_factory.mktemp("stateful"))
+    return fixture_of("stateful", tmp_path_factory.mktemp("stateful"))
 
 
 def reason_to_skip(check):
@@ -102,9 +102,9 @@ def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(mutant, site, tm
     missing = [package for package in mutant.needs if find_spec(package) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
-    subject = subject_of(mutant.name, tmp_path, **mutant.declared)
+    fixture = fixture_of(mutant.name, tmp_path, **mutant.declared)
 
-    result = run_check(CHECKS[mutant.check], subject)
+    result = run_check(CHECKS[mutant.check], fixture)
 
     assert result.status == "failed", result
     assert result.reason
@@ -121,9 +121,9 @@ def test_every_check_has_a_wrong_engine_that_it_finds():
 
 
 def test_what_is_declared_impossible_is_skipped_with_its_reason(site, tmp_path):
-    subject = subject_of("right", tmp_path, cannot={"float16": "there is no kernel"})
+    fixture = fixture_of("right", tmp_path, cannot={"float16": "there is no kernel"})
 
-    result = run_check(CHECKS["outputs_float16"], subject)
+    result = run_check(CHECKS["outputs_float16"], fixture)
 
     assert result.status == "skipped"
     assert result.reason == "declared: cannot float16 (there is no kernel)"
@@ -131,10 +131,10 @@ def test_what_is_declared_impossible_is_skipped_with_its_reason(site, tmp_path):
 
 def test_every_capability_turns_a_check_off(site, tmp_path):
     for number, capability in enumerate(CAPABILITIES):
-        subject = subject_of("right", tmp_path / str(number), cannot={capability: "for a reason"})
+        fixture = fixture_of("right", tmp_path / str(number), cannot={capability: "for a reason"})
         name = capability if capability == "two_sessions" else f"outputs_{capability}"
 
-        result = run_check(CHECKS[name.replace("two_sessions", "two_sessions_at_once")], subject)
+        result = run_check(CHECKS[name.replace("two_sessions", "two_sessions_at_once")], fixture)
 
         assert result.status == "skipped", capability
 
@@ -149,8 +149,8 @@ def test_what_is_not_supported_and_not_declared_fails_and_says_how_to_declare_it
             '            raise UnsupportedError("there is no int64")\n',
         ),
     )
-    undeclared = subject_of("narrow", tmp_path / "a")
-    declared = subject_of("narrow", tmp_path / "b", cannot={"int64": "there is none"})
+    undeclared = fixture_of("narrow", tmp_path / "a")
+    declared = fixture_of("narrow", tmp_path / "b", cannot={"int64": "there is none"})
 
     result = run_check(CHECKS["outputs_int64"], undeclared)
 
@@ -160,12 +160,12 @@ def test_what_is_not_supported_and_not_declared_fails_and_says_how_to_declare_it
 
 
 def test_a_model_that_nobody_makes_is_a_failure_and_no_skip(site, tmp_path):
-    subject = subject_of("right", tmp_path, make_model=classmethod(lambda *_: None))
-    result = run_check(CHECKS["outputs_one_input"], subject)
+    fixture = fixture_of("right", tmp_path, make_model=classmethod(lambda *_: None))
+    result = run_check(CHECKS["outputs_one_input"], fixture)
 
     if find_spec("torch") is None and find_spec("onnx") is None:
         assert result.status == "failed"
-        assert "there is no model 'one_input' in format ladder" in result.reason
+        assert "there is no model 'one_input' in format zoo" in result.reason
         assert "make_model" in result.hint
     else:  # the engine's own export makes it
         assert result.status == "passed", result
@@ -173,11 +173,11 @@ def test_a_model_that_nobody_makes_is_a_failure_and_no_skip(site, tmp_path):
 
 def test_an_option_whose_effect_nobody_can_see_has_to_be_declared(site, tmp_path):
     check = CHECKS["options_take_effect"]
-    silent = subject_of("right", tmp_path / "a", option_effects={})
-    explained = subject_of(
+    silent = fixture_of("right", tmp_path / "a", option_effects={})
+    explained = fixture_of(
         "right", tmp_path / "b", option_effects={"layout": "not shown", "tile": "nor this"}
     )
-    undeclared = subject_of("right", tmp_path / "c", option_effects={})
+    undeclared = fixture_of("right", tmp_path / "c", option_effects={})
     undeclared.is_declared = False
 
     assert run_check(check, silent).status == "failed"
@@ -189,9 +189,9 @@ def test_an_option_whose_effect_nobody_can_see_has_to_be_declared(site, tmp_path
 
 
 def test_an_engine_that_cannot_be_loaded_fails_once_and_the_rest_is_skipped(site, tmp_path):
-    subject = subject_of("raises_at_import", tmp_path)
+    fixture = fixture_of("raises_at_import", tmp_path)
 
-    results = {name: run_check(check, subject) for name, check in CHECKS.items()}
+    results = {name: run_check(check, fixture) for name, check in CHECKS.items()}
 
     failed = [name for name, result in results.items() if result.status == "failed"]
     assert failed == ["entry_point_resolves", "engine_info_is_honest"]

@@ -16,7 +16,7 @@ from lexer_core.cli import main as cli
 from lexer_core.testing import KIT_VERSION
 from lexer_core.testing.check_table import CHECKS, checks_of
 
-DECLARATIONS = "conformance_mutants:LadderEngine"
+DECLARATIONS = "conformance_mutants:ModelZooEngine"
 RUN = "        return self.compute(**placed)\n"
 CREATE = "    return Session(exported.path, config)\n"
 REFUSE_INT64 = (
@@ -202,7 +202,7 @@ def run_pytest(site, tmp_path):
         file = tmp_path / "test_mine.py"
         head = (
             "import pytest\n"
-            "from conformance_mutants import LadderEngine\n"
+            "from conformance_mutants import ModelZooEngine\n"
             "from lexer_core.testing import EngineConformance\n\n"
         )
         file.write_text(head + dedent(body), encoding="utf-8")
@@ -240,7 +240,7 @@ def test_the_class_has_a_test_for_each_check_and_a_right_engine_passes(site, run
     site.add_engine("right", REFERENCE)
 
     results, out = run_pytest("""
-        class TestRight(LadderEngine, EngineConformance):
+        class TestRight(ModelZooEngine, EngineConformance):
             engine_name = "right"
     """)
 
@@ -253,7 +253,7 @@ def test_the_level_and_what_is_declared_turn_tests_off_by_reason(site, run_pytes
     site.add_engine("right", REFERENCE.replace(CREATE, REFUSE_INT64 + CREATE))
 
     results, out = run_pytest("""
-        class TestRight(LadderEngine, EngineConformance):
+        class TestRight(ModelZooEngine, EngineConformance):
             engine_name = "right"
             level = "basic"
             cannot = {"several_inputs": "one is enough"}
@@ -277,7 +277,7 @@ def test_overriding_a_test_is_a_failure_unless_it_is_expected_to_fail_for_a_reas
                 pass
 
 
-        class TestRight(Quiet, LadderEngine, EngineConformance):
+        class TestRight(Quiet, ModelZooEngine, EngineConformance):
             engine_name = "right"
             test_outputs_one_input = None
 
@@ -309,7 +309,7 @@ def test_a_failure_in_pytest_says_what_the_command_says(site, run_pytest):
     site.add_engine("widening", REFERENCE.replace("array.copy() for", "array.astype(float) for"))
 
     results, out = run_pytest("""
-        class TestWidening(LadderEngine, EngineConformance):
+        class TestWidening(ModelZooEngine, EngineConformance):
             engine_name = "widening"
             level = "basic"
     """)

@@ -18,7 +18,7 @@ from lexer_core.records import (
     TensorRef,
 )
 from lexer_core.testing import CHECKS, EngineUnderTest
-from lexer_core.testing.engine_fixture import Subject
+from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.running import run_check
 
 onnx = pytest.importorskip("onnx")
@@ -66,7 +66,7 @@ def test_the_examples_keep_the_contract_as_an_engine(tmp_path):
     declared = type("Declared", (EngineUnderTest,), {"engine_name": "example"})
 
     with site.on_path():
-        subject = Subject(declared=declared, folder=tmp_path / "models", isolated=False)
-        results = [run_check(check, subject) for check in CHECKS.values()]
+        fixture = EngineFixture(declared=declared, folder=tmp_path / "models", isolated=False)
+        results = [run_check(check, fixture) for check in CHECKS.values()]
 
     assert [result for result in results if result.status == "failed"] == []

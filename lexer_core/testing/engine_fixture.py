@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lexer_core.testing.fresh_listing import ListingFacts
     from lexer_core.testing.model_zoo import Arrays, ModelCase
 
-__all__ = ["OpenSession", "Subject"]
+__all__ = ["EngineFixture", "OpenSession"]
 
 
 @define(kw_only=True, eq=False)
@@ -69,7 +69,7 @@ class OpenSession:
 
 
 @define(kw_only=True, eq=False)
-class Subject:
+class EngineFixture:
     """The engine under test.
 
     Parameters

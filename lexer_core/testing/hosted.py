@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from lexer_core.errors import TargetError
 from lexer_core.testing.check_table import CHECKS
 from lexer_core.testing.declarations import EngineUnderTest
-from lexer_core.testing.engine_fixture import Subject
+from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.running import run_check
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class HostedChecks:
     """Runs checks on one engine; hosted by a worker process."""
 
     def __init__(self) -> None:
-        self._subject: Subject | None = None
+        self._fixture: EngineFixture | None = None
 
     def set_engine(
         self, name: str, device: str, threads: int, declarations: str, folder: str
@@ -47,7 +47,7 @@ class HostedChecks:
             attributes["device"] = device
         if threads:
             attributes["threads"] = threads
-        self._subject = Subject(
+        self._fixture = EngineFixture(
             declared=type(base.__name__, (base,), attributes),
             folder=Path(folder),
             isolated=True,
@@ -56,8 +56,8 @@ class HostedChecks:
 
     def run(self, check: str) -> CheckResult:
         """Run one check."""
-        assert self._subject is not None
-        return run_check(CHECKS[check], self._subject)
+        assert self._fixture is not None
+        return run_check(CHECKS[check], self._fixture)
 
 
 def load_declarations(text: str) -> type[EngineUnderTest]:

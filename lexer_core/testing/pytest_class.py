@@ -15,7 +15,7 @@ import pytest
 
 from lexer_core.testing.check_table import CHECKS, checks_of
 from lexer_core.testing.declarations import EngineUnderTest
-from lexer_core.testing.engine_fixture import Subject
+from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.running import run_check
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class EngineConformance(EngineUnderTest):
     """
 
     level: ClassVar[Level] = "full"
-    _open_subject: ClassVar[Subject | None] = None
+    _fixture: ClassVar[EngineFixture | None] = None
     _open_folder: ClassVar[tempfile.TemporaryDirectory[str] | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -63,16 +63,16 @@ class EngineConformance(EngineUnderTest):
 
     @classmethod
     def setup_class(cls) -> None:
-        """Make the subject that all tests of the class share."""
+        """Make the fixture that all tests of the class share."""
         cls._open_folder = tempfile.TemporaryDirectory(prefix="lexer-check-")
-        cls._open_subject = Subject(
+        cls._fixture = EngineFixture(
             declared=cls, folder=Path(cls._open_folder.name), isolated=False
         )
 
     @classmethod
     def teardown_class(cls) -> None:
         """Remove what was written."""
-        cls._open_subject = None
+        cls._fixture = None
         if cls._open_folder is not None:
             cls._open_folder.cleanup()
             cls._open_folder = None
@@ -85,8 +85,8 @@ def _test_of(check: Check) -> Callable[[EngineConformance], None]:
     def test(self: EngineConformance) -> None:
         if check not in checks_of(self.level):
             pytest.skip(f"level {check.level}; this class is checked at level {self.level}")
-        assert self._open_subject is not None, "setup_class of the kit was not called"
-        result = run_check(check, self._open_subject)
+        assert self._fixture is not None, "setup_class of the kit was not called"
+        result = run_check(check, self._fixture)
         if result.status == "skipped":
             pytest.skip(result.reason)
         if result.status == "failed":

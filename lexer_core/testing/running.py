@@ -11,21 +11,21 @@ from lexer_core.errors import LexerError
 from lexer_core.testing.outcomes import CheckFailed, CheckResult, Skip
 
 if TYPE_CHECKING:
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
     from lexer_core.testing.outcomes import Status
     from lexer_core.testing.suite import Check
 
 __all__ = ["run_check"]
 
 
-def run_check(check: Check, subject: Subject) -> CheckResult:
+def run_check(check: Check, fixture: EngineFixture) -> CheckResult:
     """Carry out one check in this process.
 
     Parameters
     ----------
     check
         Which.
-    subject
+    fixture
         The engine.
 
     Returns
@@ -46,7 +46,7 @@ def run_check(check: Check, subject: Subject) -> CheckResult:
         )
 
     try:
-        check.run(subject)
+        check.run(fixture)
     except Skip as skip:
         return result("skipped", skip.reason)
     except CheckFailed as failed:

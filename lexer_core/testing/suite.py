@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
     from lexer_core.testing.outcomes import Level
 
 __all__ = ["Check", "Suite"]
@@ -37,7 +37,7 @@ class Check:
     name: str
     level: Level
     protects: str
-    run: Callable[[Subject], None]
+    run: Callable[[EngineFixture], None]
 
 
 @define(eq=False)
@@ -53,10 +53,10 @@ class Suite:
 
     def check(
         self, level: Level, protects: str
-    ) -> Callable[[Callable[[Subject], None]], Callable[[Subject], None]]:
+    ) -> Callable[[Callable[[EngineFixture], None]], Callable[[EngineFixture], None]]:
         """Make a function a check of this suite, under its own name."""
 
-        def register(run: Callable[[Subject], None]) -> Callable[[Subject], None]:
+        def register(run: Callable[[EngineFixture], None]) -> Callable[[EngineFixture], None]:
             self.add(Check(name=run.__name__, level=level, protects=protects, run=run))
             return run
 

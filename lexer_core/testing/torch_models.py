@@ -123,7 +123,7 @@ def _module_class() -> Any:
     """The modules' class, made when it is first needed: the core works without torch."""
     import torch
 
-    class LadderModule(torch.nn.Module):
+    class ModelZooModule(torch.nn.Module):
         """Computes what one function does with the inputs and the weights."""
 
         def __init__(
@@ -137,7 +137,7 @@ def _module_class() -> Any:
         def forward(self, *args: torch.Tensor, **kwargs: torch.Tensor) -> Any:
             return self.compute(self, *args, **kwargs)
 
-    return LadderModule
+    return ModelZooModule
 
 
 def _layer(own: Any, x: Any) -> Any:

@@ -13,7 +13,7 @@ from lexer_core.testing.suite import Suite
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -23,9 +23,9 @@ _FAR_INDEX = 99
 
 
 @SUITE.check("basic", "The list of devices can be chosen from.")
-def devices_are_listed(subject: Subject) -> None:
+def devices_are_listed(fixture: EngineFixture) -> None:
     """List the devices twice, and find the one that the engine is checked on."""
-    engine = subject.engine
+    engine = fixture.engine
     devices = engine.list_devices()
     if not devices:
         raise CheckFailed(
@@ -39,18 +39,18 @@ def devices_are_listed(subject: Subject) -> None:
             "Sessions are created by devices of an earlier list.",
         )
     try:
-        engine.find_device(subject.declared.device)
+        engine.find_device(fixture.declared.device)
     except DeviceUnavailableError as error:
         raise CheckFailed(f"{error.message}", error.hint) from error
 
 
 @SUITE.check("basic", "A row says GPU only if it ran there: no engine falls back silently.")
-def absent_device_is_refused(subject: Subject) -> None:
+def absent_device_is_refused(fixture: EngineFixture) -> None:
     """Ask for devices that are not there."""
-    engine = subject.engine
+    engine = fixture.engine
     for device in _absent(engine.list_devices()):
         try:
-            session = engine.create_session(subject.model("one_input"), device, subject.config())
+            session = engine.create_session(fixture.model("one_input"), device, fixture.config())
         except DeviceUnavailableError:
             continue
         except LexerError as error:
@@ -67,9 +67,9 @@ def absent_device_is_refused(subject: Subject) -> None:
 
 
 @SUITE.check("full", "Where the work really ran is told as it is, and telling it disturbs nothing.")
-def placement_is_consistent(subject: Subject) -> None:
+def placement_is_consistent(fixture: EngineFixture) -> None:
     """Ask for the placement after a call, twice, and call again."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
         opened.run(call)

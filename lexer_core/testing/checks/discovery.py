@@ -19,7 +19,7 @@ from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -32,16 +32,16 @@ _HEAVY = frozenset(
 
 
 @SUITE.check("basic", "The engine is found by its name, in one place.")
-def entry_point_resolves(subject: Subject) -> None:
+def entry_point_resolves(fixture: EngineFixture) -> None:
     """Find one entry point of this contract, and import the module that it names."""
-    _module(subject)
+    _module(fixture)
 
 
 @SUITE.check("basic", "Every hook of the plugin is one that the core calls, as it is written.")
-def hooks_are_sound(subject: Subject) -> None:
+def hooks_are_sound(fixture: EngineFixture) -> None:
     """Compare the plugin's functions with the hooks of this contract."""
     try:
-        module = _module(subject)
+        module = _module(fixture)
     except CheckFailed as error:
         raise Skip("the entry point does not lead to a module") from error
     hooks = read_hooks(module)
@@ -57,15 +57,15 @@ def hooks_are_sound(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "What results and lists say of the engine is true.")
-def engine_info_is_honest(subject: Subject) -> None:
+def engine_info_is_honest(fixture: EngineFixture) -> None:
     """Ask twice, look for the runtime, and see after a call whether it was used."""
-    listing = subject.listing
+    listing = fixture.listing
     if listing.state is EngineState.UNAVAILABLE:
         raise CheckFailed(f"the engine is not usable: {listing.reason}.", listing.remedy)
     if listing.state is not EngineState.READY:
         raise CheckFailed(f"the engine is {listing.state}: {listing.reason}.", listing.remedy)
-    info = subject.engine.info
-    module = _module(subject)
+    info = fixture.engine.info
+    module = _module(fixture)
     again = read_hooks(module).implementations["lexer_engine_info"].function()
     for problem in wrong_in_info(again):
         raise CheckFailed(f"when it is asked again, {problem}.")
@@ -81,7 +81,7 @@ def engine_info_is_honest(subject: Subject) -> None:
         )
     if not info.runtime_modules:
         return  # an engine in Python alone has no runtime to look for
-    with subject.session() as opened:
+    with fixture.session() as opened:
         opened.answer(opened.case.trials()[0])
     unused = [name for name in info.runtime_modules if name not in sys.modules]
     if unused:
@@ -92,10 +92,10 @@ def engine_info_is_honest(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "`lexer engines list` is quick, and works where a runtime is broken.")
-def listing_imports_no_runtime(subject: Subject) -> None:
+def listing_imports_no_runtime(fixture: EngineFixture) -> None:
     """List the engine in a new process, and look at what was imported."""
-    forbidden = _HEAVY | set(subject.engine.info.runtime_modules)
-    found = sorted(forbidden & subject.fresh_listing.imported)
+    forbidden = _HEAVY | set(fixture.engine.info.runtime_modules)
+    found = sorted(forbidden & fixture.fresh_listing.imported)
     if found:
         raise CheckFailed(
             f"listing the engine imports {', '.join(found)}.",
@@ -105,10 +105,10 @@ def listing_imports_no_runtime(subject: Subject) -> None:
 
 
 @SUITE.check("full", "Installing an engine changes nothing for those who do not use it.")
-def listing_leaves_no_trace(subject: Subject) -> None:
+def listing_leaves_no_trace(fixture: EngineFixture) -> None:
     """List the engine in a new process, and compare the process before and after."""
-    subject.require_ready()
-    facts = subject.fresh_listing
+    fixture.require_ready()
+    facts = fixture.fresh_listing
     if facts.changes:
         raise CheckFailed(
             f"after listing the engine, {'; '.join(facts.changes)}.",
@@ -120,21 +120,21 @@ def listing_leaves_no_trace(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "What is declared of the engine is read, and has a reason.")
-def declarations_are_sound(subject: Subject) -> None:
+def declarations_are_sound(fixture: EngineFixture) -> None:
     """Compare the declarations with the capabilities and options that there are."""
-    subject.misdeclared()
+    fixture.misdeclared()
 
 
 @SUITE.check("full", "A model that the engine cannot run is refused, never run wrongly.")
-def declared_limits_are_refused(subject: Subject) -> None:
+def declared_limits_are_refused(fixture: EngineFixture) -> None:
     """Give the engine what it is declared to be unable to do."""
-    limits = [name for name in subject.declared.cannot if name in MODELS or name == _TWO]
+    limits = [name for name in fixture.declared.cannot if name in MODELS or name == _TWO]
     if not limits:
         raise Skip("no limit is declared")
-    subject.require_ready()
+    fixture.require_ready()
     for name in limits:
         try:
-            _try(subject, name)
+            _try(fixture, name)
         except UnsupportedError:
             continue
         except LexerError as error:
@@ -151,25 +151,25 @@ def declared_limits_are_refused(subject: Subject) -> None:
 _TWO = "two_sessions"
 
 
-def _try(subject: Subject, capability: str) -> None:
+def _try(fixture: EngineFixture, capability: str) -> None:
     if capability == _TWO:
-        with subject.session(), subject.session():
+        with fixture.session(), fixture.session():
             return
     case = MODELS[capability]
-    with subject.session(capability) as opened:
+    with fixture.session(capability) as opened:
         for arrays in case.trials():
             opened.answer(arrays)
 
 
-def _module(subject: Subject) -> ModuleType:
+def _module(fixture: EngineFixture) -> ModuleType:
     claims = [
-        claim for claim in find_entry_points(find_distributions()) if claim.name == subject.name
+        claim for claim in find_entry_points(find_distributions()) if claim.name == fixture.name
     ]
     current = [claim for claim in claims if claim.group == ENTRY_POINT_GROUP]
     if not current:
         other = f" (only of {claims[0].group!r})" if claims else ""
         raise CheckFailed(
-            f"no installed distribution has an entry point {subject.name!r} "
+            f"no installed distribution has an entry point {fixture.name!r} "
             f"of the group {ENTRY_POINT_GROUP!r}{other}.",
             f'[project.entry-points."{ENTRY_POINT_GROUP}"] names the engine and its module; '
             "install the package after changing it.",
@@ -177,7 +177,7 @@ def _module(subject: Subject) -> ModuleType:
     if len(current) > 1:
         owners = ", ".join(sorted(str(claim.distribution) for claim in current))
         raise CheckFailed(
-            f"{owners} all provide an engine {subject.name!r}; none is used.", "Uninstall others."
+            f"{owners} all provide an engine {fixture.name!r}; none is used.", "Uninstall others."
         )
     value = current[0].value
     try:

@@ -14,7 +14,7 @@ from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
     from lexer_core.records import ExportedModel
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -22,11 +22,11 @@ SUITE = Suite("Errors")
 
 
 @SUITE.check("basic", "What is no model is an error, and never a row with numbers.")
-def broken_model_is_refused(subject: Subject) -> None:
+def broken_model_is_refused(fixture: EngineFixture) -> None:
     """Load a file of random bytes, or an object that is no model."""
-    broken = _broken(subject)
+    broken = _broken(fixture)
     try:
-        with subject.session(exported=broken) as opened:
+        with fixture.session(exported=broken) as opened:
             opened.answer(opened.case.trials()[0])
     except LexerError as error:
         if not error.message.strip():
@@ -39,19 +39,19 @@ def broken_model_is_refused(subject: Subject) -> None:
 
 
 @SUITE.check("full", "Inputs that do not fit the model are an error, and never made to fit.")
-def wrong_inputs_are_refused(subject: Subject) -> None:
+def wrong_inputs_are_refused(fixture: EngineFixture) -> None:
     """Leave out an input, and give one of another shape."""
-    name = "one_input" if "several_inputs" in subject.declared.cannot else "several_inputs"
+    name = "one_input" if "several_inputs" in fixture.declared.cannot else "several_inputs"
     trials = {}
-    with subject.session(name) as opened:
+    with fixture.session(name) as opened:
         arrays = dict(opened.case.trials()[0])
         arrays.pop(opened.case.inputs[-1].name)
         trials[f"without input {opened.case.inputs[-1].name!r}"] = (name, arrays)
-    with subject.session("one_input") as opened:
+    with fixture.session("one_input") as opened:
         too_wide = {"x": opened.case.random_inputs()["x"][:, :2].copy()}
         trials["with inputs of shape (2, 2) in place of (2, 3)"] = ("one_input", too_wide)
     for what, (model, wrong) in trials.items():
-        with subject.session(model) as opened:
+        with fixture.session(model) as opened:
             try:
                 opened.answer(wrong)
             except LexerError:
@@ -63,18 +63,18 @@ def wrong_inputs_are_refused(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "An error names the engine that raised it.")
-def errors_name_the_engine(subject: Subject) -> None:
+def errors_name_the_engine(fixture: EngineFixture) -> None:
     """Provoke errors, and look at what they say."""
-    engine = subject.engine
-    model = subject.model("one_input")
+    engine = fixture.engine
+    model = fixture.model("one_input")
     for device, exported in (
         (Device(kind="nosuchkind"), model),
-        (subject.device, _broken(subject)),
+        (fixture.device, _broken(fixture)),
     ):
         try:
-            engine.create_session(exported, device, subject.config()).close()
+            engine.create_session(exported, device, fixture.config()).close()
         except EngineError as error:
-            if error.engine != subject.name:
+            if error.engine != fixture.name:
                 raise CheckFailed(
                     f"an error of lexer_create_session names the engine {error.engine!r}.",
                     "Leave `engine` out: the core fills in the engine's name.",
@@ -91,18 +91,18 @@ def errors_name_the_engine(subject: Subject) -> None:
 
 
 @SUITE.check("full", "After an error the next model runs as if there had been none.")
-def errors_leave_nothing_behind(subject: Subject) -> None:
+def errors_leave_nothing_behind(fixture: EngineFixture) -> None:
     """Provoke errors while a session is open, then call it, and open another."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
-        _provoke(subject)
+        _provoke(fixture)
         expect_outputs(
             opened.fetch(opened.run(call)),
             opened.case.reference(arrays),
             after="after another session failed to load",
         )
-    with subject.session() as opened:
+    with fixture.session() as opened:
         expect_outputs(
             opened.answer(arrays),
             opened.case.reference(arrays),
@@ -110,23 +110,23 @@ def errors_leave_nothing_behind(subject: Subject) -> None:
         )
 
 
-def _provoke(subject: Subject) -> None:
-    engine = subject.engine
+def _provoke(fixture: EngineFixture) -> None:
+    engine = fixture.engine
     for exported, device in (
-        (_broken(subject), subject.device),
-        (subject.model("one_input"), Device(kind="nosuchkind")),
+        (_broken(fixture), fixture.device),
+        (fixture.model("one_input"), Device(kind="nosuchkind")),
     ):
         try:
-            engine.create_session(exported, device, subject.config()).close()
+            engine.create_session(exported, device, fixture.config()).close()
         except LexerError:
             continue
 
 
-def _broken(subject: Subject) -> ExportedModel:
+def _broken(fixture: EngineFixture) -> ExportedModel:
     """The same export with something in it that is no model."""
-    exported = subject.model("one_input")
+    exported = fixture.model("one_input")
     if exported.path is None:
         return attrs.evolve(exported, model=object())
-    path = subject.new_folder() / exported.path.name
+    path = fixture.new_folder() / exported.path.name
     path.write_bytes(b"\x93 this is no model \x00\xff" * 20)
     return attrs.evolve(exported, path=path)

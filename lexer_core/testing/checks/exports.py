@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from lexer_core.records import ExportedModel, ModelSource
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -29,11 +29,11 @@ _CASE = "several_outputs"
 
 
 @SUITE.check("full", "A format that the engine does not make is left to whoever makes it.")
-def other_formats_are_left_to_others(subject: Subject) -> None:
+def other_formats_are_left_to_others(fixture: EngineFixture) -> None:
     """Ask for a format that does not exist."""
-    for source in _sources(subject):
+    for source in _sources(fixture):
         try:
-            made = subject.engine.export_model(source, _NO_FORMAT, CPU, subject.new_folder(), {})
+            made = fixture.engine.export_model(source, _NO_FORMAT, CPU, fixture.new_folder(), {})
         except LexerError as error:
             raise CheckFailed(
                 f"asked for a format that nobody knows, it raises: {error.message}",
@@ -46,9 +46,9 @@ def other_formats_are_left_to_others(subject: Subject) -> None:
 
 
 @SUITE.check("full", "An export has the names that the user gave, and lies where it was to lie.")
-def exports_are_as_asked_for(subject: Subject) -> None:
+def exports_are_as_asked_for(fixture: EngineFixture) -> None:
     """Export to every format that the engine makes, and compare names and places."""
-    for source, exported, folder in _exports(subject):
+    for source, exported, folder in _exports(fixture):
         outputs = tuple(spec.name for spec in exported.outputs)
         if outputs != source.output_names:
             raise CheckFailed(
@@ -63,17 +63,17 @@ def exports_are_as_asked_for(subject: Subject) -> None:
                 "has not.",
                 "ExportedModel.inputs has the names of ModelSource.input_names.",
             )
-        check_destination(exported, folder, source, subject.engine)
+        check_destination(exported, folder, source, fixture.engine)
 
 
 @SUITE.check("full", "What the engine exports for itself computes what the model does.")
-def exports_run_right(subject: Subject) -> None:
+def exports_run_right(fixture: EngineFixture) -> None:
     """Export to the engine's own formats, run that, and compare the outputs."""
     case, ran = MODELS[_CASE], False
-    for _, exported, _ in _exports(subject):
-        if exported.format not in subject.engine.info.formats:
+    for _, exported, _ in _exports(fixture):
+        if exported.format not in fixture.engine.info.formats:
             continue
-        with subject.session(_CASE, exported=exported) as opened:
+        with fixture.session(_CASE, exported=exported) as opened:
             for arrays in case.trials():
                 expect_outputs(
                     opened.answer(arrays),
@@ -86,15 +86,15 @@ def exports_run_right(subject: Subject) -> None:
 
 
 @SUITE.check("full", "The user's model is what it was before it was exported.")
-def exports_leave_the_model_alone(subject: Subject) -> None:
+def exports_leave_the_model_alone(fixture: EngineFixture) -> None:
     """Compare a module before and after its export."""
     found = False
-    for source in _sources(subject):
+    for source in _sources(fixture):
         if source.module is None:
             continue
         before = _state(source.module)
-        for name in _formats(subject):
-            subject.engine.export_model(source, name, CPU, subject.new_folder(), {})
+        for name in _formats(fixture):
+            fixture.engine.export_model(source, name, CPU, fixture.new_folder(), {})
         found = True
         changed = [what for what, value in _state(source.module).items() if before[what] != value]
         if changed:
@@ -106,12 +106,12 @@ def exports_leave_the_model_alone(subject: Subject) -> None:
         raise Skip("torch is not installed, so there is no module to export")
 
 
-def _exports(subject: Subject) -> Iterator[tuple[ModelSource, ExportedModel, Any]]:
+def _exports(fixture: EngineFixture) -> Iterator[tuple[ModelSource, ExportedModel, Any]]:
     made = False
-    for source in _sources(subject):
-        for name in _formats(subject):
-            folder = subject.new_folder()
-            exported = subject.engine.export_model(source, name, CPU, folder, {})
+    for source in _sources(fixture):
+        for name in _formats(fixture):
+            folder = fixture.new_folder()
+            exported = fixture.engine.export_model(source, name, CPU, folder, {})
             if exported is not None:
                 made = True
                 yield source, exported, folder
@@ -119,17 +119,17 @@ def _exports(subject: Subject) -> Iterator[tuple[ModelSource, ExportedModel, Any
         raise Skip("the engine exports neither a module nor an .onnx file")
 
 
-def _sources(subject: Subject) -> list[ModelSource]:
-    if not subject.engine.implements("lexer_export_model"):
+def _sources(fixture: EngineFixture) -> list[ModelSource]:
+    if not fixture.engine.implements("lexer_export_model"):
         raise Skip("the engine makes no format (it has no lexer_export_model)")
-    sources = list(sources_of(MODELS[_CASE], subject.new_folder()))
+    sources = list(sources_of(MODELS[_CASE], fixture.new_folder()))
     if not sources:
         raise Skip("neither torch nor onnx is installed, so there is nothing to export")
     return sources
 
 
-def _formats(subject: Subject) -> list[str]:
-    return list(dict.fromkeys((*subject.engine.info.formats, *_STANDARD)))
+def _formats(fixture: EngineFixture) -> list[str]:
+    return list(dict.fromkeys((*fixture.engine.info.formats, *_STANDARD)))
 
 
 def _state(module: Any) -> dict[str, object]:

@@ -12,18 +12,18 @@ from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Check, Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
 SUITE = Suite("Outputs")
 
 
-def outputs_are_right(case: ModelCase, subject: Subject) -> None:
-    """Run one model of the ladder on several inputs, in one session."""
-    subject.require(case.needs)
+def outputs_are_right(case: ModelCase, fixture: EngineFixture) -> None:
+    """Run one model of the zoo on several inputs, in one session."""
+    fixture.require(case.needs)
     try:
-        with subject.session(case.name) as opened:
+        with fixture.session(case.name) as opened:
             for number, arrays in enumerate(case.trials(), start=1):
                 shapes = ", ".join(f"{name}{list(a.shape)}" for name, a in arrays.items())
                 expect_outputs(

@@ -15,7 +15,7 @@ from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -32,9 +32,9 @@ _BYTES_PER_CALL = 16 * 1024
 
 
 @SUITE.check("full", "A long run does not fill the system with threads.")
-def calls_keep_no_threads(subject: Subject) -> None:
+def calls_keep_no_threads(fixture: EngineFixture) -> None:
     """Count the threads before and after 1000 calls."""
-    before, after = _thousand_calls(subject)
+    before, after = _thousand_calls(fixture)
     if after.threads > before.threads:
         raise CheckFailed(
             f"{_CALLS} calls left {after.threads - before.threads} more threads.",
@@ -43,9 +43,9 @@ def calls_keep_no_threads(subject: Subject) -> None:
 
 
 @SUITE.check("full", "A long run does not run out of file descriptors.")
-def calls_keep_no_files(subject: Subject) -> None:
+def calls_keep_no_files(fixture: EngineFixture) -> None:
     """Count the open files before and after 1000 calls."""
-    before, after = _thousand_calls(subject)
+    before, after = _thousand_calls(fixture)
     if after.files > before.files:
         raise CheckFailed(
             f"{_CALLS} calls left {after.files - before.files} more open files.",
@@ -54,9 +54,9 @@ def calls_keep_no_files(subject: Subject) -> None:
 
 
 @SUITE.check("full", "A long run does not run out of memory.")
-def calls_keep_no_memory(subject: Subject) -> None:
+def calls_keep_no_memory(fixture: EngineFixture) -> None:
     """Compare the memory before and after 1000 calls with outputs of 64 KiB."""
-    before, after = _thousand_calls(subject)
+    before, after = _thousand_calls(fixture)
     grown = after.memory - before.memory
     if grown > _CALLS * _BYTES_PER_CALL:
         raise CheckFailed(
@@ -66,17 +66,17 @@ def calls_keep_no_memory(subject: Subject) -> None:
 
 
 @SUITE.check("full", "A session that was closed is gone, with what it held.")
-def closed_sessions_are_released(subject: Subject) -> None:
+def closed_sessions_are_released(fixture: EngineFixture) -> None:
     """Open and close sessions, and look for what is left of them."""
     for _ in range(_WARM_UP_SESSIONS):
-        _open_and_close(subject)
+        _open_and_close(fixture)
     before = _take_stock()
     left: list[weakref.ref[object] | None] = []
     deadline = time.monotonic() + _SESSIONS_SECONDS  # some engines compile for seconds
     while len(left) < _FEWEST_SESSIONS or (
         len(left) < _MOST_SESSIONS and time.monotonic() < deadline
     ):
-        left.append(_open_and_close(subject))
+        left.append(_open_and_close(fixture))
     after = _take_stock()
     alive = sum(reference is not None and reference() is not None for reference in left)
     if alive:
@@ -111,23 +111,23 @@ def _take_stock() -> _Stock:
     return _Stock(process.num_threads(), files, private_memory_bytes(os.getpid()) or 0)
 
 
-def _thousand_calls(subject: Subject) -> tuple[_Stock, _Stock]:
+def _thousand_calls(fixture: EngineFixture) -> tuple[_Stock, _Stock]:
     """Make 1000 calls on one session, once for all that ask; what was held before and after."""
-    if subject.long_run is None:
-        with subject.session("wide") as opened:
+    if fixture.long_run is None:
+        with fixture.session("wide") as opened:
             call = opened.call(opened.case.trials()[0])
             for _ in range(_WARM_UP_CALLS):
                 opened.fetch(opened.run(call))
             before = _take_stock()
             for _ in range(_CALLS):
                 opened.fetch(opened.run(call))
-            subject.long_run = (before, _take_stock())
-    before, after = subject.long_run
+            fixture.long_run = (before, _take_stock())
+    before, after = fixture.long_run
     return before, after
 
 
-def _open_and_close(subject: Subject) -> weakref.ref[object] | None:
-    with subject.session() as opened:
+def _open_and_close(fixture: EngineFixture) -> weakref.ref[object] | None:
+    with fixture.session() as opened:
         opened.answer(opened.case.trials()[0])
         session: object = opened.session
         try:

@@ -11,7 +11,7 @@ from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from lexer_core.testing.engine_fixture import Subject
+    from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
 
@@ -21,9 +21,9 @@ _CALLS = 5
 
 
 @SUITE.check("basic", "The thousandth call computes what the first one does.")
-def calls_repeat(subject: Subject) -> None:
+def calls_repeat(fixture: EngineFixture) -> None:
     """Make the same call several times, on inputs that were placed once."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
         wanted = opened.case.reference(arrays)
@@ -37,9 +37,9 @@ def calls_repeat(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "The outputs belong to the inputs of this call, not to those of another.")
-def calls_follow_their_inputs(subject: Subject) -> None:
+def calls_follow_their_inputs(fixture: EngineFixture) -> None:
     """Place several inputs, and call them in turn within one session."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         trials = opened.case.trials()
         calls = [opened.call(arrays) for arrays in trials]
         for number in (0, 1, 2, 1, 0):
@@ -52,9 +52,9 @@ def calls_follow_their_inputs(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Outputs that were fetched are the caller's: no later call changes them.")
-def fetched_outputs_stay(subject: Subject) -> None:
+def fetched_outputs_stay(fixture: EngineFixture) -> None:
     """Keep outputs while other calls are made, and write to them."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         first, second, _ = opened.case.trials()
         call = opened.call(first)
         kept = opened.fetch(opened.run(call))
@@ -76,9 +76,9 @@ def fetched_outputs_stay(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Inputs are what they were, for the engine that is measured next.")
-def inputs_are_left_alone(subject: Subject) -> None:
+def inputs_are_left_alone(fixture: EngineFixture) -> None:
     """Compare the arrays that were given before and after calls."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         # Writable, as a runtime in C takes every memory to be.
         given = {name: array.copy() for name, array in arrays.items()}
@@ -97,10 +97,10 @@ def inputs_are_left_alone(subject: Subject) -> None:
 
 
 @SUITE.check("full", "A session that is opened again works like the first.")
-def sessions_repeat(subject: Subject) -> None:
+def sessions_repeat(fixture: EngineFixture) -> None:
     """Open, call and close several sessions, one after the other."""
     for number in range(1, 4):
-        with subject.session() as opened:
+        with fixture.session() as opened:
             arrays = opened.case.trials()[number - 1]
             expect_outputs(
                 opened.answer(arrays),
@@ -111,10 +111,10 @@ def sessions_repeat(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Two models in one process do not mix.")
-def two_sessions_at_once(subject: Subject) -> None:
+def two_sessions_at_once(fixture: EngineFixture) -> None:
     """Open sessions on two models, and let their calls take turns."""
-    subject.require("two_sessions")
-    with subject.session("one_input") as one, subject.session("wide") as other:
+    fixture.require("two_sessions")
+    with fixture.session("one_input") as one, fixture.session("wide") as other:
         for opened in (one, other, one, other):
             arrays = opened.case.trials()[0]
             expect_outputs(
@@ -126,13 +126,13 @@ def two_sessions_at_once(subject: Subject) -> None:
 
 
 @SUITE.check("full", "Closing one session takes nothing from another.")
-def closing_leaves_others_open(subject: Subject) -> None:
+def closing_leaves_others_open(fixture: EngineFixture) -> None:
     """Close one of two sessions on the same model, and call the other."""
-    subject.require("two_sessions")
-    with subject.session() as kept:
+    fixture.require("two_sessions")
+    with fixture.session() as kept:
         arrays = kept.case.trials()[0]
         call = kept.call(arrays)
-        with subject.session(exported=kept.exported) as closed:
+        with fixture.session(exported=kept.exported) as closed:
             closed.answer(arrays)
         expect_outputs(
             kept.fetch(kept.run(call)),
@@ -143,10 +143,10 @@ def closing_leaves_others_open(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Cleaning up never fails, also after something else did.")
-def close_may_be_called_twice(subject: Subject) -> None:
+def close_may_be_called_twice(fixture: EngineFixture) -> None:
     """Close a session that ran twice, and one that never ran twice."""
     for runs in (1, 0):
-        with subject.session() as opened:
+        with fixture.session() as opened:
             for _ in range(runs):
                 opened.answer(opened.case.trials()[0])
             opened.session.close()

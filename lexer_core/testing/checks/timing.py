@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.testing.engine_fixture import OpenSession, Subject
+    from lexer_core.testing.engine_fixture import EngineFixture, OpenSession
 
 __all__ = ["SUITE", "ScriptedClock"]
 
@@ -84,9 +84,9 @@ class ScriptedClock:
 
 
 @SUITE.check("basic", "There is one number for each sample, and each is a possible time.")
-def times_are_counted_and_positive(subject: Subject) -> None:
+def times_are_counted_and_positive(fixture: EngineFixture) -> None:
     """Time blocks of several lengths on the real clock."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         call = opened.call(opened.case.trials()[0])
         opened.run(call)
         for count in (1, 7):
@@ -94,21 +94,21 @@ def times_are_counted_and_positive(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Each sample is a measurement of its own, in its place.")
-def every_sample_is_reported(subject: Subject) -> None:
+def every_sample_is_reported(fixture: EngineFixture) -> None:
     """Time calls that take different times, and compare one by one."""
-    _compare(_scripted(subject, _MILLISECONDS), _MILLISECONDS)
+    _compare(_scripted(fixture, _MILLISECONDS), _MILLISECONDS)
 
 
 @SUITE.check("basic", "A slow call is seen: tails are measured, not trimmed.")
-def slow_call_is_seen(subject: Subject) -> None:
+def slow_call_is_seen(fixture: EngineFixture) -> None:
     """Let one call of a block take 200 times as long as the others."""
-    _compare(_scripted(subject, _SLOW_MILLISECONDS), _SLOW_MILLISECONDS)
+    _compare(_scripted(fixture, _SLOW_MILLISECONDS), _SLOW_MILLISECONDS)
 
 
 @SUITE.check("basic", "All engines are measured by one clock.")
-def clock_is_the_one_given(subject: Subject) -> None:
+def clock_is_the_one_given(fixture: EngineFixture) -> None:
     """Time calls on a clock on which they take as long as the kit says."""
-    seconds = _scripted(subject, _MILLISECONDS)
+    seconds = _scripted(fixture, _MILLISECONDS)
     wanted = sum(_MILLISECONDS) / 1e3
     if abs(seconds.sum() - wanted) > wanted / 2:
         raise CheckFailed(
@@ -119,10 +119,10 @@ def clock_is_the_one_given(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "Exactly the calls that were asked for are made: none unmeasured.")
-def calls_are_exactly_as_many(subject: Subject) -> None:
+def calls_are_exactly_as_many(fixture: EngineFixture) -> None:
     """Count the calls of blocks with and without loops."""
     for loops in (1, _LOOPS):
-        with subject.session() as opened:
+        with fixture.session() as opened:
             real = opened.call(opened.case.trials()[0])
             if loops > 1 and real.reset is not None:
                 continue  # what is reset is timed alone
@@ -137,19 +137,19 @@ def calls_are_exactly_as_many(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "A sample of several calls is their mean.")
-def loops_are_divided_by(subject: Subject) -> None:
+def loops_are_divided_by(fixture: EngineFixture) -> None:
     """Time samples of several calls, each of its own length."""
     count = 3
     milliseconds = range(1, count * _LOOPS + 1)
-    seconds = _scripted(subject, milliseconds, loops=_LOOPS)
+    seconds = _scripted(fixture, milliseconds, loops=_LOOPS)
     means = [sum(milliseconds[i * _LOOPS : (i + 1) * _LOOPS]) / _LOOPS for i in range(count)]
     _compare(seconds, means)
 
 
 @SUITE.check("full", "What puts a model's state back is not in its latency.")
-def resets_are_left_out(subject: Subject) -> None:
+def resets_are_left_out(fixture: EngineFixture) -> None:
     """Time calls of which each is reset before, and the reset takes longer than the call."""
-    with subject.session() as opened:
+    with fixture.session() as opened:
         real = opened.call(opened.case.trials()[0])
         if real.reset is None:
             raise Skip("the engine keeps no state between calls (it has no lexer_reset_state)")
@@ -164,18 +164,18 @@ def resets_are_left_out(subject: Subject) -> None:
 
 
 @SUITE.check("basic", "An engine that returns before its work is done is not believed.")
-def completion_is_timed(subject: Subject) -> None:
+def completion_is_timed(fixture: EngineFixture) -> None:
     """Time a block of slow calls, and see whether outputs have to be waited for after it."""
-    subject.require_ready()
+    fixture.require_ready()
     case = CaseSession()
-    case.import_engine(subject.name)
+    case.import_engine(fixture.name)
     try:
         case.load(
             CaseSpec(
-                engine=subject.name,
-                device=subject.declared.device,
-                exported=subject.model("slow"),
-                config=subject.config(),
+                engine=fixture.name,
+                device=fixture.declared.device,
+                exported=fixture.model("slow"),
+                config=fixture.config(),
             )
         )
         case.place(MODELS["slow"].call_inputs(MODELS["slow"].random_inputs()))
@@ -199,8 +199,10 @@ def completion_is_timed(subject: Subject) -> None:
         )
 
 
-def _scripted(subject: Subject, milliseconds: Sequence[int], *, loops: int = 1) -> npt.NDArray[Any]:
-    with subject.session() as opened:
+def _scripted(
+    fixture: EngineFixture, milliseconds: Sequence[int], *, loops: int = 1
+) -> npt.NDArray[Any]:
+    with fixture.session() as opened:
         real = opened.call(opened.case.trials()[0])
         if real.reset is not None and loops > 1:
             raise Skip("the engine keeps state between calls: every sample is one call")
