@@ -559,6 +559,16 @@ MUTANTS = (
         ),
     ),
     Mutant(
+        name="reads_memory_as_if_it_were_contiguous",
+        check="inputs_of_any_layout_are_read",
+        old=PLACE,
+        new="    arrays = inputs.arrays\n"
+        "    return {\n"
+        "        name: arrays[name].ravel(order='K').reshape(arrays[name].shape)\n"
+        "        for name in session.inputs\n"
+        "    }\n",
+    ),
+    Mutant(
         name="works_once_in_a_process",
         check="sessions_repeat",
         old=CREATE,

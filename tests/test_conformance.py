@@ -94,7 +94,7 @@ def test_a_right_engine_that_keeps_state_passes(name, stateful):
     if name == "resets_are_left_out":
         assert result.status == "passed"
     if name == "loops_are_divided_by":
-        assert result.reason == "the engine keeps state between calls: every sample is one call"
+        assert result.reason == "the engine keeps state between calls, so every sample is one call"
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
@@ -165,7 +165,7 @@ def test_a_model_that_nobody_makes_is_a_failure_and_no_skip(site, tmp_path):
 
     if find_spec("torch") is None and find_spec("onnx") is None:
         assert result.status == "failed"
-        assert "there is no model 'one_input' in format zoo" in result.reason
+        assert "the kit cannot create model 'one_input' in format zoo" in result.reason
         assert "make_model" in result.hint
     else:  # the engine's own export makes it
         assert result.status == "passed", result
@@ -183,9 +183,9 @@ def test_an_option_whose_effect_nobody_can_see_has_to_be_declared(site, tmp_path
     assert run_check(check, silent).status == "failed"
     assert "option_effects" in run_check(check, silent).hint
     assert run_check(check, explained).reason == (
-        "not looked at: layout (not shown); tile (nor this)"
+        "not checked: layout (not shown); tile (nor this)"
     )
-    assert "nobody declared how to see it" in run_check(check, undeclared).reason
+    assert "its effect is not declared" in run_check(check, undeclared).reason
 
 
 def test_an_engine_that_cannot_be_loaded_fails_once_and_the_rest_is_skipped(site, tmp_path):
@@ -266,16 +266,16 @@ def test_every_public_name_of_the_kit_resolves():
         kit.nonsense  # noqa: B018 - the access is the test
 
 
-def test_only_the_class_for_pytest_imports_pytest():
-    importing = [
+def test_only_the_classes_for_pytest_import_pytest():
+    importing = sorted(
         path.name
         for path in (ROOT / "lexer_core").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if (isinstance(node, ast.Import) and node.names[0].name == "pytest")
         or (isinstance(node, ast.ImportFrom) and node.module == "pytest")
-    ]
+    )
 
-    assert importing == ["pytest_class.py"]
+    assert importing == ["onnx_engine_tests.py", "pytest_class.py"]
 
 
 def test_the_kit_is_not_loaded_into_every_run_of_pytest():

@@ -83,7 +83,7 @@ def test_a_failure_says_what_was_seen_what_to_do_and_what_it_protects(site, chec
     failure = out.split("\noutputs_one_input failed: ")[1].split("\n\n")[0]
     assert status == 1
     assert rows_of(out)["outputs_one_input"] == "failed"
-    assert "output 'y' is float64; it should be float32" in failure
+    assert "output 'y' is float64 instead of float32" in failure
     assert f"It protects: {CHECKS['outputs_one_input'].protects}" in failure
 
 
@@ -315,5 +315,5 @@ def test_a_failure_in_pytest_says_what_the_command_says(site, run_pytest):
     """)
 
     assert results["outputs_one_input"] == "FAILED"
-    assert "output 'y' is float64; it should be float32" in out
-    assert "It protects: A layer has the outputs" in out
+    assert "output 'y' is float64 instead of float32" in out
+    assert "It protects: A linear layer" in out

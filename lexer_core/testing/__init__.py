@@ -1,8 +1,8 @@
-"""How does the author of an engine know that it is right?
+"""How does the author of an engine know that it is correct?
 
 The conformance kit: :class:`EngineConformance` for pytest, and ``lexer engines
-check`` for the command line. Names resolve on first use, so that neither pytest
-nor numpy is imported by asking for something that needs neither.
+check`` for the command line. Names are imported on first use, so that pytest and
+numpy are only imported if needed.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = [
     "Skip",
 ]
 
-KIT_VERSION = f"{CONTRACT_VERSION}.0"
-"""The contract that is checked, and the edition of the kit for it.
+KIT_VERSION = f"{CONTRACT_VERSION}.1"
+"""The version of the contract and the edition of the kit for it.
 
 The second number is raised when a check is added or becomes stricter: an engine
-that passed may then fail, though the contract is the same.
+that passed may then fail, although the contract is the same.
 """
 
 _HOMES = {

@@ -1,6 +1,6 @@
-"""Which checks are there, in which order?
+"""Which checks exist, and in which order do they run?
 
-One table for pytest, the command line and the documentation.
+The same table serves pytest, the command line and the documentation.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ SUITES: tuple[Suite, ...] = (
     exports.SUITE,
     resources.SUITE,
 )
-"""The checks by what they are about."""
+"""The checks by topic."""
 
 CHECKS: Mapping[str, Check] = {check.name: check for suite in SUITES for check in suite.checks}
-"""Every check by its name."""
+"""All checks by name."""
 
 
 def checks_of(level: Level) -> tuple[Check, ...]:
-    """List the checks of a level; those of ``basic`` are part of ``full``."""
+    """Return the checks of a level; ``full`` includes ``basic``."""
     return tuple(check for check in CHECKS.values() if level in ("full", check.level))

@@ -1,6 +1,6 @@
-"""What does an author say of an engine, so that it can be checked?
+"""What does an author declare about an engine, so that it can be checked?
 
-No pytest here: ``lexer engines check`` reads the same declarations.
+This module does not import pytest: ``lexer engines check`` reads the same declarations.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["EngineUnderTest"]
 
 
 class EngineUnderTest:
-    """An engine, and what has to be known of it to check it.
+    """An engine, and what the kit needs to know about it.
 
     Attributes
     ----------
@@ -29,16 +29,16 @@ class EngineUnderTest:
     threads
         Threads that a call may use.
     cannot
-        What the engine cannot do: a capability (see docs/conformance.md,
-        "Capabilities") and the reason. Checks that need it are skipped with that
-        reason, and the engine has to *refuse* such a model.
+        What the engine cannot do: capabilities (see docs/conformance.md,
+        "Capabilities") and the reasons. Checks that need them are skipped with
+        that reason, and the engine must *refuse* such models.
     option_effects
-        For each option, how its effect can be seen: a function that takes an
-        open session and returns what is set there, or the reason why nothing
-        can be seen. Where nothing is said, the outputs are looked at.
+        For each option, how to observe its effect: a function that takes an open
+        session and returns the effective value, or the reason why it cannot be
+        observed. Default: compare the outputs.
     option_values
-        For options without choices, a value other than the default that makes
-        sense, where 1, 2, 0.5 or 2.0 do not.
+        For an option without choices, a useful value other than the default, if
+        1, 2, 0.5 and 2.0 are not.
     changes_outputs
         Options that are meant to change the outputs.
     """
@@ -53,25 +53,24 @@ class EngineUnderTest:
 
     @classmethod
     def make_model(cls, case: ModelCase, folder: Path) -> ExportedModel | None:
-        """Make one model in a format that the engine accepts.
+        """Create a model in a format that the engine accepts.
 
-        To be overridden where the engine accepts neither ``onnx`` nor ``torch``
-        nor ``torch_export``, and its ``lexer_export_model`` makes its own
-        format from none of these.
+        Override it if the engine accepts none of ``onnx``, ``torch`` and
+        ``torch_export``, and its ``lexer_export_model`` cannot export them to its
+        own format.
 
         Parameters
         ----------
         case
-            Which model: what it computes is in ``case.reference``, with
-            ``case.weights``; what goes in and out in ``case.inputs`` and
-            ``case.outputs``.
+            The model: ``case.reference`` computes it with ``case.weights``;
+            ``case.inputs`` and ``case.outputs`` are its specifications.
         folder
-            Where to write it; empty.
+            An empty folder to write to.
 
         Returns
         -------
         ExportedModel or None
-            ``None`` leaves it to the kit.
+            ``None``: the kit creates the model.
         """
         del case, folder
         return None

@@ -1,4 +1,4 @@
-"""How does the table of checks look in the documentation?"""
+"""How are the checks shown in the documentation?"""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["capability_rows", "check_sections"]
 
 
 def check_sections() -> str:
-    """Write the checks as Markdown: a heading and a table for each matter."""
+    """Return the checks as Markdown: a heading and a table per topic."""
     sections = []
     for suite in SUITES:
         rows = [f"| `{check.name}` | {check.level} | {check.protects} |" for check in suite.checks]
@@ -19,6 +19,6 @@ def check_sections() -> str:
 
 
 def capability_rows() -> str:
-    """Write the capabilities as a Markdown table."""
+    """Return the capabilities as a Markdown table."""
     rows = [f"| `{name}` | {meaning} |" for name, meaning in CAPABILITIES.items()]
     return "\n".join(["| capability | what is meant |", "|---|---|", *rows])

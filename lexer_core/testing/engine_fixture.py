@@ -1,4 +1,4 @@
-"""What is a check given of the engine that it looks at?"""
+"""What does a check get to examine an engine?"""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["EngineFixture", "OpenSession"]
 
 @define(kw_only=True, eq=False)
 class OpenSession:
-    """A session of the engine, with what it takes to call it as a benchmark does."""
+    """A session of the engine, with the means to call it like a benchmark."""
 
     engine: Engine
     session: Session
@@ -42,14 +42,14 @@ class OpenSession:
     exported: ExportedModel
 
     def call(self, arrays: Arrays) -> Call:
-        """Place inputs, and bind the session to them."""
+        """Place inputs and bind the session to them."""
         inputs = self.case.call_inputs(arrays)
         with self.engine.call_context(self.session):
             placed = self.engine.place_inputs(self.session, inputs, self.device)
         return self.engine.make_call(self.session, placed)
 
     def run(self, call: Call) -> Any:
-        """Execute one call to its end; returns the engine's own outputs."""
+        """Execute a call to completion; return the engine's own outputs."""
         with self.engine.call_context(self.session):
             with self.engine.naming("session.run"):
                 if call.reset is not None:
@@ -59,12 +59,12 @@ class OpenSession:
         return outputs
 
     def fetch(self, outputs: object) -> dict[str, npt.NDArray[Any]]:
-        """Turn the outputs of a call into named arrays."""
+        """Return the outputs of a call as named arrays."""
         with self.engine.call_context(self.session):
             return self.engine.fetch_outputs(self.session, outputs)
 
     def answer(self, arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
-        """Place inputs, call once, and fetch the outputs."""
+        """Place inputs, make a call and fetch its outputs."""
         return self.fetch(self.run(self.call(arrays)))
 
 
@@ -75,19 +75,19 @@ class EngineFixture:
     Parameters
     ----------
     declared
-        What its author says of it.
+        The author's declarations.
     folder
-        Where models are written; empty.
+        An empty folder for models.
     isolated
-        Whether this process is there for the engine alone.
+        Whether this process is used for the engine only.
     is_declared
-        Whether the author did say anything. What is then left open is a
-        failure; for an engine that is checked by its name alone, a skip.
+        Whether there are declarations. If so, a missing one is a failure; an
+        engine checked by name only is skipped instead.
 
     Attributes
     ----------
     long_run
-        What the process held before and after 1000 calls, once they were made.
+        The resources of the process before and after 1000 calls, once measured.
     """
 
     declared: type[EngineUnderTest]
@@ -95,7 +95,7 @@ class EngineFixture:
     isolated: bool
     is_declared: bool = True
     long_run: tuple[Any, Any] | None = field(default=None, init=False)
-    # As it was before the plugin was imported here, which may have changed it.
+    # From before the plugin was imported in this process and may have changed it.
     _environment: dict[str, str] = field(factory=lambda: dict(os.environ), init=False)
     _registry: EngineRegistry = field(factory=EngineRegistry, init=False)
     _models: dict[str, ExportedModel] = field(factory=dict, init=False)
@@ -104,34 +104,34 @@ class EngineFixture:
 
     @property
     def name(self) -> str:
-        """What the engine is called on the command line."""
+        """The engine's name on the command line."""
         return self.declared.engine_name
 
     @property
     def listing(self) -> EngineListing:
-        """The engine as ``lexer engines list`` shows it."""
+        """The engine's entry in ``lexer engines list``."""
         return self._registry.listing(self.name)
 
     @property
     def engine(self) -> Engine:
-        """The engine; a check that needs it is skipped where it cannot be had."""
+        """The engine; skips the check if it is not ready."""
         listing = self.listing
         if listing.state is not EngineState.READY:
             raise Skip(f"the engine is {listing.state}: {listing.reason}")
         return self._registry.get(self.name)
 
     def require_ready(self) -> None:
-        """Skip the check where the engine cannot be had: another check says why."""
+        """Skip the check if the engine is not ready; another check says why."""
         assert self.engine is not None
 
     @property
     def device(self) -> Device:
-        """The device to check it on."""
+        """The device to check the engine on."""
         return self.engine.find_device(self.declared.device)
 
     @property
     def fresh_listing(self) -> ListingFacts:
-        """What listing the engine does to a process that did nothing else."""
+        """The effects of listing the engine in a new process."""
         from lexer_core.testing.fresh_listing import list_in_fresh_process
 
         if self._fresh_listing is None:
@@ -139,29 +139,29 @@ class EngineFixture:
         return self._fresh_listing
 
     def require(self, capability: str) -> None:
-        """Skip the check where the author declares that the engine cannot do this."""
+        """Skip the check if the engine is declared unable to do this."""
         reason = self.declared.cannot.get(capability)
         if reason is not None:
             raise Skip(f"declared: cannot {capability} ({reason})")
 
     def model(self, name: str) -> ExportedModel:
-        """Make a model of the kit in a format of the engine's, once.
+        """Return a model of the kit in a format of the engine, created on first use.
 
         Raises
         ------
         CheckFailed
-            There is no way to make it.
+            It cannot be created.
         """
         if name not in self._models:
             case, folder = MODELS[name], self.new_folder()
-            made = self.declared.make_model(case, folder)
-            if made is None:
-                made = build_model(self.engine, case, self.new_folder())
-            self._models[name] = made
+            model = self.declared.make_model(case, folder)
+            if model is None:
+                model = build_model(self.engine, case, self.new_folder())
+            self._models[name] = model
         return self._models[name]
 
     def new_folder(self) -> Path:
-        """Make an empty folder."""
+        """Create an empty folder."""
         self._folders += 1
         folder = self.folder / f"{self._folders:04}"
         folder.mkdir(parents=True)
@@ -170,7 +170,7 @@ class EngineFixture:
     def config(
         self, options: Mapping[str, object] | None = None, precision: str = ""
     ) -> SessionConfig:
-        """Make the settings of a session, as a benchmark would."""
+        """Return a session's settings, like a benchmark."""
         return SessionConfig(
             threads=self.declared.threads,
             precision=precision,
@@ -186,16 +186,16 @@ class EngineFixture:
         options: Mapping[str, object] | None = None,
         exported: ExportedModel | None = None,
     ) -> Iterator[OpenSession]:
-        """Open a session on one of the kit's models, and close it.
+        """Open a session on a model of the kit, and close it afterwards.
 
         Parameters
         ----------
         name
-            The model's.
+            The model's name.
         options
-            The engine's options; their defaults unless given.
+            The engine's options. Default: their defaults.
         exported
-            The model itself, where it is not to be made here.
+            The exported model. Default: :meth:`model`.
         """
         engine, device = self.engine, self.device
         model = exported or self.model(name)
@@ -205,19 +205,19 @@ class EngineFixture:
                 engine=engine, session=session, device=device, case=MODELS[name], exported=model
             )
         except BaseException:
-            with suppress(Exception):  # what went wrong first is what is told
+            with suppress(Exception):  # the first error is reported
                 session.close()
             raise
         with engine.naming("session.close"):
             session.close()
 
     def misdeclared(self) -> None:
-        """Refuse declarations that nothing would read.
+        """Refuse declarations that would have no effect.
 
         Raises
         ------
         CheckFailed
-            A capability or an option is unknown, or has no reason.
+            A capability or option does not exist, or a reason is missing.
         """
         from lexer_core.suggestions import did_you_mean
         from lexer_core.testing.model_zoo import CAPABILITIES
@@ -225,18 +225,19 @@ class EngineFixture:
         for capability, reason in self.declared.cannot.items():
             if capability not in CAPABILITIES:
                 raise CheckFailed(
-                    f"`cannot` names {capability!r}, which is no capability.",
-                    f"There are: {', '.join(CAPABILITIES)}."
+                    f"`cannot` names {capability!r}, which is not a capability.",
+                    f"Capabilities: {', '.join(CAPABILITIES)}."
                     f"{did_you_mean(capability, CAPABILITIES)}",
                 )
             if not reason.strip():
                 raise CheckFailed(
-                    f"`cannot` gives no reason for {capability!r}.", "Say why, for the reader."
+                    f"`cannot` has no reason for {capability!r}.",
+                    "Say why the engine cannot do this.",
                 )
         options = [option.name for option in self.engine.info.options]
         for name in self.declared.option_effects:
             if name not in options:
                 raise CheckFailed(
-                    f"`option_effects` names {name!r}, which is no option of the engine.",
+                    f"`option_effects` names {name!r}, which is not an option of the engine.",
                     f"Its options: {', '.join(options) or 'none'}.{did_you_mean(name, options)}",
                 )

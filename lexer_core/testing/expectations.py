@@ -1,4 +1,4 @@
-"""Are these outputs the right ones?"""
+"""Are these outputs correct?"""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ def expect_outputs(got: Arrays, wanted: Arrays, *, after: str, hint: str = "") -
     Parameters
     ----------
     got, wanted
-        The engine's outputs and the reference's, by name.
+        The engine's outputs and the expected ones, by name.
     after
-        What was done to get them, for the message: ``"after a second call"``.
+        When they were computed, for the message: ``"after a second call"``.
     hint
-        What a difference would mean.
+        How to fix a difference.
 
     Raises
     ------
     CheckFailed
-        They differ; the message says in what.
+        They differ; the message says how.
     """
     difference = _difference(got, wanted)
     if difference:
@@ -36,7 +36,7 @@ def expect_outputs(got: Arrays, wanted: Arrays, *, after: str, hint: str = "") -
 
 
 def expect_same(got: Arrays, before: Arrays, *, after: str, hint: str = "") -> None:
-    """Compare two outputs of the same engine bit by bit; raises like :func:`expect_outputs`."""
+    """Compare outputs of the same engine bit by bit; raise like :func:`expect_outputs`."""
     for name, array in before.items():
         if got[name].tobytes() != array.tobytes():
             raise CheckFailed(f"{after}, output {name!r} {_example(got[name], array)}", hint)
@@ -46,33 +46,33 @@ def _difference(got: Arrays, wanted: Arrays) -> str:
     missing = [name for name in wanted if name not in got]
     surplus = [name for name in got if name not in wanted]
     if missing or surplus:
-        return f"the outputs are called {_listed(got)}; they should be {_listed(wanted)}"
+        return f"the outputs are named {_listed(got)} instead of {_listed(wanted)}"
     for name, right in wanted.items():
         array = got[name]
         if array.shape != right.shape:
-            return f"output {name!r} has shape {array.shape}; it should be {right.shape}"
+            return f"output {name!r} has shape {array.shape} instead of {right.shape}"
         if array.dtype != right.dtype:
-            return f"output {name!r} is {array.dtype}; it should be {right.dtype}"
+            return f"output {name!r} is {array.dtype} instead of {right.dtype}"
     parity = judge(got, wanted, reference_name="the reference")
     if parity.status == "pass" or not wanted:
         return ""
     for judged in parity.outputs:
         if not judged.passed:
             return f"output {judged.name!r} {_example(got[judged.name], wanted[judged.name])}"
-    raise AssertionError(f"unreachable: outputs were refused for {parity.reason}")
+    raise AssertionError(f"unreachable: outputs differ, but none fails ({parity.reason})")
 
 
 def _example(got: Any, wanted: Any) -> str:
-    """The first element that differs, with what it should be."""
-    import numpy as np  # arrays are at hand, so it is imported already
+    """Describe the first element that differs."""
+    import numpy as np  # imported already, since there are arrays
 
     wrong = ~((got == wanted) | ((got != got) & (wanted != wanted)))  # noqa: PLR0124 - NaN
     places = np.argwhere(wrong)
     if not len(places):
-        return "is the same number with other bits"
+        return "has equal values with different bits"
     place = tuple(int(number) for number in places[0])
     where = f"[{', '.join(map(str, place))}]" if place else ""
-    return f"has {got[place]} at {where or 'its only element'}; it should be {wanted[place]}"
+    return f"is {got[place]}{f' at {where}' if where else ''} instead of {wanted[place]}"
 
 
 def _listed(arrays: Arrays) -> str:

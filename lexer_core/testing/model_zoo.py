@@ -1,9 +1,8 @@
-"""On which models is an engine checked, and what are their right outputs?
+"""On which models is an engine checked, and what are their correct outputs?
 
-Small models, each with one thing that engines get wrong. Every number in them,
-on the way and in the results, has few binary digits, so that it is exact in
-float16, in TF32 and in any order of summation: no engine misses the right
-outputs by rounding.
+Each small model has one feature that engines get wrong. All weights, inputs,
+intermediate values and results have few binary digits and are exact in float16, in
+TF32 and in any order of summation, so that no engine fails due to rounding.
 """
 
 from __future__ import annotations
@@ -31,7 +30,7 @@ _LARGEST = 8
 _BEYOND_FLOAT64 = 2**53 + 1
 
 SLOW_PRODUCTS = 8
-"""How often the model ``slow`` multiplies by its matrix."""
+"""Number of matrix products in the model ``slow``."""
 
 
 def _no_trials(_: ModelCase) -> tuple[Arrays, ...]:
@@ -40,19 +39,19 @@ def _no_trials(_: ModelCase) -> tuple[Arrays, ...]:
 
 @frozen(kw_only=True, eq=False)
 class ModelCase:
-    """One model: what goes in, what comes out, and what it is to show.
+    """A model: its inputs, its outputs, and the feature that it checks.
 
     Parameters
     ----------
     name
-        Stable; ``make_model`` goes by it.
+        A stable name.
     protects
-        What a user could not rely on if its outputs were wrong; one sentence.
+        What a user can rely on if its outputs are correct; one sentence.
     inputs, outputs
-        Specifications in the order of ``forward``. A text in a shape is an axis
-        of any length.
+        Specifications in the order of ``forward``. A name in a shape is an axis
+        of any size.
     reference
-        Named input arrays in, named output arrays out, in numpy.
+        Computes the output arrays by name from the input arrays, in numpy.
     weights
         Constants that ``reference`` uses.
     keywords
@@ -60,11 +59,11 @@ class ModelCase:
     unused
         Inputs that no output depends on.
     needs
-        The capability that it takes; empty for what every engine must do.
+        The capability that it needs; empty if every engine must run it.
     level
         The lowest level at which its outputs are checked.
     special_trials
-        Makes the inputs to run it with, where random ones will not do.
+        Creates inputs, if random ones do not suit.
     """
 
     name: str
@@ -81,7 +80,7 @@ class ModelCase:
 
     @property
     def structure(self) -> CallStructure:
-        """How ``forward`` is called."""
+        """The arguments of ``forward``."""
         names = [spec.name for spec in self.inputs]
         return CallStructure(
             args=tuple(TensorRef(name) for name in names if name not in self.keywords),
@@ -89,18 +88,18 @@ class ModelCase:
         )
 
     def trials(self) -> tuple[Arrays, ...]:
-        """Make the inputs of several calls, no two alike, the same in every process."""
+        """Return different inputs for several calls, the same in every process."""
         return self.special_trials(self) or tuple(self.random_inputs(seed) for seed in range(3))
 
     def random_inputs(self, seed: int = 0, **axes: int) -> Arrays:
-        """Make inputs of the specified types and shapes.
+        """Return random inputs of the specified types and shapes.
 
         Parameters
         ----------
         seed
-            Others for each.
+            Each seed has other inputs.
         axes
-            Lengths of the axes that have a name; 2 unless given.
+            Sizes of named axes. Default: 2.
         """
         generator = np.random.default_rng([seed, zlib.crc32(self.name.encode())])
         return {
@@ -113,7 +112,7 @@ class ModelCase:
         }
 
     def call_inputs(self, arrays: Arrays) -> CallInputs:
-        """Make what ``lexer_place_inputs`` is given: read-only copies of the arrays."""
+        """Return the inputs for ``lexer_place_inputs``: read-only copies of the arrays."""
         copies = {name: np.array(array) for name, array in arrays.items()}
         for copy in copies.values():
             copy.flags.writeable = False
@@ -126,7 +125,7 @@ def _random(
     if dtype.kind == "b":
         return generator.integers(0, 2, shape).astype(bool)
     numbers = np.asarray(generator.integers(1 - 4 * _LARGEST, 4 * _LARGEST, shape))
-    # np.asarray: what is computed from an array without dimensions is a number.
+    # np.asarray: arithmetic on an array without dimensions returns a scalar.
     return np.asarray(numbers if dtype.kind == "i" else numbers / 4, dtype=dtype)
 
 
@@ -140,7 +139,7 @@ def _frozen(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
 
 
 def _layer_weights() -> dict[str, npt.NDArray[Any]]:
-    """A 3→4 layer whose columns all differ."""
+    """Return the weights of a 3→4 layer with distinct columns."""
     weight = (np.arange(12, dtype=np.float32).reshape(3, 4) - 5) / 4
     return {
         "weight": _frozen(weight),
@@ -158,7 +157,7 @@ def _layer(arrays: Arrays) -> dict[str, npt.NDArray[Any]]:
 
 
 def _permutation(size: int) -> npt.NDArray[Any]:
-    """A matrix that moves every column one to the right: its products are exact."""
+    """Return a matrix that shifts columns by one, whose products are exact."""
     return _frozen(np.roll(np.eye(size, dtype=np.float32), 1, axis=1))
 
 
@@ -184,7 +183,7 @@ def _several_batches(case: ModelCase) -> tuple[Arrays, ...]:
 MODEL_ZOO: tuple[ModelCase, ...] = (
     ModelCase(
         name="one_input",
-        protects="A layer has the outputs that its weights and inputs give.",
+        protects="A linear layer with ReLU has the correct outputs.",
         inputs=(_floats("x", 2, 3),),
         outputs=(_floats("y", 2, 4),),
         reference=_layer,
@@ -193,102 +192,102 @@ MODEL_ZOO: tuple[ModelCase, ...] = (
     ),
     ModelCase(
         name="several_inputs",
-        protects="Inputs of the same type and shape are not mistaken for each other.",
+        protects="Inputs of the same type and shape are not confused.",
         inputs=(_floats("left", 2, 3), _floats("right", 2, 3)),
         outputs=(_floats("y", 2, 3),),
-        reference=lambda given: {"y": given["left"] - given["right"] * np.float32(2)},
+        reference=lambda arrays: {"y": arrays["left"] - arrays["right"] * np.float32(2)},
         needs="several_inputs",
         level="basic",
     ),
     ModelCase(
         name="several_outputs",
-        protects="Outputs of the same type and shape stand under their own names.",
+        protects="Outputs of the same type and shape have the right names.",
         inputs=(_floats("x", 2, 3),),
-        # In an order that no sorting gives.
+        # Not in alphabetical order.
         outputs=(_floats("second", 2, 3), _floats("third", 2, 3), _floats("first", 2, 3)),
-        reference=lambda given: {
-            "second": given["x"] + np.float32(1),
-            "third": given["x"] * np.float32(2),
-            "first": given["x"] - np.float32(3),
+        reference=lambda arrays: {
+            "second": arrays["x"] + np.float32(1),
+            "third": arrays["x"] * np.float32(2),
+            "first": arrays["x"] - np.float32(3),
         },
         needs="several_outputs",
         level="basic",
     ),
     ModelCase(
         name="keyword_inputs",
-        protects="Inputs are found by name, in whichever order the exported model lists them.",
+        protects="Inputs are matched by name, whatever their order in the exported model.",
         inputs=(_floats("x", 2, 3), _floats("scale", 2, 3), _floats("shift", 2, 3)),
         outputs=(_floats("y", 2, 3),),
-        reference=lambda given: {"y": given["x"] * given["scale"] + given["shift"]},
+        reference=lambda arrays: {"y": arrays["x"] * arrays["scale"] + arrays["shift"]},
         keywords=("scale", "shift"),
         needs="keyword_inputs",
         level="basic",
     ),
     ModelCase(
         name="unused_input",
-        protects="An input that the exported model left out is left out, and not an error.",
+        protects="An input that the exported model does not have is ignored.",
         inputs=(_floats("unused", 2, 3), _floats("x", 2, 3)),
         outputs=(_floats("y", 2, 3),),
-        reference=lambda given: {"y": given["x"] * np.float32(3)},
+        reference=lambda arrays: {"y": arrays["x"] * np.float32(3)},
         unused=("unused",),
         needs="unused_input",
     ),
     ModelCase(
         name="identity",
-        protects="An input that is returned unchanged is an output like any other.",
+        protects="An input that is returned unchanged is a valid output.",
         inputs=(_floats("x", 2, 3),),
         outputs=(_floats("y", 2, 3),),
-        reference=lambda given: {"y": given["x"].copy()},
+        reference=lambda arrays: {"y": arrays["x"].copy()},
         needs="identity",
     ),
     ModelCase(
         name="float16",
-        protects="float16 goes in and comes out as float16.",
+        protects="float16 inputs and outputs stay float16.",
         inputs=(TensorSpec(name="x", dtype="float16", shape=(2, 3)),),
         outputs=(TensorSpec(name="y", dtype="float16", shape=(2, 3)),),
-        reference=lambda given: {"y": given["x"] * _HALF_SCALE + _HALF_SHIFT},
+        reference=lambda arrays: {"y": arrays["x"] * _HALF_SCALE + _HALF_SHIFT},
         weights={"scale": _HALF_SCALE, "shift": _HALF_SHIFT},
         needs="float16",
     ),
     ModelCase(
         name="int64",
-        protects="Whole numbers keep all of their 64 bits, beyond what float64 holds.",
+        protects="Integers keep all of their 64 bits, which float64 cannot represent.",
         inputs=(TensorSpec(name="x", dtype="int64", shape=(2, 3)),),
         outputs=(TensorSpec(name="y", dtype="int64", shape=(2, 3)),),
-        reference=lambda given: {"y": given["x"] * 2 + _BEYOND_FLOAT64},
+        reference=lambda arrays: {"y": arrays["x"] * 2 + _BEYOND_FLOAT64},
         weights={"shift": _frozen(np.array(_BEYOND_FLOAT64, dtype=np.int64))},
         needs="int64",
     ),
     ModelCase(
         name="bool",
-        protects="Masks go in and come out as bool, not as numbers.",
+        protects="bool inputs and outputs stay bool.",
         inputs=(
             TensorSpec(name="keep", dtype="bool", shape=(4, 5)),
             TensorSpec(name="drop", dtype="bool", shape=(4, 5)),
         ),
         outputs=(TensorSpec(name="y", dtype="bool", shape=(4, 5)),),
-        reference=lambda given: {"y": given["keep"] & ~given["drop"]},
+        reference=lambda arrays: {"y": arrays["keep"] & ~arrays["drop"]},
         needs="bool",
     ),
     ModelCase(
         name="scalar",
-        protects="A tensor without dimensions stays one.",
+        protects="A tensor without dimensions keeps its shape.",
         inputs=(_floats("x"),),
         outputs=(_floats("y"),),
-        reference=lambda given: {"y": np.asarray(given["x"] * np.float32(3) + np.float32(1))},
+        reference=lambda arrays: {"y": np.asarray(arrays["x"] * np.float32(3) + np.float32(1))},
         needs="scalar",
     ),
     ModelCase(
         name="zero_size",
-        protects="A tensor of no elements is neither an error nor a crash.",
+        protects="A tensor without elements works.",
         inputs=(_floats("x", 0, 3),),
         outputs=(_floats("y", 0, 3),),
-        reference=lambda given: {"y": given["x"] * np.float32(2)},
+        reference=lambda arrays: {"y": arrays["x"] * np.float32(2)},
         needs="zero_size",
     ),
     ModelCase(
         name="dynamic_batch",
-        protects="One session takes batches of several sizes where an axis is dynamic.",
+        protects="One session accepts batches of several sizes if an axis is dynamic.",
         inputs=(_floats("x", "batch", 3),),
         outputs=(_floats("y", "batch", 4),),
         reference=_layer,
@@ -298,7 +297,7 @@ MODEL_ZOO: tuple[ModelCase, ...] = (
     ),
     ModelCase(
         name="control_flow",
-        protects="A branch that depends on the data is taken as the data say.",
+        protects="A branch that depends on the data is chosen correctly.",
         inputs=(_floats("x", 3),),
         outputs=(_floats("y", 3),),
         reference=_branch,
@@ -306,42 +305,42 @@ MODEL_ZOO: tuple[ModelCase, ...] = (
         special_trials=_both_branches,
     ),
 )
-"""The models whose outputs are checked, from what everything needs to what some do."""
+"""The models whose outputs are checked, from the simplest on."""
 
 _TOOLS: tuple[ModelCase, ...] = (
     ModelCase(
         name="wide",
-        protects="Tensors that are large enough to be missed when they leak.",
+        protects="Tensors are large enough for leaks to be noticed.",
         inputs=(_floats("x", 128, 128),),
         outputs=(_floats("y", 128, 128),),
-        reference=lambda given: {"y": given["x"] * np.float32(2)},
+        reference=lambda arrays: {"y": arrays["x"] * np.float32(2)},
     ),
     ModelCase(
         name="slow",
-        protects="Work that takes long enough to be seen when it is not waited for.",
+        protects="Work takes long enough for missing synchronization to be noticed.",
         inputs=(_floats("x", _SLOW_SIZE, _SLOW_SIZE),),
         outputs=(_floats("y", _SLOW_SIZE, _SLOW_SIZE),),
-        reference=lambda given: {"y": np.roll(given["x"], SLOW_PRODUCTS, axis=1)},
+        reference=lambda arrays: {"y": np.roll(arrays["x"], SLOW_PRODUCTS, axis=1)},
         weights={"matrix": _SHIFT},
     ),
 )
 
 MODELS: Mapping[str, ModelCase] = {case.name: case for case in (*MODEL_ZOO, *_TOOLS)}
-"""Every model that ``make_model`` may be asked for, by name."""
+"""Every model that ``make_model`` gets, by name."""
 
 CAPABILITIES: Mapping[str, str] = {
     "several_inputs": "models with more than one input",
     "several_outputs": "models with more than one output",
     "keyword_inputs": "inputs that `forward` takes by keyword",
-    "unused_input": "models with an input that nothing depends on",
+    "unused_input": "models with an input that no output depends on",
     "identity": "models that return an input unchanged",
     "float16": "inputs and outputs of type float16",
     "int64": "inputs and outputs of type int64",
     "bool": "inputs and outputs of type bool",
     "scalar": "tensors without dimensions",
-    "zero_size": "tensors of no elements",
-    "dynamic_batch": "axes whose length is not fixed when the model is exported",
+    "zero_size": "tensors without elements",
+    "dynamic_batch": "axes whose size is not fixed by the export",
     "control_flow": "branches that depend on the data",
-    "two_sessions": "two sessions in one process at once",
+    "two_sessions": "two open sessions in one process",
 }
-"""What an engine may declare that it cannot do, in ``EngineUnderTest.cannot``."""
+"""The capabilities that an engine may declare in ``EngineUnderTest.cannot``."""

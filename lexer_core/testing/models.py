@@ -1,4 +1,4 @@
-"""In which format can an engine be given a model of the kit?"""
+"""In which format does an engine get a model of the kit?"""
 
 from __future__ import annotations
 
@@ -18,30 +18,28 @@ if TYPE_CHECKING:
 
 __all__ = ["build_model", "sources_of"]
 
-_DECLARE = (
-    "Override make_model to supply it, or declare in `cannot` why the engine has no such model."
-)
+_DECLARE = "Override make_model to create it, or declare in `cannot` why the engine cannot run it."
 
 
 def build_model(engine: Engine, case: ModelCase, folder: Path) -> ExportedModel:
-    """Build one model in the first format of an engine for which there is a way.
+    """Create a model in the engine's first format that is possible.
 
-    The standard formats are written here. For a format of the engine's own its
-    ``lexer_export_model`` is asked, with the module and with the ``.onnx`` file.
+    The kit creates the standard formats. For the engine's own format, it calls
+    ``lexer_export_model`` with the module and with the ``.onnx`` file.
 
     Parameters
     ----------
     engine
-        The engine that is to load it.
+        The engine that loads the model.
     case
-        Which model.
+        The model.
     folder
-        Where to write it; empty.
+        An empty folder to write to.
 
     Raises
     ------
     CheckFailed
-        There is no way, or the engine's own export fails.
+        No format is possible, or the engine's own export fails.
     """
     missing: list[str] = []
     for name in engine.info.formats:
@@ -57,31 +55,32 @@ def build_model(engine: Engine, case: ModelCase, folder: Path) -> ExportedModel:
                 return exported
     why = f" ({'; '.join(missing)})" if missing else ""
     raise CheckFailed(
-        f"there is no model {case.name!r} in format {' or '.join(engine.info.formats)}{why}.",
+        f"the kit cannot create model {case.name!r} in format "
+        f"{' or '.join(engine.info.formats)}{why}.",
         _DECLARE,
     )
 
 
 def sources_of(case: ModelCase, folder: Path) -> Iterator[ModelSource]:
-    """Make what users export, of one model: a module and an ``.onnx`` file, where there is one.
+    """Create the sources of a model: a module and an ``.onnx`` file, if possible.
 
     Parameters
     ----------
     case
-        Which model.
+        The model.
     folder
-        Where to write the file.
+        The folder to write the file to.
     """
     try:
         from lexer_core.testing.torch_models import torch_source
 
         yield torch_source(case)
     except ImportError:
-        pass  # without torch nobody has a module to export
+        pass  # without torch, users have no module to export
     try:
         yield _onnx_source(case, folder)
     except ImportError:
-        return  # without onnx there is no file either
+        return  # without onnx, there is no file either
 
 
 def _by_own_export(

@@ -1,7 +1,7 @@
-"""How are the kit's models built in ONNX?
+"""How are the kit's models written as ONNX files?
 
-Written as nodes, not exported, so that neither torch nor an exporter is needed,
-and a wrong export cannot make a right engine look wrong.
+They are built from nodes instead of exported, so that neither torch nor an exporter
+is needed, and a wrong export cannot make a correct engine fail.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lexer_core.export.formats import ONNX
 from lexer_core.records import ExportedModel
 from lexer_core.testing.model_zoo import SLOW_PRODUCTS, ModelCase
 
@@ -18,64 +19,104 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from lexer_core.records import TensorSpec
 
-__all__ = ["build_onnx"]
+__all__ = ["build_onnx", "write_onnx"]
 
 _OPSET = 18
 _IR_VERSION = 9
+_ONNX_NAMES = {"float32": "FLOAT", "float64": "DOUBLE"}
 
 
 def build_onnx(case: ModelCase, folder: Path) -> ExportedModel:
-    """Write one model as an ``.onnx`` file.
+    """Write a model of the kit as an ``.onnx`` file.
 
-    Inputs stand in the file in another order than in ``forward``: who takes
-    them by position and not by name is found out.
+    The order of inputs in the file differs from ``forward``, to detect engines that
+    pass them by position instead of by name.
 
     Parameters
     ----------
     case
-        Which model.
+        The model.
     folder
-        Where to write it.
+        The folder to write to.
 
     Raises
     ------
     ImportError
-        The package ``onnx`` is not installed.
+        The ``onnx`` package is not installed.
     """
-    import onnx  # only here: other formats need none
-    from onnx import helper, numpy_helper
+    import onnx  # not needed for other formats
 
     nodes, constants = _GRAPHS[case.name](case)
-    taken = [spec for spec in reversed(case.inputs) if spec.name not in case.unused]
-    graph = helper.make_graph(
-        nodes,
-        case.name,
-        [_value(spec) for spec in taken],
-        [_value(spec) for spec in case.outputs],
-        [numpy_helper.from_array(array, name) for name, array in constants.items()],
-    )
-    model = helper.make_model(
-        graph, opset_imports=[helper.make_opsetid("", _OPSET)], ir_version=_IR_VERSION
-    )
-    onnx.checker.check_model(model, full_check=True)
+    inputs = [spec for spec in reversed(case.inputs) if spec.name not in case.unused]
     path = folder / f"{case.name}.onnx"
-    onnx.save(model, str(path))
+    exported = write_onnx(path, nodes, inputs, case.outputs, weights=constants)
+    onnx.checker.check_model(str(path), full_check=True)
+    return exported
+
+
+def write_onnx(
+    path: Path,
+    nodes: Sequence[Any],
+    inputs: Sequence[TensorSpec],
+    outputs: Sequence[TensorSpec],
+    *,
+    weights: Mapping[str, npt.NDArray[Any]] | None = None,
+    opset: int = _OPSET,
+    domains: Sequence[str] = (),
+) -> ExportedModel:
+    """Write a graph as an ``.onnx`` file, without checking it.
+
+    Parameters
+    ----------
+    path
+        The file.
+    nodes
+        The nodes, from ``onnx.helper.make_node``.
+    inputs, outputs
+        Specifications. The element type may also be ``"string"``.
+    weights
+        Constants by name.
+    opset
+        Version of the standard operators.
+    domains
+        Domains of custom operators.
+
+    Raises
+    ------
+    ImportError
+        The ``onnx`` package is not installed.
+    """
+    import onnx  # see build_onnx
+    from onnx import helper, numpy_helper
+
+    graph = helper.make_graph(
+        list(nodes),
+        path.stem,
+        [_value(spec) for spec in inputs],
+        [_value(spec) for spec in outputs],
+        [numpy_helper.from_array(array, name) for name, array in (weights or {}).items()],
+    )
+    opsets = [helper.make_opsetid("", opset), *(helper.make_opsetid(name, 1) for name in domains)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION), str(path))
     return ExportedModel(
-        format="onnx",
+        format=ONNX.name,
         path=path,
-        inputs=tuple(taken),
-        outputs=case.outputs,
+        inputs=tuple(inputs),
+        outputs=tuple(outputs),
         size_bytes=path.stat().st_size,
         exporter=f"lexer_core.testing (onnx {onnx.__version__})",
     )
 
 
 def _value(spec: TensorSpec) -> Any:
-    from onnx import helper  # see build_onnx
+    from onnx import TensorProto, helper  # see build_onnx
 
-    kind = helper.np_dtype_to_tensor_dtype(np.dtype(spec.dtype))
+    onnx_name = _ONNX_NAMES.get(spec.dtype, spec.dtype.replace("_", "").upper())
+    kind = TensorProto.DataType.Value(onnx_name)
     return helper.make_tensor_value_info(spec.name, kind, list(spec.shape))
 
 

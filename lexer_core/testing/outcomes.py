@@ -1,4 +1,4 @@
-"""What can come of a check?"""
+"""What are the possible outcomes of a check?"""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ __all__ = ["LEVELS", "CheckFailed", "CheckResult", "Level", "Skip", "Status"]
 Level = Literal["basic", "full"]
 
 LEVELS: tuple[Level, ...] = ("basic", "full")
-"""``basic`` is what every engine needs to be measured at all; ``full`` has all of it."""
+"""``basic`` is what an engine needs to be measured at all; ``full`` is everything."""
 
 Status = Literal["passed", "failed", "skipped"]
 
 
-class CheckFailed(Exception):  # noqa: N818 - reads as what happened
-    """The engine does not keep what a check protects.
+class CheckFailed(Exception):  # noqa: N818 - named after the outcome
+    """The engine fails a check.
 
     Parameters
     ----------
     what
-        What was seen, in a sentence.
+        What was observed, in a sentence.
     hint
-        Why it matters or what to do, in one or more lines.
+        What to do, or why it matters, in one or more lines.
     """
 
     def __init__(self, what: str, hint: str = "") -> None:
@@ -37,8 +37,8 @@ class CheckFailed(Exception):  # noqa: N818 - reads as what happened
         return f"{self.what}{indented}"
 
 
-class Skip(Exception):  # noqa: N818 - reads as what happened
-    """The check does not apply to this engine, for a reason that is shown."""
+class Skip(Exception):  # noqa: N818 - named after the outcome
+    """The check does not apply to this engine, for the given reason."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
@@ -47,22 +47,22 @@ class Skip(Exception):  # noqa: N818 - reads as what happened
 
 @frozen(kw_only=True)
 class CheckResult:
-    """What came of one check.
+    """The result of a check.
 
     Parameters
     ----------
     name
-        The check's.
+        The check's name.
     status
         ``passed``, ``failed`` or ``skipped``.
     reason
-        What was seen, or why it does not apply; empty where it passed.
+        What was observed, or why the check does not apply; empty if it passed.
     hint
-        What to do about it.
+        What to do.
     details
-        A traceback, or what the process printed before it died; may be empty.
+        A traceback, or the output of a process that died; may be empty.
     seconds
-        How long it took.
+        How long the check took.
     """
 
     name: str

@@ -1,8 +1,8 @@
 """How does an engine's author run the kit in pytest?
 
-The only module of Lexer that imports pytest. Each check is one test method, so
-that names are stable; checks are carried out in the process of the tests, where
-a debugger and a coverage tool see them.
+Each check is a test method with a stable name. Checks run in the test process, so
+that debuggers and coverage tools work. This module imports pytest, which no other
+part of Lexer needs.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["EngineConformance"]
 
 
 class EngineConformance(EngineUnderTest):
-    """All checks on one engine, as tests::
+    """All checks of an engine, as tests::
 
         from lexer_core.testing import EngineConformance
 
@@ -63,7 +63,7 @@ class EngineConformance(EngineUnderTest):
 
     @classmethod
     def setup_class(cls) -> None:
-        """Make the fixture that all tests of the class share."""
+        """Create the fixture that all tests of the class share."""
         cls._open_folder = tempfile.TemporaryDirectory(prefix="lexer-check-")
         cls._fixture = EngineFixture(
             declared=cls, folder=Path(cls._open_folder.name), isolated=False
@@ -71,7 +71,7 @@ class EngineConformance(EngineUnderTest):
 
     @classmethod
     def teardown_class(cls) -> None:
-        """Remove what was written."""
+        """Remove the models."""
         cls._fixture = None
         if cls._open_folder is not None:
             cls._open_folder.cleanup()

@@ -1,4 +1,4 @@
-"""What came of one check, whatever the engine did?"""
+"""What is the result of a check, whatever the engine does?"""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ __all__ = ["run_check"]
 
 
 def run_check(check: Check, fixture: EngineFixture) -> CheckResult:
-    """Carry out one check in this process.
+    """Run a check in this process.
 
     Parameters
     ----------
     check
-        Which.
+        The check.
     fixture
         The engine.
 
     Returns
     -------
     CheckResult
-        Also where the engine raised; a crash of the runtime ends the process.
+        Also for an exception of the engine; a crash of the runtime ends the process.
     """
     start = time.perf_counter()
 

@@ -1,4 +1,4 @@
-"""What is a check, and which belong together?"""
+"""What is a check, and how are checks grouped?"""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ __all__ = ["Check", "Suite"]
 
 @frozen(kw_only=True, eq=False)
 class Check:
-    """One thing that an engine has to keep.
+    """A requirement on an engine.
 
     Parameters
     ----------
     name
-        Stable: ``xfail`` marks and scripts refer to it.
+        A stable name: ``xfail`` marks and scripts refer to it.
     level
         The lowest level at which it runs.
     protects
-        What a user could not rely on if it failed; one sentence.
+        What a user can rely on if it passes; one sentence.
     run
-        Returns where the engine keeps it. Raises
-        :class:`~lexer_core.testing.outcomes.CheckFailed` or
-        :class:`~lexer_core.testing.outcomes.Skip`; whatever the engine raises
-        meanwhile is a failure too.
+        Returns if the engine meets the requirement; otherwise raises
+        :class:`~lexer_core.testing.outcomes.CheckFailed`, or
+        :class:`~lexer_core.testing.outcomes.Skip`. Exceptions of the engine count
+        as failures, too.
     """
 
     name: str
@@ -42,19 +42,19 @@ class Check:
 
 @define(eq=False)
 class Suite:
-    """Checks about one matter, in the order in which they are run and shown."""
+    """Checks on one topic, in the order in which they run and are shown."""
 
     title: str
     checks: list[Check] = field(factory=list)
 
     def add(self, check: Check) -> None:
-        """Put a check at the end."""
+        """Append a check."""
         self.checks.append(check)
 
     def check(
         self, level: Level, protects: str
     ) -> Callable[[Callable[[EngineFixture], None]], Callable[[EngineFixture], None]]:
-        """Make a function a check of this suite, under its own name."""
+        """Add a function as a check of this suite, under its own name."""
 
         def register(run: Callable[[EngineFixture], None]) -> Callable[[EngineFixture], None]:
             self.add(Check(name=run.__name__, level=level, protects=protects, run=run))

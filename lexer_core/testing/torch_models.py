@@ -1,6 +1,6 @@
-"""How are the kit's models built in PyTorch?
+"""How are the kit's models created in PyTorch?
 
-As modules for the format ``torch``, and traced for ``torch_export``.
+As modules for format ``torch``, and traced for ``torch_export``.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = ["build_torch", "build_torch_export", "torch_source"]
 
 
 def build_torch(case: ModelCase) -> ExportedModel:
-    """Make one model as a ``torch.nn.Module``, in training mode as users have theirs.
+    """Create a model as a ``torch.nn.Module``, in training mode like a user's module.
 
     Raises
     ------
@@ -44,14 +44,14 @@ def build_torch(case: ModelCase) -> ExportedModel:
 
 
 def build_torch_export(case: ModelCase) -> ExportedModel:
-    """Make one model as a ``torch.export`` program: flat tensors in, a tuple of them out.
+    """Create a model as a ``torch.export`` program: flat tensors in, tuple of tensors out.
 
     Raises
     ------
     ImportError
         torch is not installed.
     CheckFailed
-        This version of torch cannot trace it, which is not the engine's fault.
+        This version of torch cannot trace the model.
     """
     import torch
 
@@ -69,14 +69,14 @@ def build_torch_export(case: ModelCase) -> ExportedModel:
 
 
 def torch_source(case: ModelCase) -> ModelSource:
-    """Make what ``lexer_export_model`` is given of one model: a module with its program.
+    """Create the ``lexer_export_model`` source of a model: a module with its program.
 
     Raises
     ------
     ImportError
         torch is not installed.
     CheckFailed
-        This version of torch cannot trace it, which is not the engine's fault.
+        This version of torch cannot trace the model.
     """
     import torch
 
@@ -104,7 +104,7 @@ def torch_source(case: ModelCase) -> ModelSource:
     if traced.program is None:
         raise CheckFailed(
             f"torch {torch.__version__} cannot trace the model {case.name!r}: {traced.reason}",
-            "The model could not be made, so nothing is known of the engine.",
+            "The check needs this model, so it says nothing about the engine.",
         )
     return attrs.evolve(source, program=traced.program)
 
@@ -120,11 +120,11 @@ def _module(case: ModelCase, *, traced: bool) -> torch.nn.Module:
 
 @cache
 def _module_class() -> Any:
-    """The modules' class, made when it is first needed: the core works without torch."""
+    """Return the modules' class, created on first use because the core works without torch."""
     import torch
 
     class ModelZooModule(torch.nn.Module):
-        """Computes what one function does with the inputs and the weights."""
+        """Calls a function with the inputs and the weights."""
 
         def __init__(
             self, compute: Callable[..., Any], buffers: Mapping[str, torch.Tensor]
@@ -163,14 +163,14 @@ def _traced_branch(own: Any, x: Any) -> Any:
     import torch
 
     del own
-    return torch.cond(x.sum() > 0, _doubled, _lessened, (x,))
+    return torch.cond(x.sum() > 0, _doubled, _decreased, (x,))
 
 
 def _doubled(x: Any) -> Any:
     return x * 2
 
 
-def _lessened(x: Any) -> Any:
+def _decreased(x: Any) -> Any:
     return x - 1
 
 
@@ -179,7 +179,7 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "several_inputs": lambda _, left, right: left - right * 2,
     "several_outputs": lambda _, x: (x + 1, x * 2, x - 3),
     "keyword_inputs": lambda _, x, *, scale, shift: x * scale + shift,
-    "unused_input": lambda _, unused, x: x * 3,  # noqa: ARG005 - that is what it is for
+    "unused_input": lambda _, unused, x: x * 3,  # noqa: ARG005 - unused on purpose
     "identity": lambda _, x: x,
     "float16": _affine,
     "int64": lambda own, x: x * 2 + own.shift,

@@ -1,1 +1,1 @@
-"""What has an engine to keep? One module for each matter, a function for each check."""
+"""What must an engine do? A module per topic, a function per check."""

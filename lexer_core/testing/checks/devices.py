@@ -1,4 +1,4 @@
-"""Does the engine run where it was told to, and nowhere else?"""
+"""Does the engine run on the requested device only?"""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ SUITE = Suite("Devices")
 _FAR_INDEX = 99
 
 
-@SUITE.check("basic", "The list of devices can be chosen from.")
+@SUITE.check("basic", "Users can choose from the list of devices.")
 def devices_are_listed(fixture: EngineFixture) -> None:
     """List the devices twice, and find the one that the engine is checked on."""
     engine = fixture.engine
     devices = engine.list_devices()
     if not devices:
         raise CheckFailed(
-            "lexer_list_devices lists no device.",
-            "Without one nothing can be measured here; is a driver missing?",
+            "lexer_list_devices returns no device.",
+            "Without a device, nothing can be measured on this machine. Is a driver missing?",
         )
     again = engine.list_devices()
     if [(each, each.identifier) for each in again] != [(each, each.identifier) for each in devices]:
         raise CheckFailed(
-            "lexer_list_devices lists other devices when it is asked again.",
-            "Sessions are created by devices of an earlier list.",
+            "the second call of lexer_list_devices returns other devices than the first.",
+            "Return the same list each time: sessions use devices of an earlier list.",
         )
     try:
         engine.find_device(fixture.declared.device)
@@ -44,9 +44,9 @@ def devices_are_listed(fixture: EngineFixture) -> None:
         raise CheckFailed(f"{error.message}", error.hint) from error
 
 
-@SUITE.check("basic", "A row says GPU only if it ran there: no engine falls back silently.")
+@SUITE.check("basic", "A row says GPU only if the model ran there: no engine falls back silently.")
 def absent_device_is_refused(fixture: EngineFixture) -> None:
-    """Ask for devices that are not there."""
+    """Request devices that are not available."""
     engine = fixture.engine
     for device in _absent(engine.list_devices()):
         try:
@@ -55,20 +55,20 @@ def absent_device_is_refused(fixture: EngineFixture) -> None:
             continue
         except LexerError as error:
             raise CheckFailed(
-                f"for device {device}, which is not there, lexer_create_session raises "
+                f"for device {device}, which is not available, lexer_create_session raises "
                 f"{type(error).__name__}: {error.message}",
-                "Raise DeviceUnavailableError, so that the reason can be told from others.",
+                "Raise DeviceUnavailableError, so that the cause is clear.",
             ) from error
         session.close()
         raise CheckFailed(
-            f"lexer_create_session gives a session on {device}, which is not there.",
-            "Raise DeviceUnavailableError for every device that lexer_list_devices does not list.",
+            f"lexer_create_session returns a session for {device}, which is not available.",
+            "Raise DeviceUnavailableError for a device that lexer_list_devices does not return.",
         )
 
 
-@SUITE.check("full", "Where the work really ran is told as it is, and telling it disturbs nothing.")
+@SUITE.check("full", "The reported placement is consistent, and reporting it has no side effects.")
 def placement_is_consistent(fixture: EngineFixture) -> None:
-    """Ask for the placement after a call, twice, and call again."""
+    """Get the placement twice after a call, then call again."""
     with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
@@ -80,26 +80,26 @@ def placement_is_consistent(fixture: EngineFixture) -> None:
         outputs,
         opened.case.reference(arrays),
         after="after lexer_describe_placement",
-        hint="Asking for the placement must not change the session.",
+        hint="Getting the placement must not change the session.",
     )
     if placement == UNKNOWN_PLACEMENT or placement.share is None:
-        raise Skip("the engine does not say where its work runs")
+        raise Skip("the engine does not report a placement")
     if (again.share, tuple(again.fallbacks)) != (placement.share, tuple(placement.fallbacks)):
         raise CheckFailed(
-            f"the placement is {placement.share:.0%} and then {again.share}.",
-            "The same session runs in the same place.",
+            f"the first placement is {placement.share:.0%}, the second "
+            f"{'unknown' if again.share is None else f'{again.share:.0%}'}.",
+            "A session's placement must not change.",
         )
     if placement.share < 1 and not placement.fallbacks:
         raise CheckFailed(
-            f"{placement.share:.0%} of the work is on the device, and nothing says where the rest "
-            "is.",
-            "List in `fallbacks` what ran elsewhere, and where.",
+            f"{placement.share:.0%} of the work is on the device, but `fallbacks` is empty.",
+            "List in `fallbacks` what runs elsewhere, and where.",
         )
     if placement.share == 1 and placement.fallbacks:
         raise CheckFailed(
-            "all of the work is on the device, and yet "
-            f"{', '.join(placement.fallbacks)} ran elsewhere.",
-            "`share` is the part on the device that was asked for.",
+            "all of the work is on the device, but `fallbacks` lists "
+            f"{', '.join(placement.fallbacks)}.",
+            "`share` is the part of the work on the requested device.",
         )
 
 
@@ -108,5 +108,5 @@ def _absent(devices: tuple[Device, ...]) -> Iterator[Device]:
     yield Device(kind="nosuchkind")
     if "cuda" not in kinds:
         yield Device(kind="cuda")
-    for kind in sorted(kinds - {"cpu"}):  # every engine takes the CPU to be one
+    for kind in sorted(kinds - {"cpu"}):  # to every engine, the CPU is one device
         yield Device(kind=kind, index=_FAR_INDEX)

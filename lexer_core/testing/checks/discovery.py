@@ -1,4 +1,4 @@
-"""Is the engine found, and does it say the truth of itself?"""
+"""Is the engine found, and does it describe itself correctly?"""
 
 from __future__ import annotations
 
@@ -28,106 +28,108 @@ SUITE = Suite("Discovery")
 _HEAVY = frozenset(
     {"numpy", "scipy", "pandas", "torch", "onnx", "onnxruntime", "openvino", "tensorflow", "jax"}
 )
-"""What a plugin's module must not import, whether it is its runtime or not."""
+"""What a plugin's module must not import, even if it is not the engine's runtime."""
 
 
-@SUITE.check("basic", "The engine is found by its name, in one place.")
+@SUITE.check("basic", "The engine is found by its name, and only one package provides it.")
 def entry_point_resolves(fixture: EngineFixture) -> None:
-    """Find one entry point of this contract, and import the module that it names."""
+    """Find the entry point of this contract and import its module."""
     _module(fixture)
 
 
-@SUITE.check("basic", "Every hook of the plugin is one that the core calls, as it is written.")
+@SUITE.check("basic", "The core calls every hook of the plugin, with the arguments that it takes.")
 def hooks_are_sound(fixture: EngineFixture) -> None:
     """Compare the plugin's functions with the hooks of this contract."""
     try:
         module = _module(fixture)
     except CheckFailed as error:
-        raise Skip("the entry point does not lead to a module") from error
+        raise Skip("the entry point does not resolve to a module") from error
     hooks = read_hooks(module)
     if hooks.unknown:
         raise CheckFailed(
-            f"it implements {', '.join(hooks.unknown)}, which contract {CONTRACT_VERSION} "
-            "does not have.",
-            "A hook of a newer contract needs a newer lexer-core; "
-            "another function must not be marked.",
+            f"it implements {', '.join(hooks.unknown)}, which does not exist in contract "
+            f"{CONTRACT_VERSION}.",
+            "If it is a hook of a newer contract, install a newer lexer-core; otherwise remove "
+            "@hookimpl.",
         )
     if hooks.problems:
-        raise CheckFailed("; ".join(hooks.problems) + ".", f"In {module.__name__}.")
+        raise CheckFailed("; ".join(hooks.problems) + ".", f"Module: {module.__name__}.")
 
 
-@SUITE.check("basic", "What results and lists say of the engine is true.")
+@SUITE.check("basic", "Results and lists describe the engine correctly.")
 def engine_info_is_honest(fixture: EngineFixture) -> None:
-    """Ask twice, look for the runtime, and see after a call whether it was used."""
+    """Compare two descriptions, find the runtime, and check that a call imports it."""
     listing = fixture.listing
     if listing.state is EngineState.UNAVAILABLE:
-        raise CheckFailed(f"the engine is not usable: {listing.reason}.", listing.remedy)
+        raise CheckFailed(f"the engine cannot be used: {listing.reason}.", listing.remedy)
     if listing.state is not EngineState.READY:
         raise CheckFailed(f"the engine is {listing.state}: {listing.reason}.", listing.remedy)
     info = fixture.engine.info
     module = _module(fixture)
     again = read_hooks(module).implementations["lexer_engine_info"].function()
     for problem in wrong_in_info(again):
-        raise CheckFailed(f"when it is asked again, {problem}.")
+        raise CheckFailed(f"in the second call of lexer_engine_info, {problem}.")
     if again != info:
         raise CheckFailed(
-            "lexer_engine_info says something else when it is asked again.",
-            "It is asked once, and what it says then holds for the process.",
+            "the second call of lexer_engine_info returns another description than the first.",
+            "Return the same description each time: the core calls the hook once per process.",
         )
     if info.runtime_modules and listing.version is None:
         raise CheckFailed(
             f"none of runtime_distributions is installed: {', '.join(info.runtime_distributions)}.",
-            "The version of the runtime stands in every row; name what provides it.",
+            "Name the distribution that provides the runtime: every row shows its version.",
         )
     if not info.runtime_modules:
-        return  # an engine in Python alone has no runtime to look for
+        return  # an engine without a runtime
     with fixture.session() as opened:
         opened.answer(opened.case.trials()[0])
     unused = [name for name in info.runtime_modules if name not in sys.modules]
     if unused:
         raise CheckFailed(
             f"runtime_modules names {', '.join(unused)}, which a call does not import.",
-            "Name what the engine runs on: without it the engine is shown as unavailable.",
+            "Name only modules that the engine needs: without them, it is unavailable.",
         )
 
 
-@SUITE.check("basic", "`lexer engines list` is quick, and works where a runtime is broken.")
+@SUITE.check("basic", "`lexer engines list` is quick and works even if a runtime is broken.")
 def listing_imports_no_runtime(fixture: EngineFixture) -> None:
-    """List the engine in a new process, and look at what was imported."""
+    """List the engine in a new process and check what was imported."""
     forbidden = _HEAVY | set(fixture.engine.info.runtime_modules)
     found = sorted(forbidden & fixture.fresh_listing.imported)
     if found:
         raise CheckFailed(
             f"listing the engine imports {', '.join(found)}.",
-            "Import it inside the hooks that use it; the plugin's module is imported for every "
-            "list.",
+            "Import it inside the hooks that use it: the plugin's module is imported whenever "
+            "engines are listed.",
         )
 
 
-@SUITE.check("full", "Installing an engine changes nothing for those who do not use it.")
+@SUITE.check("full", "Installing an engine has no effect on programs that do not use it.")
 def listing_leaves_no_trace(fixture: EngineFixture) -> None:
-    """List the engine in a new process, and compare the process before and after."""
+    """List the engine in a new process and compare its state before and after."""
     fixture.require_ready()
     facts = fixture.fresh_listing
     if facts.changes:
         raise CheckFailed(
             f"after listing the engine, {'; '.join(facts.changes)}.",
-            "A plugin's module defines; whatever it sets up belongs into lexer_create_session.",
+            "A plugin's module must have no side effects: move them to lexer_create_session.",
         )
     if facts.printed:
         first = facts.printed.splitlines()[0]
-        raise CheckFailed(f"listing the engine prints {first!r}.", "A list is read by programs.")
+        raise CheckFailed(
+            f"listing the engine prints {first!r}.", "Print nothing: programs read the list."
+        )
 
 
-@SUITE.check("basic", "What is declared of the engine is read, and has a reason.")
+@SUITE.check("basic", "Declarations have a reason and refer to existing capabilities and options.")
 def declarations_are_sound(fixture: EngineFixture) -> None:
-    """Compare the declarations with the capabilities and options that there are."""
+    """Compare the declarations with the existing capabilities and options."""
     fixture.misdeclared()
 
 
-@SUITE.check("full", "A model that the engine cannot run is refused, never run wrongly.")
+@SUITE.check("full", "A model that the engine cannot run is refused instead of run wrongly.")
 def declared_limits_are_refused(fixture: EngineFixture) -> None:
-    """Give the engine what it is declared to be unable to do."""
+    """Try everything that the engine is declared unable to do."""
     limits = [name for name in fixture.declared.cannot if name in MODELS or name == _TWO]
     if not limits:
         raise Skip("no limit is declared")
@@ -140,11 +142,11 @@ def declared_limits_are_refused(fixture: EngineFixture) -> None:
         except LexerError as error:
             raise CheckFailed(
                 f"declared: cannot {name}; trying it raises {type(error).__name__}: {error}",
-                "Raise UnsupportedError: the row is then unsupported, and not failed.",
+                "Raise UnsupportedError: the row is then unsupported instead of failed.",
             ) from error
         raise CheckFailed(
-            f"declared: cannot {name}; trying it is not refused.",
-            "Remove the declaration if the engine can, or raise UnsupportedError.",
+            f"declared: cannot {name}; trying it succeeds.",
+            "Remove the declaration, or raise UnsupportedError if the result is wrong.",
         )
 
 
@@ -162,22 +164,23 @@ def _try(fixture: EngineFixture, capability: str) -> None:
 
 
 def _module(fixture: EngineFixture) -> ModuleType:
-    claims = [
-        claim for claim in find_entry_points(find_distributions()) if claim.name == fixture.name
+    points = [
+        point for point in find_entry_points(find_distributions()) if point.name == fixture.name
     ]
-    current = [claim for claim in claims if claim.group == ENTRY_POINT_GROUP]
+    current = [point for point in points if point.group == ENTRY_POINT_GROUP]
     if not current:
-        other = f" (only of {claims[0].group!r})" if claims else ""
+        other = f" (only in {points[0].group!r})" if points else ""
         raise CheckFailed(
             f"no installed distribution has an entry point {fixture.name!r} "
-            f"of the group {ENTRY_POINT_GROUP!r}{other}.",
-            f'[project.entry-points."{ENTRY_POINT_GROUP}"] names the engine and its module; '
-            "install the package after changing it.",
+            f"in group {ENTRY_POINT_GROUP!r}{other}.",
+            f'Add the engine and its module to [project.entry-points."{ENTRY_POINT_GROUP}"], and '
+            "install the package again.",
         )
     if len(current) > 1:
-        owners = ", ".join(sorted(str(claim.distribution) for claim in current))
+        owners = ", ".join(sorted(str(point.distribution) for point in current))
         raise CheckFailed(
-            f"{owners} all provide an engine {fixture.name!r}; none is used.", "Uninstall others."
+            f"{owners} all provide an engine {fixture.name!r}, so none is used.",
+            "Uninstall all but one.",
         )
     value = current[0].value
     try:
@@ -185,11 +188,14 @@ def _module(fixture: EngineFixture) -> ModuleType:
     except (Exception, SystemExit) as error:
         raise CheckFailed(
             f"the entry point {value!r} cannot be imported: {type(error).__name__}: {error}",
-            "The module must import where the runtime is missing or broken, too.",
+            "The module must be importable even if the runtime is missing or broken.",
         ) from error
     if ":" in value:
         attribute: object = getattr(module, value.partition(":")[2].strip(), None)
         if not isinstance(attribute, ModuleType):
-            raise CheckFailed(f"the entry point {value!r} is not a module.", "Name the module.")
+            raise CheckFailed(
+                f"the entry point {value!r} is not a module.",
+                "Name a module.",
+            )
         return attribute
     return module

@@ -1,4 +1,4 @@
-"""Does what goes wrong say so, and stay where it went wrong?"""
+"""Are errors raised, clear, and without consequences for other sessions?"""
 
 from __future__ import annotations
 
@@ -21,26 +21,29 @@ __all__ = ["SUITE"]
 SUITE = Suite("Errors")
 
 
-@SUITE.check("basic", "What is no model is an error, and never a row with numbers.")
+@SUITE.check("basic", "A file that is not a model causes an error instead of a row with numbers.")
 def broken_model_is_refused(fixture: EngineFixture) -> None:
-    """Load a file of random bytes, or an object that is no model."""
+    """Load a file of random bytes, or an object that is not a model."""
     broken = _broken(fixture)
     try:
         with fixture.session(exported=broken) as opened:
             opened.answer(opened.case.trials()[0])
     except LexerError as error:
         if not error.message.strip():
-            raise CheckFailed("for a broken model, the error says nothing.") from error
+            raise CheckFailed(
+                "the error for a broken model has no message.",
+                "Describe the problem in the message.",
+            ) from error
         return
     raise CheckFailed(
-        "a broken model is loaded and run as if nothing were wrong with it.",
-        "Load what `exported` holds, and raise where it cannot be read.",
+        "a broken model is loaded and run without an error.",
+        "Load the file or object in `exported`, and raise an error if that fails.",
     )
 
 
-@SUITE.check("full", "Inputs that do not fit the model are an error, and never made to fit.")
+@SUITE.check("full", "Inputs that do not match the model cause an error instead of being adapted.")
 def wrong_inputs_are_refused(fixture: EngineFixture) -> None:
-    """Leave out an input, and give one of another shape."""
+    """Leave out an input, and pass one of another shape."""
     name = "one_input" if "several_inputs" in fixture.declared.cannot else "several_inputs"
     trials = {}
     with fixture.session(name) as opened:
@@ -49,7 +52,7 @@ def wrong_inputs_are_refused(fixture: EngineFixture) -> None:
         trials[f"without input {opened.case.inputs[-1].name!r}"] = (name, arrays)
     with fixture.session("one_input") as opened:
         too_wide = {"x": opened.case.random_inputs()["x"][:, :2].copy()}
-        trials["with inputs of shape (2, 2) in place of (2, 3)"] = ("one_input", too_wide)
+        trials["with inputs of shape (2, 2) instead of (2, 3)"] = ("one_input", too_wide)
     for what, (model, wrong) in trials.items():
         with fixture.session(model) as opened:
             try:
@@ -57,14 +60,14 @@ def wrong_inputs_are_refused(fixture: EngineFixture) -> None:
             except LexerError:
                 continue
         raise CheckFailed(
-            f"{what}, a call gives outputs.",
-            "Take the inputs that there are, and raise where they do not fit.",
+            f"{what}, a call returns outputs.",
+            "Raise an error if an input is missing or does not match the model.",
         )
 
 
 @SUITE.check("basic", "An error names the engine that raised it.")
 def errors_name_the_engine(fixture: EngineFixture) -> None:
-    """Provoke errors, and look at what they say."""
+    """Provoke errors and look at their attributes."""
     engine = fixture.engine
     model = fixture.model("one_input")
     for device, exported in (
@@ -77,22 +80,25 @@ def errors_name_the_engine(fixture: EngineFixture) -> None:
             if error.engine != fixture.name:
                 raise CheckFailed(
                     f"an error of lexer_create_session names the engine {error.engine!r}.",
-                    "Leave `engine` out: the core fills in the engine's name.",
+                    "Do not pass `engine`: the core fills in the engine's name.",
                 ) from error
             if isinstance(error, HookError) and error.hook != "lexer_create_session":
                 raise CheckFailed(
                     f"an error of lexer_create_session names the hook {error.hook!r}.",
-                    "Leave `hook` out: the core fills it in.",
+                    "Do not pass `hook`: the core fills it in.",
                 ) from error
             if not error.message.strip():
-                raise CheckFailed(f"{type(error).__name__} says nothing.") from error
+                raise CheckFailed(
+                    f"{type(error).__name__} has no message.",
+                    "Describe the problem in the message.",
+                ) from error
         except LexerError:
-            continue  # one about the user's model names no engine
+            continue  # an error about the user's model names no engine
 
 
-@SUITE.check("full", "After an error the next model runs as if there had been none.")
+@SUITE.check("full", "An error does not affect other sessions.")
 def errors_leave_nothing_behind(fixture: EngineFixture) -> None:
-    """Provoke errors while a session is open, then call it, and open another."""
+    """Provoke errors while a session is open, then call it and open another."""
     with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
@@ -123,10 +129,10 @@ def _provoke(fixture: EngineFixture) -> None:
 
 
 def _broken(fixture: EngineFixture) -> ExportedModel:
-    """The same export with something in it that is no model."""
+    """Return the same export with an invalid model."""
     exported = fixture.model("one_input")
     if exported.path is None:
         return attrs.evolve(exported, model=object())
     path = fixture.new_folder() / exported.path.name
-    path.write_bytes(b"\x93 this is no model \x00\xff" * 20)
+    path.write_bytes(b"\x93 this is not a model \x00\xff" * 20)
     return attrs.evolve(exported, path=path)

@@ -1,4 +1,4 @@
-"""Is what the engine exports the model that it was given?"""
+"""Are the engine's exports equivalent to the model?"""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import LexerError
 from lexer_core.export.exporters import check_destination
+from lexer_core.export.formats import STANDARD_FORMATS
 from lexer_core.records import CPU
 from lexer_core.testing.expectations import expect_outputs
 from lexer_core.testing.model_zoo import MODELS
@@ -23,52 +24,53 @@ __all__ = ["SUITE"]
 
 SUITE = Suite("Export")
 
-_STANDARD = ("onnx", "torch", "torch_export")
 _NO_FORMAT = "lexer_no_such_format"
 _CASE = "several_outputs"
 
 
-@SUITE.check("full", "A format that the engine does not make is left to whoever makes it.")
+@SUITE.check("full", "Other engines are asked for a format that this engine does not make.")
 def other_formats_are_left_to_others(fixture: EngineFixture) -> None:
-    """Ask for a format that does not exist."""
+    """Request a format that does not exist."""
     for source in _sources(fixture):
         try:
-            made = fixture.engine.export_model(source, _NO_FORMAT, CPU, fixture.new_folder(), {})
+            exported = fixture.engine.export_model(
+                source, _NO_FORMAT, CPU, fixture.new_folder(), {}
+            )
         except LexerError as error:
             raise CheckFailed(
-                f"asked for a format that nobody knows, it raises: {error.message}",
-                "Return None: another engine may make it.",
+                f"for an unknown format, lexer_export_model raises an error: {error.message}",
+                "Return None, so that other engines are asked.",
             ) from error
-        if made is not None:
+        if exported is not None:
             raise CheckFailed(
-                "asked for a format that nobody knows, it makes something.", "Return None."
+                "for an unknown format, lexer_export_model returns an export.", "Return None."
             )
 
 
-@SUITE.check("full", "An export has the names that the user gave, and lies where it was to lie.")
+@SUITE.check("full", "An export has the user's names, and is written to the given folder.")
 def exports_are_as_asked_for(fixture: EngineFixture) -> None:
-    """Export to every format that the engine makes, and compare names and places."""
+    """Export to every format that the engine makes; compare names and paths."""
     for source, exported, folder in _exports(fixture):
         outputs = tuple(spec.name for spec in exported.outputs)
         if outputs != source.output_names:
             raise CheckFailed(
-                f"the export to {exported.format} has outputs {', '.join(outputs)}; "
-                f"asked for: {', '.join(source.output_names)}.",
-                "ExportedModel.outputs has the names of ModelSource.output_names, in order.",
+                f"the export to {exported.format} has outputs {', '.join(outputs)} instead of "
+                f"{', '.join(source.output_names)}.",
+                "Use the names of ModelSource.output_names in ExportedModel.outputs, in order.",
             )
         unknown = [spec.name for spec in exported.inputs if spec.name not in source.input_names]
         if unknown:
             raise CheckFailed(
                 f"the export to {exported.format} has an input {unknown[0]!r} that the model "
-                "has not.",
-                "ExportedModel.inputs has the names of ModelSource.input_names.",
+                "does not have.",
+                "Use the names of ModelSource.input_names in ExportedModel.inputs.",
             )
         check_destination(exported, folder, source, fixture.engine)
 
 
-@SUITE.check("full", "What the engine exports for itself computes what the model does.")
+@SUITE.check("full", "The engine's own exports compute the same outputs as the model.")
 def exports_run_right(fixture: EngineFixture) -> None:
-    """Export to the engine's own formats, run that, and compare the outputs."""
+    """Export to the formats that the engine accepts, run them, and compare outputs."""
     case, ran = MODELS[_CASE], False
     for _, exported, _ in _exports(fixture):
         if exported.format not in fixture.engine.info.formats:
@@ -78,14 +80,14 @@ def exports_run_right(fixture: EngineFixture) -> None:
                 expect_outputs(
                     opened.answer(arrays),
                     case.reference(arrays),
-                    after=f"exported by the engine itself to {exported.format}",
+                    after=f"after the engine's own export to {exported.format}",
                 )
         ran = True
     if not ran:
-        raise Skip("the engine makes no format that it accepts itself")
+        raise Skip("the engine does not export to a format that it accepts")
 
 
-@SUITE.check("full", "The user's model is what it was before it was exported.")
+@SUITE.check("full", "Exporting does not change the user's model.")
 def exports_leave_the_model_alone(fixture: EngineFixture) -> None:
     """Compare a module before and after its export."""
     found = False
@@ -99,29 +101,29 @@ def exports_leave_the_model_alone(fixture: EngineFixture) -> None:
         changed = [what for what, value in _state(source.module).items() if before[what] != value]
         if changed:
             raise CheckFailed(
-                f"after an export, {' and '.join(changed)} of the user's module changed.",
-                "Work on a copy, or put back what was changed.",
+                f"an export changes {' and '.join(changed)} of the user's module.",
+                "Work on a copy, or restore what was changed.",
             )
     if not found:
         raise Skip("torch is not installed, so there is no module to export")
 
 
 def _exports(fixture: EngineFixture) -> Iterator[tuple[ModelSource, ExportedModel, Any]]:
-    made = False
+    has_exported = False
     for source in _sources(fixture):
         for name in _formats(fixture):
             folder = fixture.new_folder()
             exported = fixture.engine.export_model(source, name, CPU, folder, {})
             if exported is not None:
-                made = True
+                has_exported = True
                 yield source, exported, folder
-    if not made:
+    if not has_exported:
         raise Skip("the engine exports neither a module nor an .onnx file")
 
 
 def _sources(fixture: EngineFixture) -> list[ModelSource]:
     if not fixture.engine.implements("lexer_export_model"):
-        raise Skip("the engine makes no format (it has no lexer_export_model)")
+        raise Skip("the engine does not export models (it has no lexer_export_model)")
     sources = list(sources_of(MODELS[_CASE], fixture.new_folder()))
     if not sources:
         raise Skip("neither torch nor onnx is installed, so there is nothing to export")
@@ -129,7 +131,7 @@ def _sources(fixture: EngineFixture) -> list[ModelSource]:
 
 
 def _formats(fixture: EngineFixture) -> list[str]:
-    return list(dict.fromkeys((*fixture.engine.info.formats, *_STANDARD)))
+    return list(dict.fromkeys((*fixture.engine.info.formats, *STANDARD_FORMATS)))
 
 
 def _state(module: Any) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Does an option do what its name says, or say why not?"""
+"""Does every option have an effect, and is every invalid value refused?"""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _NONSENSE: dict[type, OptionValue] = {
     float: -1234567.5,
     str: "lexer-no-such-value",
 }
-_SAY_HOW = "Declare in `option_effects` how it is seen, or why it cannot be."
+_SAY_HOW = "Declare in `option_effects` how to observe it, or why that is impossible."
 
 
-@SUITE.check("basic", "`lexer engines show` says what each option is for.")
+@SUITE.check("basic", "`lexer engines show` explains each option.")
 def options_are_explained(fixture: EngineFixture) -> None:
     """Look for the help of each option."""
     for option in _options(fixture):
         if not option.help.strip():
             raise CheckFailed(
-                f"option {option.name!r} has no help.", "One sentence: what it changes."
+                f"option {option.name!r} has no help.", "Say in a sentence what it changes."
             )
 
 
-@SUITE.check("basic", "A mistyped option or value is an error, never a setting that is ignored.")
+@SUITE.check("basic", "A mistyped option or value causes an error instead of being ignored.")
 def nonsense_is_refused(fixture: EngineFixture) -> None:
-    """Give options that do not exist, and values that mean nothing."""
+    """Set options that do not exist, and meaningless values."""
     engine = fixture.engine
     for name, value in (
         (_UNKNOWN, "1"),
@@ -51,22 +51,24 @@ def nonsense_is_refused(fixture: EngineFixture) -> None:
             resolve_options(engine, {name: value})
         except SettingError:
             continue
-        raise CheckFailed(f"option {name!r} with {value!r} is not refused.")
+        raise CheckFailed(
+            f"option {name!r} with value {value!r} is not refused.", "Declare the option's type."
+        )
     for option in _options(fixture):
         nonsense = _NONSENSE.get(option.type)
         if option.choices or nonsense is None:
-            continue  # the core itself refuses what is none of the choices
+            continue  # the core refuses everything but the choices
         if not _seen(fixture, option, [nonsense]) and not _is_excused(fixture, option):
             raise CheckFailed(
-                f"option {option.name}={nonsense} is neither refused nor does it change anything.",
-                "Raise UnsupportedError for a value that the engine cannot use; give choices "
-                f"where there are few. {_SAY_HOW}",
+                f"option {option.name}={nonsense} is accepted, but has no effect.",
+                "Raise UnsupportedError for a value that the engine cannot use, or declare "
+                f"choices. {_SAY_HOW}",
             )
 
 
-@SUITE.check("full", "Every choice that is offered can be taken.")
+@SUITE.check("full", "Every choice of an option works or is refused with a reason.")
 def choices_can_be_taken(fixture: EngineFixture) -> None:
-    """Open a session with each choice, and compare the outputs."""
+    """Open a session with each choice and compare the outputs."""
     options = [option for option in _options(fixture) if _others(fixture, option)]
     for option in options:
         for value in _others(fixture, option):
@@ -77,23 +79,24 @@ def choices_can_be_taken(fixture: EngineFixture) -> None:
             except HookError as error:
                 raise CheckFailed(
                     f"{option.name}={value}: {error.message}",
-                    "Raise UnsupportedError, with the reason, where a choice cannot be had.",
+                    "Raise UnsupportedError with the reason if a choice is not available.",
                 ) from error
             except LexerError:
-                continue  # it says why not
+                continue  # refused with a reason
             if option.name in fixture.declared.changes_outputs:
                 continue
             expect_outputs(
                 outputs,
                 opened.case.reference(arrays),
                 after=f"with {option.name}={value}",
-                hint="An option changes how outputs are computed, not what they are.",
+                hint="An option must not change the outputs; if it is meant to, declare it in "
+                "`changes_outputs`.",
             )
 
 
-@SUITE.check("full", "A row that is labelled with an option was measured with it.")
+@SUITE.check("full", "A row labelled with an option was measured with that option.")
 def options_take_effect(fixture: EngineFixture) -> None:
-    """Open sessions with other values, and look whether anything is different."""
+    """Open sessions with other values and look for a difference."""
     unseen = []
     for option in _options(fixture):
         others = _others(fixture, option)
@@ -104,33 +107,33 @@ def options_take_effect(fixture: EngineFixture) -> None:
         if isinstance(effect, str):
             unseen.append(f"{option.name} ({effect})")
         elif effect is None and not fixture.is_declared:
-            unseen.append(f"{option.name} (nobody declared how to see it)")
+            unseen.append(f"{option.name} (its effect is not declared)")
         elif not _seen(fixture, option, others):
             raise CheckFailed(
-                f"{option.name}={' or '.join(map(str, others))} changes nothing that can be seen.",
+                f"{option.name}={' or '.join(map(str, others))} has no visible effect.",
                 _SAY_HOW,
             )
     if unseen:
-        raise Skip(f"not looked at: {'; '.join(unseen)}")
+        raise Skip(f"not checked: {'; '.join(unseen)}")
 
 
-@SUITE.check("basic", "A precision that the engine does not compute in is not measured as one.")
+@SUITE.check("basic", "A precision that the engine does not support is refused.")
 def unknown_precision_is_refused(fixture: EngineFixture) -> None:
-    """Ask for an element type that does not exist."""
+    """Request an element type that does not exist."""
     engine = fixture.engine
     model, device = fixture.model("one_input"), fixture.device
     try:
         session = engine.create_session(model, device, fixture.config(precision="float3"))
     except HookError as error:
         raise CheckFailed(
-            f"for precision 'float3', {error.message}", "Raise UnsupportedError."
+            f"with precision 'float3': {error.message}", "Raise UnsupportedError."
         ) from error
     except LexerError:
         return
     session.close()
     raise CheckFailed(
-        "precision 'float3' is accepted, and means nothing.",
-        "Raise UnsupportedError for every config.precision that the engine does not compute in.",
+        "precision 'float3', which does not exist, is accepted.",
+        "Raise UnsupportedError for every config.precision that the engine does not support.",
     )
 
 
@@ -142,7 +145,7 @@ def _options(fixture: EngineFixture) -> Sequence[EngineOption]:
 
 
 def _others(fixture: EngineFixture, option: EngineOption) -> list[OptionValue]:
-    """Values other than the default."""
+    """Return values other than the default."""
     declared = fixture.declared.option_values.get(option.name)
     if declared is not None:
         return [declared]
@@ -160,10 +163,11 @@ def _others(fixture: EngineFixture, option: EngineOption) -> list[OptionValue]:
 
 
 def _seen(fixture: EngineFixture, option: EngineOption, values: Sequence[OptionValue]) -> bool:
-    """Whether the values are refused with a reason, or change what can be seen.
+    """Whether the values are refused with a reason or have a visible effect.
 
-    Each of them, where the session can be asked and the default is known: else
-    one of them may be what the runtime does anyway, or what gives these outputs.
+    Every value must, if the effect is declared as a function and the default is
+    known. Otherwise one of the values may be the runtime's default, or have the
+    same outputs, and one with an effect is enough.
     """
     default = _look(fixture, option, {})
     differ = (_differs(fixture, option, value, default) for value in values)
@@ -180,13 +184,13 @@ def _differs(
         return _look(fixture, option, {option.name: value}) != default
     except HookError as error:
         if value == _NONSENSE.get(option.type):
-            return True  # refused, if not in the best of ways
+            return True  # refused, though with the wrong error
         raise CheckFailed(
             f"{option.name}={value}: {error.message}",
-            "Raise UnsupportedError, with the reason, where a value cannot be used.",
+            "Raise UnsupportedError with the reason if a value is not supported.",
         ) from error
     except LexerError:
-        return True  # it says why not
+        return True  # refused with a reason
 
 
 def _look(fixture: EngineFixture, option: EngineOption, options: dict[str, OptionValue]) -> object:
@@ -199,7 +203,7 @@ def _look(fixture: EngineFixture, option: EngineOption, options: dict[str, Optio
 
 
 def _is_excused(fixture: EngineFixture, option: EngineOption) -> bool:
-    """Whether there is a reason, or nobody to give one, why nothing can be seen."""
+    """Whether the effect is declared invisible, or nothing is declared at all."""
     return isinstance(fixture.declared.option_effects.get(option.name), str) or (
         option.name not in fixture.declared.option_effects and not fixture.is_declared
     )

@@ -1,4 +1,4 @@
-"""Are the outputs right, on one model after the other?"""
+"""Are the outputs of each model correct?"""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SUITE = Suite("Outputs")
 
 
 def outputs_are_right(case: ModelCase, fixture: EngineFixture) -> None:
-    """Run one model of the zoo on several inputs, in one session."""
+    """Run a model of the zoo on several inputs in one session."""
     fixture.require(case.needs)
     try:
         with fixture.session(case.name) as opened:

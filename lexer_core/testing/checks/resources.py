@@ -1,4 +1,4 @@
-"""Does a long run end as it began?"""
+"""Does a long run leak threads, files or memory?"""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _SESSIONS_SECONDS = 10.0
 _WARM_UP_SESSIONS = 2
 
 _BYTES_PER_CALL = 16 * 1024
-"""Memory that a call may keep without being noticed: a quarter of its output."""
+"""Tolerated memory growth per call: a quarter of its output."""
 
 
-@SUITE.check("full", "A long run does not fill the system with threads.")
+@SUITE.check("full", "A long run does not accumulate threads.")
 def calls_keep_no_threads(fixture: EngineFixture) -> None:
     """Count the threads before and after 1000 calls."""
     before, after = _thousand_calls(fixture)
     if after.threads > before.threads:
         raise CheckFailed(
-            f"{_CALLS} calls left {after.threads - before.threads} more threads.",
-            "Threads belong to the session, and end with it.",
+            f"after {_CALLS} calls, there are {after.threads - before.threads} more threads.",
+            "Start threads per session, not per call, and end them in close().",
         )
 
 
@@ -48,8 +48,8 @@ def calls_keep_no_files(fixture: EngineFixture) -> None:
     before, after = _thousand_calls(fixture)
     if after.files > before.files:
         raise CheckFailed(
-            f"{_CALLS} calls left {after.files - before.files} more open files.",
-            "Close in a call what the call opens.",
+            f"after {_CALLS} calls, there are {after.files - before.files} more open files.",
+            "Close in each call the files that it opens.",
         )
 
 
@@ -60,14 +60,14 @@ def calls_keep_no_memory(fixture: EngineFixture) -> None:
     grown = after.memory - before.memory
     if grown > _CALLS * _BYTES_PER_CALL:
         raise CheckFailed(
-            f"{_CALLS} calls left {grown / 2**20:.0f} MiB more in use.",
-            "A call keeps neither its inputs nor its outputs.",
+            f"after {_CALLS} calls, {grown / 2**20:.0f} MiB more memory is in use.",
+            "Keep neither the inputs nor the outputs of a call.",
         )
 
 
-@SUITE.check("full", "A session that was closed is gone, with what it held.")
+@SUITE.check("full", "A closed session releases everything that it used.")
 def closed_sessions_are_released(fixture: EngineFixture) -> None:
-    """Open and close sessions, and look for what is left of them."""
+    """Open and close sessions, then look for objects, threads and files that remain."""
     for _ in range(_WARM_UP_SESSIONS):
         _open_and_close(fixture)
     before = _take_stock()
@@ -82,20 +82,20 @@ def closed_sessions_are_released(fixture: EngineFixture) -> None:
     if alive:
         raise CheckFailed(
             f"{alive} of {len(left)} sessions are still in memory after they were closed.",
-            "Something outside of the session refers to it.",
+            "Remove references to the session outside of it.",
         )
     for what in ("threads", "files"):
         more = getattr(after, what) - getattr(before, what)
         if more > 0:
             raise CheckFailed(
-                f"{len(left)} sessions left {more} {what} open after they were closed.",
-                "close() releases everything that the session holds.",
+                f"after {len(left)} sessions were closed, there are {more} more {what}.",
+                "Release in close() everything that the session uses.",
             )
 
 
 @frozen
 class _Stock:
-    """What the process holds: threads, open files, and bytes of memory of its own."""
+    """Threads, open files and private memory in bytes of the process."""
 
     threads: int
     files: int
@@ -103,7 +103,7 @@ class _Stock:
 
 
 def _take_stock() -> _Stock:
-    import psutil  # slow to import, and only needed here
+    import psutil  # slow to import
 
     gc.collect()
     process = psutil.Process()
@@ -112,7 +112,7 @@ def _take_stock() -> _Stock:
 
 
 def _thousand_calls(fixture: EngineFixture) -> tuple[_Stock, _Stock]:
-    """Make 1000 calls on one session, once for all that ask; what was held before and after."""
+    """Return the stock before and after 1000 calls, made once for all checks."""
     if fixture.long_run is None:
         with fixture.session("wide") as opened:
             call = opened.call(opened.case.trials()[0])
@@ -132,5 +132,5 @@ def _open_and_close(fixture: EngineFixture) -> weakref.ref[object] | None:
         session: object = opened.session
         try:
             return weakref.ref(session)
-        except TypeError:  # a class without a place for weak references
+        except TypeError:  # a class without support for weak references
             return None

@@ -1,8 +1,10 @@
-"""Does each call, and each session, stand for itself?"""
+"""Are calls and sessions independent of each other?"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lexer_core.errors import LexerError
 from lexer_core.records import CallInputs
@@ -11,6 +13,8 @@ from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
@@ -20,9 +24,9 @@ SUITE = Suite("Sessions")
 _CALLS = 5
 
 
-@SUITE.check("basic", "The thousandth call computes what the first one does.")
+@SUITE.check("basic", "Every call on the same inputs has the same outputs.")
 def calls_repeat(fixture: EngineFixture) -> None:
-    """Make the same call several times, on inputs that were placed once."""
+    """Make several calls on inputs that were placed once."""
     with fixture.session() as opened:
         arrays = opened.case.trials()[0]
         call = opened.call(arrays)
@@ -32,13 +36,13 @@ def calls_repeat(fixture: EngineFixture) -> None:
                 opened.fetch(opened.run(call)),
                 wanted,
                 after=f"after call {number} of {_CALLS} on the same placed inputs",
-                hint="A call must not change its inputs, nor leave anything behind for the next.",
+                hint="A call must not change its inputs or affect the next call.",
             )
 
 
-@SUITE.check("basic", "The outputs belong to the inputs of this call, not to those of another.")
+@SUITE.check("basic", "The outputs of a call belong to its own inputs.")
 def calls_follow_their_inputs(fixture: EngineFixture) -> None:
-    """Place several inputs, and call them in turn within one session."""
+    """Place several inputs and call the session on each in turn."""
     with fixture.session() as opened:
         trials = opened.case.trials()
         calls = [opened.call(arrays) for arrays in trials]
@@ -46,14 +50,14 @@ def calls_follow_their_inputs(fixture: EngineFixture) -> None:
             expect_outputs(
                 opened.fetch(opened.run(calls[number])),
                 opened.case.reference(trials[number]),
-                after=f"when the inputs take turns, for inputs {number + 1}",
-                hint="Are outputs, or the inputs bound last, kept from another call?",
+                after=f"in alternating calls, for inputs {number + 1}",
+                hint="Do not reuse outputs of another call, or the inputs that were placed last.",
             )
 
 
-@SUITE.check("basic", "Outputs that were fetched are the caller's: no later call changes them.")
+@SUITE.check("basic", "Later calls do not change outputs that were fetched.")
 def fetched_outputs_stay(fixture: EngineFixture) -> None:
-    """Keep outputs while other calls are made, and write to them."""
+    """Keep outputs during other calls, and write to them."""
     with fixture.session() as opened:
         first, second, _ = opened.case.trials()
         call = opened.call(first)
@@ -61,11 +65,11 @@ def fetched_outputs_stay(fixture: EngineFixture) -> None:
         before = {name: array.copy() for name, array in kept.items()}
         opened.run(opened.call(second))
         opened.fetch(opened.run(opened.call(second)))
-        hint = "Copy in lexer_fetch_outputs: buffers of the engine are used again."
+        hint = "Copy the outputs in lexer_fetch_outputs: the engine reuses its buffers."
         expect_same(kept, before, after="after another call", hint=hint)
         for name, array in kept.items():
             if not array.flags.writeable:
-                raise CheckFailed(f"output {name!r} cannot be written to.", hint)
+                raise CheckFailed(f"output {name!r} is read-only.", hint)
             array.fill(0)
         expect_outputs(
             opened.fetch(opened.run(call)),
@@ -75,30 +79,53 @@ def fetched_outputs_stay(fixture: EngineFixture) -> None:
         )
 
 
-@SUITE.check("basic", "Inputs are what they were, for the engine that is measured next.")
+@SUITE.check("basic", "Calls do not change the inputs, which the next engine gets, too.")
 def inputs_are_left_alone(fixture: EngineFixture) -> None:
-    """Compare the arrays that were given before and after calls."""
+    """Compare the input arrays before and after calls."""
     with fixture.session() as opened:
         arrays = opened.case.trials()[0]
-        # Writable, as a runtime in C takes every memory to be.
-        given = {name: array.copy() for name, array in arrays.items()}
-        inputs = CallInputs(arrays=given, structure=opened.case.structure)
+        # Writable, because a runtime in C ignores numpy's read-only flag.
+        originals = {name: array.copy() for name, array in arrays.items()}
+        inputs = CallInputs(arrays=originals, structure=opened.case.structure)
         with opened.engine.call_context(opened.session):
             placed = opened.engine.place_inputs(opened.session, inputs, opened.device)
         call = opened.engine.make_call(opened.session, placed)
         for _ in range(_CALLS):
             opened.fetch(opened.run(call))
     for name, array in arrays.items():
-        if given[name].tobytes() != array.tobytes():
+        if originals[name].tobytes() != array.tobytes():
             raise CheckFailed(
-                f"input {name!r} is not what it was before the calls.",
-                "Copy in lexer_place_inputs what a call would modify.",
+                f"calls change input {name!r}.",
+                "Copy in lexer_place_inputs the arrays that a call modifies.",
             )
 
 
-@SUITE.check("full", "A session that is opened again works like the first.")
+@SUITE.check("full", "Inputs are read correctly whatever their layout in memory.")
+def inputs_of_any_layout_are_read(fixture: EngineFixture) -> None:
+    """Place arrays whose elements are not contiguous in memory."""
+    with fixture.session() as opened:
+        arrays = opened.case.trials()[0]
+        for layout, changed in (
+            ("transposed", {name: array.T.copy().T for name, array in arrays.items()}),
+            ("strided", {name: _strided(array) for name, array in arrays.items()}),
+        ):
+            for array in changed.values():
+                array.flags.writeable = False
+            inputs = CallInputs(arrays=changed, structure=opened.case.structure)
+            with opened.engine.call_context(opened.session):
+                placed = opened.engine.place_inputs(opened.session, inputs, opened.device)
+            call = opened.engine.make_call(opened.session, placed)
+            expect_outputs(
+                opened.fetch(opened.run(call)),
+                opened.case.reference(arrays),
+                after=f"for {layout} inputs",
+                hint="Convert inputs with numpy.ascontiguousarray before passing on their memory.",
+            )
+
+
+@SUITE.check("full", "Later sessions on a model work like the first.")
 def sessions_repeat(fixture: EngineFixture) -> None:
-    """Open, call and close several sessions, one after the other."""
+    """Open, call and close several sessions in sequence."""
     for number in range(1, 4):
         with fixture.session() as opened:
             arrays = opened.case.trials()[number - 1]
@@ -106,13 +133,13 @@ def sessions_repeat(fixture: EngineFixture) -> None:
                 opened.answer(arrays),
                 opened.case.reference(arrays),
                 after=f"in session {number} of this process",
-                hint="What a session sets up for the process must be undone or shared.",
+                hint="Undo in close() what a session changes in the process.",
             )
 
 
-@SUITE.check("basic", "Two models in one process do not mix.")
+@SUITE.check("basic", "Two models in one process are independent.")
 def two_sessions_at_once(fixture: EngineFixture) -> None:
-    """Open sessions on two models, and let their calls take turns."""
+    """Open sessions on two models and alternate calls."""
     fixture.require("two_sessions")
     with fixture.session("one_input") as one, fixture.session("wide") as other:
         for opened in (one, other, one, other):
@@ -120,14 +147,14 @@ def two_sessions_at_once(fixture: EngineFixture) -> None:
             expect_outputs(
                 opened.answer(arrays),
                 opened.case.reference(arrays),
-                after=f"with two sessions open, for the model {opened.case.name!r}",
-                hint="What belongs to a session must not be kept in the module.",
+                after=f"with two sessions open, for model {opened.case.name!r}",
+                hint="Store a session's state in the session instead of in the module.",
             )
 
 
-@SUITE.check("full", "Closing one session takes nothing from another.")
+@SUITE.check("full", "Closing a session does not affect others.")
 def closing_leaves_others_open(fixture: EngineFixture) -> None:
-    """Close one of two sessions on the same model, and call the other."""
+    """Close one of two sessions on the same model, then call the other."""
     fixture.require("two_sessions")
     with fixture.session() as kept:
         arrays = kept.case.trials()[0]
@@ -138,13 +165,13 @@ def closing_leaves_others_open(fixture: EngineFixture) -> None:
             kept.fetch(kept.run(call)),
             kept.case.reference(arrays),
             after="after another session on the same model was closed",
-            hint="What sessions share may be released when the last of them closes.",
+            hint="Release shared resources only when the last session closes.",
         )
 
 
-@SUITE.check("basic", "Cleaning up never fails, also after something else did.")
+@SUITE.check("basic", "Cleaning up never fails, even after an error.")
 def close_may_be_called_twice(fixture: EngineFixture) -> None:
-    """Close a session that ran twice, and one that never ran twice."""
+    """Close twice a session that made a call, and one that did not."""
     for runs in (1, 0):
         with fixture.session() as opened:
             for _ in range(runs):
@@ -156,5 +183,12 @@ def close_may_be_called_twice(fixture: EngineFixture) -> None:
             except LexerError as error:
                 raise CheckFailed(
                     f"closing a session a second time fails: {error.message}",
-                    "close() releases what is still there, and may be called twice.",
+                    "close() may be called twice; the second call does nothing.",
                 ) from error
+
+
+def _strided(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Copy an array to every second element of a larger one."""
+    larger = np.zeros((*array.shape, 2), array.dtype)
+    larger[..., 0] = array
+    return larger[..., 0]

@@ -1,7 +1,7 @@
-"""Is the time that the engine reports the time that its calls took?
+"""Does the engine report the time that its calls take?
 
-Most of it on a clock that stands still unless a call moves it: what has to come
-out is then known exactly, and no disturbance of the machine can matter.
+Most checks use a clock that only advances with calls. The expected result is then
+known exactly, independent of disturbances of the machine.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ __all__ = ["SUITE", "ScriptedClock"]
 SUITE = Suite("Timing")
 
 _MILLISECONDS = (3, 1, 7, 2, 6, 4, 5)
-"""What the calls of a block take on the scripted clock: no two alike, in no order."""
+"""Durations of a block's calls on the scripted clock: all different, not sorted."""
 
 _SLOW_MILLISECONDS = (2, 2, 2, 400, 2, 2, 2, 2, 2)
 _RESET_MILLISECONDS = 50
@@ -40,12 +40,12 @@ _TRIES = 4
 
 
 class ScriptedClock:
-    """A clock that moves when it is told to, and by a hair when it is read.
+    """A clock that advances with each call, and by 50 ns when it is read.
 
     Parameters
     ----------
     milliseconds
-        What each call is to take, in order; later ones take a millisecond.
+        Durations of the calls, in order; further calls take a millisecond.
     """
 
     def __init__(self, milliseconds: Sequence[int]) -> None:
@@ -58,11 +58,11 @@ class ScriptedClock:
 
     def __call__(self) -> int:
         """Read the clock, in nanoseconds."""
-        self._now += 50  # so that waiting for it to move is not in vain
+        self._now += 50  # so that code that waits for the clock to advance does not hang
         return self._now
 
     def around(self, call: Call) -> Call:
-        """Make a call that moves this clock, and counts itself."""
+        """Wrap a call so that it advances this clock and is counted."""
         reset: Any = None
         if call.reset is not None:
 
@@ -83,9 +83,9 @@ class ScriptedClock:
         return Call(run=run, reset=reset)
 
 
-@SUITE.check("basic", "There is one number for each sample, and each is a possible time.")
+@SUITE.check("basic", "There is a positive, finite time for each sample.")
 def times_are_counted_and_positive(fixture: EngineFixture) -> None:
-    """Time blocks of several lengths on the real clock."""
+    """Time blocks of several lengths with the real clock."""
     with fixture.session() as opened:
         call = opened.call(opened.case.trials()[0])
         opened.run(call)
@@ -93,52 +93,52 @@ def times_are_counted_and_positive(fixture: EngineFixture) -> None:
             _time(opened, call, count, 1, time.perf_counter_ns)
 
 
-@SUITE.check("basic", "Each sample is a measurement of its own, in its place.")
+@SUITE.check("basic", "Each sample is reported on its own, in order.")
 def every_sample_is_reported(fixture: EngineFixture) -> None:
-    """Time calls that take different times, and compare one by one."""
+    """Time calls of different durations and compare each."""
     _compare(_scripted(fixture, _MILLISECONDS), _MILLISECONDS)
 
 
-@SUITE.check("basic", "A slow call is seen: tails are measured, not trimmed.")
+@SUITE.check("basic", "A slow call is reported: tails are not trimmed.")
 def slow_call_is_seen(fixture: EngineFixture) -> None:
-    """Let one call of a block take 200 times as long as the others."""
+    """Make one call of a block 200 times slower than the others."""
     _compare(_scripted(fixture, _SLOW_MILLISECONDS), _SLOW_MILLISECONDS)
 
 
-@SUITE.check("basic", "All engines are measured by one clock.")
+@SUITE.check("basic", "All engines are measured with the same clock.")
 def clock_is_the_one_given(fixture: EngineFixture) -> None:
-    """Time calls on a clock on which they take as long as the kit says."""
+    """Time calls with a clock that the kit controls."""
     seconds = _scripted(fixture, _MILLISECONDS)
     wanted = sum(_MILLISECONDS) / 1e3
     if abs(seconds.sum() - wanted) > wanted / 2:
         raise CheckFailed(
-            f"on the clock that was given, {len(_MILLISECONDS)} calls took {wanted:g} s; "
-            f"the engine reports {seconds.sum():.3g} s.",
-            "lexer_time_calls reads the clock that it is given, and no other.",
+            f"by the given clock, {len(_MILLISECONDS)} calls take {wanted:g} s; the engine "
+            f"reports {seconds.sum():.3g} s.",
+            "Use only the clock that lexer_time_calls gets.",
         )
 
 
-@SUITE.check("basic", "Exactly the calls that were asked for are made: none unmeasured.")
+@SUITE.check("basic", "The engine makes exactly the requested calls.")
 def calls_are_exactly_as_many(fixture: EngineFixture) -> None:
     """Count the calls of blocks with and without loops."""
     for loops in (1, _LOOPS):
         with fixture.session() as opened:
             real = opened.call(opened.case.trials()[0])
             if loops > 1 and real.reset is not None:
-                continue  # what is reset is timed alone
+                continue  # calls with a reset are timed one by one
             clock = ScriptedClock(())
             _time(opened, clock.around(real), 5, loops, clock)
         if clock.calls != 5 * loops:
             raise CheckFailed(
                 f"for 5 samples of {loops} {'call' if loops == 1 else 'calls'} each, "
                 f"{clock.calls} calls were made.",
-                "Exactly count * loops: warming up is the core's.",
+                "Make exactly count * loops calls; the core warms up.",
             )
 
 
 @SUITE.check("basic", "A sample of several calls is their mean.")
 def loops_are_divided_by(fixture: EngineFixture) -> None:
-    """Time samples of several calls, each of its own length."""
+    """Time samples of several calls with different durations."""
     count = 3
     milliseconds = range(1, count * _LOOPS + 1)
     seconds = _scripted(fixture, milliseconds, loops=_LOOPS)
@@ -146,9 +146,9 @@ def loops_are_divided_by(fixture: EngineFixture) -> None:
     _compare(seconds, means)
 
 
-@SUITE.check("full", "What puts a model's state back is not in its latency.")
+@SUITE.check("full", "Resetting a session's state is not part of the latency.")
 def resets_are_left_out(fixture: EngineFixture) -> None:
-    """Time calls of which each is reset before, and the reset takes longer than the call."""
+    """Time calls whose resets take longer than the calls."""
     with fixture.session() as opened:
         real = opened.call(opened.case.trials()[0])
         if real.reset is None:
@@ -157,15 +157,15 @@ def resets_are_left_out(fixture: EngineFixture) -> None:
         seconds = _time(opened, clock.around(real), len(_MILLISECONDS), 1, clock)
     if clock.unready:
         raise CheckFailed(
-            f"{clock.unready} of {clock.calls} calls were made without a reset before.",
-            "call.reset, where it is not None, is called before each call.run.",
+            f"{clock.unready} of {clock.calls} calls were made without a reset.",
+            "Call call.reset, unless it is None, before each call.run.",
         )
     _compare(seconds, _MILLISECONDS)
 
 
-@SUITE.check("basic", "An engine that returns before its work is done is not believed.")
+@SUITE.check("basic", "The reported time includes the completion of the work.")
 def completion_is_timed(fixture: EngineFixture) -> None:
-    """Time a block of slow calls, and see whether outputs have to be waited for after it."""
+    """Time a block of slow calls and check whether its outputs are ready afterwards."""
     fixture.require_ready()
     case = CaseSession()
     case.import_engine(fixture.name)
@@ -181,21 +181,21 @@ def completion_is_timed(fixture: EngineFixture) -> None:
         case.place(MODELS["slow"].call_inputs(MODELS["slow"].random_inputs()))
         case.first_call()
         start = time.perf_counter()
-        case.first_call()  # with the fetch, which waits for whatever is left
+        case.first_call()  # includes the fetch, which waits for remaining work
         each = time.perf_counter() - start
         count = min(max(math.ceil(_LEAST_SECONDS / each), _FEWEST_CALLS), _MOST_CALLS)
         for _ in range(_TRIES):
             check = case.check_completion(count)
             if check.plausible:
-                break  # what is asynchronous is never so, what is disturbed seldom not
+                break  # always false for asynchronous calls, seldom for a disturbance
     finally:
         case.close()
     if not check.plausible:
         raise CheckFailed(
-            f"{count} samples add up to {check.sampled * 1e3:.3g} ms; taking them took "
-            f"{check.elapsed * 1e3:.3g} ms, and one more call with its outputs "
+            f"{count} samples add up to {check.sampled * 1e3:.3g} ms, but took "
+            f"{check.elapsed * 1e3:.3g} ms; another call with its outputs took "
             f"{check.waited * 1e3:.3g} ms.",
-            "A call ends when its work is done: implement lexer_synchronize, or wait in run.",
+            "Implement lexer_synchronize, or wait in run until the work is done.",
         )
 
 
@@ -205,7 +205,7 @@ def _scripted(
     with fixture.session() as opened:
         real = opened.call(opened.case.trials()[0])
         if real.reset is not None and loops > 1:
-            raise Skip("the engine keeps state between calls: every sample is one call")
+            raise Skip("the engine keeps state between calls, so every sample is one call")
         clock = ScriptedClock(milliseconds)
         return _time(opened, clock.around(real), len(milliseconds) // loops, loops, clock)
 
@@ -220,7 +220,7 @@ def _compare(seconds: npt.NDArray[Any], milliseconds: Sequence[float]) -> None:
     for number, (got, wanted) in enumerate(zip(seconds, milliseconds, strict=True), start=1):
         if abs(got * 1e3 - wanted) > _TOLERANCE * wanted:
             raise CheckFailed(
-                f"sample {number} of {len(milliseconds)} took {wanted:g} ms on the clock; "
+                f"sample {number} of {len(milliseconds)} took {wanted:g} ms by the given clock; "
                 f"the engine reports {got * 1e3:g} ms.",
-                "Timings.host holds what each sample took, in seconds per call, in order.",
+                "Return in Timings.host the seconds per call of each sample, in order.",
             )
