@@ -35,11 +35,6 @@ class Toy:
     def total(self, array):
         return float(array.sum())
 
-    def zeros(self, count):
-        import numpy as np
-
-        return {"zeros": np.zeros(count), "modules": "torch" in sys.modules}
-
     def modules(self):
         return sorted(sys.modules)
 

@@ -1,4 +1,4 @@
-"""A module that takes its time, for tests of what happens while a worker imports."""
+"""A module that hangs on import, for tests of workers."""
 
 import time
 

@@ -647,7 +647,7 @@ def test_a_parent_killed_while_its_worker_is_suspended_leaves_no_worker_and_no_o
     assert psutil.Process(pid).status() == psutil.STATUS_STOPPED
 
     parent.kill()
-    out, _ = parent.communicate(timeout=LONG)  # returns when nobody holds the pipe
+    out, _ = parent.communicate(timeout=LONG)  # returns once no process holds the pipe
 
     assert out == ""
     wait_until(lambda: gone(pid), "the worker is gone")

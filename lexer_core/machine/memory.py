@@ -19,19 +19,19 @@ from pathlib import Path
 from lexer_core.machine.cgroups import group_folders, read_fields, read_first_number
 
 __all__ = [
-    "SEEN_FROM_OUTSIDE",
+    "CAN_READ_OTHER_PROCESSES",
     "available_memory_bytes",
     "oom_kills",
     "peak_memory_bytes",
-    "prefer_as_victim",
+    "prefer_for_oom_kill",
     "private_memory_bytes",
     "return_freed_memory",
 ]
 
-SEEN_FROM_OUTSIDE = sys.platform == "linux"
+CAN_READ_OTHER_PROCESSES = sys.platform == "linux"
 """Whether another process's peak memory can be read."""
 
-_VICTIM_SCORE = 800
+_OOM_SCORE = 800
 
 
 def peak_memory_bytes(pid: int | None = None) -> int | None:
@@ -52,7 +52,7 @@ def peak_memory_bytes(pid: int | None = None) -> int | None:
     On Linux it is ``VmHWM``, not ``ru_maxrss``, which starts at the size of the
     process that forked this one.
     """
-    if SEEN_FROM_OUTSIDE:
+    if CAN_READ_OTHER_PROCESSES:
         return _status(pid).get("VmHWM")
     if pid is not None and pid != os.getpid():
         return None
@@ -73,7 +73,7 @@ def private_memory_bytes(pid: int | None = None) -> int | None:
     mapped weights and libraries, do not count, because the system can reclaim them.
     Outside Linux: resident memory. ``None`` for a process that has ended.
     """
-    if not SEEN_FROM_OUTSIDE:
+    if not CAN_READ_OTHER_PROCESSES:
         import psutil  # slow to import, and not needed on Linux
 
         try:
@@ -134,12 +134,12 @@ def oom_kills(root: Path = Path("/")) -> int | None:
     return _named_number(fields, "oom_kill") if "oom_kill" in fields else None
 
 
-def prefer_as_victim() -> None:
+def prefer_for_oom_kill() -> None:
     """Make the kernel kill this process before its parent when memory runs out."""
     score = Path("/proc/self/oom_score_adj")
     current = read_first_number(score)
-    if current is not None and current < _VICTIM_SCORE:
-        score.write_text(str(_VICTIM_SCORE))
+    if current is not None and current < _OOM_SCORE:
+        score.write_text(str(_OOM_SCORE))
 
 
 def _status(pid: int | None) -> dict[str, int]:

@@ -188,7 +188,7 @@ class FrameReader:
 class FrameSender:
     """Sends frames over a non-blocking socket, continuing where the socket was full.
 
-    A closed socket is not an error here: whoever reads from it notices.
+    A closed socket is not an error here: the next read reports it.
     """
 
     def __init__(self, sock: socket.socket) -> None:

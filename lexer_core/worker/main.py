@@ -163,7 +163,7 @@ class _Worker:
             except OSError as error:
                 self.notify("note", f"the worker could not be pinned to its CPUs: {error}")
         try:
-            memory.prefer_as_victim()
+            memory.prefer_for_oom_kill()
         except OSError as error:
             self.notify("note", f"the kernel may kill the parent before the worker: {error}")
         self.notify("started", None)
@@ -187,7 +187,7 @@ class _Worker:
             parts = self._call(frame.number, method, args, kwargs)
         except BaseException as error:  # including SystemExit
             parts = framing.encode(framing.ERROR, frame.number, serialize_error(error))
-        if not memory.SEEN_FROM_OUTSIDE:
+        if not memory.CAN_READ_OTHER_PROCESSES:
             self.notify("peak", memory.peak_memory_bytes())
         self._send(parts)
 

@@ -326,7 +326,7 @@ class WorkerProcess:
         return min(_POLL_SECONDS, max(_SHORTEST_POLL_SECONDS, headroom))
 
     def _read_peak(self) -> None:
-        if memory.SEEN_FROM_OUTSIDE and not self._handle.exited:
+        if memory.CAN_READ_OTHER_PROCESSES and not self._handle.exited:
             self._peak = memory.peak_memory_bytes(self.pid) or self._peak
 
 

@@ -1,4 +1,4 @@
-"""A model reaches its worker from wherever its class was defined."""
+"""Does a model reach its worker, wherever its class is defined?"""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Net(torch.nn.Module):
         x = question.x if isinstance(question, Question) else question
         return Answer(helper(self.linear(x)))
 """
-"""A model with a helper, a global and types of its own, which have to come along."""
+"""A model with a helper, a global and its own types, all of which the worker needs."""
 
 SCRIPT = (
     NET
     + """
 from lexer.api.lexer_context import LexerContext
 
-print("begun")
+print("started")
 report = LexerContext(warm_up_seconds=0.05, threads=1).benchmark(
     torch_model=Net(), input=Question(torch.ones(1, 4)), num_iterations=20, engines=ENGINES
 )
@@ -71,7 +71,7 @@ for row in report:
 )
 
 TORCH_ALONE = SCRIPT.replace("ENGINES", "['torch']")
-TORCH_TRAVELLED = "begun\ntorch ok process pass 20\n"
+TORCH_IN_WORKER = "started\ntorch ok process pass 20\n"
 
 
 def python(arguments: Sequence[str], folder: Path, stdin: str = "") -> str:
@@ -88,32 +88,32 @@ def python(arguments: Sequence[str], folder: Path, stdin: str = "") -> str:
     return done.stdout
 
 
-def test_a_model_of_a_script_that_has_no_guard(tmp_path: Path) -> None:
+def test_a_model_defined_in_a_script_without_a_main_guard(tmp_path: Path) -> None:
     (tmp_path / "script.py").write_text(SCRIPT.replace("ENGINES", "['torch', 'onnxruntime']"))
 
     printed = python(["script.py"], tmp_path)
 
-    # Were the script imported by a worker, it would begin again.
-    assert printed == TORCH_TRAVELLED + "onnxruntime ok process pass 20\n"
+    # If a worker imported the script, it would start again.
+    assert printed == TORCH_IN_WORKER + "onnxruntime ok process pass 20\n"
 
 
-def test_a_model_on_the_command_line_of_python(tmp_path: Path) -> None:
-    assert python(["-c", TORCH_ALONE], tmp_path) == TORCH_TRAVELLED
+def test_a_model_defined_by_python_dash_c(tmp_path: Path) -> None:
+    assert python(["-c", TORCH_ALONE], tmp_path) == TORCH_IN_WORKER
 
 
-def test_a_model_of_a_script_on_standard_input(tmp_path: Path) -> None:
-    assert python(["-"], tmp_path, stdin=TORCH_ALONE) == TORCH_TRAVELLED
+def test_a_model_defined_by_a_script_on_standard_input(tmp_path: Path) -> None:
+    assert python(["-"], tmp_path, stdin=TORCH_ALONE) == TORCH_IN_WORKER
 
 
-def test_a_model_of_a_module_in_the_current_folder(tmp_path: Path) -> None:
+def test_a_model_defined_in_a_module_in_the_current_folder(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NET)
     code = TORCH_ALONE.replace(NET, "import torch\nfrom nets import Net, Question\n")
 
-    assert python(["-c", code], tmp_path) == TORCH_TRAVELLED
+    assert python(["-c", code], tmp_path) == TORCH_IN_WORKER
 
 
 @pytest.mark.parametrize("namespace", [{"__name__": "a cell"}, {}], ids=["named", "nameless"])
-def test_a_model_of_a_cell_that_no_module_belongs_to(namespace: dict[str, Any]) -> None:
+def test_a_model_defined_in_a_cell_without_a_module(namespace: dict[str, Any]) -> None:
     exec(compile(NET, "<cell>", "exec"), namespace)
 
     report = benchmark(namespace["Net"](), torch.ones(1, 4), engines=["torch"])
@@ -123,7 +123,7 @@ def test_a_model_of_a_cell_that_no_module_belongs_to(namespace: dict[str, Any]) 
     assert report.input_specs[0].name == "x"
 
 
-def test_a_model_of_a_module_that_workers_cannot_find_is_measured_in_the_caller(
+def test_a_model_defined_in_a_module_that_workers_cannot_find_is_measured_in_the_caller(
     tmp_path: Path,
 ) -> None:
     path = tmp_path / "hidden.py"
@@ -140,15 +140,15 @@ def test_a_model_of_a_module_that_workers_cannot_find_is_measured_in_the_caller(
     assert any("hidden_nets" in note for note in report.notes)
 
 
-def test_a_model_of_a_file_on_the_command_line(tmp_path: Path) -> None:
+def test_a_model_defined_in_a_file_on_the_command_line(tmp_path: Path) -> None:
     (tmp_path / "nets.py").write_text(NET)
-    elsewhere = tmp_path / "elsewhere"
-    elsewhere.mkdir()
+    folder = tmp_path / "folder"
+    folder.mkdir()
     quick = ["--iterations", "20", "--warm-up-seconds", "0.05", "--threads", "1"]
     target = ["benchmark", "../nets.py:Net", "--input", "x=float32[2,4]"]
     target += ["--engine", "torch", "--engine", "onnxruntime"]
 
-    printed = python(["-m", "lexer_core", *target, *quick, "--format", "json"], elsewhere)
+    printed = python(["-m", "lexer_core", *target, *quick, "--format", "json"], folder)
 
     report = json.loads(printed)
     assert report["schema_version"] == 1
