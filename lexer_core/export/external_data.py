@@ -14,7 +14,10 @@ from lexer_core.errors import ExportError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["external_files"]
+__all__ = ["EXTERNAL", "external_files", "external_files_of"]
+
+EXTERNAL = 1
+"""``TensorProto.EXTERNAL``: the values are in a separate file."""
 
 
 def external_files(path: Path) -> tuple[Path, ...]:
@@ -38,10 +41,28 @@ def external_files(path: Path) -> tuple[Path, ...]:
     except Exception as error:
         # protobuf has several decoding errors, and none of them is public.
         raise ExportError(f"{path} is not a valid ONNX model.") from error
+    return external_files_of(model, path)
+
+
+def external_files_of(model: Any, path: Path) -> tuple[Path, ...]:
+    """Return the files that contain weights of a loaded ``onnx.ModelProto``.
+
+    Parameters
+    ----------
+    model
+        The model, loaded without external data.
+    path
+        The file that it was loaded from.
+
+    Raises
+    ------
+    ExportError
+        Weights are outside the file's folder.
+    """
     locations = {
         entry.value
         for tensor in _tensors(model.graph)
-        if tensor.data_location == onnx.TensorProto.EXTERNAL
+        if tensor.data_location == EXTERNAL
         for entry in tensor.external_data
         if entry.key == "location"
     }

@@ -13,6 +13,7 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import CacheError
+from lexer_core.export.external_data import EXTERNAL
 from lexer_core.export.fingerprint import digest_graph, digest_tensors
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ __all__ = ["file_identity", "module_identity"]
 
 _DIGEST_BYTES = 16
 _CHUNK = 1 << 22
-_EXTERNAL = 1
-"""``TensorProto.EXTERNAL``: the values are in a separate file."""
 
 
 def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, str]:
@@ -115,7 +114,7 @@ def _onnx_parts(path: Path) -> dict[str, str] | None:
     external: set[str] = set()
     for tensor in model.graph.initializer:
         weights.update(tensor.SerializeToString(deterministic=True))
-        if tensor.data_location == _EXTERNAL:
+        if tensor.data_location == EXTERNAL:
             external |= {entry.value for entry in tensor.external_data if entry.key == "location"}
         kept = onnx.TensorProto(name=tensor.name, data_type=tensor.data_type, dims=tensor.dims)
         tensor.CopyFrom(kept)

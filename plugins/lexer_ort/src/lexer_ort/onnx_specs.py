@@ -9,6 +9,7 @@ from attrs import frozen
 
 from lexer_core.engine_helpers import UNKNOWN_SHAPE, first_line
 from lexer_core.errors import ExportError, UnsupportedError
+from lexer_core.export.external_data import external_files_of
 from lexer_core.records import TensorSpec
 from lexer_ort.element_types import by_onnx_number
 
@@ -133,11 +134,7 @@ def _spec(role: str, value: Any, path: Path) -> TensorSpec:
 
 
 def _external_files(model: Any, path: Path) -> tuple[Path, ...]:
-    locations = set()
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            locations |= {item.value for item in tensor.external_data if item.key == "location"}
-    files = tuple(path.parent / location for location in sorted(locations))
+    files = external_files_of(model, path)
     for file in files:
         if not file.is_file():
             raise ExportError(
@@ -145,19 +142,3 @@ def _external_files(model: Any, path: Path) -> tuple[Path, ...]:
                 hint=f"Copy {file.name} to {path.parent}.",
             )
     return files
-
-
-def _tensors(graph: Any) -> Any:
-    yield from graph.initializer
-    for sparse in graph.sparse_initializer:
-        yield sparse.values
-        yield sparse.indices
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                yield attribute.t
-            if attribute.HasField("g"):
-                yield from _tensors(attribute.g)
-            yield from attribute.tensors
-            for subgraph in attribute.graphs:
-                yield from _tensors(subgraph)
