@@ -16,7 +16,7 @@ from lexer_core.errors import TargetError, UsageError
 from lexer_core.export.to_file import export_to_file
 from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+from lexer_core.model.model_input import adapt_model_input
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
 
@@ -141,7 +141,6 @@ class LexerContext:
         from lexer_core.build_report import assemble_report
 
         self._report = None  # if this fails, flush must not write an earlier report
-        metadata = metadata_of(unwrap_compiled(torch_model))
         configuration = self.configuration(
             torch_model,
             engines=engines,
@@ -164,7 +163,6 @@ class LexerContext:
         model = adapt_model_input(
             torch_model,
             input,
-            metadata,
             input_names=input_names,
             output_names=output_names,
             batch_size=batch_size,
@@ -210,7 +208,7 @@ class LexerContext:
             A setting is unknown or has a wrong value, or a configuration file
             cannot be read.
         """
-        metadata = metadata_of(unwrap_compiled(torch_model))
+        metadata = metadata_of(torch_model)
         return merge_layers(
             [
                 argument_layer("the call", settings),
@@ -306,12 +304,10 @@ class LexerContext:
         OutputFileError
             The file cannot be written.
         """
-        metadata = metadata_of(unwrap_compiled(torch_model))
         effective = self.configuration(torch_model, **settings).settings
         adapted = adapt_model_input(
             torch_model,
             input,
-            metadata,
             input_names=input_names,
             output_names=output_names,
             dynamic_axes=dynamic_axes,

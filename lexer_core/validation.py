@@ -1,28 +1,26 @@
-"""Are the outputs right?
+"""Are an engine's outputs correct?
 
-Pure: numpy arrays in, a verdict out. An engine's outputs are compared with the
-reference's, element by element in float64, by three rules in turn:
+Pure functions on numpy arrays. An engine's outputs are compared with the
+reference outputs, element by element in float64, by two rules in turn:
 
 *tolerance*
     ``|output - reference| <= atol * scale + rtol * |reference|`` for every
-    element, with the tolerances of torch.testing by the reference's element
-    type. ``scale`` is the root mean square of the reference: an absolute
-    tolerance alone would let zeros pass for a softmax over a large vocabulary.
-    Where the reference is zero throughout there is no scale, and ``atol``
-    stands for itself. Integers and booleans must be equal.
+    element, with the tolerances of torch.testing for the reference's element
+    type. ``scale`` is the root mean square of the reference: with an unscaled
+    absolute tolerance, zeros would pass for a softmax over a large vocabulary.
+    If the reference is all zeros, ``atol`` is not scaled. Integers and booleans
+    must be equal.
 *float64*
-    An output that misses its tolerance may still be as near to the true result
-    as the reference is: ``RMSE(output, float64) <= k * RMSE(reference,
-    float64) + (atol + rtol) * scale / 10`` with ``k`` 2, or 3 for half types;
-    the rule of PyTorch's dynamo benchmarks. It is asked for only then, and not
-    where the user set a tolerance.
-*metric*
-    A function of the user's own decides alone.
+    An output that exceeds its tolerance can still be as close to the true result
+    as the reference is: ``RMSE(output, float64) <= k * RMSE(reference, float64)
+    + (atol + rtol) * scale / 10``, where ``k`` is 2, or 3 for half-precision
+    types. This is the rule of PyTorch's dynamo benchmarks. It applies only if the
+    tolerance is exceeded and is not the user's own.
 
-Fill values, such as the -1e9 or the ``finfo.min`` of a mask, would make any
-scale meaningless: a group of elements that is 100 times larger than all others
-and at least 5000 is left out of the scale and of the float64 rule, and its
-elements must each be within ``rtol``.
+Fill values, such as the -1e9 or the ``finfo.min`` of a mask, would make the scale
+meaningless. A group of elements that are at least 5000 and 100 times larger than
+all others is therefore left out of the scale and of the float64 rule; each of
+these elements must be within ``rtol``.
 """
 
 from __future__ import annotations
@@ -52,7 +50,7 @@ _FILL_RATIO = 100.0
 
 @frozen
 class Tolerance:
-    """Relative and absolute tolerance; ``scaled``: atol is a share of the reference's RMS."""
+    """Relative and absolute tolerance; ``scaled``: ``atol`` is relative to the reference's RMS."""
 
     rtol: float
     atol: float
@@ -61,7 +59,7 @@ class Tolerance:
 
 @frozen(kw_only=True, eq=False)
 class Float64Outputs:
-    """The outputs of the model in float64, or the reason why it has none."""
+    """The model's outputs in float64, or the reason why there are none."""
 
     outputs: Outputs | None
     reason: str = ""
@@ -79,16 +77,16 @@ _EXACT = Tolerance(0.0, 0.0)
 
 
 def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
-    """torch.testing's tolerance for an element type.
+    """Return torch.testing's tolerance for an element type.
 
-    The ``float8`` types, for which it has none, get the spacing of their
-    numbers; integers and booleans must be equal.
+    The ``float8`` types, which torch.testing does not have, get their machine
+    epsilon; integers and booleans must be equal.
     """
     known = _TOLERANCES.get(dtype.name)
     if known is not None:
         return known
     if _is_float(dtype):
-        import ml_dtypes  # only here: seldom needed
+        import ml_dtypes  # rarely needed
 
         spacing = ml_dtypes.finfo(dtype).eps  # type: ignore[no-untyped-call]
         return Tolerance(float(spacing), 1e-5)
@@ -100,58 +98,50 @@ def judge(
     reference_outputs: Outputs,
     *,
     reference_name: str,
-    float64: Callable[[], Outputs | Float64Outputs | None] | None = None,
+    float64: Callable[[], Float64Outputs] | None = None,
     rtol: float | None = None,
     atol: float | None = None,
-    metric: Callable[[Outputs, Outputs], float] | None = None,
-    metric_limit: float | None = None,
     not_judged: str = "",
 ) -> Parity:
-    """Judge an engine's outputs against the reference's.
+    """Compare an engine's outputs with the reference outputs.
 
     Parameters
     ----------
     outputs, reference_outputs
-        Arrays by name, of any shape and any type of numpy or ml_dtypes.
+        Arrays by name, of any shape and any numpy or ml_dtypes type.
     reference_name
-        Whose outputs the reference's are, for the reader.
+        Name of the reference, for the reader.
     float64
-        Called at most once, when an output misses its tolerance: the same
-        outputs computed in float64, or ``None`` where there is no such form.
+        Returns the reference outputs in float64. Called at most once, and only if
+        an output exceeds its tolerance.
     rtol, atol
-        The user's own tolerance in place of the default by element type. An
-        ``atol`` that is given is absolute: it is not scaled, and either of them
-        rules out the float64 rule.
-    metric, metric_limit
-        ``metric(outputs, reference_outputs)`` is an error: it passes up to and
-        with ``metric_limit``.
+        The user's own tolerances. Default: those of the element type. An ``atol``
+        of the user's is absolute, not scaled. Either of them turns off the float64
+        rule.
     not_judged
-        A reason not to judge, such as a model that disagrees with itself. The
-        errors are still computed.
+        Why there is no verdict, for example because the model is not
+        deterministic. The errors are still computed.
 
     Returns
     -------
     Parity
-        Errors are over the elements that are finite on both sides, in the
-        output's unit; at the top, the worst of all outputs. ``None`` where
-        there is nothing to compare, and for the cosine of a zero vector.
-        ``rtol`` and ``atol`` are the widest that were applied, ``atol`` before
-        it is scaled.
+        Errors are over the elements that are finite on both sides, in the output's
+        unit; at the top level, the worst of all outputs. ``None`` if there is
+        nothing to compare, and for the cosine of a zero vector. ``rtol`` and
+        ``atol`` are the largest that were applied, ``atol`` before scaling.
 
     Raises
     ------
     UsageError
-        ``metric`` without ``metric_limit``, or a negative tolerance.
+        A tolerance is negative.
     """
-    if metric is not None and metric_limit is None:
-        raise UsageError("a metric needs a limit.", hint="Set the largest value that passes.")
     if any(value is not None and not value >= 0 for value in (rtol, atol)):
         raise UsageError(
-            f"tolerances are 0 or more, not rtol={rtol}, atol={atol}.",
-            hint="Leave out the default.",
+            f"tolerances must be 0 or more, not rtol={rtol}, atol={atol}.",
+            hint="Omit a tolerance to use the default of the element type.",
         )
     is_own_tolerance = rtol is not None or atol is not None
-    truth = _Truth(None if is_own_tolerance or metric is not None or not_judged else float64)
+    truth = _Truth(None if is_own_tolerance or not_judged else float64)
     judged = [
         _judge_output(
             name, outputs[name], reference, _tolerance(reference.dtype, rtol, atol), truth
@@ -159,8 +149,8 @@ def judge(
         for name, reference in reference_outputs.items()
         if name in outputs
     ]
-    wrong_names = _wrong_names(outputs, reference_outputs)
-    reasons = [*wrong_names, *(f"{each.name}: {each.note}" for each in judged if not each.passed)]
+    reasons = _wrong_names(outputs, reference_outputs)
+    reasons += [f"{each.name}: {each.note}" for each in judged if not each.passed]
     summary = _summary(
         judged, [_tolerance(a.dtype, rtol, atol) for a in reference_outputs.values()]
     )
@@ -181,26 +171,18 @@ def judge(
         return verdict("not_judged", "", not_judged)
     if not reference_outputs:
         return verdict("not_judged", "", f"{reference_name} has no outputs")
-    if metric is not None and metric_limit is not None and not wrong_names:
-        try:
-            value = float(metric(outputs, reference_outputs))
-        except Exception as error:  # the user's function may raise anything
-            return verdict("not_judged", "", f"the metric raised {type(error).__name__}: {error}")
-        if value <= metric_limit:  # False for NaN
-            return verdict("pass", "metric", "")
-        return verdict("fail", "metric", f"the metric is {value:.3g}, above {metric_limit:.3g}")
     rule = "float64" if truth.was_used else "tolerance"
     if reasons:
         if truth.reason:
-            reasons.append(f"judged by tolerance alone, there is no float64 form: {truth.reason}")
+            reasons.append(f"judged by tolerance only, without float64 outputs: {truth.reason}")
         return verdict("fail", rule, "; ".join(reasons))
     return verdict("pass", rule, "")
 
 
 class _Truth:
-    """The float64 outputs, asked for when they are first needed."""
+    """The float64 outputs, computed when they are first needed."""
 
-    def __init__(self, ask: Callable[[], Outputs | Float64Outputs | None] | None) -> None:
+    def __init__(self, ask: Callable[[], Float64Outputs] | None) -> None:
         self._ask = ask
         self._answer: Float64Outputs | None = None
         self.was_used = False
@@ -210,16 +192,11 @@ class _Truth:
         return "" if self._answer is None else self._answer.reason
 
     def of(self, name: str, shape: tuple[int, ...]) -> Numbers | None:
-        """The float64 form of one output, or ``None``."""
+        """Return one output in float64, or ``None``."""
         if self._ask is None:
             return None
         if self._answer is None:
-            answer = self._ask()
-            if not isinstance(answer, Float64Outputs):
-                answer = Float64Outputs(outputs=answer)
-            if answer.outputs is None and not answer.reason:
-                answer = Float64Outputs(outputs=None, reason="the model has none")
-            self._answer = answer
+            self._answer = self._ask()
         found = (self._answer.outputs or {}).get(name)
         if found is None or found.shape != shape:
             return None
@@ -234,10 +211,10 @@ def _judge_output(
         return OutputParity(
             name=name,
             passed=False,
-            note=f"shape {list(output.shape)} in place of {list(reference.shape)}",
+            note=f"shape {list(output.shape)} instead of {list(reference.shape)}",
         )
     changed = (
-        f"{output.dtype.name} in place of {reference.dtype.name}"
+        f"{output.dtype.name} instead of {reference.dtype.name}"
         if output.dtype.newbyteorder("=") != reference.dtype.newbyteorder("=")
         else ""
     )
@@ -256,13 +233,13 @@ def _judge_output(
     if _is_float(reference.dtype):
         atol = tolerance.atol * (scale or 1.0) if tolerance.scaled else tolerance.atol
         allowed = np.where(fill & tolerance.scaled, 0.0, atol) + tolerance.rtol * magnitude
-        # Outside the finite numbers only the same NaN or infinity will do.
+        # NaN and infinity must be the same on both sides.
         same = (np.isnan(got) & np.isnan(want)) | (got == want)
         within = np.where(finite, difference <= allowed, same)
     elif tolerance.rtol or tolerance.atol:
         within = difference <= tolerance.atol + tolerance.rtol * magnitude
     else:
-        within = np.asarray(output == reference)  # not in float64: it merges large integers
+        within = np.asarray(output == reference)  # not in float64, which rounds large integers
     share = float(1.0 - np.count_nonzero(within) / within.size)
     notes = [changed] if changed else []
     passed = bool(within.all())
@@ -271,8 +248,8 @@ def _judge_output(
     if not passed and _is_float(reference.dtype) and bool(within[~ordinary].all()):
         true = truth.of(name, reference.shape)
         if true is not None:
-            # Where the reference itself is nowhere near (a finfo.min, which is
-            # another number in float64), the tolerance has to hold.
+            # If the reference is far from float64 (finfo.min is another number
+            # there), the tolerance applies.
             near = ordinary & (np.abs(true) <= 10 * (1 + np.abs(want)))
             slack = (tolerance.atol + tolerance.rtol) * scale / 10
             factor = 3.0 if _is_half(reference.dtype.name) else 2.0
@@ -280,7 +257,7 @@ def _judge_output(
             error = _rms(np.abs(got[near] - true[near]))
             passed = error <= factor * own + slack and bool(within[~near].all())
             notes.append(
-                f"its error against float64 is {error:.3g}, the reference's own {own:.3g}, "
+                f"its error against float64 is {error:.3g}; the reference's is {own:.3g}, and "
                 f"{factor:g} times that is allowed"
             )
     return OutputParity(
@@ -295,30 +272,30 @@ def _judge_output(
 
 
 def _fill_values(magnitude: npt.NDArray[np.float64], finite: Mask) -> Mask:
-    """Which elements are a mask's fill value rather than a result."""
+    """Return which elements are a mask's fill value rather than a result."""
     none = np.zeros(magnitude.shape, dtype=bool)
     if magnitude.max() < _FILL_MAGNITUDE:
         return none
     ordered = np.unique(magnitude[finite])
     lower, upper = ordered[:-1], ordered[1:]
     is_gap = (upper >= _FILL_MAGNITUDE) & (lower * _FILL_RATIO <= upper)
-    # Zeros beside large numbers are an ordinary result, unless there is but one number.
+    # Zeros and large numbers are an ordinary result, unless there is only one other number.
     is_gap &= (lower > 0) | (ordered.size == 2)  # noqa: PLR2004
     gaps = np.flatnonzero(is_gap)
     return finite & (magnitude >= upper[gaps[0]]) if gaps.size else none
 
 
 def _misfit(got: Numbers, want: Numbers, finite: Mask, within: Mask) -> str:
-    """What is wrong, in words."""
+    """Return a description of the mismatch."""
     wrong = ~within
     odd = wrong & ~finite
     if odd.any():
         lost = int(np.count_nonzero(odd & ~np.isfinite(got) & np.isfinite(want)))
         if lost:
-            return f"{lost} of {got.size} elements are NaN or infinite, the reference's are not"
+            return f"{lost} of {got.size} elements are NaN or infinite, but finite in the reference"
         return (
-            f"{int(np.count_nonzero(odd))} of {got.size} elements differ where the reference "
-            "is NaN or infinite"
+            f"{int(np.count_nonzero(odd))} of {got.size} elements differ that are NaN or infinite "
+            "in the reference"
         )
     count = int(np.count_nonzero(wrong))
     return f"{count} of {got.size} elements {'is' if count == 1 else 'are'} outside the tolerance"
@@ -329,9 +306,9 @@ def _wrong_names(outputs: Outputs, reference_outputs: Outputs) -> list[str]:
     surplus = [name for name in outputs if name not in reference_outputs]
     reasons = []
     if missing:
-        reasons.append(f"no output {', '.join(map(repr, missing))}")
+        reasons.append(f"output {', '.join(map(repr, missing))} is missing")
     if surplus:
-        reasons.append(f"{', '.join(map(repr, surplus))} is no output of the reference")
+        reasons.append(f"{', '.join(map(repr, surplus))} is not an output of the reference")
     return reasons
 
 
@@ -360,19 +337,19 @@ def _tolerance(dtype: np.dtype[Any], rtol: float | None, atol: float | None) -> 
 
 
 def _is_float(dtype: np.dtype[Any]) -> bool:
-    # ml_dtypes' numbers are of kind V; they have no integers wider than 4 bits.
+    # ml_dtypes types have kind V; their only integers have up to 4 bits.
     if dtype.kind == "V":
         return "float" in dtype.name
     return dtype.kind in "fc"
 
 
 def _wide(array: Numbers) -> Numbers:
-    """As float64 or complex128."""
+    """Convert to float64 or complex128."""
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64)
 
 
 def _rms(values: npt.NDArray[np.float64]) -> float:
-    """Root mean square, safe from overflow and underflow; 0 for no values."""
+    """Return the root mean square, without overflow or underflow; 0 for no values."""
     largest = float(values.max()) if values.size else 0.0
     if largest == 0.0 or not np.isfinite(largest):
         return largest
@@ -380,7 +357,7 @@ def _rms(values: npt.NDArray[np.float64]) -> float:
 
 
 def _cosine(left: Numbers, right: Numbers) -> float | None:
-    """Cosine of the angle between two vectors; ``None`` where one is zero."""
+    """Return the cosine of the angle between two vectors; ``None`` if one is zero."""
     lengths = [float(np.abs(each).max()) if each.size else 0.0 for each in (left, right)]
     if 0.0 in lengths:
         return None
@@ -392,5 +369,5 @@ def _cosine(left: Numbers, right: Numbers) -> float | None:
 
 
 def _is_half(dtype: str) -> bool:
-    """Whether an element type has at most 16 bits for a floating-point number."""
+    """Whether a floating-point type has at most 16 bits."""
     return dtype in ("float16", "bfloat16") or dtype.startswith("float8_")

@@ -21,6 +21,10 @@ def verdict(output, reference, **settings):
     )
 
 
+def in_float64(true):
+    return lambda: Float64Outputs(outputs={"y": true})
+
+
 def float32(*shape):
     return RNG.standard_normal(shape).astype(np.float32)
 
@@ -47,7 +51,7 @@ def test_the_errors_are_those_of_the_elements():
     assert parity.reason == "y: 1 of 4 elements is outside the tolerance"
 
 
-def test_the_worst_output_stands_at_the_top():
+def test_the_top_level_errors_are_those_of_the_worst_output():
     good, bad = np.float32([1, 0]), np.float32([0, 1])
 
     parity = judge({"a": good, "b": bad}, {"a": good, "b": good}, reference_name="Net")
@@ -109,7 +113,7 @@ def test_the_fill_value_of_a_mask_widens_no_tolerance(fill):
         assert verdict(wrong, y).status == "fail"
 
 
-def test_a_single_fill_value_beside_zeros_widens_no_tolerance():
+def test_a_single_fill_value_among_zeros_widens_no_tolerance():
     y = np.float32([0, 0, 0, -1e9])
 
     assert verdict(np.float32([0, 1, 0, -1e9]), y).status == "fail"
@@ -144,7 +148,7 @@ def test_nan_and_infinity_in_the_same_places_agree():
 )
 def test_nan_or_infinity_on_one_side_is_a_mismatch(output, reference):
     parity = verdict(
-        np.float32(output), np.float32(reference), float64=lambda: {"y": np.float64(reference)}
+        np.float32(output), np.float32(reference), float64=in_float64(np.float64(reference))
     )
 
     assert parity.status == "fail"
@@ -152,7 +156,7 @@ def test_nan_or_infinity_on_one_side_is_a_mismatch(output, reference):
     assert "NaN or infinite" in parity.reason
 
 
-def test_nothing_but_nan_leaves_no_error_to_report():
+def test_only_nan_leaves_no_error_to_report():
     parity = verdict(np.float32([np.nan]), np.float32([1]))
 
     assert parity.status == "fail"
@@ -177,10 +181,10 @@ def rounded(true, size):
     return (true + size * RNG.standard_normal(true.shape)).astype(np.float32)
 
 
-def test_an_output_as_near_to_float64_as_the_reference_passes():
+def test_an_output_as_close_to_float64_as_the_reference_passes():
     true = RNG.standard_normal(10_000)
 
-    parity = verdict(rounded(true, 1e-3), rounded(true, 1e-3), float64=lambda: {"y": true})
+    parity = verdict(rounded(true, 1e-3), rounded(true, 1e-3), float64=in_float64(true))
 
     assert parity.status == "pass"
     assert parity.rule == "float64"
@@ -190,10 +194,10 @@ def test_an_output_as_near_to_float64_as_the_reference_passes():
 def test_an_output_with_three_times_the_references_error_fails():
     true = RNG.standard_normal(10_000)
 
-    parity = verdict(rounded(true, 3e-3), rounded(true, 1e-3), float64=lambda: {"y": true})
+    parity = verdict(rounded(true, 3e-3), rounded(true, 1e-3), float64=in_float64(true))
 
     assert parity.status == "fail"
-    assert "the reference's own 0.001, 2 times that is allowed" in parity.reason
+    assert "the reference's is 0.001, and 2 times that is allowed" in parity.reason
 
 
 def test_half_types_may_have_three_times_the_references_error():
@@ -201,7 +205,7 @@ def test_half_types_may_have_three_times_the_references_error():
     reference = (true + 0.05 * RNG.standard_normal(true.shape)).astype(np.float16)
     output = (true + 0.14 * RNG.standard_normal(true.shape)).astype(np.float16)
 
-    assert verdict(output, reference, float64=lambda: {"y": true}).status == "pass"
+    assert verdict(output, reference, float64=in_float64(true)).status == "pass"
 
 
 def test_float64_is_asked_for_only_when_an_output_misses_its_tolerance():
@@ -220,25 +224,20 @@ def test_float64_is_asked_for_once_for_all_outputs():
         {name: rounded(each, 0.1) for name, each in true.items()},
         {name: rounded(each, 0.1) for name, each in true.items()},
         reference_name="Net",
-        float64=lambda: asked.append(1) or true,
+        float64=lambda: asked.append(1) or Float64Outputs(outputs=true),
     )
 
     assert asked == [1]
 
 
-@pytest.mark.parametrize(
-    ("answer", "why"),
-    [
-        (None, "the model has none"),
-        (Float64Outputs(outputs=None, reason="no double kernel"), "no double kernel"),
-    ],
-)
-def test_without_a_float64_form_the_tolerance_decides_and_the_reason_says_so(answer, why):
-    parity = verdict(np.float32([1.1]), np.float32([1]), float64=lambda: answer)
+def test_without_float64_outputs_the_tolerance_decides_and_the_reason_says_so():
+    none = Float64Outputs(outputs=None, reason="no double kernel")
+
+    parity = verdict(np.float32([1.1]), np.float32([1]), float64=lambda: none)
 
     assert parity.status == "fail"
     assert parity.rule == "tolerance"
-    assert f"there is no float64 form: {why}" in parity.reason
+    assert "without float64 outputs: no double kernel" in parity.reason
 
 
 def test_a_mask_that_is_wider_in_float64_excuses_no_error():
@@ -249,24 +248,24 @@ def test_a_mask_that_is_wider_in_float64_excuses_no_error():
     output[:10] += 0.1
     true[90:] = np.finfo(np.float64).min
 
-    assert verdict(output, reference, float64=lambda: {"y": true}).status == "fail"
+    assert verdict(output, reference, float64=in_float64(true)).status == "fail"
 
 
 # -- what cannot be compared ---------------------------------------------------
 
 
-def test_another_shape_fails_and_is_named():
+def test_a_different_shape_fails_and_is_named():
     parity = verdict(np.zeros((1, 3), np.float32), np.zeros(3, np.float32))
 
     assert parity.status == "fail"
-    assert parity.reason == "y: shape [1, 3] in place of [3]"
+    assert parity.reason == "y: shape [1, 3] instead of [3]"
 
 
-def test_another_element_type_with_equal_values_passes_with_a_note():
+def test_a_different_element_type_with_equal_values_passes_with_a_note():
     parity = verdict(np.float64([1, 2]), np.float32([1, 2]))
 
     assert parity.status == "pass"
-    assert parity.outputs[0].note == "float64 in place of float32"
+    assert parity.outputs[0].note == "float64 instead of float32"
 
 
 def test_missing_and_surplus_outputs_fail_by_name():
@@ -275,7 +274,7 @@ def test_missing_and_surplus_outputs_fail_by_name():
     parity = judge({"a": y, "z": y}, {"a": y, "b": y}, reference_name="Net")
 
     assert parity.status == "fail"
-    assert parity.reason == "no output 'b'; 'z' is no output of the reference"
+    assert parity.reason == "output 'b' is missing; 'z' is not an output of the reference"
 
 
 def test_a_reason_not_to_judge_keeps_the_errors():
@@ -307,35 +306,7 @@ def test_the_users_tolerance_rules_out_the_float64_rule():
     assert parity.status == "fail"
 
 
-def test_the_users_metric_decides_alone():
-    def largest(outputs, reference):
-        return np.abs(outputs["y"] - reference["y"]).max()
-
-    output, reference = np.float32([1.5]), np.float32([1.0])
-
-    passed = verdict(output, reference, metric=largest, metric_limit=0.5)
-    failed = verdict(output, reference, metric=largest, metric_limit=0.4)
-
-    assert (passed.status, passed.rule) == ("pass", "metric")
-    assert (failed.status, failed.reason) == ("fail", "the metric is 0.5, above 0.4")
-
-
-def test_a_metric_that_raises_judges_nothing():
-    parity = verdict(np.float32([1]), np.float32([1]), metric=lambda a, b: a["x"], metric_limit=1.0)
-
-    assert parity.status == "not_judged"
-    assert parity.reason == "the metric raised KeyError: 'x'"
-
-
-def test_a_metric_that_gives_nan_does_not_pass():
-    parity = verdict([1], [1], metric=lambda a, b: float("nan"), metric_limit=1.0)
-
-    assert parity.status == "fail"
-
-
-@pytest.mark.parametrize(
-    "settings", [{"metric": lambda a, b: 0.0}, {"rtol": -1.0}, {"atol": float("nan")}]
-)
-def test_settings_that_make_no_sense_are_refused(settings):
+@pytest.mark.parametrize("settings", [{"rtol": -1.0}, {"atol": float("nan")}])
+def test_invalid_tolerances_are_refused(settings):
     with pytest.raises(UsageError):
         verdict([1.0], [1.0], **settings)

@@ -16,8 +16,7 @@ from attrs import frozen
 
 from lexer_core.benchmark.hosted_models import RemoteModel
 from lexer_core.errors import TargetError
-from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+from lexer_core.model.model_input import adapt_model_input
 from lexer_core.target.load import load_target
 
 if TYPE_CHECKING:
@@ -159,7 +158,6 @@ def _load(
     adapted = adapt_model_input(
         model,
         input,
-        metadata_of(unwrap_compiled(model)),
         input_names=input_names,
         output_names=output_names,
         dynamic_axes={},

@@ -32,8 +32,7 @@ from lexer_core.context import LexerContext
 from lexer_core.errors import InputError, SettingError
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.memory import return_freed_memory
-from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+from lexer_core.model.model_input import adapt_model_input
 from lexer_core.output_files import check_writable
 from lexer_core.settings.table import DEFAULT, resolve_settings
 from lexer_core.target.example_inputs import ExampleInputs
@@ -128,7 +127,6 @@ def execute_rerun(
         model = adapt_model_input(
             torch_model,
             inputs.value,
-            metadata_of(unwrap_compiled(torch_model)),
             input_names=input_names,
             output_names=output_names,
             dynamic_axes={},

@@ -11,8 +11,7 @@ from lexer_core.benchmark.saved_exports import SavedExports
 from lexer_core.comparison.base_location import BaseLocation, remote_base_model
 from lexer_core.comparison.rerun_plan import BASE_EXPORTS, BASE_MODEL, RerunPlan
 from lexer_core.errors import UsageError
-from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input, unwrap_compiled
+from lexer_core.model.model_input import adapt_model_input
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -77,7 +76,6 @@ def base_models(
     adapted = adapt_model_input(
         base_model,
         input,
-        metadata_of(unwrap_compiled(base_model)),
         input_names=input_names,
         output_names=output_names,
         dynamic_axes={},

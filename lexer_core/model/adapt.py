@@ -1,9 +1,8 @@
-"""What was ``benchmark`` given, and how is it called?
+"""Which model did the user give, and how is it called?
 
-:func:`adapt_model` takes a model and example inputs in any of the forms that
-users write and gives one record: named numpy arrays, the structure of the call,
-names, batch size, and what a reader should know. Nothing is run here; what the
-outputs are called is settled by the first reference run.
+:func:`adapt_model` accepts a model and example inputs in any supported form and
+returns one record: named numpy arrays, the structure of the call, names and notes.
+It does not run the model; the first reference run names the outputs.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from attrs import field, frozen
 
 from lexer_core.errors import InputError, TargetError
 from lexer_core.model.naming import Forward, name_inputs, read_forward
-from lexer_core.model.state import eager_module, is_compiled, measured_state
+from lexer_core.model.state import eager_module, is_compiled
 from lexer_core.model.structure import constants_of
 from lexer_core.model.tensors import tensor_specs, to_numpy
 from lexer_core.records import CallInputs, ModelSource, TensorSpec
@@ -26,29 +25,27 @@ from lexer_core.suggestions import did_you_mean
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["AdaptedModel", "adapt_model", "measured_state", "model_source", "with_output_names"]
+__all__ = ["AdaptedModel", "adapt_model", "model_source", "with_output_names"]
 
 
 @frozen(kw_only=True, eq=False)
 class AdaptedModel:
-    """A model and one call of it.
+    """A model and one call to it.
 
     Parameters
     ----------
     module
-        What the user gave, to be measured on Torch: with the wrapper of
-        ``torch.compile`` where there is one; for a program, its module.
+        The module that the Torch engine runs, including the wrapper of
+        ``torch.compile`` if the user gave one; for a program, its module.
     export_module
-        The same without ``torch.compile``: what exporters and the reference
-        run use. Shares its parameters with ``module``.
+        The module without ``torch.compile``, for exporters and the reference run.
+        Shares its parameters with ``module``.
     program
-        The ``torch.export.ExportedProgram``, where one was given.
-    compiled
-        Whether ``torch.compile`` is around the model.
+        The ``torch.export.ExportedProgram``, if the user gave one.
     model_name
-        The class's name, for messages and file names.
+        Name of the class, for messages and file names.
     title
-        ``forward`` as errors show it.
+        The signature of ``forward`` as errors show it.
     inputs
         The example inputs, read-only, and the structure of the call.
     input_names
@@ -56,19 +53,16 @@ class AdaptedModel:
     declared_output_names
         The names that the user declared, or ``None``.
     output_names
-        Names of the outputs; empty until they are settled by a reference run.
+        Names of the outputs; empty until a reference run has named them.
     dynamic_axes
         Per input: dimension → name of the axis.
-    batch_size
-        Dimension 0, where all inputs that have one agree; else ``None``.
     notes
-        What a reader of the results should know.
+        Notes for the reader of the results.
     """
 
     module: torch.nn.Module
     export_module: torch.nn.Module
     program: Any = None
-    compiled: bool = False
     model_name: str
     title: str
     inputs: CallInputs
@@ -76,21 +70,20 @@ class AdaptedModel:
     declared_output_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] = ()
     dynamic_axes: Mapping[str, Mapping[int, str]] = field(factory=dict)
-    batch_size: int | None = None
     notes: tuple[str, ...] = ()
 
     @property
     def can_be_sent(self) -> bool:
-        """Whether a copy in another process would be the same model.
+        """Whether a copy in another process is the same model.
 
-        ``model.compile()`` keeps the compiled call in the model, and torch
-        leaves it out when the model is pickled: the copy would be eager.
+        ``model.compile()`` stores the compiled call in the model, and torch does not
+        pickle it: a copy would be eager.
         """
         return self.module._compiled_call_impl is None
 
     @property
     def input_specs(self) -> tuple[TensorSpec, ...]:
-        """Names, element types and shapes of the inputs."""
+        """The names, element types and shapes of the inputs."""
         return tensor_specs(self.inputs.arrays)
 
 
@@ -103,7 +96,7 @@ def adapt_model(
     dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
     batch_size: int | None = None,
 ) -> AdaptedModel:
-    """Find out how a model is called with the given inputs. Runs nothing.
+    """Determine how a model is called with the given inputs, without running it.
 
     Parameters
     ----------
@@ -111,39 +104,38 @@ def adapt_model(
         A ``torch.nn.Module`` (also compiled or scripted), or a
         ``torch.export.ExportedProgram``.
     input
-        Tensors or numpy arrays: one of them; a tuple of positional arguments;
-        a mapping of keyword arguments by ``forward``'s names or by
-        ``input_names``; with tuples, lists, mappings and dataclasses nested in
-        them. A list is one argument that is a list. Tensors may be on any
-        device, and are copied.
+        A tensor or numpy array, a tuple of positional arguments, or a mapping of
+        keyword arguments by ``forward``'s names or by ``input_names``. Arguments
+        may contain tuples, lists, mappings and dataclasses. A list is one argument.
+        Tensors may be on any device, and are copied.
     input_names
-        Names of the tensors in the order of ``forward``'s parameters; from the
-        signature unless given.
+        Names of the tensors in the order of ``forward``'s parameters. Default: from
+        the signature.
     output_names
-        Names of the output tensors in order; the model's own unless given.
+        Names of the output tensors in order. Default: the model's own.
     dynamic_axes
         Per input name: dimension → name of the axis, or a list of dimensions.
     batch_size
-        Where it is asked for, real inputs must agree with it.
+        Required size of dimension 0 of the inputs. Default: any.
 
     Raises
     ------
     TargetError
-        ``model`` is no module and no exported program.
+        ``model`` is neither a module nor an exported program.
     InputError
         Inputs, names or axes do not fit the model.
     """
     module, program = _module_of(model)
-    compiled = is_compiled(module)
     export_module = eager_module(module)
     model_name = _name_of(export_module, program)
     forward = read_forward(export_module, model_name)
     flat = name_inputs(forward, input, input_names)
     arrays = {name: _frozen_copy(name, leaf, forward) for name, leaf in flat.leaves.items()}
+    _check_batch_size(arrays, batch_size)
     declared = None if output_names is None else tuple(output_names)
-    notes = [*_compile_notes(compiled, module), *_layout_notes(flat.leaves)]
+    notes = [*_compile_notes(module), *_layout_notes(flat.leaves)]
     notes += [
-        f"{path} is a {type(value).__name__} and goes to forward as it is, "
+        f"{path} is a {type(value).__name__}, passed to forward unchanged: "
         "the same object in every call"
         for path, value in constants_of(flat.structure)
     ]
@@ -151,25 +143,23 @@ def adapt_model(
         module=module,
         export_module=export_module,
         program=program,
-        compiled=compiled,
         model_name=model_name,
         title=forward.title,
         inputs=CallInputs(arrays=arrays, structure=flat.structure),
         input_names=tuple(arrays),
         declared_output_names=declared,
         dynamic_axes=_axes(dynamic_axes or {}, arrays, declared or (), forward),
-        batch_size=_batch_size(arrays, batch_size),
         notes=tuple(notes),
     )
 
 
 def with_output_names(adapted: AdaptedModel, names: Sequence[str]) -> AdaptedModel:
-    """The same model, its outputs named as the reference run found them."""
+    """Return the same model with the output names that the reference run determined."""
     return attrs.evolve(adapted, output_names=tuple(names))
 
 
 def model_source(adapted: AdaptedModel) -> ModelSource:
-    """What engines are given to export; settle the output names first."""
+    """Return what engines export; set the output names first."""
     return ModelSource(
         module=adapted.module if adapted.program is None else None,
         program=adapted.program,
@@ -182,7 +172,7 @@ def model_source(adapted: AdaptedModel) -> ModelSource:
 
 
 def _module_of(model: Any) -> tuple[torch.nn.Module, Any]:
-    """The module to call, and the program where that is what was given."""
+    """Return the module to call, and the program if the user gave one."""
     import torch  # only here: the core works without it
 
     if isinstance(model, torch.nn.Module):
@@ -195,7 +185,7 @@ def _module_of(model: Any) -> tuple[torch.nn.Module, Any]:
             hint=f"Pass an instance: {model.__name__}(...).",
         )
     raise TargetError(
-        f"a model is a torch.nn.Module or a torch.export.ExportedProgram, "
+        f"a model must be a torch.nn.Module or a torch.export.ExportedProgram, "
         f"not {type(model).__name__}.",
         hint="Wrap a function in a module whose forward calls it.",
     )
@@ -204,7 +194,7 @@ def _module_of(model: Any) -> tuple[torch.nn.Module, Any]:
 def _name_of(module: torch.nn.Module, program: Any) -> str:
     if program is not None:
         return "ExportedProgram"
-    # A scripted module is a RecursiveScriptModule and knows what it was.
+    # A scripted module is a RecursiveScriptModule with the name of the original class.
     name = getattr(module, "original_name", None)
     return name if isinstance(name, str) else type(module).__name__
 
@@ -215,26 +205,26 @@ def _frozen_copy(name: str, leaf: Any, forward: Forward) -> np.ndarray[Any, Any]
     except TypeError as error:
         raise InputError(
             f"input {name!r} of {forward.title} cannot be used: {error}.",
-            hint="Inputs travel between processes as numpy arrays: pass a dense tensor.",
+            hint="Inputs are sent to other processes as numpy arrays: pass a dense tensor.",
         ) from error
     array.flags.writeable = False
     return array
 
 
-def _compile_notes(compiled: bool, module: torch.nn.Module) -> list[str]:
-    if not compiled:
+def _compile_notes(module: torch.nn.Module) -> list[str]:
+    if not is_compiled(module):
         return []
-    notes = ["torch.compile is around the model: measured compiled on Torch, exported without"]
+    notes = ["the model uses torch.compile: Torch measures it compiled, exports are made without"]
     if module._compiled_call_impl is not None:
         notes.append(
-            "compiled in place by model.compile(), which a copy of the model loses; "
-            "torch.compile(model) travels to a worker process"
+            "the model was compiled in place by model.compile(), which is lost in a copy; "
+            "torch.compile(model) can be sent to a worker process"
         )
     return notes
 
 
 def _layout_notes(leaves: Mapping[str, Any]) -> list[str]:
-    """Inputs whose memory layout is not that of the copies that are measured."""
+    """Return notes on inputs whose memory layout differs from that of the measured copies."""
     return [
         f"input '{name}' is not contiguous in memory; its contiguous copy is measured"
         for name, leaf in leaves.items()
@@ -248,14 +238,14 @@ def _axes(
     output_names: Sequence[str],
     forward: Forward,
 ) -> dict[str, dict[int, str]]:
-    """Dynamic axes of the inputs, checked, with a name for each."""
+    """Check the dynamic axes of the inputs; return them with a name for each."""
     axes: dict[str, dict[int, str]] = {}
     for name, wanted in given.items():
         if name in output_names:
-            continue  # those of outputs follow from those of inputs
+            continue  # the axes of outputs follow from those of inputs
         if name not in arrays:
             raise InputError(
-                f"dynamic_axes names {name!r}, which is no input of {forward.title}.",
+                f"dynamic_axes names {name!r}, which is not an input of {forward.title}.",
                 hint=f"Inputs: {', '.join(arrays)}.{did_you_mean(name, arrays)}",
             )
         rank = arrays[name].ndim
@@ -264,25 +254,20 @@ def _axes(
         for axis, axis_name in names.items():
             if not isinstance(axis, int) or not -rank <= axis < rank:
                 raise InputError(
-                    f"dynamic_axes gives {name!r} the dimension {axis!r}; it has {rank}.",
-                    hint="Dimensions are counted from 0.",
+                    f"dynamic_axes names dimension {axis!r} of {name!r}, which has {rank}.",
+                    hint="Dimensions start at 0.",
                 )
-            own = f"{name.replace('.', '_')}_dim_{axis % rank}"
-            axes[name][axis % rank] = axis_name or own
+            default = f"{name.replace('.', '_')}_dim_{axis % rank}"
+            axes[name][axis % rank] = axis_name or default
     return axes
 
 
-def _batch_size(arrays: Mapping[str, np.ndarray[Any, Any]], requested: int | None) -> int | None:
-    sizes = {name: array.shape[0] for name, array in arrays.items() if array.ndim > 0}
-    shared = next(iter(sizes.values())) if len(set(sizes.values())) == 1 else None
-    if requested is None:
-        return shared
-    for name, size in sizes.items():
-        if size == requested:
+def _check_batch_size(arrays: Mapping[str, np.ndarray[Any, Any]], required: int | None) -> None:
+    for name, array in arrays.items():
+        if required is None or array.ndim == 0 or array.shape[0] == required:
             continue
         raise InputError(
-            f"batch_size is {requested}, but input {name!r} has {size} in dimension 0.",
-            hint="The batch size of real inputs is read from them: leave batch_size out, or pass "
-            "inputs of that size.",
+            f"batch_size is {required}, but input {name!r} has {array.shape[0]} in dimension 0.",
+            hint="The batch size is read from the inputs: omit batch_size, or pass inputs of that "
+            "size.",
         )
-    return shared

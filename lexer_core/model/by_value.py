@@ -1,9 +1,9 @@
-"""How does a live model travel to another process?
+"""How is a live model sent to another process?
 
-Pickled by value, so that its class need not be importable there. A program of
-``torch.export`` cannot be pickled (its graph is made of tensors without data,
-which pickling it would have to trace again), so it travels as what
-``torch.export.save`` writes.
+Pickled by value, so that its class need not be importable there. A
+``torch.export`` program cannot be pickled (its graph consists of tensors without
+data, so it would have to be traced again); it is sent as ``torch.export.save``
+writes it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["dump_model"]
 
 
 def dump_model(model: object) -> bytes:
-    """Pickle a live model; ``cloudpickle.loads`` makes it again, in a process that it trusts."""
+    """Pickle a live model; ``cloudpickle.loads`` restores it."""
     buffer = io.BytesIO()
     _Pickler(buffer).dump(model)
     return buffer.getvalue()
@@ -29,14 +29,14 @@ def dump_model(model: object) -> bytes:
 
 class _Pickler(cloudpickle.Pickler):  # type: ignore[misc]  # cloudpickle has no types
     def reducer_override(self, obj: Any) -> Any:
-        torch = sys.modules.get("torch")  # where it is not imported, nothing is made of it
+        torch = sys.modules.get("torch")  # until it is imported, there is no program
         if torch is not None and isinstance(obj, torch.export.ExportedProgram):
             return _load_program, (_saved(obj),)
         return super().reducer_override(obj)
 
 
 def _saved(program: torch.export.ExportedProgram) -> bytes:
-    import torch  # only here: the core works without it
+    import torch  # the core works without it
 
     buffer = io.BytesIO()
     torch.export.save(program, buffer)
@@ -44,6 +44,6 @@ def _saved(program: torch.export.ExportedProgram) -> bytes:
 
 
 def _load_program(saved: bytes) -> torch.export.ExportedProgram:
-    import torch  # only here: the core works without it
+    import torch  # the core works without it
 
     return torch.export.load(io.BytesIO(saved))

@@ -17,7 +17,7 @@ METADATA_ATTRIBUTE: Final = "__lexer__"
 
 @frozen(kw_only=True)
 class LexerMetadata:
-    """What the decorator recorded on a class."""
+    """What the decorator recorded on a model class."""
 
     input_names: tuple[str, ...]
     output_names: tuple[str, ...]
@@ -27,5 +27,6 @@ class LexerMetadata:
 
 def metadata_of(model: object) -> LexerMetadata | None:
     """Return the metadata of a model's class, or ``None`` if it is not decorated."""
+    model = getattr(model, "_orig_mod", model)  # inside the wrapper of torch.compile
     metadata = getattr(type(model), METADATA_ATTRIBUTE, None)
     return metadata if isinstance(metadata, LexerMetadata) else None

@@ -7,32 +7,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import InputError, TargetError
+from lexer_core.model.lexer_metadata import metadata_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lexer_core.model.adapt import AdaptedModel
-    from lexer_core.model.lexer_metadata import LexerMetadata
 
-__all__ = ["adapt_model_input", "unwrap_compiled"]
-
-
-def unwrap_compiled(model: Any) -> Any:
-    """The user's own module, within what ``torch.compile`` may have put around it."""
-    return getattr(model, "_orig_mod", model)
+__all__ = ["adapt_model_input"]
 
 
 def adapt_model_input(
     model: Any,
     input: object,
-    metadata: LexerMetadata | None,
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     batch_size: int | None = None,
     dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> AdaptedModel | Path:
-    """Bring what the user gave into one form.
+    """Convert the user's model to one form.
 
     Parameters
     ----------
@@ -40,24 +34,22 @@ def adapt_model_input(
         A module, an exported program, or the path of an ``.onnx`` file.
     input
         Example inputs.
-    metadata
-        The metadata of the model's class, if it is decorated.
     input_names, output_names, dynamic_axes
-        In place of the decorator's.
+        Default: those of the decorator, if the model is decorated.
     batch_size
-        What dimension 0 of the inputs must be.
+        Required size of dimension 0 of the inputs. Default: any.
 
     Returns
     -------
     AdaptedModel or Path
-        The path where an ``.onnx`` file was given.
+        The path, if ``model`` is an ``.onnx`` file.
 
     Raises
     ------
     TargetError
-        There is no such file, or it is no ``.onnx`` file.
+        The file does not exist or is not an ``.onnx`` file.
     InputError
-        There are no inputs, or they do not fit.
+        There are no inputs, or they do not fit the model.
     """
     if isinstance(model, (str, os.PathLike)):
         model = _onnx_file(Path(model))
@@ -70,15 +62,18 @@ def adapt_model_input(
         )
     if isinstance(model, Path):
         return model
-    from lexer_core.model.adapt import adapt_model  # imports torch
+    from lexer_core.model.adapt import adapt_model  # imports numpy, which takes 0.1 s
 
-    if dynamic_axes is None and metadata is not None:
-        dynamic_axes = metadata.dynamic_axes
+    metadata = metadata_of(model)
+    if metadata is not None:
+        input_names = input_names or metadata.input_names
+        output_names = output_names or metadata.output_names
+        dynamic_axes = metadata.dynamic_axes if dynamic_axes is None else dynamic_axes
     return adapt_model(
         model,
         input,
-        input_names=input_names or (metadata.input_names if metadata else None) or None,
-        output_names=output_names or (metadata.output_names if metadata else None) or None,
+        input_names=input_names or None,
+        output_names=output_names or None,
         dynamic_axes=dynamic_axes,
         batch_size=batch_size,
     )
@@ -91,5 +86,5 @@ def _onnx_file(path: Path) -> Path:
             hint="Pass a module, an exported program, or the path of an .onnx file.",
         )
     if not path.is_file():
-        raise TargetError(f"there is no file {path}.")
+        raise TargetError(f"file {path} does not exist.")
     return path.resolve()

@@ -1,10 +1,10 @@
 """What does the model itself return?
 
-The reference of every parity: the model in eval mode, without gradients, run
-twice, since a model that disagrees with itself cannot be a measure of others.
-``no_grad`` and not ``inference_mode``: caches that a model fills under the
-latter break its training later. torch is imported inside the functions: the
-core works without it.
+The reference for every engine's outputs: the model in eval mode, without
+gradients, run twice to see whether it is deterministic. It runs under ``no_grad``
+and not ``inference_mode``, because caches that a model fills under the latter
+break its training later. torch is imported inside functions because the core
+works without it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from lexer_core.errors import InputError, ModelError
 from lexer_core.model.naming import name_outputs
 from lexer_core.model.state import measured_state, preserved_randomness
 from lexer_core.model.structure import constants_of, flatten_outputs, rebuild, with_own_constants
-from lexer_core.model.tensors import tensor_specs, to_numpy, to_torch
-from lexer_core.records import CallInputs, CallStructure, TensorSpec
+from lexer_core.model.tensors import to_numpy, to_torch
+from lexer_core.records import CallInputs, CallStructure
 from lexer_core.validation import Float64Outputs, judge
 
 if TYPE_CHECKING:
@@ -44,26 +44,23 @@ class Reference:
     Parameters
     ----------
     name
-        As results show it: ``"AmazingNet (eager)"``.
+        Its name in results: ``"AmazingNet (eager)"``.
     outputs
-        Arrays by final name, in order, from the first of two runs.
-    output_specs
-        Their names, element types and shapes.
+        Arrays of the first of two runs, by final name, in order.
     deterministic
         Whether the second run agreed with the first within tolerance.
     self_difference
-        The largest absolute difference between the runs; ``None`` where they
-        cannot be subtracted.
+        The largest absolute difference between the runs; ``None`` if they cannot
+        be subtracted.
     stateful
-        Whether the model wrote to its buffers, or may have written to an object
-        that it is called with: only first calls can be compared.
+        Whether the model wrote to its buffers, or may have written to an argument:
+        only first calls can be compared.
     notes
-        What was left out, and what a reader should know.
+        Notes for the reader of the results.
     """
 
     name: str
     outputs: Mapping[str, npt.NDArray[Any]]
-    output_specs: tuple[TensorSpec, ...]
     deterministic: bool
     self_difference: float | None
     stateful: bool = False
@@ -78,25 +75,25 @@ class Reference:
 
     @property
     def not_judged(self) -> str:
-        """Why nothing can be judged against this; empty where it can."""
+        """Why no output can be judged against this; empty if one can."""
         if self.deterministic:
             return ""
         by = "" if self.self_difference is None else f" by up to {self.self_difference:.3g}"
         return f"the model is not deterministic: two runs with the same inputs differ{by}"
 
     def float64(self) -> Float64Outputs:
-        """The outputs in float64, computed on first use and kept."""
+        """Return the outputs in float64; computed once."""
         if not self._float64:
             self._float64.append(
-                Float64Outputs(outputs=None, reason="the model is not at hand")
+                Float64Outputs(outputs=None, reason="this process does not have the model")
                 if self._adapted is None
                 else float64_outputs(self._adapted, self.output_names)
             )
         return self._float64[0]
 
     def __getstate__(self) -> dict[str, object]:
-        # The model stays where it is: a reference travels as numbers.
-        state = {each: getattr(self, each) for each in _TRAVELS}
+        # A reference is sent without its model.
+        state = {each: getattr(self, each) for each in _SENT}
         return state | {"_adapted": None, "_float64": list(self._float64)}
 
     def __setstate__(self, state: Mapping[str, object]) -> None:
@@ -104,10 +101,9 @@ class Reference:
             object.__setattr__(self, each, value)
 
 
-_TRAVELS = (
+_SENT = (
     "name",
     "outputs",
-    "output_specs",
     "deterministic",
     "self_difference",
     "stateful",
@@ -116,21 +112,21 @@ _TRAVELS = (
 
 
 def reference_outputs(adapted: AdaptedModel) -> Reference:
-    """Run the model twice, as it is, and keep what it returns.
+    """Run the model twice and return its outputs.
 
-    The model, the inputs and the random states are left as they were found.
+    The model, the inputs and the random states are restored afterwards.
 
     Parameters
     ----------
     adapted
-        What :func:`adapt_model` gave.
+        The result of :func:`adapt_model`.
 
     Raises
     ------
     ModelError
         The model raises, or returns no tensor.
     InputError
-        The declared output names do not fit what it returns.
+        The declared output names do not fit the outputs.
     """
     module = adapted.export_module
     with preserved_randomness(), measured_state(module) as state:
@@ -146,10 +142,10 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     agreement = judge(second, first, reference_name="the first run")
     if changed:
         paths = ", ".join(changed)
-        notes += (f"the model writes to its buffers ({paths}): first calls are compared, no later",)
+        notes += (f"the model writes to its buffers ({paths}): only first calls are compared",)
     if adapted.declared_output_names is None:
         notes += tuple(
-            f"output '{own}' is called '{name}': an input has its name"
+            f"output '{own}' is called '{name}' because an input has the same name"
             for own, name in zip(first, names, strict=True)
             if own != name
         )
@@ -157,7 +153,6 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     return Reference(
         name=f"{adapted.model_name} (eager)",
         outputs=outputs,
-        output_specs=tensor_specs(outputs),
         deterministic=agreement.status == "pass",
         self_difference=agreement.max_abs_error,
         stateful=bool(changed) or any(True for _ in constants_of(adapted.inputs.structure)),
@@ -169,23 +164,23 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
 def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Float64Outputs:
     """Run a copy of the model in float64.
 
-    Floating parameters, buffers and inputs become float64, complex ones
-    complex128; the user's model stays as it is.
+    Floating-point parameters, buffers and inputs become float64, complex ones
+    complex128. The user's model does not change.
 
     Parameters
     ----------
     adapted
-        What :func:`adapt_model` gave.
+        The result of :func:`adapt_model`.
     output_names
-        Names for the outputs, in order.
+        Names of the outputs, in order.
 
     Returns
     -------
     Float64Outputs
-        The outputs, or why there are none: the model cannot be copied, or does
-        not run in float64.
+        The outputs, or the reason why there are none: the model cannot be copied,
+        or does not run in float64.
     """
-    import torch  # only here: the core works without it
+    import torch  # the core works without it
 
     def widen(tensor: torch.Tensor) -> torch.Tensor:
         if tensor.is_complex():
@@ -201,17 +196,19 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
                 structure=adapted.inputs.structure,
             )
             found, _ = _run(adapted, module, inputs)
-    except Exception as error:  # any model's own code may raise anything here
+    except Exception as error:  # a model may raise anything
         cause = error.__cause__ or error
         return Float64Outputs(outputs=None, reason=_last_line(cause))
     if len(found) != len(output_names):
-        return Float64Outputs(outputs=None, reason="it returns other outputs in float64")
+        return Float64Outputs(
+            outputs=None, reason="it returns other outputs in float64"
+        )
     return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
 
 
 def call_module(module: torch.nn.Module, inputs: CallInputs) -> object:
-    """Call a module once, without gradients, with fresh copies of its inputs."""
-    import torch  # only here: the core works without it
+    """Call a module once, without gradients, with new copies of its inputs."""
+    import torch  # the core works without it
 
     device = module_device(module)
     structure = _own_constants(inputs.structure)
@@ -223,16 +220,16 @@ def call_module(module: torch.nn.Module, inputs: CallInputs) -> object:
 def _own_constants(structure: CallStructure) -> CallStructure:
     try:
         return with_own_constants(structure)
-    except Exception as error:  # any object of the user's may refuse in its own way
+    except Exception as error:  # an object of the user's may raise anything
         raise InputError(
-            f"an argument that is no tensor cannot be copied for each call: {_last_line(error)}",
-            hint="One that holds tensors, as a cache does, has to be made under torch.no_grad().",
+            f"an argument that is not a tensor cannot be copied for each call: {_last_line(error)}",
+            hint="Create an argument that holds tensors, such as a cache, under torch.no_grad().",
         ) from error
 
 
 def module_device(module: torch.nn.Module) -> torch.device:
-    """Where a module's first parameter or buffer is; the CPU where it has none."""
-    import torch  # only here: the core works without it
+    """Return the device of a module's first parameter or buffer; the CPU if it has none."""
+    import torch  # the core works without it
 
     for tensor in (*module.parameters(), *module.buffers()):
         return tensor.device
@@ -242,20 +239,20 @@ def module_device(module: torch.nn.Module) -> torch.device:
 def _run(
     adapted: AdaptedModel, module: torch.nn.Module, inputs: CallInputs
 ) -> tuple[Arrays, tuple[str, ...]]:
-    """One call: its outputs as arrays under the model's own names, and notes."""
+    """Call the module once; return its outputs by the model's own names, and notes."""
     try:
         returned = call_module(module, inputs)
     except InputError:
         raise
-    except (Exception, SystemExit) as error:  # the user's model may raise anything
+    except (Exception, SystemExit) as error:  # a model may raise anything
         raise _raised(adapted, error) from error
     flat = flatten_outputs(returned)
     if not flat.tensors:
-        what = "nothing" if returned is None else f"a {type(returned).__name__} with no tensor"
+        what = "nothing" if returned is None else f"a {type(returned).__name__} without tensors"
         raise ModelError(
             f"{adapted.model_name} returned {what}.",
-            hint=f"{adapted.title} has to return a tensor, or tensors in a tuple, list, dict or "
-            "dataclass, for its outputs to be compared.",
+            hint=f"{adapted.title} must return a tensor, or tensors in a tuple, list, dict or "
+            "dataclass.",
         )
     try:
         return {name: to_numpy(tensor) for name, tensor in flat.tensors.items()}, flat.notes
@@ -270,13 +267,13 @@ def _raised(adapted: AdaptedModel, error: BaseException) -> ModelError:
     specs = "\n".join(f"  {spec}" for spec in adapted.input_specs)
     return ModelError(
         f"{adapted.model_name} raised {_last_line(error)}",
-        hint=f"It was called as {adapted.title} with\n{specs}\n"
-        f"{_type_hint(adapted)}Do these shapes and types suit the model?",
+        hint=f"{adapted.title} was called with\n{specs}\n"
+        f"{_type_hint(adapted)}Check that the model accepts these shapes and types.",
     )
 
 
 def _type_hint(adapted: AdaptedModel) -> str:
-    """A line where the inputs' precision is not the model's: numpy's default is float64."""
+    """Return a line about inputs of another precision: numpy's default is float64."""
     of_model = {
         str(each.dtype).removeprefix("torch.")
         for each in adapted.export_module.parameters()

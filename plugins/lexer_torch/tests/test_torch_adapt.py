@@ -34,7 +34,7 @@ def test_inputs_are_copied_and_read_only():
     "dtype",
     [torch.bfloat16, torch.float16, torch.float8_e4m3fn, torch.bool, torch.int64, torch.complex64],
 )
-def test_every_element_type_travels_there_and_back(dtype):
+def test_every_element_type_survives_the_round_trip(dtype):
     tensor = torch.tensor([[0, 1], [2, 3]]).to(dtype)
 
     array = to_numpy(tensor.t())
@@ -48,15 +48,9 @@ def test_every_element_type_travels_there_and_back(dtype):
 
 
 @pytest.mark.parametrize("make", [lambda x: x.to_sparse(), lambda x: x.to("meta")])
-def test_a_tensor_without_a_numpy_form_is_refused_by_name(make):
+def test_a_tensor_that_numpy_cannot_hold_is_refused_by_name(make):
     with pytest.raises(InputError, match=r"input 'image' of Net.forward\(image, mask=None\)"):
         adapt_model(Net(), make(torch.ones(2, 4)))
-
-
-def test_the_batch_size_is_what_all_inputs_share():
-    assert adapt_model(Net(), (torch.ones(3, 4), torch.ones(3, 4))).batch_size == 3
-    assert adapt_model(Net(), (torch.ones(3, 4), torch.tensor(2.0))).batch_size == 3
-    assert adapt_model(Net(), (torch.ones(3, 4), torch.ones(1, 4))).batch_size is None
 
 
 def test_a_batch_size_that_the_inputs_contradict_is_refused():
@@ -64,20 +58,19 @@ def test_a_batch_size_that_the_inputs_contradict_is_refused():
         adapt_model(Net(), torch.ones(3, 4), batch_size=8)
 
 
-def test_a_class_and_a_function_are_no_models():
+def test_a_class_and_a_function_are_not_models():
     with pytest.raises(TargetError, match="Net is a class"):
         adapt_model(Net, torch.ones(1, 4))
     with pytest.raises(TargetError, match="not function"):
         adapt_model(lambda x: x, torch.ones(1, 4))
 
 
-def test_a_compiled_model_is_kept_for_torch_and_exported_from_within():
+def test_torch_runs_a_compiled_model_and_exporters_the_module_inside():
     net = Net()
     compiled = torch.compile(net, backend="eager")
 
     adapted = adapt_model(compiled, torch.ones(2, 4))
 
-    assert adapted.compiled
     assert adapted.can_be_sent
     assert adapted.module is compiled
     assert adapted.export_module is net
@@ -86,13 +79,12 @@ def test_a_compiled_model_is_kept_for_torch_and_exported_from_within():
     assert "torch.compile" in adapted.notes[0]
 
 
-def test_a_model_compiled_in_place_is_exported_without_and_shares_its_weights():
+def test_a_model_compiled_in_place_is_exported_uncompiled_with_the_same_weights():
     net = Net()
     net.compile(backend="eager")
 
     adapted = adapt_model(net, torch.ones(2, 4))
 
-    assert adapted.compiled
     assert not adapted.can_be_sent
     assert adapted.export_module._compiled_call_impl is None
     assert adapted.export_module.linear.weight is net.linear.weight
@@ -125,19 +117,19 @@ def test_dynamic_axes_are_named_and_checked():
     assert adapt_model(Net(), x, dynamic_axes={"image": [-1]}).dynamic_axes == {
         "image": {1: "image_dim_1"}
     }
-    with pytest.raises(InputError, match="names 'imag', which is no input"):
+    with pytest.raises(InputError, match="names 'imag', which is not an input"):
         adapt_model(Net(), x, dynamic_axes={"imag": [0]})
-    with pytest.raises(InputError, match="gives 'image' the dimension 2; it has 2"):
+    with pytest.raises(InputError, match="names dimension 2 of 'image', which has 2"):
         adapt_model(Net(), x, dynamic_axes={"image": [2]})
 
 
-def test_a_layout_that_is_lost_by_copying_is_noted():
+def test_a_memory_layout_that_a_copy_loses_is_noted():
     x = torch.ones(1, 3, 8, 8).contiguous(memory_format=torch.channels_last)
 
     assert "input 'input' is not contiguous" in adapt_model(nn.Conv2d(3, 3, 1), x).notes[0]
 
 
-def test_an_object_among_the_inputs_goes_to_forward_as_it_is_with_a_note():
+def test_an_object_among_the_inputs_is_passed_to_forward_unchanged_with_a_note():
     class WithSettings(nn.Module):
         def forward(self, x, settings):
             return x * settings.factor
@@ -147,7 +139,7 @@ def test_an_object_among_the_inputs_goes_to_forward_as_it_is_with_a_note():
 
     adapted, reference = adapted_with_reference(WithSettings(), (torch.ones(2), Settings()))
 
-    assert "is a Settings and goes to forward as it is" in adapted.notes[0]
+    assert "is a Settings, passed to forward unchanged" in adapted.notes[0]
     assert reference.outputs["output"].tolist() == [3.0, 3.0]
 
 

@@ -22,6 +22,7 @@ from torch_helpers import (
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import DeviceUnavailableError, ExportError, ModelError
 from lexer_core.model.adapt import model_source
+from lexer_core.model.tensors import tensor_specs
 from lexer_core.records import CPU, Device, SessionConfig
 
 pytestmark = pytest.mark.torch
@@ -193,7 +194,7 @@ def test_torch_export_makes_a_program_of_flat_tensors(engine, tmp_path):
 
     tensors = [torch.from_numpy(array.copy()) for array in adapted.inputs.arrays.values()]
     outputs = model.model.module()(*tensors)
-    assert model.outputs == reference.output_specs
+    assert model.outputs == tensor_specs(reference.outputs)
     assert model.size_bytes > 0
     np.testing.assert_allclose(outputs[0].detach(), reference.outputs["answer.logits"], rtol=1e-5)
 
