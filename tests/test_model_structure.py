@@ -77,7 +77,7 @@ def test_tensors_are_named_by_their_path_in_the_call():
     ],
     ids=lambda value: type(value).__name__,
 )
-def test_a_call_is_put_together_as_it_was(value):
+def test_a_rebuilt_call_equals_the_original(value):
     flat = flatten_call((value, 7), {"key": value}, ["value", "number"])
 
     args, kwargs = rebuild(flat.structure, flat.leaves)
@@ -86,7 +86,7 @@ def test_a_call_is_put_together_as_it_was(value):
     assert repr((args, kwargs)) == repr(((value, 7), {"key": value}))
 
 
-def test_each_call_gets_lists_and_dicts_of_its_own():
+def test_each_call_gets_its_own_lists_and_dicts():
     flat = flatten_call(([np.ones(2)], {"options": [1, 2]}), {}, ["many", "settings"])
     first, _ = rebuild(flat.structure, flat.leaves)
     first[0].clear()
@@ -98,7 +98,7 @@ def test_each_call_gets_lists_and_dicts_of_its_own():
     assert second[1] == {"options": [1, 2]}
 
 
-def test_leaves_are_converted_on_the_way_back():
+def test_leaves_are_converted_in_a_rebuilt_call():
     flat = flatten_call(([np.ones(2), 5],), {}, ["x"])
 
     args, _ = rebuild(flat.structure, flat.leaves, convert=lambda leaf: leaf.tolist())
@@ -106,7 +106,7 @@ def test_leaves_are_converted_on_the_way_back():
     assert args == ([[1.0, 1.0], 5],)
 
 
-def test_paths_that_read_alike_keep_two_tensors_apart():
+def test_tensors_with_the_same_path_get_different_names():
     a, b = arrays(2)
 
     flat = flatten_call(({"a.b": a, "a": {"b": b}},), {}, ["x"])
@@ -115,7 +115,7 @@ def test_paths_that_read_alike_keep_two_tensors_apart():
     assert rebuild(flat.structure, flat.leaves)[0][0]["a"]["b"] is b
 
 
-def test_objects_that_are_no_containers_stay_in_the_structure_and_are_listed():
+def test_objects_that_are_not_containers_stay_in_the_structure_and_are_listed():
     cache = Cache()
 
     flat = flatten_call((np.ones(1), 3), {"past": {"cache": cache}, "name": "n"}, ["x", "k"])
@@ -124,7 +124,7 @@ def test_objects_that_are_no_containers_stay_in_the_structure_and_are_listed():
     assert list(constants_of(flat.structure)) == [("past.cache", cache)]
 
 
-def test_arrays_of_text_and_of_objects_are_no_tensors():
+def test_arrays_of_text_and_of_objects_are_not_tensors():
     assert is_tensor(np.ones(2, dtype=ml_dtypes.bfloat16))
     assert not is_tensor(np.array(["a"]))
     assert not is_tensor(np.array([None]))
@@ -169,13 +169,13 @@ def test_outputs_are_named_by_key_field_or_index(outputs, names):
     assert flat.notes == ()
 
 
-def test_what_is_no_tensor_is_left_out_of_the_outputs_with_a_note():
+def test_outputs_that_are_not_tensors_are_ignored_with_a_note():
     flat = flatten_outputs({"logits": np.ones(1), "cache": Cache(), "loss": 0.5})
 
     assert list(flat.tensors) == ["logits"]
     assert flat.notes == (
-        "output 'cache' is no tensor (a Cache): left out",
-        "output 'loss' is no tensor (a float): left out",
+        "output 'cache' is not a tensor but a Cache: ignored",
+        "output 'loss' is not a tensor but a float: ignored",
     )
 
 
@@ -191,14 +191,14 @@ def test_declared_output_names_replace_the_models_own_in_order():
     )
 
 
-def test_too_many_output_names_name_the_model_and_what_it_gives():
+def test_too_many_output_names_name_the_model_and_its_outputs():
     with pytest.raises(InputError) as error:
         name_outputs(["logits"], ["a", "b"], model_name="AmazingNet")
 
     assert "2 output names for AmazingNet, which returns 1 tensor: logits." in str(error.value)
 
 
-def test_an_output_that_is_called_like_an_input_gets_a_name_of_its_own():
+def test_an_output_with_the_name_of_an_input_is_renamed():
     names = name_outputs(["image", "y"], None, model_name="Net", input_names=["image"])
 
     assert names == ("image_output", "y")
@@ -210,7 +210,7 @@ def test_an_output_may_not_be_declared_under_an_inputs_name():
 
 
 @pytest.mark.parametrize("declared", [["a", "a"], ["", "b"], "ab", [1, 2]])
-def test_output_names_are_distinct_texts(declared):
+def test_output_names_are_distinct_strings(declared):
     with pytest.raises(InputError):
         name_outputs(["x", "y"], declared, model_name="Net")
 
@@ -238,7 +238,7 @@ def named(module, input, declared=None):
     return name_inputs(read_forward(module, "AmazingNet"), input, declared)
 
 
-def test_names_come_from_forward_where_none_are_declared():
+def test_names_come_from_forward_if_none_are_declared():
     a, b = arrays(2)
 
     assert list(named(TwoInputs(), (a, b)).leaves) == ["pixels", "mask"]
@@ -293,7 +293,7 @@ def test_declared_names_are_also_keys_of_keyword_inputs():
     assert kwargs["mask"] is b
 
 
-def test_declared_names_of_all_parameters_suit_a_call_with_fewer():
+def test_declared_names_of_all_parameters_work_for_a_call_with_fewer():
     a, b = arrays(2)
 
     flat = named(Optional(), {"ids": a, "mask": b}, ["tokens", "kinds", "where"])
@@ -314,7 +314,7 @@ def test_too_few_declared_names_show_both_sides():
     )
 
 
-def test_too_few_declared_names_are_seen_before_missing_arguments():
+def test_too_few_declared_names_are_reported_before_missing_arguments():
     with pytest.raises(InputError, match="input 'image' does not match"):
         named(TwoInputs(), np.ones(1), ["image"])
 
@@ -322,7 +322,7 @@ def test_too_few_declared_names_are_seen_before_missing_arguments():
 def test_names_in_another_order_than_forwards_are_refused():
     a, b = arrays(2)
 
-    with pytest.raises(InputError, match="'mask' is declared in the place of 'pixels'"):
+    with pytest.raises(InputError, match="input_names has 'mask' at the position of 'pixels'"):
         named(TwoInputs(), (a, b), ["mask", "pixels"])
 
 
@@ -349,7 +349,7 @@ def test_an_unknown_keyword_names_the_nearest_parameter():
 
 
 def test_an_input_without_a_tensor_is_refused():
-    with pytest.raises(InputError, match="holds no tensor"):
+    with pytest.raises(InputError, match="contains no tensor"):
         named(Optional(), 3)
 
 
@@ -374,6 +374,6 @@ def test_a_scalar_stays_a_scalar():
 @pytest.mark.parametrize(
     "name", ["float64", "float16", "bool", "int64", "uint8", "bfloat16", "float8_e4m3fn"]
 )
-def test_element_types_are_found_by_the_name_that_they_give(name):
+def test_element_types_are_found_by_their_names(name):
     assert dtype_name(numpy_dtype(name)) == name
     assert str(tensor_specs({"x": np.zeros((1, 2), numpy_dtype(name))})[0]) == f"x: {name}[1, 2]"

@@ -105,7 +105,7 @@ def named(**names: Any) -> Any:
         (AmazingNet(), {"pixels": torch.ones(1, 3, 8, 8)}, "'pixels'"),
         (AmazingNet(), {}, "missing"),
         (AmazingNet(), None, "needs example inputs"),
-        (AmazingNet(), "a picture", "holds no tensor"),
+        (AmazingNet(), "a picture", "contains no tensor"),
     ],
     ids=["names", "too many", "unknown", "empty", "none", "text"],
 )

@@ -250,7 +250,7 @@ def test_outputs_in_containers_are_compared_one_by_one(everything: BenchmarkRepo
 
 
 def test_what_is_no_tensor_is_left_out_with_a_note(everything: BenchmarkReport) -> None:
-    assert any("'parts' is no tensor" in note for note in everything.notes)
+    assert any("'parts' is not a tensor" in note for note in everything.notes)
 
 
 def test_a_model_without_a_decorator_has_the_names_of_forward(

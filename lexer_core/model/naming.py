@@ -1,9 +1,8 @@
-"""What are a model's inputs and outputs called?
+"""What are the names of a model's inputs and outputs?
 
-The names of inputs come from ``forward``'s signature; names that the user
-declares replace them in ``forward``'s order. The names of outputs come from
-what the model returns; declared ones replace them in that order. Where names
-and model do not fit each other, the error shows both.
+Inputs are named after ``forward``'s parameters, outputs after what the model
+returns. Names that the user declares replace these, in the same order. If names
+and model do not match, the error shows both.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ _LONGEST_DEFAULT = 12
 
 @frozen(kw_only=True)
 class Forward:
-    """The signature of a model's ``forward``, under the model's name."""
+    """The signature of a model's ``forward``, with the model's name."""
 
     model_name: str
     signature: inspect.Signature = field(repr=str)
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:
-        """The parameters that have names of their own: no ``*args``, no ``**kwargs``."""
+        """The parameters without ``*args`` and ``**kwargs``."""
         return tuple(
             parameter
             for parameter in self.signature.parameters.values()
@@ -51,14 +50,14 @@ class Forward:
 
     @property
     def title(self) -> str:
-        """As errors show it: ``AmazingNet.forward(pixels, mask=None)``."""
+        """The signature as errors show it: ``AmazingNet.forward(pixels, mask=None)``."""
         shown = ", ".join(map(_show, self.signature.parameters.values()))
         return f"{self.model_name}.forward({shown})"
 
 
 @frozen(kw_only=True, eq=False)
 class _Arguments:
-    """A call, with a parameter's name for each positional argument."""
+    """A call, with the parameter name of each positional argument."""
 
     args: tuple[object, ...]
     kwargs: Mapping[str, object]
@@ -66,9 +65,9 @@ class _Arguments:
 
 
 def read_forward(module: torch.nn.Module, model_name: str) -> Forward:
-    """Read the signature of a module's ``forward``, also of a scripted one.
+    """Read the signature of the ``forward`` of a module, scripted or not.
 
-    A ``forward`` whose signature cannot be read takes anything.
+    If it cannot be read, the result accepts any arguments.
     """
     schema = getattr(module.forward, "schema", None)
     if schema is not None:  # TorchScript: Python sees only (*args, **kwargs)
@@ -94,20 +93,20 @@ def read_forward(module: torch.nn.Module, model_name: str) -> Forward:
 
 
 def name_inputs(forward: Forward, input: object, declared: Sequence[str] | None) -> FlatCall:
-    """Find out how ``forward`` is called with ``input``, and name its tensors.
+    """Determine how ``forward`` is called with ``input``, and name the tensors.
 
     Parameters
     ----------
     forward
         The signature.
     input
-        A tuple: the positional arguments. A mapping: the arguments by name,
-        the parameters' or the declared ones. Anything else, a list and a named
-        tuple too, is the only argument; to pass a mapping or a tuple as one
-        argument, wrap it in a tuple.
+        A tuple: the positional arguments. A mapping: the arguments by parameter
+        name or declared name. Anything else, including a list or named tuple, is
+        the only argument; to pass a mapping or tuple as one argument, wrap it in a
+        tuple.
     declared
-        Names for the tensors in the order of ``forward``'s parameters (a
-        container's tensors in its own order), or ``None`` for ``forward``'s.
+        Names for the tensors in the order of ``forward``'s parameters, and within a
+        container in its order; ``None`` for ``forward``'s names.
 
     Returns
     -------
@@ -129,7 +128,7 @@ def name_inputs(forward: Forward, input: object, declared: Sequence[str] | None)
     flat = flatten_call(arguments.args, arguments.kwargs, arguments.arg_names)
     if not flat.leaves:
         raise InputError(
-            f"the input of {forward.title} holds no tensor.",
+            f"the input of {forward.title} contains no tensor.",
             hint=f"It is {_describe(input)}. Pass a tensor, a numpy array, a tuple of positional "
             "arguments or a dict of keyword arguments.",
         )
@@ -150,19 +149,20 @@ def name_outputs(
     Parameters
     ----------
     found
-        The names that the model itself gives, in order.
+        The model's own names, in order.
     declared
         Names that replace them in order, or ``None``.
     model_name
-        For the error.
+        The model's name in errors.
     input_names
-        Names that are taken: in a graph, inputs and outputs share one space. An
-        output that the model calls like an input becomes ``NAME_output``.
+        Names that are taken, because inputs and outputs of a graph share one
+        namespace. An output with the name of an input becomes ``NAME_output``.
 
     Raises
     ------
     InputError
-        There are more or fewer declared names than tensors, or one is taken.
+        The number of declared names differs from that of the tensors, or a name is
+        taken.
     """
     taken = set(input_names)
     if declared is None:
@@ -179,14 +179,14 @@ def name_outputs(
         raise InputError(
             f"{_count(len(declared), 'output name')} for {model_name}, "
             f"which returns {_count(len(found), 'tensor')}: {', '.join(found)}.",
-            hint=f"Name each of them, in that order: "
-            f"@Lexer(output_names={_quoted(found)}, ...), or leave output_names out.",
+            hint=f"Name all of them, in this order: "
+            f"@Lexer(output_names={_quoted(found)}, ...), or omit output_names.",
         )
     for name in declared:
         if name in taken:
             raise InputError(
                 f"{name!r} names both an input and an output of {model_name}.",
-                hint="Give the output another name: in a graph they would be one value.",
+                hint="Give the output another name; a graph needs distinct names.",
             )
     return tuple(declared)
 
@@ -209,7 +209,7 @@ def _arguments(forward: Forward, input: object, declared: Sequence[str] | None) 
 def _by_name(
     forward: Forward, input: Mapping[object, object], declared: Sequence[str] | None
 ) -> _Arguments:
-    """Arguments from a mapping, in ``forward``'s order."""
+    """Return the arguments in a mapping, in ``forward``'s order."""
     aliases = _aliases(forward, declared or ())
     accepts_any = _variable(forward, Parameter.VAR_KEYWORD) is not None
     given: dict[str, object] = {}
@@ -218,7 +218,7 @@ def _by_name(
         if not isinstance(name, str) or (name not in forward.names and not accepts_any):
             raise _unknown_key(forward, key, declared)
         if name in given:
-            raise InputError(f"the input of {forward.title} gives {name!r} twice, also as {key!r}.")
+            raise InputError(f"the input of {forward.title} has {name!r} twice, also as {key!r}.")
         given[name] = value
     args: list[object] = []
     arg_names: list[str] = []
@@ -236,7 +236,7 @@ def _by_name(
 
 
 def _aliases(forward: Forward, declared: Sequence[str]) -> dict[str, str]:
-    """Which parameter each declared name stands for, where it is not one itself."""
+    """Return the parameter of each declared name that is not a parameter itself."""
     named = set(declared) & set(forward.names)
     free = iter([name for name in forward.names if name not in named])
     return dict(zip([name for name in declared if name not in named], free, strict=False))
@@ -245,11 +245,11 @@ def _aliases(forward: Forward, declared: Sequence[str]) -> dict[str, str]:
 def _declared_names(
     forward: Forward, found: Sequence[str], declared: Sequence[str]
 ) -> dict[str, str]:
-    """The declared name of each tensor that was found."""
+    """Return the declared name of each tensor."""
     if len(declared) == len(found):
         names = dict(zip(found, declared, strict=True))
     elif len(declared) == len(forward.names) and set(found) <= set(forward.names):
-        # The decorator names every parameter; this call leaves optional ones out.
+        # The decorator names every parameter, but this call omits optional ones.
         by_parameter = dict(zip(forward.names, declared, strict=True))
         names = {name: by_parameter[name] for name in found}
     else:
@@ -257,9 +257,8 @@ def _declared_names(
     for parameter, name in names.items():
         if name != parameter and name in forward.names:
             raise InputError(
-                f"input {name!r} is declared in the place of {parameter!r} of {forward.title}.",
-                hint="input_names are in the order of forward's parameters, and "
-                f"{name!r} is another one. Name them in order: "
+                f"input_names has {name!r} at the position of {parameter!r} in {forward.title}.",
+                hint="input_names must be in the order of forward's parameters: "
                 f"@Lexer(input_names={_quoted(found)}, ...)",
             )
     return names
@@ -272,7 +271,7 @@ def _wrong_count(forward: Forward, found: Sequence[str], declared: Sequence[str]
         takes = f"forward takes {len(found)}: {', '.join(found)}."
     else:
         takes = (
-            f"this input holds {_count(len(found), 'tensor')}: {', '.join(found)}.\n"
+            f"this input contains {_count(len(found), 'tensor')}: {', '.join(found)}.\n"
             f"forward takes {', '.join(forward.names) or 'anything'}."
         )
     return InputError(
@@ -291,8 +290,8 @@ def _does_not_bind(forward: Forward, reason: str, declared: Sequence[str] | None
         return _wrong_count(forward, required, declared)
     return InputError(
         f"the input does not match {forward.title}: {reason}.",
-        hint="A tuple holds positional arguments, a dict keyword arguments; anything else is the "
-        f"only argument.\nforward needs: {', '.join(required) or 'nothing'}.",
+        hint="A tuple contains positional arguments, a dict keyword arguments; anything else is "
+        f"the only argument.\nforward requires: {', '.join(required) or 'nothing'}.",
     )
 
 
@@ -302,7 +301,7 @@ def _unknown_key(forward: Forward, key: object, declared: Sequence[str] | None) 
     hint = f"Did you mean {close!r}?\n" if close else ""
     return InputError(
         f"input {key!r} does not match {forward.title}.",
-        hint=f"{hint}The keys of a dict are forward's parameters"
+        hint=f"{hint}The keys of a dict must be forward's parameters"
         f"{': ' + ', '.join(forward.names) if forward.names else ''}.\n"
         "To pass the dict itself as one argument, wrap it in a tuple: input=({...},)",
     )
@@ -311,15 +310,17 @@ def _unknown_key(forward: Forward, key: object, declared: Sequence[str] | None) 
 def _check_distinct(names: Sequence[str], what: str, model_name: str) -> None:
     if isinstance(names, str):
         raise InputError(
-            f"{what} of {model_name} is text, not a list of names: {names!r}.",
+            f"{what} of {model_name} must be a list of names, not the string {names!r}.",
             hint=f"Write {what}=[{names!r}].",
         )
     for name in names:
         if not isinstance(name, str) or not name:
-            raise InputError(f"{what} of {model_name} holds {name!r}, which is no name.")
+            raise InputError(
+                f"{what} of {model_name} contains {name!r}, which is not a valid name."
+            )
         if list(names).count(name) > 1:
             raise InputError(
-                f"{what} of {model_name} has {name!r} twice.",
+                f"{what} of {model_name} contains {name!r} twice.",
                 hint="Each tensor needs its own name.",
             )
 

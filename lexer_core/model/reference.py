@@ -200,9 +200,7 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
         cause = error.__cause__ or error
         return Float64Outputs(outputs=None, reason=_last_line(cause))
     if len(found) != len(output_names):
-        return Float64Outputs(
-            outputs=None, reason="it returns other outputs in float64"
-        )
+        return Float64Outputs(outputs=None, reason="it returns other outputs in float64")
     return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
 
 

@@ -1,14 +1,15 @@
-"""How is the user's model left as it was found?
+"""How is the state of the user's model restored after a run?
 
-A measured model is in eval mode, and may write to its buffers or draw random
-numbers while it runs. These context managers put all of that back, whatever
-happens in between. torch is imported inside the functions: the core works
-without it.
+A model is measured in eval mode, and may write to its buffers or draw random
+numbers while it runs. These context managers restore all of that, even after an
+error. torch is imported inside functions because the core works without it.
 """
 
 from __future__ import annotations
 
+import copy
 import random
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ __all__ = [
 
 @frozen(kw_only=True, eq=False)
 class _Buffer:
-    """One buffer of one submodule, and a copy of what it held."""
+    """One buffer of one submodule, and a copy of its content."""
 
     path: str
     owner: torch.nn.Module
@@ -42,10 +43,10 @@ class _Buffer:
 
 
 class MeasuredState:
-    """The training flags and buffers that a module had when this was made."""
+    """The training flags and buffers of a module at one moment."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        import torch  # only here: the core works without it
+        import torch  # the core works without it
 
         self._flags = [(each, each.training) for each in module.modules()]
         self._buffers: list[_Buffer] = []
@@ -72,14 +73,8 @@ class MeasuredState:
         return any(training for _, training in self._flags)
 
     def restore_buffers(self) -> tuple[str, ...]:
-        """Put the buffers back.
-
-        Returns
-        -------
-        tuple[str, ...]
-            The paths of those that had changed.
-        """
-        import torch  # only here: the core works without it
+        """Restore the buffers; return the paths of those that had changed."""
+        import torch  # the core works without it
 
         changed = []
         for each in self._buffers:
@@ -95,11 +90,11 @@ class MeasuredState:
         return tuple(changed)
 
     def restore_flags(self) -> None:
-        """Put the training flag of every submodule back.
+        """Restore the training flag of every submodule.
 
-        Where a flag has changed, ``train`` is called before the flag is set: a
-        module of the user's own may do more there, and has to undo it. Parents
-        come first, so that what they tell their children does not last.
+        ``train`` is called on each module whose flag has changed, because a module
+        may do more there and must undo it. Parents set the flags of their children,
+        so all flags are set again at the end.
         """
         for module, training in self._flags:
             if module.training != training:
@@ -110,22 +105,21 @@ class MeasuredState:
 
 @contextmanager
 def measured_state(module: torch.nn.Module) -> Iterator[MeasuredState]:
-    """Put a module into eval mode; afterwards leave it as it was found.
+    """Put a module into eval mode, and restore its state at exit.
 
-    On exit, also after an error, each submodule's training flag is exactly what
-    it was (a frozen BatchNorm stays frozen), and buffers that the calls replaced
-    or wrote to have their contents again. State that a model keeps in plain
-    attributes cannot be seen, and stays.
+    At exit, even after an error, every submodule has its training flag again (a
+    frozen BatchNorm stays frozen), and buffers that calls replaced or wrote to have
+    their content again. State in plain attributes is not restored.
 
     Parameters
     ----------
     module
-        Any module; one that ``torch.compile`` wraps or ``torch.export`` made too.
+        Any module, including those of ``torch.compile`` and ``torch.export``.
 
     Yields
     ------
     MeasuredState
-        What was recorded, to put buffers back between calls.
+        The recorded state, to restore buffers between calls.
     """
     state = MeasuredState(module)
     try:
@@ -139,45 +133,41 @@ def measured_state(module: torch.nn.Module) -> Iterator[MeasuredState]:
 
 @contextmanager
 def preserved_randomness() -> Iterator[None]:
-    """Put the random states of torch (every device), numpy and Python back afterwards."""
-    import torch  # only here: the core works without it
+    """Restore the random states of torch (all devices), numpy and Python at exit."""
+    import torch  # the core works without it
 
-    of_python = random.getstate()
-    of_numpy = np.random.get_state()
+    python_state = random.getstate()
+    numpy_state = np.random.get_state()
     cuda = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     try:
         with torch.random.fork_rng(devices=cuda):
             yield
     finally:
-        np.random.set_state(of_numpy)
-        random.setstate(of_python)
+        np.random.set_state(numpy_state)
+        random.setstate(python_state)
 
 
 def is_compiled(module: torch.nn.Module) -> bool:
-    """Whether ``torch.compile(module)`` or ``module.compile()`` made this module."""
+    """Whether the module was compiled by ``torch.compile(module)`` or ``module.compile()``."""
     return _wrapped(module) is not None or module._compiled_call_impl is not None
 
 
 def eager_module(module: torch.nn.Module) -> torch.nn.Module:
-    """The module within a compiled one, sharing its parameters; else the module itself."""
+    """Return the module inside a compiled one, sharing its parameters, or the module itself."""
     inner = _wrapped(module)
     if inner is not None:
         return eager_module(inner)
     if module._compiled_call_impl is None:
         return module
-    import copy
-
-    # module.compile() keeps the compiled call in the module. A shallow copy
-    # shares everything but that: torch leaves it out of a module's state.
+    # module.compile() stores the compiled call in the module. A shallow copy shares
+    # everything else: torch does not copy the compiled call.
     return copy.copy(module)
 
 
 def _wrapped(module: torch.nn.Module) -> torch.nn.Module | None:
-    """What ``torch.compile`` wrapped, where this module is such a wrapper."""
-    import sys
-
-    # Looked up, not imported: where nothing was compiled, dynamo (a second of
-    # importing) was not imported either.
+    """Return the module that ``torch.compile`` wrapped, if this is a wrapper."""
+    # Looked up, not imported: dynamo takes a second to import, and if nothing was
+    # compiled it has not been imported.
     frame = sys.modules.get("torch._dynamo.eval_frame")
     wrapper = getattr(frame, "OptimizedModule", None)
     if wrapper is None or not isinstance(module, wrapper):
@@ -187,25 +177,25 @@ def _wrapped(module: torch.nn.Module) -> torch.nn.Module | None:
 
 
 def set_training(module: torch.nn.Module, training: bool) -> None:
-    """Call ``train`` or ``eval``; set the flags alone where a module refuses that."""
+    """Call ``train`` or ``eval``; if the module refuses, set the flags only."""
     try:
         if training:
             module.train()
         else:
             module.eval()
-    except NotImplementedError:  # torch.export's modules know one mode only
+    except NotImplementedError:  # modules of torch.export have only one mode
         for each in module.modules():
             each.training = training
 
 
 def _same_values(left: torch.Tensor, right: torch.Tensor) -> bool:
-    """Whether two tensors hold the same values, NaN being the same as NaN."""
-    import torch  # only here: the core works without it
+    """Whether two tensors have the same values, with NaN equal to NaN."""
+    import torch  # the core works without it
 
     if left.shape != right.shape or left.dtype != right.dtype:
         return False
     if left.dtype.is_floating_point or left.dtype.is_complex:
-        if left.element_size() == 1:  # float8 types have no comparison of their own
+        if left.element_size() == 1:  # float8 types have no comparison
             return torch.equal(left.view(torch.uint8), right.view(torch.uint8))
         both_nan = left.isnan() & right.isnan()
         return bool(((left == right) | both_nan).all())

@@ -1,9 +1,8 @@
-"""Which tensors are in a call, what are they called, and how is the call put together again?
+"""Which tensors does a call contain, and how is the call rebuilt from them?
 
-Pure: values go in and come out, nothing is run. Containers are tuples, lists,
-mappings, named tuples, dataclasses and attrs classes, nested at will; a tensor
-is a ``torch.Tensor`` or a numpy array of numbers. Everything else is a constant
-of the call.
+Pure functions. Containers are tuples, lists, mappings, named tuples, dataclasses
+and attrs classes, nested to any depth; a tensor is a ``torch.Tensor`` or a numpy
+array of numbers. Everything else is a constant of the call.
 """
 
 from __future__ import annotations
@@ -34,14 +33,14 @@ __all__ = [
 ]
 
 _NOT_NUMBERS = "OUSMm"
-"""numpy's kinds of objects, text, bytes and times. ml_dtypes' types are of kind V."""
+"""numpy's kinds for objects, text, bytes and times. ml_dtypes types have kind V."""
 
 _PLAIN = (bool, int, float, complex, str, bytes, range, slice, enum.Enum, type, np.generic)
 
 
 @frozen(kw_only=True, eq=False)
 class FlatCall:
-    """The tensors of a call by name, in order, and the structure around them."""
+    """The tensors of a call by name, in order, and its structure."""
 
     leaves: Mapping[str, Any]
     structure: CallStructure
@@ -51,7 +50,7 @@ class FlatCall:
 class FlatOutputs:
     """The tensors that a model returned, by name, in order.
 
-    ``notes`` says, for a reader, what was returned and is no tensor.
+    ``notes`` lists returned values that are not tensors.
     """
 
     tensors: Mapping[str, Any]
@@ -61,8 +60,7 @@ class FlatOutputs:
 def is_tensor(value: object) -> bool:
     """Whether a value is a ``torch.Tensor`` or a numpy array of numbers.
 
-    torch is looked up, never imported: where it was not imported, nothing can
-    be a tensor of its.
+    torch is looked up, not imported: until it is imported, there are no tensors.
     """
     if isinstance(value, np.ndarray):
         return value.dtype.names is None and value.dtype.kind not in _NOT_NUMBERS
@@ -73,21 +71,21 @@ def is_tensor(value: object) -> bool:
 def flatten_call(
     args: Sequence[object], kwargs: Mapping[str, object], arg_names: Sequence[str]
 ) -> FlatCall:
-    """Take the tensors out of a call and give each a name.
+    """Replace the tensors in a call by named references.
 
     Parameters
     ----------
     args, kwargs
-        The arguments, holding tensors or arrays at any depth.
+        The arguments, with tensors or arrays at any depth.
     arg_names
         A name for each of ``args``: ``forward``'s parameters.
 
     Returns
     -------
     FlatCall
-        A tensor that is an argument has the argument's name; one within a
-        container has its path: ``batch.ids``, ``pair.0``. Containers are new
-        objects; the tensors and the constants are the caller's own.
+        An argument that is a tensor has the argument's name; a tensor in a
+        container is named by its path: ``batch.ids``, ``pair.0``. Containers are
+        copies; tensors and constants are the same objects.
     """
     leaves: dict[str, Any] = {}
     structure = CallStructure(
@@ -102,21 +100,21 @@ def rebuild(
     leaves: Mapping[str, Any],
     convert: Callable[[Any], Any] | None = None,
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Put a call together again.
+    """Rebuild the arguments of a call.
 
     Parameters
     ----------
     structure
-        As :func:`flatten_call` made it.
+        The structure, from :func:`flatten_call`.
     leaves
-        What stands for each name in the structure; more names are ignored.
+        The value for each name in the structure; other names are ignored.
     convert
-        Applied to each leaf as it is put in place.
+        Applied to each leaf.
 
     Returns
     -------
     tuple[tuple, dict]
-        ``args`` and ``kwargs``. Lists and mappings are new in each call.
+        ``args`` and ``kwargs``, with new lists and mappings.
 
     Raises
     ------
@@ -129,7 +127,7 @@ def rebuild(
 
 
 def rename(call: FlatCall, names: Mapping[str, str]) -> FlatCall:
-    """Give the tensors of a call other names; ``names`` has one for each."""
+    """Rename the tensors of a call; ``names`` has a new name for each."""
     references = {old: TensorRef(new) for old, new in names.items()}
     args, kwargs = rebuild(call.structure, references)
     return FlatCall(
@@ -139,10 +137,10 @@ def rename(call: FlatCall, names: Mapping[str, str]) -> FlatCall:
 
 
 def constants_of(structure: CallStructure) -> Iterator[tuple[str, object]]:
-    """Path and value of every constant that is an object with a life of its own.
+    """Yield the path and value of every constant that may have state.
 
-    Such an object (a cache, a configuration) goes to ``forward`` as it is.
-    Numbers, text, ``None`` and torch's own constants are not listed.
+    Such an object (a cache, a configuration) is passed to ``forward`` unchanged.
+    Numbers, text, ``None`` and torch's own constants are left out.
     """
     for position, arg in enumerate(structure.args):
         yield from _objects(arg, f"argument {position}")
@@ -151,24 +149,23 @@ def constants_of(structure: CallStructure) -> Iterator[tuple[str, object]]:
 
 
 def with_own_constants(structure: CallStructure) -> CallStructure:
-    """Copy the objects of a call, where it has any: a model may write to them, as to a cache."""
+    """Copy the constants of a call that may have state, because a model may write to them."""
     if not any(True for _ in constants_of(structure)):
         return structure
     return copy.deepcopy(structure)
 
 
 def flatten_outputs(outputs: object) -> FlatOutputs:
-    """Take the tensors out of what a model returned and give each a name.
+    """Name the tensors that a model returned.
 
-    A tensor alone is ``output``; the items of a tuple or list are ``output_0``,
-    ``output_1``, …; mappings, dataclasses and named tuples give their keys.
-    Deeper levels are joined by dots: ``past.0.1``. ``None`` is left out without
-    a word, since optional outputs are ``None``; anything else that is no tensor
-    is left out with a note.
+    A single tensor is ``output``; the items of a tuple or list are ``output_0``,
+    ``output_1``, …; those of mappings, dataclasses and named tuples have their keys.
+    Deeper levels are joined by dots: ``past.0.1``. ``None`` is ignored, because an
+    optional output is ``None``; any other value that is not a tensor gets a note.
     """
     tensors, others = walk_outputs(outputs, is_tensor)
     notes = tuple(
-        f"output '{name}' is no tensor ({_article(type(value).__name__)}): left out"
+        f"output '{name}' is not a tensor but {_article(type(value).__name__)}: ignored"
         for name, value in others
     )
     return FlatOutputs(tensors=tensors, notes=notes)
@@ -177,12 +174,12 @@ def flatten_outputs(outputs: object) -> FlatOutputs:
 def walk_outputs(
     outputs: object, is_leaf: Callable[[object], bool]
 ) -> tuple[dict[str, Any], list[tuple[str, object]]]:
-    """:func:`flatten_outputs` in plain containers, so that a tracer can follow it.
+    """Do the same as :func:`flatten_outputs` with plain containers, which can be traced.
 
     Returns
     -------
     tuple[dict, list]
-        Leaves by name, and the pairs of name and value that are no tensors.
+        Leaves by name, and the names and values that are not leaves.
     """
     tensors: dict[str, Any] = {}
     others: list[tuple[str, object]] = []
@@ -220,7 +217,7 @@ def _collect(
 
 
 def _take(value: object, name: str, leaves: dict[str, Any]) -> Any:
-    """``value`` with a TensorRef for each tensor in it."""
+    """Return ``value`` with a reference for each tensor in it."""
     if is_tensor(value):
         unused = _unused(name, leaves)
         leaves[unused] = value
@@ -236,7 +233,7 @@ def _take(value: object, name: str, leaves: dict[str, Any]) -> Any:
 
 
 def _put(value: object, leaves: Mapping[str, Any], convert: Callable[[Any], Any] | None) -> Any:
-    """``value`` with a leaf for each TensorRef in it."""
+    """Return ``value`` with a leaf for each reference in it."""
     if isinstance(value, TensorRef):
         leaf = leaves[value.name]
         return leaf if convert is None else convert(leaf)
@@ -252,7 +249,7 @@ def _put(value: object, leaves: Mapping[str, Any], convert: Callable[[Any], Any]
 
 
 def _parts(value: object) -> list[tuple[str, Any]] | None:
-    """The named parts of a container; ``None`` for anything that is not one."""
+    """Return the named parts of a container, or ``None`` if the value is not one."""
     if isinstance(value, Mapping):
         return [(str(key), part) for key, part in value.items()]
     if isinstance(value, tuple) and hasattr(value, "_fields"):
@@ -266,7 +263,7 @@ def _parts(value: object) -> list[tuple[str, Any]] | None:
 
 
 def _field_names(value: object) -> list[str] | None:
-    """The fields of a dataclass or an attrs class; ``None`` for other objects."""
+    """Return the fields of a dataclass or attrs class; ``None`` for other objects."""
     if isinstance(value, (type, TensorRef)):
         return None
     if dataclasses.is_dataclass(value):
@@ -280,7 +277,7 @@ def _is_unnamed(value: object) -> bool:
 
 
 def _with_items(container: object, items: list[Any]) -> Any:
-    """A container like ``container``, with other parts in the same order."""
+    """Return a container like ``container`` with other parts, in the same order."""
     if type(container) is dict:
         return dict(zip(container, items, strict=True))
     if isinstance(container, Mapping):
@@ -292,8 +289,7 @@ def _with_items(container: object, items: list[Any]) -> Any:
         return cast("Any", container)._make(items)
     if isinstance(container, (list, tuple)):
         return cast("Any", type(container))(items)
-    # Not through __init__: a dataclass may check its fields, and while the
-    # call is apart they hold references in place of tensors.
+    # Without __init__: a dataclass may check its fields, which are references here.
     filled = copy.copy(container)
     names = [name for name in _field_names(container) or () if hasattr(container, name)]
     for name, item in zip(names, items, strict=True):
@@ -314,7 +310,7 @@ def _objects(value: object, name: str) -> Iterator[tuple[str, object]]:
 
 
 def _unused(name: str, taken: Mapping[str, object]) -> str:
-    """``name``, or with a number behind it where two paths read alike."""
+    """Return ``name``, with a number if it is already taken."""
     if name not in taken:
         return name
     number = 1

@@ -1,9 +1,8 @@
-"""How does a tensor become a numpy array, and an array a tensor?
+"""How is a tensor converted to a numpy array, and an array to a tensor?
 
-Always by copy: an array belongs to whoever holds it, and a tensor that is made
-from one may be written to. ``bfloat16`` and the ``float8_…`` types are numpy
-arrays through ml_dtypes. torch is imported inside the functions: the core works
-without it.
+Always by copy, so that writing to one does not change the other. ``bfloat16`` and
+the ``float8_…`` types are ml_dtypes types in numpy. torch is imported inside
+functions because the core works without it.
 """
 
 from __future__ import annotations
@@ -31,11 +30,11 @@ __all__ = [
 ]
 
 _SAME_SIZE = {1: "uint8", 2: "int16"}
-"""Integers that carry the bits of types which numpy itself does not know."""
+"""Integer types that hold the bits of types numpy does not have."""
 
 
 def dtype_name(dtype: object) -> str:
-    """The name of torch's or numpy's element type, as numpy writes it: ``float32``, ``bool``."""
+    """Return the name of a torch or numpy element type as in numpy: ``float32``, ``bool``."""
     text = str(dtype)
     if text.startswith("torch."):
         return text.removeprefix("torch.")
@@ -54,24 +53,23 @@ def to_numpy(value: Any) -> npt.NDArray[Any]:
     Returns
     -------
     numpy.ndarray
-        The same shape and element type, in native byte order, owned by the
-        caller.
+        An array of the same shape and element type, in native byte order.
 
     Raises
     ------
     TypeError
-        The tensor is sparse, quantised, nested or without values (meta), or of
-        an element type that numpy cannot hold.
+        The tensor is sparse, quantised, nested or on the meta device, or numpy
+        cannot hold its element type.
     """
     if isinstance(value, np.ndarray):
         return np.array(value, dtype=value.dtype.newbyteorder("="), order="C", copy=True)
-    import torch  # only here: what is no array is a tensor, so torch is imported already
+    import torch  # the core works without it
 
     if value.layout != torch.strided:
-        raise TypeError(f"a tensor of layout {value.layout} has no numpy form")
+        raise TypeError(f"numpy cannot hold a tensor of layout {value.layout}")
     if value.is_quantized or value.is_nested:
         kind = "quantised" if value.is_quantized else "nested"
-        raise TypeError(f"a {kind} tensor has no numpy form")
+        raise TypeError(f"numpy cannot hold a {kind} tensor")
     if value.device.type == "meta":
         raise TypeError("a tensor on the meta device has no values")
     tensor = value.detach().cpu().resolve_conj().resolve_neg()
@@ -88,9 +86,9 @@ def to_torch(array: npt.NDArray[Any], device: object = None) -> torch.Tensor:
     Parameters
     ----------
     array
-        Of any shape and layout; ml_dtypes' types become torch's.
+        An array of any shape and layout; ml_dtypes types become torch types.
     device
-        Where the tensor should be, as torch names it; the CPU unless given.
+        The torch device of the tensor. Default: the CPU.
 
     Raises
     ------
@@ -113,18 +111,18 @@ def to_torch(array: npt.NDArray[Any], device: object = None) -> torch.Tensor:
 
 
 def tensor_spec(name: str, value: Any) -> TensorSpec:
-    """Name, element type and shape of a tensor or an array."""
+    """Return the name, element type and shape of a tensor or array."""
     shape = tuple(int(size) for size in value.shape)
     return TensorSpec(name=name, dtype=dtype_name(value.dtype), shape=shape)
 
 
 def tensor_specs(values: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
-    """Specifications of named tensors or arrays, in their order."""
+    """Return the specifications of named tensors or arrays, in order."""
     return tuple(tensor_spec(name, value) for name, value in values.items())
 
 
 def storage_bytes(module: torch.nn.Module) -> int:
-    """Bytes of a module's parameters and buffers, shared storage counted once."""
+    """Return the bytes of a module's parameters and buffers; shared storage counts once."""
     import torch  # only here: the core works without it
 
     sizes: dict[tuple[str, int], int] = {}
@@ -132,7 +130,7 @@ def storage_bytes(module: torch.nn.Module) -> int:
         if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided:
             continue
         storage = tensor.untyped_storage()
-        # A meta tensor has no address; each one counts by itself.
+        # Meta tensors have no address, so each one counts.
         address = storage.data_ptr() or id(tensor)
         sizes[(str(tensor.device), address)] = storage.nbytes()
     return sum(sizes.values())

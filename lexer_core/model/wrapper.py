@@ -1,8 +1,8 @@
-"""How does any model become one that takes flat tensors and returns a tuple of tensors?
+"""How is a model wrapped so that it takes flat tensors and returns a tuple of tensors?
 
-Exporters lose the keys of dicts and dataclasses, stumble over outputs that are
-no tensors, and let an input that is returned unchanged clash with its own name.
-What is exported is therefore the wrapper that is made here.
+Exporters lose the keys of dicts and dataclasses, fail on outputs that are not
+tensors, and give an input that is returned unchanged the name of an output. They
+therefore export this wrapper.
 """
 
 from __future__ import annotations
@@ -30,33 +30,33 @@ def flattening_module(
     input_names: Sequence[str],
     output_names: Sequence[str] = (),
 ) -> torch.nn.Module:
-    """Wrap a module so that flat tensors go in and a tuple of tensors comes out.
+    """Wrap a module to take flat tensors and return a tuple of tensors.
 
     Parameters
     ----------
     module
-        The user's module. Where ``torch.compile`` wraps it, the module within
-        is used: exporters trace it themselves.
+        The user's module. If ``torch.compile`` wraps it, the module inside is used,
+        because exporters trace it themselves.
     structure
-        How it is called, with a reference for each of ``input_names``.
+        The structure of the call, with a reference for each of ``input_names``.
     input_names
-        Which tensor each positional argument of the wrapper is.
+        The tensor of each positional argument of the wrapper.
     output_names
-        Names of the outputs, for their number is checked; empty: not checked.
+        Names of the outputs, to check their number; empty: no check.
 
     Returns
     -------
     torch.nn.Module
-        ``forward(*tensors)``, one for each of ``input_names``, returns the
-        output tensors in the order of :func:`flatten_outputs`. No output is the
-        same object as an input, a parameter, a buffer or another output: such a
-        one is a clone. It shares the module's parameters and starts in its
-        mode; training flags are the module's own.
+        A module with ``forward(*tensors)``, a tensor for each of ``input_names``,
+        which returns the output tensors in the order of :func:`flatten_outputs`. An
+        output that is the same object as an input, parameter, buffer or other
+        output is cloned. The wrapper shares the module's parameters and has the
+        same mode.
 
     Raises
     ------
     ModelError
-        From ``forward``: the model returns another number of tensors.
+        Raised by ``forward``: the model returns a different number of tensors.
     """
     inner = eager_module(module)
     wrapper: torch.nn.Module = _wrapper_class()(
@@ -69,13 +69,13 @@ def flattening_module(
 def dynamic_shapes(
     input_names: Sequence[str], dynamic_axes: Mapping[str, Mapping[int, str]]
 ) -> dict[str, tuple[dict[int, Any], ...]] | None:
-    """``torch.export``'s description of the dynamic axes of a wrapper's inputs.
+    """Describe the dynamic axes of a wrapper's inputs for ``torch.export``.
 
-    Axes of one name are one dimension. ``None`` where no axis is dynamic.
+    Axes of the same name are one dimension. ``None`` if no axis is dynamic.
     """
     if not any(dynamic_axes.values()):
         return None
-    import torch  # only here: the core works without it
+    import torch  # the core works without it
 
     names = {name for axes in dynamic_axes.values() for name in axes.values()}
     dims = {name: torch.export.Dim(name) for name in names}
@@ -89,7 +89,7 @@ def dynamic_shapes(
 
 @cache
 def _wrapper_class() -> Any:
-    """The wrapper's class, made when it is first needed: the core works without torch."""
+    """Create the wrapper's class when it is first needed, because the core works without torch."""
     import torch
 
     def is_leaf(value: object) -> bool:
@@ -112,8 +112,8 @@ def _wrapper_class() -> Any:
             self.output_names = output_names
 
         def train(self, mode: bool = True) -> FlatModule:
-            # Not nn.Module's: modules that torch.export made refuse it, and
-            # the TorchScript exporter calls it without asking.
+            # Not nn.Module's: modules of torch.export refuse it, and the TorchScript
+            # exporter always calls it.
             self.training = mode
             set_training(self.module, mode)
             return self
@@ -131,13 +131,13 @@ def _wrapper_class() -> Any:
             taken = [*tensors, *self.module.parameters(), *self.module.buffers()]
             outputs: list[torch.Tensor] = []
             for tensor in found.values():
-                own = tensor
+                output = tensor
                 for other in taken:
                     if tensor is other:
-                        own = tensor.clone()
+                        output = tensor.clone()
                         break
                 taken.append(tensor)
-                outputs.append(own)
+                outputs.append(output)
             return tuple(outputs)
 
     return FlatModule
