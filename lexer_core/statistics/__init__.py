@@ -14,7 +14,8 @@ Cases that took turns
     :func:`compared_by_means`, :func:`holm_adjust`, :func:`holm_confidences`,
     :func:`align_rounds`
 When to start and when to stop
-    :func:`find_steady_state`, :func:`plan_warm_up`, :func:`check_stop`,
+    :func:`find_steady_state`, :func:`plan_warm_up`, :func:`judge_warm_up`,
+    :func:`check_stop`, :func:`weigh_suspicions`,
     :func:`next_look_rounds`, :func:`look_index`, :func:`look_confidence`
 Old and new
     :func:`compare_launches` for saved runs, :func:`find_slowdowns` within one run
@@ -42,6 +43,7 @@ from lexer_core.statistics.round_centres import (
     round_means,
     round_medians,
 )
+from lexer_core.statistics.round_warm_up import RoundWarmUp, judge_warm_up
 from lexer_core.statistics.slowdowns import Slowdown, find_slowdowns
 from lexer_core.statistics.steady_state import (
     SteadyState,
@@ -51,6 +53,7 @@ from lexer_core.statistics.steady_state import (
 )
 from lexer_core.statistics.stopping import StoppingRule, StoppingState, StopReason, check_stop
 from lexer_core.statistics.summary import Summary, summarise, throughput
+from lexer_core.statistics.suspicions import Suspicion, weigh_suspicions
 from lexer_core.statistics.verdicts import (
     CaseComparison,
     Comparisons,
@@ -73,6 +76,7 @@ __all__ = [
     "RatioInterval",
     "RobustCentre",
     "RoundCentres",
+    "RoundWarmUp",
     "Slowdown",
     "Standing",
     "SteadyState",
@@ -80,6 +84,7 @@ __all__ = [
     "StoppingRule",
     "StoppingState",
     "Summary",
+    "Suspicion",
     "Verdict",
     "WarmUpPlan",
     "align_rounds",
@@ -92,6 +97,7 @@ __all__ = [
     "find_steady_state",
     "holm_adjust",
     "holm_confidences",
+    "judge_warm_up",
     "look_confidence",
     "look_index",
     "next_look_rounds",
@@ -105,4 +111,5 @@ __all__ = [
     "smallest_effective_count",
     "summarise",
     "throughput",
+    "weigh_suspicions",
 ]

@@ -149,8 +149,8 @@ def find_steady_state(latencies: npt.ArrayLike, *, min_drop: int = 5) -> SteadyS
     clipped = np.minimum(logs, fence)
     limit = count // batch // 2
     truncation = max(
-        _mser(_batch_means(clipped, batch), limit),
-        _mser(_batch_means((logs > fence).astype(np.float64), batch), limit),
+        mser(batch_means(clipped, batch), limit),
+        mser(batch_means((logs > fence).astype(np.float64), batch), limit),
     )
     drift, error = _compare_halves(logs[truncation * batch :], batch)
     relative = math.expm1(drift)
@@ -235,14 +235,14 @@ def plan_warm_up(
     return WarmUpPlan(calls=0, state=state, few_calls=count < min_calls)
 
 
-def _batch_means(values: FloatArray, batch: int) -> FloatArray:
+def batch_means(values: FloatArray, batch: int) -> FloatArray:
     """Mean of each batch; a few calls too many for whole batches are left out at the end."""
     batches = values.size // batch
     means: FloatArray = values[: batches * batch].reshape(batches, batch).mean(axis=1)
     return means
 
 
-def _mser(batches: FloatArray, limit: int) -> int:
+def mser(batches: FloatArray, limit: int) -> int:
     """Batches to truncate, ``limit`` at most: the first that minimises Var(rest) / len(rest)."""
     centred = batches - batches.mean()
     remaining = np.arange(batches.size, 0, -1)

@@ -34,6 +34,7 @@ __all__ = [
     "compare_cases",
     "holm_adjust",
     "holm_confidences",
+    "standings_of",
     "verdict_of",
 ]
 
@@ -207,9 +208,20 @@ def compare_cases(
                 reason=refusals[index],
             )
         )
-    return Comparisons(
-        pairs=tuple(pairs), standings=tuple(_standing(label, pairs) for label in cases)
-    )
+    return Comparisons(pairs=tuple(pairs), standings=standings_of(tuple(cases), pairs))
+
+
+def standings_of(labels: Sequence[str], pairs: Sequence[CaseComparison]) -> tuple[Standing, ...]:
+    """Return the rank of each case by the verdicts on its pairs.
+
+    Parameters
+    ----------
+    labels
+        The cases, in order.
+    pairs
+        The verdicts on every pair of them.
+    """
+    return tuple(_standing(label, pairs) for label in labels)
 
 
 def verdict_of(interval: RatioInterval, delta: float) -> Verdict:
