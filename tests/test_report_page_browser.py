@@ -110,7 +110,7 @@ def test_each_plot_is_shown_once_and_its_text_can_be_read(width, browser, files)
                 * text.getScreenCTM().a))
     """)
 
-    assert shown == [1] * 6
+    assert shown == [1] * 5
     assert smallest >= 9.5
 
 
@@ -175,7 +175,7 @@ def test_a_screen_reader_finds_the_parts_of_a_page_by_name(width, browser, files
             assert name, f"a {role} without a name"
     # Chromium calls an svg of the role img an image.
     pictures = [name for role, name in named if role in ("image", "img")]
-    assert len(pictures) == 6
+    assert len(pictures) == 5
     described = [
         node["description"]["value"]
         for node in nodes

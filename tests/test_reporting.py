@@ -256,7 +256,7 @@ def test_text_that_an_encoding_has_is_left_alone():
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(9.996, "10.0"), (0.0123456, "0.0123"), (1234.5, "1234"), (0.0, "0"), (None, "—")],
+    [(9.996, "10.0"), (0.0123456, "0.0123"), (1234.5, "1,234"), (0.0, "0"), (None, "—")],
 )
 def test_numbers_have_three_digits(value, text):
     assert significant(value) == text
@@ -268,7 +268,7 @@ def test_numbers_have_three_digits(value, text):
         (9.9124, 0.034, "9.91 ±0.03"),
         (9.9124, 0.0134, "9.912 ±0.013"),
         (38.06, 2.1, "38 ±2"),
-        (1234.0, 210.0, "1234 ±210"),
+        (1234.0, 210.0, "1,234 ±210"),
         (10.0, 0.0, "10.0 ±0"),
         (10.0, None, "10.0"),
         (10.0, 1e-9, "10.000 ±0.001"),
@@ -294,8 +294,12 @@ def test_durations_have_the_unit_that_suits_them(ms, text):
 def test_sizes_counts_and_errors_are_readable():
     assert bytes_text(18 * 2**20) == "18 MiB"
     assert bytes_text(12) == "12 B"
-    assert [count_text(value) for value in (220.4, 1203.2, 401_731)] == ["221", "1 210", "402 000"]
-    assert [rate_text(value) for value in (26.27, 1234.4, 366_581.2)] == ["26.3", "1234", "366 581"]
+    assert [count_text(value) for value in (220.4, 1203.2, 401_731)] == ["221", "1,210", "402,000"]
+    assert [rate_text(value) for value in (26.27, 1234.4, 366_581.2)] == [
+        "26.3",
+        "1,234",
+        "366,581",
+    ]
     assert [error_text(value) for value in (2.4e-6, 0.0, 0.31)] == ["2e-06", "0", "0.31"]
 
 

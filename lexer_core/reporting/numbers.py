@@ -1,7 +1,7 @@
-"""How is a number written for a person?
+"""How is a number formatted for people?
 
-No more digits than it can carry, always with its unit or under a heading that
-names it.
+With no more digits than it supports, and with its unit or under a heading that
+names the unit.
 """
 
 from __future__ import annotations
@@ -30,11 +30,12 @@ __all__ = [
     "significant",
     "time_unit",
     "unit_of_times",
+    "whole_text",
     "with_half_width",
 ]
 
 MISSING = "—"
-"""Stands where there is no number."""
+"""Shown if there is no number."""
 
 _DIGITS = 3
 _MOST_DECIMALS = 4
@@ -42,7 +43,7 @@ _MOST_DECIMALS = 4
 
 @frozen
 class TimeUnit:
-    """A unit of time: its name, and how many of it make a millisecond."""
+    """A unit of time: its name, and how many of it are a millisecond."""
 
     name: str
     per_ms: float
@@ -54,12 +55,12 @@ _SECONDS = TimeUnit("s", 0.001)
 
 
 def time_unit(results: Iterable[BenchmarkResult]) -> TimeUnit:
-    """Choose the unit in which all latencies of a table are read most easily."""
+    """Return the unit that makes all latencies of a table easy to read."""
     return unit_of_times(row.p50_ms for row in results)
 
 
 def unit_of_times(milliseconds: Iterable[float | None]) -> TimeUnit:
-    """Choose the unit in which all of these times are read most easily."""
+    """Return the unit that makes all of these times easy to read."""
     fastest = min((time for time in milliseconds if time and math.isfinite(time)), default=1.0)
     if fastest < 0.1:  # noqa: PLR2004  below a tenth of a millisecond
         return _MICROSECONDS
@@ -67,16 +68,16 @@ def unit_of_times(milliseconds: Iterable[float | None]) -> TimeUnit:
 
 
 def significant(value: float | None, digits: int = _DIGITS) -> str:
-    """Write a number with that many significant digits, never in powers of ten.
+    """Format a number with that many significant digits, never in scientific notation.
 
     >>> significant(9.9124), significant(38.06), significant(1234.5)
-    ('9.91', '38.1', '1234')
+    ('9.91', '38.1', '1,234')
     """
     if value is None:
         return MISSING
     if not math.isfinite(value):
         return str(value)
-    return f"{value:.{_decimals(value, digits)}f}"
+    return f"{value:,.{_decimals(value, digits)}f}"
 
 
 def _decimals(value: float, digits: int) -> int:
@@ -96,7 +97,7 @@ def half_width(interval: Interval | None) -> float | None:
 
 
 def with_half_width(value: float | None, half: float | None) -> str:
-    """Write a number with its uncertainty, both to the digits that this allows.
+    """Format a number with its uncertainty, both to the digits that the uncertainty allows.
 
     >>> with_half_width(9.9124, 0.034), with_half_width(38.06, 0.21)
     ('9.91 ±0.03', '38.1 ±0.2')
@@ -105,16 +106,16 @@ def with_half_width(value: float | None, half: float | None) -> str:
         return significant(value)
     if half == 0:
         return f"{significant(value)} ±0"
-    # One digit of the uncertainty, two where the first is a 1; at least the
-    # digits that any other number gets would be noise, so not more than five.
+    # One digit of the uncertainty, or two if the first is 1, but at most five
+    # significant digits of the value.
     digits = 2 if f"{half:e}".startswith("1") else 1
     decimals = min(_decimals(half, digits), _decimals(value, 5) if value else _MOST_DECIMALS)
     shown = max(half, 10.0**-decimals)
-    return f"{value:.{decimals}f} ±{shown:.{decimals}f}"
+    return f"{value:,.{decimals}f} ±{shown:,.{decimals}f}"
 
 
 def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, str]:
-    """Write three numbers with the same decimals, enough to tell them apart.
+    """Format three numbers with the same number of decimals, enough to tell them apart.
 
     >>> interval_text(3.72, 3.91, 4.08)
     ('3.7', '3.9', '4.1')
@@ -122,19 +123,19 @@ def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, s
     least = 2 if estimate < 2 else 1 if estimate < 100 else 0  # noqa: PLR2004  readable ratios
     texts: tuple[str, str, str] = ("", "", "")
     for decimals in range(least, _MOST_DECIMALS + 1):
-        texts = (f"{low:.{decimals}f}", f"{estimate:.{decimals}f}", f"{high:.{decimals}f}")
+        texts = (f"{low:,.{decimals}f}", f"{estimate:,.{decimals}f}", f"{high:,.{decimals}f}")
         if low == high or texts[0] != texts[2]:
             break
     return texts
 
 
 def percent_text(share: float) -> str:
-    """Write a share as a percentage: ``5%``, ``2.5%``."""
+    """Format a share as a percentage: ``5%``, ``2.5%``."""
     return f"{100 * share:.3g}%"
 
 
 def duration_text(ms: float | None) -> str:
-    """Write a duration in the unit that suits it: ``8.1 µs``, ``412 ms``, ``54 s``."""
+    """Format a duration in a suitable unit: ``8.1 µs``, ``412 ms``, ``54 s``."""
     if ms is None or not math.isfinite(ms):
         return MISSING
     if ms < 0.1:  # noqa: PLR2004  below a tenth of a millisecond
@@ -147,7 +148,7 @@ def duration_text(ms: float | None) -> str:
 
 
 def bytes_text(size: int | None) -> str:
-    """Write a size: ``18 MiB``."""
+    """Format a size: ``18 MiB``."""
     if size is None:
         return MISSING
     value, unit = float(size), "B"
@@ -159,26 +160,27 @@ def bytes_text(size: int | None) -> str:
 
 
 def count_text(value: float | None) -> str:
-    """Write a number of calls, rounded up to three digits: ``221``, ``402 000``."""
+    """Format a number of calls, rounded up to three digits: ``221``, ``402,000``."""
     if value is None or not math.isfinite(value):
         return MISSING
     digits = max(0, len(str(math.ceil(abs(value)))) - _DIGITS)
-    return _grouped(math.ceil(value / 10**digits) * 10**digits)
+    return whole_text(math.ceil(value / 10**digits) * 10**digits)
 
 
 def rate_text(value: float | None) -> str:
-    """Write a rate: ``26.3``, ``1234``, ``366 581``."""
+    """Format a rate: ``26.3``, ``1,234``, ``366,581``."""
     if value is None or not math.isfinite(value) or value < 10_000:  # noqa: PLR2004  five digits
         return significant(value)
-    return _grouped(round(value))
+    return whole_text(round(value))
 
 
-def _grouped(value: int) -> str:
-    return f"{value:,}".replace(",", " ")
+def whole_text(value: int) -> str:
+    """Format a whole number: ``620``, ``1,234``."""
+    return f"{value:,}"
 
 
 def error_text(value: float | None) -> str:
-    """Write a numerical error: ``2e-06``, ``0``, ``0.31``."""
+    """Format a numerical error: ``2e-06``, ``0``, ``0.31``."""
     if value is None:
         return MISSING
     if value == 0 or not math.isfinite(value):

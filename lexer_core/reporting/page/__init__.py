@@ -1,6 +1,6 @@
-"""How is a benchmark shown as a page of its own?
+"""How is a benchmark shown as an HTML page?
 
-One self-contained HTML file. Needs the extra ``lexer-core[report]``, which is
+One self-contained file. It needs the extra ``lexer-core[report]``, which is
 imported on use.
 """
 

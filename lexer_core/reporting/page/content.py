@@ -1,8 +1,7 @@
-"""What does a page say of a benchmark, and in which order?
+"""Which sections does a page have, and in which order?
 
-The order is that of the terminal's table: the verdict, the numbers, how sure
-they are, what they cost, whether the answers are right, what speaks against
-them, where they come from, and how to take them again.
+The order is that of the terminal: the verdict, the latencies and how certain they
+are, costs, output checks, warnings, the environment, and how to repeat the run.
 """
 
 from __future__ import annotations
@@ -14,7 +13,6 @@ from attrs import frozen
 
 from lexer_core.reporting.page.costs import cost_plot
 from lexer_core.reporting.page.detail_tables import (
-    canary_text,
     diagnosis_table,
     engine_table,
     environment_table,
@@ -22,23 +20,23 @@ from lexer_core.reporting.page.detail_tables import (
     package_table,
     parity_table,
     phase_table,
+    reference_workload_text,
     settings_table,
 )
 from lexer_core.reporting.page.distributions import distribution_plots
-from lexer_core.reporting.page.drift import drift_plot
 from lexer_core.reporting.page.measured import undrawn
-from lexer_core.reporting.page.overview import difference_table, overview_plot, overview_table
+from lexer_core.reporting.page.over_time import over_time_plot
+from lexer_core.reporting.page.overview import difference_table, overview_table
+from lexer_core.reporting.page.parts import Table, from_columns
 from lexer_core.reporting.page.ratios import ratio_plot
 from lexer_core.reporting.page.repro_snippet import snippet
-from lexer_core.reporting.page.tables import Table, from_columns
-from lexer_core.reporting.page.timeline import timeline_plot
 from lexer_core.reporting.sentences import titles
 from lexer_core.reporting.table_layout import in_order, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lexer_core.reporting.page.plots import Plot
+    from lexer_core.reporting.page.parts import Plot
     from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = [
@@ -57,7 +55,7 @@ __all__ = [
 
 @frozen(kw_only=True)
 class Text:
-    """Lines of text; ``tone`` is ``"bad"``, ``"small"`` or nothing."""
+    """Lines of text; ``tone`` is ``"bad"``, ``"small"`` or empty."""
 
     kind: ClassVar = "text"
     lines: tuple[str, ...]
@@ -66,7 +64,7 @@ class Text:
 
 @frozen(kw_only=True)
 class Listing:
-    """Texts of equal rank."""
+    """A bulleted list."""
 
     kind: ClassVar = "list"
     items: tuple[str, ...]
@@ -74,7 +72,7 @@ class Listing:
 
 @frozen(kw_only=True)
 class Grid:
-    """A table; with a ``summary`` it is folded away behind it."""
+    """A table; if it has a ``summary``, it is collapsed under it."""
 
     kind: ClassVar = "table"
     table: Table
@@ -83,7 +81,7 @@ class Grid:
 
 @frozen(kw_only=True)
 class Code:
-    """Text to be shown as it is; with a ``summary`` it is folded away behind it."""
+    """Preformatted text; if it has a ``summary``, it is collapsed under it."""
 
     kind: ClassVar = "code"
     text: str
@@ -93,16 +91,16 @@ class Code:
 
 @frozen(kw_only=True, eq=False)
 class Figure:
-    """A plot with its words and its numbers."""
+    """A plot with its explanation and its numbers."""
 
     kind: ClassVar = "figure"
     plot: Plot
 
 
 _NOT_TOGETHER = (
-    "These runs were measured one after the other, perhaps on different machines: what lies "
-    "between them is in their differences too. lexer compare judges whether a model has become "
-    "slower, and lexer compare --rerun measures both together."
+    "These runs were measured at different times, perhaps on different machines, so differences "
+    "between them include differences between the machines. To test whether a model became "
+    "slower, use lexer compare, or lexer compare --rerun, which measures both together."
 )
 
 Block = Text | Listing | Grid | Code | Figure
@@ -110,7 +108,7 @@ Block = Text | Listing | Grid | Code | Figure
 
 @frozen(kw_only=True, eq=False)
 class Section:
-    """A heading and what stands below it; ``key`` is its id within the run."""
+    """A heading and the blocks below it; ``key`` is its id within the run."""
 
     key: str
     title: str
@@ -119,7 +117,7 @@ class Section:
 
 @frozen(kw_only=True, eq=False)
 class Run:
-    """One benchmark: its title, what was measured, the verdict, and the sections."""
+    """One benchmark: title, what was measured, verdict, and sections."""
 
     key: str
     title: str
@@ -129,18 +127,18 @@ class Run:
 
 
 def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
-    """Collect what is said of one benchmark.
+    """Return the content of one benchmark.
 
     Parameters
     ----------
     measured
-        What is to be shown.
+        The benchmark.
     key
-        Begins the ids of the run.
+        Prefix of the ids of the run.
     name
-        What the run is called among others; empty where it is alone.
+        The run's name among several; empty if it is the only one.
     """
-    # One order everywhere: the table's.
+    # The same order everywhere: that of the table.
     report = attrs.evolve(measured, results=in_order(measured.results))
     layout = lay_out(report)
     model = report.model_name or "A model"
@@ -152,7 +150,7 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
         Section(
             key="time",
             title="Over time",
-            blocks=_figures([timeline_plot(report), drift_plot(report)]),
+            blocks=_figures([over_time_plot(report)]),
         ),
         Section(key="ratios", title="Ratios", blocks=_figures([ratio_plot(report)])),
         Section(key="costs", title="Costs", blocks=_figures([cost_plot(report)])),
@@ -171,14 +169,13 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
 
 
 def overview_of(runs: Mapping[str, ReportData]) -> tuple[Section, ...]:
-    """Put several runs side by side."""
+    """Return the sections that show several runs side by side."""
     side_by_side, footnotes = overview_table(runs)
     differing = difference_table(runs)
     blocks: list[Block] = [
         Text(lines=(_NOT_TOGETHER,)),
         Grid(table=side_by_side),
         *_small(footnotes),
-        *_figures([overview_plot(runs)]),
     ]
     if differing.rows:
         blocks.append(Grid(table=differing))
@@ -204,15 +201,15 @@ def _results(report: ReportData) -> tuple[Block, ...]:
     cost = [column for column in others if column.group == "cost"]
     blocks: list[Block] = []
     if report.results:
-        blocks.append(Grid(table=from_columns("All engines, the fastest first", [named, *speed])))
+        blocks.append(Grid(table=from_columns("All engines, fastest first", [named, *speed])))
     blocks += _small(layout.footnotes)
     if cost:
-        blocks.append(Grid(table=from_columns("What they cost", [named, *cost])))
+        blocks.append(Grid(table=from_columns("Costs", [named, *cost])))
     if layout.problems:
         blocks.append(Text(lines=layout.problems, tone="bad"))
     names = titles(report.results)
     blocks += [
-        Code(text=log, label="Log", summary=f"What the process of {names[row.label]} printed")
+        Code(text=log, label="Log", summary=f"Output of the {names[row.label]} process")
         for row in report.results
         if (log := _log(row))
     ]
@@ -220,7 +217,7 @@ def _results(report: ReportData) -> tuple[Block, ...]:
 
 
 def _log(row: BenchmarkResult) -> str:
-    """What the worker printed; without that, the end that a failure keeps."""
+    """Return what the worker printed, or the end of it that a failure keeps."""
     return (row.log or (row.error.log if row.error else "")).strip()
 
 
@@ -229,8 +226,8 @@ def _latency(report: ReportData) -> tuple[Block, ...]:
     blocks = list(_figures(distribution_plots(report)))
     if missing:
         hint = (
-            "Distributions and samples over time need the raw samples, which a .lexer file keeps "
-            "and JSON does not. Not drawn: "
+            "Latency distributions need the raw samples, which .lexer files contain and JSON files "
+            "do not. Not drawn: "
         )
         blocks.insert(0, Text(lines=(f"{hint}{'; '.join(missing)}.",)))
     return tuple(blocks)
@@ -241,7 +238,7 @@ def _outputs(report: ReportData) -> tuple[Block, ...]:
     several = each is not None and len(each.rows) > len(report.results)
     return (
         *_grid(parity_table(report)),
-        *_grid(each, "" if not several else "Each output by itself"),
+        *_grid(each, "" if not several else "Each output"),
     )
 
 
@@ -251,9 +248,9 @@ def _diagnosis(report: ReportData) -> tuple[Block, ...]:
     if layout.warnings:
         blocks.append(Listing(items=layout.warnings))
     elif any(row.status == "ok" for row in report.results):
-        blocks.append(Text(lines=("No warning was raised.",)))
-    if canary := canary_text(report.canary):
-        blocks.append(Text(lines=(canary,)))
+        blocks.append(Text(lines=("No warnings.",)))
+    if text := reference_workload_text(report.canary):
+        blocks.append(Text(lines=(text,)))
     return (*blocks, *_grid(diagnosis_table(report)))
 
 
@@ -261,8 +258,8 @@ def _environment(report: ReportData) -> tuple[Block, ...]:
     return (
         *_grid(environment_table(report)),
         *_grid(engine_table(report)),
-        *_grid(package_table(report), "Versions of packages"),
-        *_grid(phase_table(report), "Where the time went"),
+        *_grid(package_table(report), "Package versions"),
+        *_grid(phase_table(report), "Time by phase"),
     )
 
 
@@ -271,7 +268,7 @@ def _again(report: ReportData) -> tuple[Block, ...]:
     known = {
         "Measured at": report.created_at,
         "Seed": "" if report.seed is None else str(report.seed),
-        "Stopped because": report.stopped_because,
+        "Stop reason": report.stopped_because,
     }
     facts = [f"{name}: {value}" for name, value in known.items() if value]
     if facts:
@@ -280,7 +277,7 @@ def _again(report: ReportData) -> tuple[Block, ...]:
         blocks.append(Code(text=report.command, label="Command"))
     else:
         blocks += [
-            Text(lines=("It was started from Python. With your model and inputs:",)),
+            Text(lines=("The run was started from Python. With your model and inputs:",)),
             Code(text=snippet(report), label="Python"),
         ]
     return (*blocks, *_grid(settings_table(report), "Settings"))

@@ -1,4 +1,4 @@
-"""What does an engine cost before and beside its calls?"""
+"""What does an engine cost apart from its calls?"""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.reporting.numbers import MISSING, bytes_text, count_text, duration_text
-from lexer_core.reporting.page.figure_layout import Width, new_sheet, panel_for
-from lexer_core.reporting.page.plots import Plot, paragraphs
+from lexer_core.reporting.page.figure_layout import Width, new_figure, panel_for
+from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.series import series_of
-from lexer_core.reporting.page.tables import Table, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ _BAR = 13.0
 
 @frozen(kw_only=True)
 class _Cost:
-    """One quantity: its name, its value in a row, and how that is written."""
+    """A quantity: its name, its value in a row, and that value as text."""
 
     name: str
     value: Callable[[BenchmarkResult], float | None]
@@ -43,7 +42,7 @@ _COSTS = (
     _Cost(name="Export", value=lambda row: row.export_ms, text=_export_text),
     _Cost(name="Load", value=lambda row: row.load_ms, text=lambda row: duration_text(row.load_ms)),
     _Cost(
-        name="Compilation, a part of loading",
+        name="Compilation (part of load)",
         value=lambda row: row.compile_ms,
         text=lambda row: duration_text(row.compile_ms),
     ),
@@ -53,12 +52,12 @@ _COSTS = (
         text=lambda row: duration_text(row.first_call_ms),
     ),
     _Cost(
-        name="Peak memory of the process",
+        name="Peak memory",
         value=lambda row: row.peak_memory_bytes,
         text=lambda row: bytes_text(row.peak_memory_bytes),
     ),
     _Cost(
-        name="Size of the model",
+        name="Model size",
         value=lambda row: row.model_bytes,
         text=lambda row: bytes_text(row.model_bytes),
     ),
@@ -66,7 +65,7 @@ _COSTS = (
 
 
 def cost_plot(report: ReportData) -> Plot | None:
-    """Make the bars of load, first call, memory and what else is known; ``None`` without any."""
+    """Return the bars of load, first call, memory, …; ``None`` if nothing is known."""
     rows = [row for row in report.results if row.status == "ok"]
     costs = [cost for cost in _COSTS if any(cost.value(row) is not None for row in rows)]
     if not costs:
@@ -74,10 +73,10 @@ def cost_plot(report: ReportData) -> Plot | None:
     series = series_of(report.results)
     return Plot(
         key="costs",
-        title="What it costs to begin, and in memory",
+        title="Start-up time and memory",
         caption=paragraphs(
-            "Each group of bars has a scale of its own, from 0. Memory is the peak of the "
-            "engine's own process, its runtime included."
+            "Each group of bars has its own scale from 0. Memory is the peak of the engine's own "
+            "process, including its runtime."
         ),
         description=" ".join(_sentence(cost, rows, series) for cost in costs),
         draw=partial(_draw, costs, rows, series),
@@ -108,7 +107,7 @@ def _draw(
         panel_for(
             width,
             _BAR,
-            # The quantity stands above the first of its bars.
+            # The name of the quantity is above the first of its bars.
             (
                 cost.name if at == 0 or bars[at - 1][0] is not cost else "",
                 f"{series[row.label].name} {cost.text(row)}",
@@ -117,10 +116,10 @@ def _draw(
         )
         for at, (cost, row, _) in enumerate(bars)
     ]
-    figure, all_axes = new_sheet(width, panels, left=0.0)
+    figure, all_axes = new_figure(width, panels, left=0.0)
     for (cost, row, value), axes in zip(bars, all_axes, strict=True):
         axes.barh(0.0, value, height=1.0, color=series[row.label].colour)
-        # Nothing is long where everything is 0.
+        # If all values are 0, no bar has a length.
         axes.set_xlim(0.0, max(cost.value(each) or 0.0 for each in rows) or 1.0)
         axes.set_ylim(-0.5, 0.5)
         axes.set_axis_off()
@@ -136,7 +135,8 @@ def _table(
         )
 
     return table(
-        "What each engine cost; a faster one is paid back when its export and load are made up for",
+        "Costs of each engine; an engine is paid back when its faster calls have made up for its "
+        "export and load",
         ("engine", *(cost.name.lower() for cost in costs), "paid back after"),
         (
             (series[row.label].name, *(cost.text(row) for cost in costs), payback(row))

@@ -1,8 +1,8 @@
-"""What of very many samples is drawn?
+"""How are many samples reduced to a few marks?
 
-Up to a number that can be seen, every sample. Above it, neighbours are drawn
-together, by their smallest, their quartiles and their largest: no sample lies
-outside of what is drawn, and the page says how many each mark stands for.
+Up to a limit, every sample is drawn. Above it, groups of neighbours are drawn by
+their minimum, quartiles and maximum, so no sample is outside what is drawn, and
+the page says how large the groups are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_DOTS", "Stretches", "distribution_steps", "stretches"]
 
 MOST_DOTS = 1500
-"""So many samples of one engine are drawn one by one."""
+"""Up to this many samples of an engine are drawn one by one."""
 
 _MOST_STRETCHES = 300
 _EVERY_STEP = 1000
@@ -30,10 +30,10 @@ _MOST_STEPS = 400
 
 @frozen(kw_only=True, eq=False)
 class Stretches:
-    """Neighbouring samples taken together; each array has one number for each stretch.
+    """Groups of neighbouring samples; each array has one element per group.
 
-    ``start`` and ``end`` are positions, the others values. ``most`` is the
-    number of samples in the longest stretch.
+    ``start`` and ``end`` are positions, the others are values. ``most`` is the
+    number of samples in the largest group.
     """
 
     start: Floats
@@ -47,16 +47,16 @@ class Stretches:
 
 
 def stretches(positions: Floats, values: Floats, most: int = _MOST_STRETCHES) -> Stretches:
-    """Take neighbours together, in stretches of equal numbers of samples.
+    """Group neighbouring samples into groups of equal size.
 
     Parameters
     ----------
     positions
-        Where each sample lies, ascending, shape ``(n,)``; at least one.
+        Position of each sample, ascending, shape ``(n,)``; at least one.
     values
         The samples, shape ``(n,)``.
     most
-        Stretches at the most.
+        Maximum number of groups.
     """
     edges = np.linspace(0, values.size, min(most, values.size) + 1).astype(np.int64)
     parts = [values[low:high] for low, high in itertools.pairwise(edges)]
@@ -74,7 +74,7 @@ def stretches(positions: Floats, values: Floats, most: int = _MOST_STRETCHES) ->
 
 
 def distribution_steps(samples: Floats) -> tuple[Floats, Floats]:
-    """Choose order statistics that show a distribution, its tails in full.
+    """Choose order statistics that represent a distribution, densely in its tails.
 
     Parameters
     ----------
@@ -84,9 +84,9 @@ def distribution_steps(samples: Floats) -> tuple[Floats, Floats]:
     Returns
     -------
     tuple
-        The values, ascending, and how many samples are at or below each. All
-        samples up to a thousand; of more, evenly spaced order statistics, and
-        in both tails ever denser ones, down to the smallest and the largest.
+        The values, ascending, and the number of samples at or below each. Up to a
+        thousand samples, all of them; otherwise evenly spaced order statistics,
+        increasingly dense in both tails, including the smallest and the largest.
     """
     ordered = np.sort(samples)
     count = ordered.size

@@ -1,7 +1,6 @@
-"""What else is known of a benchmark: answers, machine, settings, noise?
+"""What else does a report contain: output checks, machine, settings, noise?
 
-Tables of what the report holds, complete: what its table leaves out for want
-of room is here.
+These tables are complete: they have what the main table has no room for.
 """
 
 from __future__ import annotations
@@ -18,9 +17,9 @@ from lexer_core.reporting.numbers import (
     duration_text,
     error_text,
     significant,
+    whole_text,
 )
-from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.text_utils import whole
+from lexer_core.reporting.page.parts import Table, table
 from lexer_core.reporting.sentences import titles
 from lexer_core.results.result_records import Environment
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from lexer_core.results.result_records import Parity, ReferenceWorkloadTimes
 
 __all__ = [
-    "canary_text",
     "diagnosis_table",
     "engine_table",
     "environment_table",
@@ -39,25 +37,26 @@ __all__ = [
     "package_table",
     "parity_table",
     "phase_table",
+    "reference_workload_text",
     "settings_table",
 ]
 
 _Subject = TypeVar("_Subject")
 
 
-# --- Are the answers right? ---
+# --- Are the outputs correct? ---
 
 
 def parity_table(report: ReportData) -> Table | None:
-    """How far each engine's outputs are from the reference's; ``None`` if nothing was compared."""
+    """Return the errors of each engine's outputs; ``None`` if none were checked."""
     names = titles(report.results)
     judged = {names[row.label]: row.parity for row in report.results if row.parity is not None}
     if not judged:
         return None
     return _by_engine(
-        "Outputs of each engine against the reference: the worst over all outputs",
+        "Outputs of each engine vs. the reference: the worst over all outputs",
         judged,
-        _ANSWERS,
+        _OUTPUT_FACTS,
         words=True,
     )
 
@@ -69,7 +68,7 @@ def _by_engine(
     *,
     words: bool = False,
 ) -> Table:
-    """Tabulate facts, a column for each engine; a fact that is missing of all is left out."""
+    """Return a table with a column per engine; facts that all engines lack are left out."""
     rows = [(name, *map(text, subjects.values())) for name, text in facts]
     return table(
         caption,
@@ -82,9 +81,9 @@ def _by_engine(
 _STATUSES = {"pass": "✓ agree", "fail": "✗ differ", "not_judged": "not judged"}
 
 _RULES = {
-    "tolerance": "tolerance of the element type",
-    "float64": "the reference's own rounding error",
-    "metric": "tolerance asked for",
+    "tolerance": "tolerance of the dtype",
+    "float64": "rounding error of the reference",
+    "metric": "requested tolerance",
 }
 
 
@@ -102,27 +101,27 @@ def _tolerance(parity: Parity) -> str:
     return ", ".join(said) or MISSING
 
 
-_ANSWERS: Sequence[tuple[str, Callable[[Parity], str]]] = (
+_OUTPUT_FACTS: Sequence[tuple[str, Callable[[Parity], str]]] = (
     ("outputs", lambda parity: _STATUSES[parity.status]),
-    ("why", lambda parity: parity.reason or MISSING),
-    ("largest absolute error", lambda parity: error_text(parity.max_abs_error)),
+    ("reason", lambda parity: parity.reason or MISSING),
+    ("maximum absolute error", lambda parity: error_text(parity.max_abs_error)),
     ("root mean square error", lambda parity: error_text(parity.rmse)),
     ("cosine", lambda parity: _cosine(parity.cosine)),
-    ("elements outside the tolerance", lambda parity: _share(parity.mismatched_share)),
+    ("elements outside tolerance", lambda parity: _share(parity.mismatched_share)),
     ("tolerance", _tolerance),
-    ("judged by", lambda parity: _RULES.get(parity.rule, parity.rule) or MISSING),
+    ("rule", lambda parity: _RULES.get(parity.rule, parity.rule) or MISSING),
     ("reference", lambda parity: parity.reference or MISSING),
 )
 
 
 def output_table(report: ReportData) -> Table | None:
-    """Each output by itself; ``None`` where no engine was compared output by output."""
+    """Return the errors of each output; ``None`` if no output was checked."""
     names = titles(report.results)
     rows = [
         (
             names[row.label],
             each.name,
-            "✓ right" if each.passed else "✗ wrong",
+            "✓ agrees" if each.passed else "✗ differs",
             error_text(each.max_abs_error),
             error_text(each.rmse),
             _cosine(each.cosine),
@@ -136,37 +135,37 @@ def output_table(report: ReportData) -> Table | None:
     if not rows:
         return None
     return table(
-        "Each output by itself",
+        "Each output",
         (
-            *("engine", "output", "right", "largest error", "RMSE", "cosine"),
-            *("elements outside", "note"),
+            *("engine", "output", "result", "max error", "RMSE", "cosine"),
+            *("elements outside tolerance", "note"),
         ),
         rows,
         texts=(1, 2, 7),
     )
 
 
-# --- On what machine, with what software, under which settings? ---
+# --- Machine, software, settings. ---
 
 _ENVIRONMENT = {
     "cpu_model": "processor",
     "cores_physical": "cores",
     "cores_logical": "hardware threads",
-    "cores_usable": "CPUs that the process may use",
+    "cores_usable": "usable CPUs",
     "memory_bytes": "memory",
-    "memory_limit_bytes": "memory that the control group allows",
+    "memory_limit_bytes": "memory limit of the cgroup",
     "virtualised": "virtual machine or container",
     "os": "operating system",
     "machine": "architecture",
     "gpus": "GPUs",
-    "gpu_driver": "driver of the GPUs",
+    "gpu_driver": "GPU driver",
     "python": "Python",
     "lexer_version": "lexer-core",
 }
 
 
 def environment_facts(report: ReportData) -> dict[str, str]:
-    """Every known fact of the machine, by its name."""
+    """Return the known facts about the machine, by name."""
     facts = {}
     for field in attrs.fields(Environment):
         value = getattr(report.environment, field.name)
@@ -178,29 +177,25 @@ def environment_facts(report: ReportData) -> dict[str, str]:
 
 
 def environment_table(report: ReportData) -> Table | None:
-    """The machine; ``None`` where nothing is known of it."""
+    """Return the table of the machine; ``None`` if nothing is known about it."""
     facts = environment_facts(report)
-    return _facts_table("The machine", ("what", "value"), facts) if facts else None
+    return _facts_table("Machine", ("what", "value"), facts) if facts else None
 
 
 def package_table(report: ReportData) -> Table | None:
-    """Versions of packages; ``None`` where none are known."""
+    """Return the versions of packages; ``None`` if none are known."""
     packages = report.environment.packages
     return _facts_table("Packages", ("package", "version"), packages) if packages else None
 
 
 def settings_table(report: ReportData) -> Table | None:
-    """Every setting that held; ``None`` where none are known."""
+    """Return the effective settings; ``None`` if none are known."""
     settings = {name: _plain(value) for name, value in report.settings.items()}
-    return (
-        _facts_table("Every setting that held", ("setting", "value"), settings)
-        if settings
-        else None
-    )
+    return _facts_table("Effective settings", ("setting", "value"), settings) if settings else None
 
 
 def phase_table(report: ReportData) -> Table | None:
-    """Where the time of the run went; ``None`` where that is not known."""
+    """Return the time of the run by phase; ``None`` if unknown."""
     phases = {
         name.replace("_", " "): duration_text(seconds * 1000)
         for name, seconds in report.seconds.items()
@@ -208,32 +203,35 @@ def phase_table(report: ReportData) -> Table | None:
     }
     if not phases:
         return None
-    return table("Where the time of the run went", ("phase", "time"), phases.items())
+    return table("Time of the run by phase", ("phase", "time"), phases.items())
 
 
 def engine_table(report: ReportData) -> Table | None:
-    """What ran in each row: versions, format, options; ``None`` without rows."""
+    """Return versions, format and options of each row; ``None`` without rows."""
     if not report.results:
         return None
     names = titles(report.results)
     return _by_engine(
-        "What ran in each row", {names[row.label]: row for row in report.results}, _RAN, words=True
+        "Configuration of each row",
+        {names[row.label]: row for row in report.results},
+        _ROW_FACTS,
+        words=True,
     )
 
 
-_RAN: Sequence[tuple[str, Callable[[BenchmarkResult], str]]] = (
+_ROW_FACTS: Sequence[tuple[str, Callable[[BenchmarkResult], str]]] = (
     ("engine", lambda row: row.engine),
     ("version", lambda row: row.engine_version or MISSING),
     ("plugin", lambda row: row.engine_distribution or MISSING),
     ("device", lambda row: row.device_name),
     ("threads", lambda row: _count(row.threads)),
-    ("items in a call", lambda row: _count(row.batch_size)),
-    ("types of the inputs", lambda row: row.dtype or MISSING),
-    ("precision asked for", lambda row: row.precision or MISSING),
+    ("batch size", lambda row: _count(row.batch_size)),
+    ("input dtypes", lambda row: row.dtype or MISSING),
+    ("requested precision", lambda row: row.precision or MISSING),
     ("format", lambda row: row.format or MISSING),
-    ("made by", lambda row: row.exporter or MISSING),
+    ("exporter", lambda row: row.exporter or MISSING),
     ("options", lambda row: ", ".join(f"{k}={v}" for k, v in row.options.items()) or MISSING),
-    ("process", lambda row: "its own" if row.isolation == "process" else "the caller's"),
+    ("process", lambda row: "separate" if row.isolation == "process" else "the caller's"),
 )
 
 
@@ -243,7 +241,7 @@ def _facts_table(caption: str, headings: tuple[str, str], facts: Mapping[str, st
 
 def _plain(value: object) -> str:
     if value is None:
-        return "decided by the run"
+        return "chosen by the run"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
@@ -252,10 +250,10 @@ def _plain(value: object) -> str:
 
 
 def _count(value: int | None) -> str:
-    return MISSING if value is None else whole(value)
+    return MISSING if value is None else whole_text(value)
 
 
-# --- How quiet was it? ---
+# --- Noise. ---
 
 
 def _percent(value: float) -> str:
@@ -270,28 +268,22 @@ def _number(value: float) -> str:
     return significant(value)
 
 
-# What each observation is, and how its number is written.
+# The name of each observation, and the format of its number.
 _OBSERVATIONS: Mapping[str, tuple[str, Callable[[float], str]]] = {
-    "drift": ("latency, second half of the run against the first", _signed),
-    "round_spread": ("spread of the rounds' medians (standard deviation)", _percent),
-    "sample_autocorrelation": (
-        "how much neighbouring samples resemble each other (autocorrelation)",
-        _number,
-    ),
-    "round_autocorrelation": (
-        "how much neighbouring rounds resemble each other (autocorrelation)",
-        _number,
-    ),
-    "design_effect": ("samples that count for one independent one, at the median", _number),
-    "steal_share": ("CPU time that other machines on the host took", _percent),
-    "throttled_share": ("blocks in which the CPU quota was used up", _percent),
-    "involuntary_switches": ("times that the process had to give up its CPU", _number),
-    "major_faults": ("pages that had to be read from disk", _number),
+    "drift": ("latency, second half of the run vs. the first", _signed),
+    "round_spread": ("standard deviation of the round medians", _percent),
+    "sample_autocorrelation": ("autocorrelation of samples", _number),
+    "round_autocorrelation": ("autocorrelation of rounds", _number),
+    "design_effect": ("samples per effective sample, for the median", _number),
+    "steal_share": ("CPU time stolen by other virtual machines", _percent),
+    "throttled_share": ("periods in which the CPU quota was exhausted", _percent),
+    "involuntary_switches": ("involuntary context switches", _number),
+    "major_faults": ("major page faults", _number),
 }
 
 
 def diagnosis_table(report: ReportData) -> Table | None:
-    """What was observed about noise, a column for each engine; ``None`` if nothing was."""
+    """Return what was observed about noise, by engine; ``None`` if nothing was measured."""
     rows = [row for row in report.results if row.status == "ok"]
     if not rows:
         return None
@@ -302,7 +294,7 @@ def diagnosis_table(report: ReportData) -> Table | None:
         (_observation(name), partial(_observed, name=name)) for name in found
     ]
     return _by_engine(
-        "What was observed of samples and machine",
+        "Samples and machine",
         {names[row.label]: row for row in rows},
         [*_COUNTS, *observed],
     )
@@ -312,7 +304,7 @@ def _observation(name: str) -> str:
     if name in _OBSERVATIONS:
         return _OBSERVATIONS[name][0]
     pool = name.removeprefix("threads_")
-    return f"threads found: {pool}" if pool != name else name.replace("_", " ")
+    return f"threads of {pool}" if pool != name else name.replace("_", " ")
 
 
 def _observed(row: BenchmarkResult, name: str) -> str:
@@ -327,38 +319,38 @@ def _settled(row: BenchmarkResult) -> str:
 
 
 def _effective(row: BenchmarkResult) -> str:
-    return MISSING if row.effective_samples is None else whole(round(row.effective_samples))
+    return MISSING if row.effective_samples is None else whole_text(round(row.effective_samples))
 
 
 def _placed(row: BenchmarkResult) -> str:
     placement = row.placement
     if placement is None or placement.share is None:
         return MISSING
-    # Rounded down: 99.6 % is not all of it.
+    # Rounded down, because 99.6% is not 100%.
     counted = "" if placement.method == "unknown" else f" of the {placement.method}"
-    return f"{int(placement.share * 100)} %{counted}"
+    return f"{int(placement.share * 100)}%{counted}"
 
 
 _COUNTS: Sequence[tuple[str, Callable[[BenchmarkResult], str]]] = (
-    ("samples", lambda row: whole(row.num_samples)),
-    ("of these, independent (for the median)", _effective),
-    ("calls in a sample", lambda row: whole(row.loops)),
+    ("samples", lambda row: whole_text(row.num_samples)),
+    ("effective samples, for the median", _effective),
+    ("calls per sample", lambda row: whole_text(row.loops)),
     ("rounds", lambda row: _count(row.rounds)),
     ("launches", lambda row: _count(row.launches)),
-    ("calls of the warm-up", lambda row: _count(row.warm_up_calls)),
-    ("latency had settled by then", _settled),
-    ("outliers, mild (none is dropped)", lambda row: whole(row.outliers_mild)),
-    ("outliers, severe (none is dropped)", lambda row: whole(row.outliers_severe)),
-    ("ran on the device asked for", _placed),
-    ("takes part in no verdict because", lambda row: row.withheld or MISSING),
+    ("warm-up calls", lambda row: _count(row.warm_up_calls)),
+    ("latency steady after warm-up", _settled),
+    ("mild outliers (all kept)", lambda row: whole_text(row.outliers_mild)),
+    ("severe outliers (all kept)", lambda row: whole_text(row.outliers_severe)),
+    ("ran on the requested device", _placed),
+    ("excluded from verdicts because", lambda row: row.withheld or MISSING),
 )
 
 
-def canary_text(canary: ReferenceWorkloadTimes | None) -> str:
-    """Say how fast the machine was for work that is the same in every run; empty if unknown."""
-    if canary is None or not canary.launch_medians:
+def reference_workload_text(times: ReferenceWorkloadTimes | None) -> str:
+    """Return the times of the reference workload as a sentence; empty if not measured."""
+    if times is None or not times.launch_medians:
         return ""
-    medians = ", ".join(duration_text(seconds * 1000) for seconds in canary.launch_medians)
-    launches = "in each launch" if len(canary.launch_medians) > 1 else "in the only launch"
-    made = f" ({canary.made_with})" if canary.made_with else ""
-    return f"The canary, work that is the same in every run{made}, took {medians} {launches}."
+    medians = ", ".join(duration_text(seconds * 1000) for seconds in times.launch_medians)
+    launches = "per launch" if len(times.launch_medians) > 1 else "in one launch"
+    made = f" ({times.made_with})" if times.made_with else ""
+    return f"The reference workload{made}, the same in every run, took {medians} {launches}."

@@ -1,4 +1,4 @@
-"""How are the latencies distributed: which are usual, which are rare?"""
+"""How are the latencies distributed?"""
 
 from __future__ import annotations
 
@@ -13,20 +13,19 @@ from lexer_core.reporting.numbers import (
     interval_text,
     significant,
     time_unit,
+    whole_text,
 )
 from lexer_core.reporting.page.decimation import distribution_steps
 from lexer_core.reporting.page.figure_layout import (
     Width,
+    fit_left,
     linear_axis,
     log_axis,
-    log_ticks,
-    new_sheet,
+    new_figure,
     panel_for,
 )
 from lexer_core.reporting.page.measured import Measured, measured_rows, median_text
-from lexer_core.reporting.page.plots import Plot, paragraphs
-from lexer_core.reporting.page.tables import Table, table
-from lexer_core.reporting.page.text_utils import whole
+from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.theme import light
 
 if TYPE_CHECKING:
@@ -43,11 +42,10 @@ __all__ = ["distribution_plots"]
 _BINS = 200
 _PERCENTILES = {"p90": "p90_ms", "p95": "p95_ms", "p99": "p99_ms"}
 _SHARES = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 90.0, 95.0, 99.0, 99.9)
-_LEFT = 48.0
 
 
 def distribution_plots(report: ReportData) -> list[Plot]:
-    """Make the histograms and the distribution functions of the rows that have samples."""
+    """Return the histograms and distribution functions of the rows that have samples."""
     rows = measured_rows(report)
     if not rows:
         return []
@@ -58,11 +56,11 @@ def distribution_plots(report: ReportData) -> list[Plot]:
     return [
         Plot(
             key="distribution",
-            title="How the latencies are distributed",
+            title="Latency distribution",
             caption=paragraphs(
-                f"Height: the share of an engine's samples in each of {_BINS} bins of equal ratio; "
-                "every sample is counted. Diamond and bar: the median and its interval. Strokes "
-                "below: p90, p95 and p99, dotted where the samples do not bound them.",
+                f"Height: share of an engine's samples in each of {_BINS} logarithmic bins; every "
+                "sample is counted. Diamond and bar: median and its confidence interval. Strokes: "
+                "p90, p95 and p99; dotted if the samples do not bound them.",
                 means,
             ),
             description=f"Histograms on a logarithmic axis. {' '.join(summaries)}",
@@ -71,11 +69,11 @@ def distribution_plots(report: ReportData) -> list[Plot]:
         ),
         Plot(
             key="ecdf",
-            title="How many calls take how long",
+            title="Cumulative distribution and tail",
             caption=paragraphs(
-                "Above: the share of samples that took at most so long; the steeper, the "
-                "steadier. Below: the share that took at least so long, on a logarithmic scale, "
-                "which shows the rare slow ones; each line ends at the slowest sample.",
+                "Top: share of samples at or below each latency; a steeper line is steadier. "
+                "Bottom: share of samples at or above it, on a logarithmic scale, which shows "
+                "rare slow samples; each line ends at the slowest one.",
                 _decimated(rows),
                 means,
             ),
@@ -91,20 +89,20 @@ def distribution_plots(report: ReportData) -> list[Plot]:
 def _decimated(rows: Sequence[Measured]) -> str:
     drawn = {each.series.name: distribution_steps(each.samples)[0].size for each in rows}
     fewer = [
-        f"{each.series.name} by {drawn[each.series.name]} of its {whole(each.samples.size)} samples"
+        f"{each.series.name}: {drawn[each.series.name]} of {whole_text(each.samples.size)} samples"
         for each in rows
         if drawn[each.series.name] < each.samples.size
     ]
     if not fewer:
         return ""
     return (
-        f"Drawn: {', '.join(fewer)}; evenly chosen by rank, more densely in the tails, with the "
-        "fastest and the slowest."
+        f"Not every sample is drawn ({'; '.join(fewer)}): they are chosen evenly by rank, more "
+        "densely in the tails, including the fastest and the slowest."
     )
 
 
 def _summary(each: Measured, unit: TimeUnit) -> str:
-    """Say in a sentence what a row's samples are."""
+    """Summarise a row's samples in a sentence."""
     row = each.row
     found = [
         f"{name} {significant(value * unit.per_ms)}"
@@ -134,7 +132,7 @@ def _draw_histograms(rows: Sequence[Measured], unit: TimeUnit, width: Width) -> 
         )
         for at, each in enumerate(rows)
     ]
-    figure, all_axes = new_sheet(width, panels, left=12.0)
+    figure, all_axes = new_figure(width, panels)
     low, high = _range(rows, unit)
     edges = _bins(low, high)
     for at, (each, axes) in enumerate(zip(rows, all_axes, strict=True)):
@@ -190,7 +188,7 @@ def _range(rows: Sequence[Measured], unit: TimeUnit) -> tuple[float, float]:
 
 
 def _bins(low: float, high: float) -> Sequence[float]:
-    # A margin, so that rounding leaves neither the smallest nor the largest outside.
+    # A margin, so that rounding excludes neither the smallest nor the largest sample.
     span = max(math.log(high / low), 1e-3)
     edges: list[float] = np.geomspace(
         low * math.exp(-span * 1e-6), low * math.exp(span * (1 + 1e-6)), _BINS + 1
@@ -202,11 +200,13 @@ def _bins(low: float, high: float) -> Sequence[float]:
 
 
 def _draw_functions(rows: Sequence[Measured], unit: TimeUnit, width: Width) -> Figure:
+    from matplotlib.ticker import LogLocator  # an extra
+
     panels = [
-        panel_for(width, 220.0, "Share of samples, at most so long"),
-        panel_for(width, 220.0, "Share of samples, at least so long", label=True),
+        panel_for(width, 220.0, "Share of samples at or below a latency"),
+        panel_for(width, 220.0, "Share of samples at or above a latency", label=True),
     ]
-    figure, (body, tail) = new_sheet(width, panels, left=_LEFT + 12.0)
+    figure, (body, tail) = new_figure(width, panels)
     low, high = _range(rows, unit)
     for each in rows:
         values, at_or_below = distribution_steps(_scaled(each, unit))
@@ -222,17 +222,20 @@ def _draw_functions(rows: Sequence[Measured], unit: TimeUnit, width: Width) -> F
     for axes in (body, tail):
         log_axis(axes, "x", low, high, width.ticks)
     linear_axis(body, "y", 100.0, 5)
-    body.set_yticks([0, 25, 50, 75, 100], labels=["0 %", "25 %", "50 %", "75 %", "100 %"])
+    body.set_yticks([0, 25, 50, 75, 100], labels=["0%", "25%", "50%", "75%", "100%"])
     rarest = 1.0 / max(each.samples.size for each in rows)
     log_axis(tail, "y", rarest, 1.0, 5)
-    ticks = log_ticks(1.0, 1.0 / rarest, 5) if rarest < 1.0 else [1.0]
-    tail.set_yticks([1.0 / tick for tick in ticks], labels=[_one_in(tick) for tick in ticks])
+    # Powers of ten only: their reciprocals are whole numbers.
+    tail.yaxis.set_major_locator(LogLocator(numticks=5))
+    tail.yaxis.set_major_formatter(lambda share, _: _one_in(share))
     tail.set_xlabel(f"latency of a call, {unit.name}, logarithmic")
+    fit_left(figure, [body, tail])
     return figure
 
 
-def _one_in(count: float) -> str:
-    return "all" if count == 1 else f"1 in {count:.0f}" if count < 10_000 else f"1 in {count:.0e}"  # noqa: PLR2004
+def _one_in(share: float) -> str:
+    count = round(1 / share)
+    return "all" if count == 1 else f"1 in {whole_text(count)}"
 
 
 def _scaled(each: Measured, unit: TimeUnit) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
@@ -248,17 +251,17 @@ def _percentile_table(rows: Sequence[Measured], unit: TimeUnit) -> Table:
         numbers = (row.min_ms, row.p50_ms, row.p90_ms, row.p95_ms, row.p99_ms, row.max_ms)
         return [
             each.series.name,
-            whole(each.samples.size),
+            whole_text(each.samples.size),
             *(significant(None if ms is None else ms * unit.per_ms) for ms in numbers),
             *(_bounds(row, name, unit) for name in ("p50_ms", *_PERCENTILES.values())),
         ]
 
     return table(
-        f"Percentiles of the latency in {unit.name}; an interval that is missing is not bounded "
-        "by the samples",
+        f"Percentiles of the latency in {unit.name}; a missing interval is not bounded by the "
+        "samples",
         (
-            *("engine", "samples", "smallest", "p50", "p90", "p95", "p99", "largest"),
-            *(f"interval of {name}" for name in ("p50", *_PERCENTILES)),
+            *("engine", "samples", "min", "p50", "p90", "p95", "p99", "max"),
+            *(f"{name} interval" for name in ("p50", *_PERCENTILES)),
         ),
         map(cells, rows),
     )
@@ -282,8 +285,7 @@ def _quantile_table(rows: Sequence[Measured], unit: TimeUnit) -> Table:
         return significant(float(np.quantile(_scaled(each, unit), share / 100.0)))
 
     return table(
-        f"So many samples took at most so long, in {unit.name}; a share of less than one sample "
-        "is left out",
+        f"Quantiles of the latency in {unit.name}; tails of less than one sample are left out",
         ("share", *(each.series.name for each in rows)),
-        ((f"{share:g} %", *(cell(each, share) for each in rows)) for share in _SHARES),
+        ((f"{share:g}%", *(cell(each, share) for each in rows)) for share in _SHARES),
     )

@@ -1,8 +1,8 @@
 """How are the panels of a figure laid out, and their axes drawn?
 
-Every figure is a column of panels with a title above each, so that names of
-any length have room, on a phone as well. Positions are in CSS pixels: a figure
-has 72 dots per inch, and one of its points is then one pixel of the SVG.
+A figure is a column of panels, each with its title above, so that long names fit
+even on a phone. Positions are in CSS pixels: at 72 dots per inch, one point of
+the figure is one pixel of the SVG.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.ticker import Locator
 
     from lexer_core.reporting.page.series import Series
 
@@ -29,11 +30,11 @@ __all__ = [
     "WIDE",
     "Panel",
     "Width",
+    "fit_left",
     "linear_axis",
-    "linear_ticks",
+    "linear_locator",
     "log_axis",
-    "log_ticks",
-    "new_sheet",
+    "new_figure",
     "panel_for",
 ]
 
@@ -44,14 +45,16 @@ _BETWEEN = 16.0
 _AXIS_ROOM = 22.0
 _LABEL_ROOM = 18.0
 _SWATCH = 22.0
-_RIGHT = 14.0
+_RIGHT = 22.0
+_TICK_CHARACTER = 6.8
+_TICK_ROOM = 12.0
 
 STYLE = {
-    # Text stays text: it can be searched, copied, and takes the page's font.
+    # Text stays text: it can be searched and copied, and uses the page's font.
     "svg.fonttype": "none",
-    # A name with dollar signs in it is a name, and no formula.
+    # Dollar signs in a name do not start a formula.
     "text.parse_math": False,
-    # Decimated before, in a way that is stated; not again in one that is not.
+    # The caption states how the data was decimated; matplotlib must not do it again.
     "path.simplify": False,
     "figure.dpi": _DPI,
     "savefig.dpi": _DPI,
@@ -79,7 +82,7 @@ STYLE = {
 
 @frozen(kw_only=True)
 class Width:
-    """A figure's width in pixels, and how many characters of a title fit into it."""
+    """A figure's width in pixels, the characters of a title that fit, and the most ticks."""
 
     name: str
     pixels: float
@@ -88,16 +91,16 @@ class Width:
 
 
 WIDE = Width(name="wide", pixels=880.0, columns=118, ticks=9)
-NARROW = Width(name="narrow", pixels=350.0, columns=42, ticks=5)
+NARROW = Width(name="narrow", pixels=350.0, columns=42, ticks=4)
 
 
 @frozen(kw_only=True)
 class Panel:
-    """One plot of a figure: its title's lines, and its height in pixels.
+    """One plot of a figure: the lines of its title, and its height in pixels.
 
-    The first ``bold`` lines stand out. ``series`` puts a sample of its line
-    before the title. ``axis`` and ``label`` make room below for ticks and for
-    the axis' name.
+    The first ``bold`` lines are bold. ``series`` adds a sample of its line before
+    the title. ``axis`` and ``label`` reserve room below for the ticks and the name
+    of the axis.
     """
 
     height: float
@@ -127,10 +130,10 @@ def panel_for(
     axis: bool = True,
     label: bool = False,
 ) -> Panel:
-    """Make a panel whose title, a text or several below each other, is wrapped to the width."""
+    """Return a panel whose title, one text or several, is wrapped to the width."""
     columns = width.columns if series is None else width.columns - 4
     heading, *others = [title] if isinstance(title, str) else title
-    # Bold letters are wider.
+    # Bold characters are wider.
     bold = wrapped(heading, columns - columns // 10)
     lines = [*bold, *(line for text in others for line in wrapped(text, columns))]
     return Panel(
@@ -138,17 +141,19 @@ def panel_for(
     )
 
 
-def new_sheet(width: Width, panels: Sequence[Panel], *, left: float) -> tuple[Figure, list[Axes]]:
-    """Make a figure with empty panels below each other.
+def new_figure(
+    width: Width, panels: Sequence[Panel], *, left: float = 16.0
+) -> tuple[Figure, list[Axes]]:
+    """Return a figure with empty panels below each other, and their axes.
 
     Parameters
     ----------
     width
-        Its width.
+        The figure's width.
     panels
         From top to bottom; at least one.
     left
-        Pixels to the left of the axes, for the labels of ticks.
+        Pixels to the left of the axes; see also :func:`fit_left`.
     """
     from matplotlib.figure import Figure  # an extra, and slow to import
 
@@ -204,81 +209,73 @@ def _write_title(figure: Figure, panel: Panel, top: float, width: float, total: 
 def log_axis(
     axes: Axes, which: str, low: float, high: float, most: int, *, pad: float = 0.03
 ) -> None:
-    """Make an axis logarithmic from ``low`` to ``high``, with a margin, and label round numbers."""
-    # A single value has a margin too.
-    span = max(math.log(high / low), 0.02)
+    """Make an axis logarithmic from ``low`` to ``high``, plus a margin.
+
+    Parameters
+    ----------
+    axes, which
+        The axes, and ``"x"`` or ``"y"``.
+    low, high
+        The smallest and largest value; both positive.
+    most
+        Maximum number of ticks.
+    pad
+        The margin, as a share of the axis.
+    """
+    span = max(math.log(high / low), 0.02)  # a single value has a margin, too
     low, high = low * math.exp(-pad * span), high * math.exp(pad * span)
-    ticks = log_ticks(low, high, most)
-    _set_axis(axes, which, "log", low, high, ticks, [f"{tick:.12g}" for tick in ticks])
+    nearly_linear = high / low < _NEARLY_LINEAR
+    locator = linear_locator(most) if nearly_linear else _decade_locator(low, high, most)
+    _set_axis(axes, which, "log", low, high, locator)
 
 
 def linear_axis(axes: Axes, which: str, high: float, most: int) -> None:
-    """Make an axis run from 0 to ``high``, and label round numbers."""
-    high = high if high > 0 else 1.0
-    ticks = linear_ticks(0.0, high, most)
-    _set_axis(axes, which, "linear", 0.0, high, ticks, [f"{tick:.12g}" for tick in ticks])
+    """Make an axis linear from 0 to ``high``, with at most ``most`` ticks."""
+    _set_axis(axes, which, "linear", 0.0, high, linear_locator(most))
+
+
+def linear_locator(most: int, *, integer: bool = False) -> Locator:
+    """Return a locator of at most ``most`` round numbers at equal distances."""
+    from matplotlib.ticker import MaxNLocator  # an extra
+
+    return MaxNLocator(nbins=most - 1, steps=[1, 2, 5, 10], integer=integer)
+
+
+def fit_left(figure: Figure, all_axes: Sequence[Axes]) -> None:
+    """Move the left edge of all axes, so that the widest label of a y-axis fits."""
+    labels = [label.get_text() for axes in all_axes for label in axes.get_yticklabels()]
+    width = figure.get_figwidth() * _DPI
+    left = _TICK_CHARACTER * max(map(len, labels), default=0) + _TICK_ROOM
+    for axes in all_axes:
+        box = axes.get_position()
+        size = ((width - left - _RIGHT) / width, box.height)
+        axes.set_position((left / width, box.y0, *size))
 
 
 def _set_axis(
-    axes: Axes,
-    which: str,
-    scale: str,
-    low: float,
-    high: float,
-    ticks: Sequence[float],
-    labels: Sequence[str],
+    axes: Axes, which: str, scale: str, low: float, high: float, locator: Locator
 ) -> None:
-    from matplotlib.ticker import NullLocator  # an extra
+    from matplotlib.ticker import FuncFormatter, NullLocator  # an extra
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)(scale)
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     axis.set_minor_locator(NullLocator())
-    axis.set_ticks(list(ticks), labels=list(labels))
+    axis.set_major_locator(locator)
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.12g}"))
     axis.grid(visible=True)
     axis.set_tick_params(length=0, pad=6)
 
 
-# Leading digits of ticks within a decade, the densest first.
-_WITHIN_DECADE = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+def _decade_locator(low: float, high: float, most: int) -> Locator:
+    """Return a locator of about ``most`` multiples of powers of ten: by 1, 2 and 5 if they fit."""
+    from matplotlib.ticker import LogLocator  # an extra
+
+    decades = math.log10(high / low)
+    subs = next((subs for subs in _SUBS if len(subs) * decades <= most), _SUBS[-1])
+    return LogLocator(subs=subs, numticks=most)
+
+
+_SUBS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
 _NEARLY_LINEAR = 3.0
-
-
-def log_ticks(low: float, high: float, most: int) -> list[float]:
-    """Choose round numbers from ``low`` to ``high`` for a logarithmic axis, at most so many.
-
-    >>> log_ticks(0.8, 120, 5), log_ticks(9.8, 10.3, 5)
-    ([1.0, 3.0, 10.0, 30.0, 100.0], [9.8, 10.0, 10.2])
-    """
-    if high / low < _NEARLY_LINEAR:
-        return linear_ticks(low, high, most)
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    ticks: list[float] = []
-    for stride in range(1, last - first + 2):
-        for digits in _WITHIN_DECADE if stride == 1 else _WITHIN_DECADE[-1:]:
-            ticks = [
-                float(f"{digit}e{exponent}")
-                for exponent in range(first, last + 1, stride)
-                for digit in digits
-                if low <= float(f"{digit}e{exponent}") <= high
-            ]
-            if len(ticks) <= most:
-                return ticks
-    return ticks
-
-
-def linear_ticks(low: float, high: float, most: int) -> list[float]:
-    """Choose round numbers from ``low`` to ``high``, at most so many and at least one.
-
-    >>> linear_ticks(0, 31, 5)
-    [0.0, 10.0, 20.0, 30.0]
-    """
-    exponent = math.floor(math.log10((high - low) / most))
-    for power in (exponent, exponent + 1, exponent + 2):
-        for digit in (1, 2, 5):
-            step = float(f"{digit}e{power}")
-            first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-            if last - first < most:
-                # Rounded, because 3 * 0.1 is not 0.3.
-                return [round(at * step, max(0, -power)) for at in range(first, last + 1)]
-    return [low]
+"""Below this ratio of its ends, a logarithmic axis has the ticks of a linear one."""

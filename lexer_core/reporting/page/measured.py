@@ -1,4 +1,4 @@
-"""Which rows have samples that can be drawn, and why not the others?"""
+"""Which rows have samples that can be drawn, and what prevents the others?"""
 
 from __future__ import annotations
 
@@ -30,9 +30,8 @@ __all__ = ["Measured", "measured_rows", "median_text", "undrawn"]
 class Measured:
     """A row with its samples: seconds, and the round and launch of each, shape ``(n,)``.
 
-    ``warm_up`` holds what was dropped as warm-up (seconds, of a call or of the
-    mean of a few), and ``warm_up_launches`` the launch of each; empty where
-    that was not kept.
+    ``warm_up`` holds the warm-up (seconds of a call, or of the mean of a few), and
+    ``warm_up_launches`` the launch of each; both are empty if it was not saved.
     """
 
     row: BenchmarkResult
@@ -55,7 +54,7 @@ def measured_rows(report: ReportData) -> list[Measured]:
 
 
 def undrawn(report: ReportData) -> list[str]:
-    """Say of each measured row that cannot be drawn why not."""
+    """Return the reason for each measured row that cannot be drawn."""
     names = titles(report.results)
     return [
         f"{harmless(names[row.label])}: {_hindrance(row)}"
@@ -67,9 +66,9 @@ def undrawn(report: ReportData) -> list[str]:
 def _hindrance(row: BenchmarkResult) -> str:
     samples, rounds, launches = row.samples, row.sample_rounds, row.sample_launches
     if samples is None or not np.size(samples):
-        return "its raw samples are not in this report"
+        return "this report has no raw samples of it"
     if rounds is None or launches is None or np.shape(launches) != np.shape(samples):
-        return "its samples do not say which rounds they come from"
+        return "its samples have no rounds"
     try:
         round_medians(samples, rounds)
     except StatisticsError as error:
@@ -97,7 +96,7 @@ def _measured(row: BenchmarkResult, series: Series) -> Measured:
 
 
 def median_text(row: BenchmarkResult, unit: TimeUnit) -> str:
-    """Write a row's median as the table does: ``"median 9.91 ±0.03 ms"``."""
+    """Format a row's median like the table: ``"median 9.91 ±0.03 ms"``."""
     if row.p50_ms is None:
         return "no median"
     half = half_width(row.intervals.get("p50_ms"))

@@ -1,4 +1,4 @@
-"""How much faster is one engine than another, and how sure is that?"""
+"""How much faster is one engine than another, and how certain is that?"""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.reporting.numbers import MISSING, interval_text, significant
-from lexer_core.reporting.page.figure_layout import Width, log_axis, new_sheet, panel_for
-from lexer_core.reporting.page.plots import Plot, paragraphs
-from lexer_core.reporting.page.tables import Table, table
+from lexer_core.reporting.page.figure_layout import Width, log_axis, new_figure, panel_for
+from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import light
 from lexer_core.reporting.sentences import titles
@@ -32,7 +31,7 @@ _ENGINES_SHOWN_IN_FULL = 3
 
 @frozen(kw_only=True)
 class _Pair:
-    """A comparison whose ratio is a number, with the names of its two sides."""
+    """A comparison, with the names of its two engines."""
 
     comparison: Comparison
     a: str
@@ -44,7 +43,7 @@ class _Pair:
 
 
 def ratio_plot(report: ReportData) -> Plot | None:
-    """Make the plot of all ratios; ``None`` where nothing was compared."""
+    """Return the plot of all ratios; ``None`` if nothing was compared."""
     if not report.comparisons:
         return None
     names = {label: harmless(name) for label, name in titles(report.results).items()}
@@ -59,14 +58,14 @@ def ratio_plot(report: ReportData) -> Plot | None:
     left_out = len(pairs) - len(drawn)
     return Plot(
         key="ratios",
-        title="How much faster, and how sure",
+        title="Speed ratios",
         caption=paragraphs(
-            "Time of the second engine ÷ time of the first: the point is the ratio, the bar its "
-            "interval, corrected for the number of comparisons. To the right of 1 the first is "
-            "faster. The shaded band is the tie: a bar wholly within it says that the two are "
-            "equal, one wholly outside that they differ, one across its edge that nobody can "
-            "say.",
-            f"Not drawn: {left_out} further pairs, which are in the table." if left_out else "",
+            "Time of the second engine ÷ time of the first. Point: the ratio. Bar: its confidence "
+            "interval, corrected for the number of comparisons. To the right of 1, the first "
+            "engine is faster. The shaded band is a tie: a bar inside it means that the engines "
+            "are equally fast, a bar outside it that they differ, and a bar across its edge that "
+            "the data do not decide.",
+            f"Not drawn: {left_out} more pairs, which are in the table." if left_out else "",
         ),
         description=" ".join(f"{_sentence(pair)}." for pair in drawn),
         draw=partial(_draw, drawn),
@@ -79,7 +78,7 @@ def _drawable(ratio: Interval) -> bool:
 
 
 def _worth_drawing(pairs: Sequence[_Pair]) -> list[_Pair]:
-    """All pairs, or those with the baseline where there are too many to look at."""
+    """Return all pairs, or only those with the baseline if there are too many."""
     if len(pairs) <= _ENGINES_SHOWN_IN_FULL:
         return list(pairs)
     baseline = pairs[0].comparison.a
@@ -89,7 +88,7 @@ def _worth_drawing(pairs: Sequence[_Pair]) -> list[_Pair]:
 
 
 def _numbers(ratio: Interval) -> tuple[str, str]:
-    """Write a ratio, and its interval, with the digits of the verdict's sentence."""
+    """Format a ratio and its interval, with the digits of the verdict's sentence."""
     if ratio.low is None or ratio.high is None:
         return significant(ratio.estimate), ""
     low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)
@@ -110,7 +109,7 @@ def _verdict(pair: _Pair) -> str:
 def _sentence(pair: _Pair) -> str:
     estimate, interval = _numbers(pair.ratio)
     bounds = f" ({interval})" if interval else " (no interval)"
-    return f"{pair.b} against {pair.a}: {_verdict(pair)}, {estimate}x{bounds}"
+    return f"{pair.b} vs. {pair.a}: {_verdict(pair)}, {estimate}x{bounds}"
 
 
 def _draw(pairs: Sequence[_Pair], width: Width) -> Figure:
@@ -119,13 +118,13 @@ def _draw(pairs: Sequence[_Pair], width: Width) -> Figure:
         panel_for(
             width,
             30.0,
-            (f"{pair.b} against {pair.a}", _detail(pair)),
+            (f"{pair.b} vs. {pair.a}", _detail(pair)),
             axis=at == last,
             label=at == last,
         )
         for at, pair in enumerate(pairs)
     ]
-    figure, all_axes = new_sheet(width, panels, left=12.0)
+    figure, all_axes = new_figure(width, panels)
     low, high = _range(pairs)
     for at, (pair, axes) in enumerate(zip(pairs, all_axes, strict=True)):
         log_axis(axes, "x", low, high, width.ticks)
@@ -160,7 +159,7 @@ def _draw_pair(axes: Axes, pair: _Pair, lowest: float) -> None:
 
 
 def _range(pairs: Sequence[_Pair]) -> tuple[float, float]:
-    """The axis: 1 with its band, and every interval that has both ends."""
+    """Return the range of the axis: the tie band, and every ratio and interval."""
     reached = [1.0]
     for pair in pairs:
         ratio, delta = pair.ratio, pair.comparison.delta
@@ -175,7 +174,7 @@ def _table(pairs: Sequence[_Pair]) -> Table:
         known = _drawable(pair.ratio)
         estimate, interval = _numbers(pair.ratio) if known else (MISSING, "")
         return [
-            f"{pair.b} against {pair.a}",
+            f"{pair.b} vs. {pair.a}",
             estimate,
             interval or MISSING,
             _verdict(pair),
@@ -185,8 +184,16 @@ def _table(pairs: Sequence[_Pair]) -> Table:
         ]
 
     return table(
-        "Every comparison: above 1, the first engine is faster",
-        ("engines", "ratio", "interval", "verdict", "tie within", "rounds", "why no verdict"),
+        "All comparisons; above 1, the first engine is faster",
+        (
+            "engines",
+            "ratio",
+            "interval",
+            "verdict",
+            "tie within",
+            "rounds",
+            "reason for no verdict",
+        ),
         map(cells, pairs),
         texts=(3, 6),
     )

@@ -1,4 +1,4 @@
-"""How does the content of a page become HTML?"""
+"""How is a page rendered to HTML?"""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from lexer_core.reporting.page.content import Run
-    from lexer_core.reporting.page.plots import Plot
+    from lexer_core.reporting.page.parts import Plot
 
 __all__ = ["check_extra", "report_page"]
 
@@ -29,55 +29,56 @@ _EXTRA = ("matplotlib", "jinja2")
 
 
 def check_extra() -> None:
-    """Find out whether what a page needs is installed.
+    """Check that the packages that a page needs are installed.
 
     Raises
     ------
     MissingPackageError
-        It is not; the message says what to install.
+        One is missing; the hint says what to install.
     """
     missing = [name for name in _EXTRA if find_spec(name) is None]
     if missing:
         raise MissingPackageError(
-            f"an HTML page needs {' and '.join(missing)}, not installed here.",
+            f"an HTML page needs {' and '.join(missing)}, which "
+            f"{'is' if len(missing) == 1 else 'are'} not installed.",
             hint="Install the extra: pip install 'lexer-core[report]'",
         )
 
 
 def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[str] = ()) -> str:
-    """Give one benchmark, or several side by side, as one self-contained HTML page.
+    """Return one benchmark, or several side by side, as a self-contained HTML page.
 
-    The page loads nothing and runs no script. It follows the reader's choice of
-    a light or a dark theme, and can be read on a phone, with a keyboard, with a
-    screen reader and on paper. See docs/reading-the-report.md.
+    The page loads nothing and runs no script. It has a light and a dark theme, and
+    works on phones, on paper, with a keyboard and with a screen reader. See
+    docs/reading-the-report.md.
 
     Parameters
     ----------
     reports
-        A benchmark, or several. Raw samples are drawn where the report has
-        them; where it has none (because it was read from JSON) the page says so.
+        A benchmark, or several. If a report has no raw samples, because it was
+        read from JSON, the page says so instead of drawing them.
     names
-        What the runs are called, one for each; their models' names, and when
-        they were measured, unless given. Not shown where there is one alone.
+        Names of the runs, one per report. Default: the model's name and when it
+        was measured. Not shown for a single run.
 
     Returns
     -------
     str
-        A whole HTML document.
+        The HTML document.
 
     Raises
     ------
     MissingPackageError
         The extra ``lexer-core[report]`` is not installed.
     ValueError
-        There is no report, or not one name for each.
+        There is no report, or the number of names differs from that of reports.
     """
     check_extra()
     several = [reports] if isinstance(reports, ReportData) else list(reports)
     if not several:
         raise ValueError("a page needs at least one report")
     if names and len(names) != len(several):
-        raise ValueError(f"{len(names)} names were given for {len(several)} reports")
+        raise ValueError(f"got {len(names)} names for {len(several)} reports")
     runs: tuple[Run, ...]
     overview: tuple[Section, ...] = ()
     if len(several) == 1:
@@ -107,7 +108,7 @@ def _name(report: ReportData) -> str:
 
 
 def _unique(names: Sequence[str]) -> list[str]:
-    """Number the names that occur more than once."""
+    """Make names unique by numbering repeated ones."""
     taken: list[str] = []
     for name in names:
         at, candidate = 2, name
@@ -130,7 +131,7 @@ def _environment() -> Environment:
 
 
 def _finalize(value: object) -> object:
-    """Clean every text before it is escaped; markup of our own has been made already."""
+    """Clean every text before it is escaped; our own markup is already ``Markup``."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return harmless(value)
     return value
@@ -146,12 +147,12 @@ def _style() -> Markup:
 
 
 def _drawn(runs: Sequence[Run], overview: Sequence[Section]) -> dict[str, list[tuple[str, Markup]]]:
-    """Draw every plot at both widths, by the id that its figure has in the page."""
+    """Draw every plot at both widths; returns them by the id of the figure on the page."""
     from matplotlib import style  # an extra
 
     sections = [(f"all-{part.key}", part) for part in overview]
     sections += [(f"{run.key}-{part.key}", part) for run in runs for part in run.sections]
-    # Whatever the user has set up for their own plots does not matter here.
+    # The user's own matplotlib settings must not change the page.
     with style.context(["default", STYLE], after_reset=True):
         return {
             f"{key}-{block.plot.key}": _both_widths(block.plot, f"{key}-{block.plot.key}")
@@ -167,7 +168,7 @@ def _both_widths(plot: Plot, key: str) -> list[tuple[str, Markup]]:
 
     drawn = []
     for width in (WIDE, NARROW):
-        # Ids that matplotlib makes are the same for the same plot.
+        # With a salt, matplotlib generates the same ids for the same plot.
         with mpl.rc_context({"svg.hashsalt": key}):
             svg = figure_to_svg(
                 plot.draw(width),

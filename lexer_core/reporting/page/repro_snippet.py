@@ -1,4 +1,4 @@
-"""How is a benchmark done again?"""
+"""Which Python code repeats a benchmark?"""
 
 from __future__ import annotations
 
@@ -13,21 +13,20 @@ if TYPE_CHECKING:
 
 __all__ = ["snippet"]
 
-_ELSEWHERE = ("engines", "device")
-"""Settings that the call itself says, from the rows."""
+_FROM_ROWS = ("engines", "device")
+"""Settings that the call takes from the rows."""
 
 
 def snippet(report: ReportData) -> str:
-    """Write the Python that asks for the same: engines, device and settings.
+    """Return Python code that repeats a benchmark: its engines, device and settings.
 
-    The model and its input are the caller's own, and are called ``model`` and
-    ``inputs``.
+    It expects the variables ``model`` and ``inputs``.
     """
     defaults = {field.name: field.default for field in attrs.fields(Settings)}
     settings = {
         name: value
         for name, value in report.settings.items()
-        if name in defaults and name not in _ELSEWHERE and value not in (None, defaults[name])
+        if name in defaults and name not in _FROM_ROWS and value not in (None, defaults[name])
     }
     context = ", ".join(f"{name}={value!r}" for name, value in settings.items())
     engines = [_choice(row) for row in report.results]

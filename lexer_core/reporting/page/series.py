@@ -1,7 +1,6 @@
-"""How is one engine told from another, in every plot of a page?
+"""How does a reader tell engines apart in the plots of a page?
 
-By its name beside what is drawn, by its dashes and its marker, and by its
-colour: never by colour alone.
+By name, dashes, marker and colour; never by colour alone.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Series", "series_of"]
 
-# Their lengths have no common factor with the number of colours.
+# Their number has no common factor with the number of colours.
 _DASHES: tuple[tuple[float, ...], ...] = ((), (6, 2.5), (1.5, 2), (7, 2, 1.5, 2))
 _MARKERS = ("o", "s", "^", "D")
 
@@ -30,8 +29,8 @@ _MARKERS = ("o", "s", "^", "D")
 class Series:
     """One engine in the plots.
 
-    ``dashes`` are lengths of strokes and gaps in pixels, empty for a solid
-    line; ``marker`` is matplotlib's letter for a shape.
+    ``dashes`` are the lengths of strokes and gaps in pixels, empty for a solid
+    line; ``marker`` is a matplotlib marker.
     """
 
     name: str
@@ -41,17 +40,17 @@ class Series:
 
     @property
     def colour(self) -> str:
-        """The colour that is drawn, and replaced by the theme's."""
+        """The colour in the figure, later replaced by that of the theme."""
         return light(self.role)
 
     @property
     def line_style(self) -> Literal["solid"] | tuple[float, tuple[float, ...]]:
-        """The dashes, as matplotlib takes them."""
+        """The dashes, as a matplotlib line style."""
         return (0.0, self.dashes) if self.dashes else "solid"
 
 
 def series_of(rows: Sequence[BenchmarkResult]) -> Mapping[str, Series]:
-    """Give each measured row its name, colour, dashes and marker, by its label."""
+    """Return the series of each measured row, by its label."""
     names = titles(rows)
     measured = [row.label for row in rows if row.status == "ok"]
     return {

@@ -1,7 +1,7 @@
-"""How does a figure become a part of a page?
+"""How is a figure embedded in a page?
 
-As SVG within the page: it needs no script, prints, is small, and follows the
-page's colours and font.
+As inline SVG: it needs no script, prints well, is small, and uses the page's
+colours and font.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ _NUMBER = re.compile(r"-?\d+\.\d+")
 _COLOUR = re.compile(r"#[0-9a-f]{6}")
 _REFERENCE = re.compile(r"url\(#([^)]+)\)")
 _FONT_FAMILY = re.compile(r"font-family: [^;]*;? ?")
-# A subpath of no length, which a round cap turns into a dot.
+# A subpath without length, which a round cap turns into a dot.
 _DOT = re.compile(r"M (\S+) (\S+)\s+L \1 \2(?=\s|$)")
 
 
 def figure_to_svg(figure: Figure, *, key: str, title: str, description: str) -> str:
-    """Give a figure as an ``<svg>`` element for an HTML page.
+    """Return a figure as an ``<svg>`` element for an HTML page.
 
     Parameters
     ----------
     figure
         Drawn in the theme's light colours, which become CSS properties.
     key
-        Begins every id, so that several figures can share a page.
+        Prefix of every id, so that several figures can share a page.
     title, description
-        What the figure is and what it shows, for whoever does not see it.
+        What the figure is and what it shows, for screen readers.
 
     Raises
     ------
     KeyError
-        A colour is none of the theme's.
+        A colour is not in the theme.
     """
     root = _parsed(figure)
     root.attrib.pop("width", None)
@@ -60,7 +60,7 @@ def figure_to_svg(figure: Figure, *, key: str, title: str, description: str) -> 
         element = ElementTree.Element(_SVG + tag, {"id": f"{key}-{tag}"})
         element.text = text
         root.insert(at, element)
-    # In HTML, svg elements have no prefix.
+    # In HTML, SVG elements have no namespace prefix.
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
     return ElementTree.tostring(root, encoding="unicode")
@@ -69,20 +69,20 @@ def figure_to_svg(figure: Figure, *, key: str, title: str, description: str) -> 
 def _parsed(figure: Figure) -> ElementTree.Element:
     drawn = io.StringIO()
     with warnings.catch_warnings():
-        # The browser has the glyphs; matplotlib only measures, and draws none.
+        # The browser draws the glyphs; matplotlib only measures them.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.savefig(
             drawn,
             format="svg",
             metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")),
         )
-    return ElementTree.fromstring(drawn.getvalue())  # noqa: S314  made by matplotlib just now
+    return ElementTree.fromstring(drawn.getvalue())  # noqa: S314  from matplotlib
 
 
 def _follow_the_page(root: ElementTree.Element, key: str) -> None:
-    """Take colours and fonts from the page, and make ids unique in it."""
+    """Use the page's colours and fonts, and make ids unique on the page."""
     for defs in root.findall(f"{_SVG}defs"):
-        # A rule for "*" would hold for the whole page.
+        # A rule for "*" would apply to the whole page.
         for style in defs.findall(f"{_SVG}style"):
             defs.remove(style)
     used = {
@@ -119,7 +119,7 @@ def _without_space(element: ElementTree.Element) -> None:
 
 
 def _compact(path: str) -> str:
-    """Round a path to tenths of a pixel, and write it in few characters."""
+    """Round a path to tenths of a pixel, and shorten its notation."""
     path = _DOT.sub(r"M\1 \2h0", _NUMBER.sub(_rounded, path))
     return re.sub(r"\s*([MLCQz])\s*", r"\1", path).strip()
 

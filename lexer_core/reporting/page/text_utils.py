@@ -1,17 +1,17 @@
-"""How are texts and whole numbers written on a page?"""
+"""How are texts cleaned and wrapped for a page?"""
 
 from __future__ import annotations
 
 import unicodedata
 
-__all__ = ["harmless", "whole", "wrapped"]
+__all__ = ["harmless", "wrapped"]
 
 
 def harmless(text: str) -> str:
-    """Drop what is not printed: control characters, lone surrogates, reversals of direction.
+    """Remove control characters, lone surrogates and changes of text direction.
 
-    Line ends stay; any other white space becomes a space. Markup is not the
-    concern of this function: every text is escaped where it is put into a page.
+    Newlines stay, and other white space becomes a space. Markup is left alone: it
+    is escaped when the text is inserted into the page.
     """
     return "".join(
         character
@@ -23,15 +23,10 @@ def harmless(text: str) -> str:
     )
 
 
-def whole(number: int) -> str:
-    """Write a count in full, its digits in groups of three."""
-    return f"{number:,}".replace(",", " ")
-
-
 def wrapped(text: str, columns: int) -> list[str]:
-    """Break a text into lines of so many columns, between words where there are any.
+    """Wrap a text to a number of columns, between words if possible.
 
-    Characters of Chinese, Japanese and Korean take two columns.
+    Chinese, Japanese and Korean characters take two columns.
     """
     lines: list[str] = []
     line = ""

@@ -1,8 +1,8 @@
-"""Which colours does a page have, in the light and in the dark?
+"""Which colours does a page have, in the light and in the dark theme?
 
-One role, one shade for each theme. A figure is drawn once, in the light shades,
-and each of them is then replaced by its role's CSS custom property, so the
-shades of one theme must differ from each other.
+Each role has one shade per theme. Figures are drawn in the light shades, which
+are then replaced by the CSS custom properties of their roles. So the light shades
+must differ from each other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Shades:
 
 
 SERIES = 7
-"""So many engines have colours of their own; further ones differ in their dashes."""
+"""Number of engine colours; more engines differ in their dashes."""
 
 ROLES: Mapping[str, Shades] = {
     "page": Shades("#ffffff", "#12161b"),
@@ -39,8 +39,8 @@ ROLES: Mapping[str, Shades] = {
     "link": Shades("#0b57a4", "#7db8ff"),
     "good": Shades("#1a7034", "#5ac97a"),
     "bad": Shades("#b3261e", "#ff8f85"),
-    # Told apart with every common form of colour blindness by their lightness and
-    # blue-yellow content, and never by colour alone.
+    # With every common form of colour blindness they differ in lightness and
+    # blue-yellow content.
     "series-1": Shades("#0060a8", "#6cb6ff"),
     "series-2": Shades("#b34700", "#ffa066"),
     "series-3": Shades("#00705a", "#4fd1b0"),
@@ -49,7 +49,7 @@ ROLES: Mapping[str, Shades] = {
     "series-6": Shades("#4d4d4d", "#c4c9cf"),
     "series-7": Shades("#00708f", "#5fd3f0"),
 }
-"""Every colour of a page, by what it is for."""
+"""Every colour of a page, by its role."""
 
 
 def light(role: str) -> str:
@@ -58,12 +58,12 @@ def light(role: str) -> str:
 
 
 def property_of(colour: str) -> str:
-    """Return the CSS value that stands for a light colour in every theme.
+    """Return the CSS value of a light colour's role.
 
     Raises
     ------
     KeyError
-        No role has this colour: it would be the same on a dark page.
+        No role has this colour, so it could not change with the theme.
     """
     return f"var(--{_BY_LIGHT[colour]})"
 
@@ -72,7 +72,7 @@ _BY_LIGHT = {shades.light: role for role, shades in ROLES.items()}
 
 
 def custom_properties() -> str:
-    """Write the style sheet that defines the roles, for both themes and for paper."""
+    """Return the style sheet that defines the roles for both themes and for print."""
     bright = "".join(f"--{role}:{shades.light};" for role, shades in ROLES.items())
     dark = "".join(f"--{role}:{shades.dark};" for role, shades in ROLES.items())
     return (
