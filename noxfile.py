@@ -27,6 +27,7 @@ TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 # in one worker because its fixtures are expensive. Tests with engines run sequentially:
 # some crash a native runtime, which would take the test worker with it.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+WITH_ENGINES = "torch or onnxruntime or openvino"
 # Dependencies of HTML reports and DataFrames, optional for the core.
 PAGES = ("-e", ".[report]", "pandas")
 MODELS = (
@@ -76,7 +77,11 @@ def tests(session: nox.Session) -> None:
     """Test the core and all engines, with real models."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *PAGES, *TEST_TOOLS, *MODELS)
-    session.run("pytest", *session.posargs)
+    if session.posargs:
+        session.run("pytest", *session.posargs)
+        return
+    session.run("pytest", *SIDE_BY_SIDE, "-m", f"not ({WITH_ENGINES})")
+    session.run("pytest", "-m", WITH_ENGINES)
 
 
 @nox.session(python=PYTHONS[:1])

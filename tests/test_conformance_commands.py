@@ -308,11 +308,12 @@ def test_overriding_a_test_is_a_failure_unless_it_is_expected_to_fail_for_a_reas
 def test_a_failure_in_pytest_says_what_the_command_says(site, run_pytest):
     site.add_engine("widening", REFERENCE.replace("array.copy() for", "array.astype(float) for"))
 
-    results, out = run_pytest("""
+    body = """
         class TestWidening(ModelZooEngine, EngineConformance):
             engine_name = "widening"
             level = "basic"
-    """)
+    """
+    results, out = run_pytest(body, "-k", "outputs_one_input")
 
     assert results["outputs_one_input"] == "FAILED"
     assert "output 'y' is float64 instead of float32" in out

@@ -16,7 +16,7 @@ from lexer_core import EngineChoice, LexerContext
 from lexer_core.errors import UsageError
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
-QUICK = {"num_iterations": 40, "warm_up_seconds": 0.05}
+QUICK = {"num_iterations": 40, "warm_up_seconds": 0.05, "canary": False}
 
 OTHER_VERSION = TOY_ENGINE.replace('display_name="Toy"', 'display_name="Older Toy"')
 

@@ -8,10 +8,12 @@ import pkgutil
 import subprocess
 import sys
 import tomllib
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 import lexer_core
 
@@ -137,10 +139,35 @@ def test_the_version_is_the_one_of_the_metadata() -> None:
     assert lexer_core.__version__ == declared == version("lexer-core")
 
 
-def test_every_requirement_of_the_core_is_used_and_light() -> None:
+def test_every_requirement_of_the_core_is_used() -> None:
     declared = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     names = {requirement.split(">")[0].strip() for requirement in declared}
     text = "\n".join(path.read_text() for path in (ROOT / "lexer_core").rglob("*.py"))
 
     for name in names:
         assert f"import {name}" in text or f"from {name}" in text, name
+
+
+FRAMEWORKS = {"torch", "onnx", "onnxruntime", "openvino", "pandas", "matplotlib"}
+
+
+def required_by(distribution: str, found: set[str]) -> set[str]:
+    """Return what a distribution requires without extras, directly and indirectly."""
+    try:
+        lines = requires(distribution) or ()
+    except PackageNotFoundError:  # required, but not installed
+        return found
+    for requirement in map(Requirement, lines):
+        name = canonicalize_name(requirement.name)
+        wanted = requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+        if wanted and name not in found:
+            found.add(name)
+            required_by(name, found)
+    return found
+
+
+def test_installing_the_core_installs_no_framework() -> None:
+    found = required_by("lexer-core", set())
+
+    assert {"numpy", "rich", "markdown-it-py"} <= found, "direct and indirect requirements"
+    assert not found & FRAMEWORKS
