@@ -104,7 +104,7 @@ def test_ratio_intervals_cover_on_disturbed_machines(name, rounds):
 @pytest.mark.parametrize("name", gen.RECORDINGS)
 def test_ratio_intervals_cover_on_recorded_rounds(name, rounds):
     rng = np.random.default_rng([22, rounds])
-    # In this recording neighbours resemble each other for eight rounds; no
+    # These two recordings are autocorrelated over up to eight rounds; no
     # estimate from few rounds shows all of it.
     least = 0.90 if name == "2_threads_first" else 0.91 if name == "1_thread_second" else 0.93
 

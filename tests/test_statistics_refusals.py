@@ -1,4 +1,4 @@
-"""Does each kind of bad input get an answer of its own?"""
+"""Does each kind of invalid input raise its own error?"""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from lexer_core.statistics import (
 )
 
 BAD_SAMPLES = {
-    "empty": ([], "there are none"),
+    "empty": ([], ": empty"),
     "not_a_number": ([1.0, np.nan, np.nan], "2 of 3 not a number, the first at index 1"),
     "infinite": ([1.0, 2.0, np.inf], "1 of 3 infinite, the first at index 2"),
     "not_positive": ([1.0, 0.0, 2.0], "1 of 3 not above zero, the first at index 1: 0"),
     "wrong_shape": ([[1.0, 2.0]], r"expected one dimension, got shape \(1, 2\)"),
-    "not_numeric": (["fast", "slow"], "expected numbers"),
+    "not_numeric": (["fast", "slow"], "not numeric"),
 }
 
 TAKES_SAMPLES = {
@@ -121,7 +121,7 @@ def test_a_ratio_of_infinity_has_no_centre():
 
 
 def test_a_round_in_pieces_is_refused():
-    with pytest.raises(StatisticsError, match="do not stand together") as caught:
+    with pytest.raises(StatisticsError, match="are not contiguous") as caught:
         summarise([1.0, 2.0, 3.0], [0, 1, 0])
 
     assert caught.value.problem == "scattered_rounds"
@@ -150,7 +150,7 @@ def test_one_launch_is_refused():
 
 
 def test_a_launch_without_its_canary_is_refused():
-    with pytest.raises(StatisticsError, match="canaries of the candidate: unequal counts"):
+    with pytest.raises(StatisticsError, match="workloads of the candidate: unequal counts"):
         compare_launches([1.0, 1.0], [1.0], [1.0, 1.0], [1.0, 1.0])
 
 

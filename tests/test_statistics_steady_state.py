@@ -116,7 +116,7 @@ def test_eleven_calls_cannot_tell():
 
     assert state.steady is None
     assert state.drop == 5
-    assert state.reason == "11 calls cannot tell whether the latency has settled, 12 needed"
+    assert state.reason == "too few calls to tell whether the latency is steady: 11, 12 needed"
 
 
 def test_few_long_calls_are_judged_in_smaller_batches():

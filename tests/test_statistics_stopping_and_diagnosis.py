@@ -194,7 +194,7 @@ def test_independent_samples_give_a_quiet_diagnosis():
     assert result.warnings == ()
 
 
-def test_samples_that_resemble_their_neighbours_are_warned_of():
+def test_autocorrelated_samples_cause_a_warning():
     rng = np.random.default_rng(0)
     samples = gen.with_outliers(rng, gen.autoregressive(rng, (40, 50), 0.9))
 
@@ -202,10 +202,10 @@ def test_samples_that_resemble_their_neighbours_are_warned_of():
 
     assert result.sample_autocorrelation > 0.6
     assert result.design_effect > 3.0
-    assert any("neighbouring samples" in warning for warning in result.warnings)
+    assert any("samples are autocorrelated" in warning for warning in result.warnings)
 
 
-def test_rounds_that_resemble_their_neighbours_are_warned_of():
+def test_autocorrelated_rounds_cause_a_warning():
     rng = np.random.default_rng(0)
     shape = (100, 10)
     samples = gen.lognormal(rng, shape, 0.01) * gen.drifting_shifts(rng, shape, 0.05, 0.9)
@@ -213,7 +213,7 @@ def test_rounds_that_resemble_their_neighbours_are_warned_of():
     result = diagnose(samples.ravel(), gen.round_ids(*shape))
 
     assert result.round_autocorrelation > 0.6
-    assert any("neighbouring rounds" in warning for warning in result.warnings)
+    assert any("rounds are autocorrelated" in warning for warning in result.warnings)
 
 
 def test_a_drift_between_the_halves_is_put_in_words():

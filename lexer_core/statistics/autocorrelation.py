@@ -1,10 +1,10 @@
-"""How much does one round say about the next, and what is then independent?
+"""How autocorrelated are the rounds, and which batches of them are independent?
 
-Rounds that resemble their neighbours count for less than their number. Where
-the lag-1 autocorrelation exceeds :data:`AUTOCORRELATION_LIMIT`, neighbouring
-rounds are merged into batches and the batches take the place of the rounds
-(the method of batch means; Law, *Simulation Modeling and Analysis*, ch. 9).
-What correlation remains below the limit widens the interval.
+Autocorrelated rounds have a smaller effective sample size. If the lag-1
+autocorrelation exceeds :data:`AUTOCORRELATION_LIMIT`, neighbouring rounds are
+merged into batches, which are used instead of the rounds (the method of batch
+means; Law, *Simulation Modeling and Analysis*, ch. 9). Any correlation that
+remains below the limit widens the interval.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ __all__ = [
 ]
 
 AUTOCORRELATION_LIMIT = 0.2
-"""Above it, neighbouring rounds are merged."""
+"""Neighbouring rounds are merged if their autocorrelation exceeds it."""
 
 MIN_BATCHES = 5
-"""Merging stops here: a t interval on fewer batches says next to nothing."""
+"""Merging stops here: a t interval on fewer batches is useless."""
 
 _MOST_REMAINING = 0.5
 
 
 def lag1_autocorrelation(values: FloatArray) -> float:
-    """Correlation of each value with the next, corrected for the bias of short series.
+    """Return the correlation of each value with the next, corrected for the bias of short series.
 
-    0.0 where there are fewer than 3 values or all are equal.
+    0.0 if there are fewer than 3 values or all are equal.
 
     Parameters
     ----------
     values
-        Shape ``(n,)``, in the order of taking.
+        Shape ``(n,)``, in the order in which they were taken.
 
     Returns
     -------
@@ -54,9 +54,8 @@ def lag1_autocorrelation(values: FloatArray) -> float:
 
     Notes
     -----
-    The plain estimate falls short by (1 + 4 rho) / n on average (Marriott and
-    Pope 1954): with 10 rounds it would overlook most of what it is there to
-    find.
+    The plain estimate is too low by (1 + 4 rho) / n on average (Marriott and
+    Pope 1954): with 10 rounds it would miss most autocorrelations.
     """
     if values.size < 3:  # noqa: PLR2004 - two neighbouring pairs at least
         return 0.0
@@ -69,35 +68,35 @@ def lag1_autocorrelation(values: FloatArray) -> float:
 
 
 def batch_starts(values: FloatArray) -> IntArray:
-    """Where each batch of rounds starts, such that batches are nearly independent.
+    """Return where each batch of rounds starts, so that batches are nearly independent.
 
     Parameters
     ----------
     values
-        One number per round, in the order of taking, shape ``(rounds,)``.
+        One number per round, in the order in which they were taken, shape ``(rounds,)``.
 
     Returns
     -------
     ndarray
         Indices into ``values``, the first of each batch. ``arange(rounds)``
-        where the rounds may stand for themselves.
+        if the rounds themselves are nearly independent.
     """
     count = values.size
     starts = np.arange(count)
     current = values
     while len(starts) >= 2 * MIN_BATCHES and lag1_autocorrelation(current) > AUTOCORRELATION_LIMIT:
         batches = len(starts) // 2
-        # Even spread: batch sizes differ by one at most, and no round is lost.
+        # Evenly: batch sizes differ by one at most, and no round is lost.
         starts = (np.arange(batches) * count) // batches
         current = np.add.reduceat(values, starts) / np.diff(starts, append=count)
     return starts
 
 
 def error_inflation(units: FloatArray) -> float:
-    """By what the standard error of a mean grows with the correlation left between units.
+    """Return the factor by which correlation between units increases the standard error of a mean.
 
     That of a first-order autoregression, for a correlation from 0 to 0.5;
-    1.0 with fewer than 10 units, whose correlation nobody can tell.
+    1.0 with fewer than 10 units, whose correlation cannot be estimated.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
 """Can these numbers be analysed at all?
 
-Every public function of this room passes its arrays through here, so that each
-kind of bad input gets one refusal of its own, wherever it turns up.
+Every public function of this package checks its arrays here, so each kind of
+invalid input raises the same specific error everywhere.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ __all__ = [
 
 @frozen(kw_only=True, eq=False)
 class Grouping:
-    """Where each round's samples lie: ``samples[starts[i] : starts[i] + counts[i]]``."""
+    """Where each round's samples are: ``samples[starts[i] : starts[i] + counts[i]]``."""
 
     ids: IntArray
     starts: IntArray
@@ -42,27 +42,25 @@ class Grouping:
 
 
 def check_values(values: npt.ArrayLike, what: str) -> FloatArray:
-    """One-dimensional, not empty, finite numbers as float64; anything else is refused."""
+    """Return one-dimensional, non-empty, finite numbers as float64, or raise."""
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError) as error:
-        raise StatisticsError(
-            f"{what}: expected numbers, got something else ({error})", problem="not_numeric"
-        ) from error
+        raise StatisticsError(f"{what}: not numeric ({error})", problem="not_numeric") from error
     if array.ndim != 1:
         raise StatisticsError(
             f"{what}: expected one dimension, got shape {array.shape}", problem="wrong_shape"
         )
     if array.size == 0:
-        raise StatisticsError(f"{what}: there are none", problem="empty")
-    # One pass each; a NaN survives both reductions, so the details wait until needed.
+        raise StatisticsError(f"{what}: empty", problem="empty")
+    # One pass each; both reductions return NaN if there is one.
     if not (array.min() > -np.inf and array.max() < np.inf):
         _refuse_non_finite(array, what)
     return array
 
 
 def check_positive(values: npt.ArrayLike, what: str) -> FloatArray:
-    """As :func:`check_values`, and every number above zero: times have logarithms."""
+    """As :func:`check_values`, and require every number to be above zero."""
     array = check_values(values, what)
     if not array.min() > 0.0:
         bad = np.flatnonzero(array <= 0.0)
@@ -90,28 +88,28 @@ def _refuse_non_finite(array: FloatArray, what: str) -> None:
 
 
 def check_equal_counts(a: npt.NDArray[Any], b: npt.NDArray[Any], what: str) -> None:
-    """Two arrays that belong together entry by entry have equally many entries."""
+    """Require two paired arrays to have the same number of entries."""
     if a.shape != b.shape:
         raise StatisticsError(
             f"{what}: unequal counts, {a.size} and {b.size}",
             problem="unequal_counts",
-            hint="Entries are paired by position; align them first (see align_rounds).",
+            hint="Entries are paired by position; align them first with align_rounds.",
         )
 
 
 def check_fraction(value: float, what: str) -> None:
-    """Strictly between 0 and 1."""
+    """Require a value strictly between 0 and 1."""
     if not 0.0 < value < 1.0:
         raise StatisticsError(
-            f"{what} must lie strictly between 0 and 1, got {value!r}", problem="out_of_range"
+            f"{what} must be strictly between 0 and 1, got {value!r}", problem="out_of_range"
         )
 
 
 def group_rounds(rounds: npt.ArrayLike, count: int) -> Grouping:
-    """Where each round starts, for ``count`` samples in the order of their taking.
+    """Return where each round starts, for ``count`` samples in the order they were taken.
 
-    Round numbers need not be consecutive nor rising, but the samples of one
-    round stand together, since a block is one piece of time.
+    Round numbers need not be consecutive or increasing, but the samples of a
+    round are contiguous, because a block is a period of time.
     """
     ids = np.asarray(rounds)
     if ids.ndim != 1:
@@ -122,7 +120,7 @@ def group_rounds(rounds: npt.ArrayLike, count: int) -> Grouping:
         raise StatisticsError(
             f"samples and rounds: unequal counts, {count} and {ids.size}",
             problem="unequal_counts",
-            hint="Give the round of each sample.",
+            hint="Pass one round number per sample.",
         )
     if not np.issubdtype(ids.dtype, np.integer):
         raise StatisticsError(
@@ -132,9 +130,9 @@ def group_rounds(rounds: npt.ArrayLike, count: int) -> Grouping:
     own = ids[starts].astype(np.int64)
     if own.size > 1 and not (own[1:] > own[:-1]).all() and np.unique(own).size != own.size:
         raise StatisticsError(
-            "rounds: the samples of one round do not stand together",
+            "rounds: the samples of a round are not contiguous",
             problem="scattered_rounds",
-            hint="Round numbers are unique over launches; keep the order in which samples came.",
+            hint="Round numbers are unique across launches; keep the samples in their order.",
         )
     counts = np.diff(starts, append=count)
     return Grouping(ids=own, starts=starts, counts=counts)

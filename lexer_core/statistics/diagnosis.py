@@ -1,7 +1,6 @@
-"""How quiet was the run, judged by the samples themselves?
+"""How noisy was the run, judging by the samples?
 
-The counters of the operating system miss much of what disturbs a machine; the
-samples do not.
+The operating system's counters miss many disturbances; the samples show them.
 """
 
 from __future__ import annotations
@@ -43,7 +42,7 @@ _MIN_ORDER_ROUNDS = 3
 
 @frozen(kw_only=True)
 class Diagnosis:
-    """What the samples of one case say of the machine's noise; all dimensionless.
+    """How noisy the machine was, from the samples of one case; all dimensionless.
 
     Parameters
     ----------
@@ -58,7 +57,7 @@ class Diagnosis:
     round_spread
         Standard deviation of the rounds' log medians; ``None`` with one round.
     warnings
-        In words; empty when quiet.
+        In words; empty if the run was quiet.
     """
 
     sample_autocorrelation: float
@@ -71,7 +70,7 @@ class Diagnosis:
 
 @frozen(kw_only=True)
 class OrderEffect:
-    """What one place later in a round costs: 0.01 for 1 % slower; with its interval."""
+    """How much slower a case is one position later in a round: 0.01 for 1 %; with its interval."""
 
     estimate: float
     low: float
@@ -86,7 +85,7 @@ def diagnose(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> Diagnosis:
     Parameters
     ----------
     samples
-        Latencies in seconds, shape ``(n,)``, in the order of taking.
+        Latencies in seconds, shape ``(n,)``, in the order in which they were taken.
     rounds
         Round of each sample, shape ``(n,)``.
 
@@ -101,7 +100,7 @@ def diagnose(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> Diagnosis:
     ------
     StatisticsError
         Samples that are empty, NaN, infinite or not above zero; unequal
-        counts; a round in several pieces.
+        counts; a round that is not contiguous.
     """
     array = check_positive(samples, "samples")
     grouping = group_rounds(rounds, array.size)
@@ -114,14 +113,14 @@ def diagnose(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> Diagnosis:
     warnings = []
     if of_samples > AUTOCORRELATION_WARNING:
         warnings.append(
-            f"neighbouring samples resemble each other (autocorrelation {of_samples:.2f}): "
-            "they count for less than their number"
+            f"samples are autocorrelated ({of_samples:.2f}), "
+            "so the effective sample size is smaller"
         )
-    # A few rounds look correlated by chance: two standard errors of nothing.
+    # A few rounds look correlated by chance: require two standard errors.
     if of_rounds > max(AUTOCORRELATION_WARNING, 2.0 / math.sqrt(logs.size)):
         warnings.append(
-            f"neighbouring rounds resemble each other (autocorrelation {of_rounds:.2f}): "
-            "the machine changed slowly while it was measured"
+            f"rounds are autocorrelated ({of_rounds:.2f}): "
+            "the machine changed slowly during the run"
         )
     if abs(drift) > DRIFT_WARNING:
         warnings.append(f"latency moved by {drift:+.0%} between the halves of the run")
@@ -138,23 +137,22 @@ def diagnose(samples: npt.ArrayLike, rounds: npt.ArrayLike) -> Diagnosis:
 def order_effect(
     medians: npt.ArrayLike, positions: npt.ArrayLike, *, confidence: float = 0.95
 ) -> OrderEffect:
-    """Does it matter who comes first in a round?
+    """Return how much the position in a round affects latency.
 
     Parameters
     ----------
     medians
         Per-round medians in seconds, shape ``(rounds, cases)``.
     positions
-        Place of each case in each round, 0 for the first, same shape.
+        Position of each case in each round, 0 for the first, same shape.
     confidence
         Of the interval.
 
     Returns
     -------
     OrderEffect
-        Relative change of latency per place later. It carries a warning when
-        the interval excludes no effect, and the whole way from first to last
-        exceeds 2 %.
+        Relative change of latency per position. It has a warning if the
+        interval excludes zero and the effect from first to last exceeds 2 %.
 
     Raises
     ------
@@ -165,8 +163,8 @@ def order_effect(
 
     Notes
     -----
-    Least squares on log medians after taking out the mean of each round and
-    of each case; the standard error takes the round as the unit.
+    Least squares on log medians after removing the mean of each round and of
+    each case; the standard error is clustered by round.
     """
     check_fraction(confidence, "confidence")
     times, places = _order_table(medians, positions)
@@ -201,7 +199,7 @@ def order_effect(
 
 
 def _within_rounds(values: FloatArray, grouping: Grouping) -> float:
-    """Lag-1 autocorrelation over neighbours that belong to the same round."""
+    """Return the lag-1 autocorrelation over neighbours in the same round."""
     deviations = values - values.mean()
     variance = float(deviations @ deviations) / values.size
     pairs = values.size - len(grouping)
@@ -213,7 +211,7 @@ def _within_rounds(values: FloatArray, grouping: Grouping) -> float:
 
 
 def _drift(values: FloatArray) -> float:
-    """Median of the second half over that of the first, minus 1; a middle value is left out."""
+    """Return the median of the second half over that of the first, minus 1."""
     half = values.size // 2
     if half == 0:
         return 0.0
@@ -242,7 +240,7 @@ def _order_table(medians: npt.ArrayLike, positions: npt.ArrayLike) -> tuple[Floa
 
 
 def _centre(table: FloatArray) -> FloatArray:
-    """Take out the mean of each row and of each column."""
+    """Remove the mean of each row and of each column."""
     centred: FloatArray = (
         table - table.mean(axis=1, keepdims=True) - table.mean(axis=0) + table.mean()
     )

@@ -1,8 +1,8 @@
-"""How far does one life of a process shift all its latencies?
+"""How much do latencies differ from one process start to the next?
 
-Where memory came to lie, how threads were placed: a process keeps what it drew
-at its start, so rounds within one launch say nothing about it. An interval from
-one launch would cover too little without it.
+A process keeps its memory layout and thread placement, so the rounds of one
+launch cannot show how much these matter. Without this variance, the interval of
+a single launch would be too narrow.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ __all__ = ["LAUNCH_SD", "launch_variance"]
 LAUNCH_SD = 0.0025
 """Standard deviation of the logarithm of a latency between launches.
 
-Measured as what is left of the spread of A/A ratios, each from two fresh
-processes, when their spread within the rounds is taken away: 0.0011 for a
+Measured as the spread of A/A ratios, each from two new processes, that the
+spread within the rounds does not explain: 0.0011 for a
 64→64 layer and 0.0024 for EfficientNet-Lite0, ONNXRuntime, 30 trials each
 (docs/measuring.md). The larger one, rounded up.
 """
 
 
 def launch_variance(launches: int) -> float:
-    """Variance of a log ratio that comes from the launches of its two cases.
+    """Return the variance of a log ratio due to the launches of its two cases.
 
     Parameters
     ----------

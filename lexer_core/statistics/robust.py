@@ -1,8 +1,7 @@
-"""How are outliers kept from deciding what they must not decide?
+"""How are outliers kept from dominating a judgement?
 
-Samples are never dropped. Where a judgement about the whole (has it settled?
-does one sample resemble the next?) must not hang on a few stalls, they are
-pulled in to a fence first.
+Samples are never dropped. For judgements about the whole (is it steady? is it
+autocorrelated?), a few stalls are clipped at a fence first.
 """
 
 from __future__ import annotations
@@ -20,38 +19,38 @@ if TYPE_CHECKING:
 __all__ = ["clip_tails", "local_spread", "upper_fence"]
 
 _DEVIATIONS = 5.0
-# On the log scale. A coarse clock can make most values equal; a fence right on
-# top of them would erase every difference.
+# On the log scale. A coarse clock can make most values equal; a fence right at
+# them would erase every difference.
 _LEAST_DISTANCE = 0.01
 # Mean of |z| for a standard normal z, given that |z| is below its upper quartile.
 _MEAN_OF_LOWER_THREE_QUARTERS = 0.5147
 
 
 def upper_fence(values: FloatArray) -> float:
-    """Median plus five median absolute deviations of logarithms."""
+    """Return the median plus five median absolute deviations of logarithms."""
     centre = float(np.median(values))
     spread = float(np.median(np.abs(values - centre)))
     return centre + max(_DEVIATIONS * spread, _LEAST_DISTANCE)
 
 
 def clip_tails(values: FloatArray) -> FloatArray:
-    """Logarithms, pulled in to five median absolute deviations from their median."""
+    """Return logarithms clipped at five median absolute deviations from their median."""
     high = upper_fence(values)
     low = -upper_fence(-values)
     return np.clip(values, low, high)
 
 
 def local_spread(values: FloatArray, block: int) -> float:
-    """Standard deviation of block means about their neighbours.
+    """Return the standard deviation of block means about their neighbours.
 
-    From the smaller three quarters of the absolute differences between
-    neighbouring blocks, wherever a block may start: neither a step nor a drift
-    nor a few outliers add to it.
+    It uses the smaller three quarters of the absolute differences between
+    neighbouring blocks, for every possible start of a block, so a step, a drift
+    or a few outliers do not add to it.
 
     Parameters
     ----------
     values
-        In the order of taking, shape ``(n,)``; at least two blocks.
+        In the order in which they were taken, shape ``(n,)``; at least two blocks.
     block
         Values per block.
     """

@@ -165,8 +165,9 @@ def robust_centre(values: npt.ArrayLike) -> RobustCentre:
     extreme rounds neither hide an autocorrelation nor simulate one.
 
     Simulated (November 2026; 3000 trials per cell, 10 to 160 rounds), 95 %
-    intervals cover 93-98 % on independent, autocorrelated, bursty, bimodal and
-    contaminated rounds, and 92-98 % on recorded ones. A trimmed mean with a
+    intervals cover 95-98 % on independent, bursty, bimodal and contaminated
+    rounds, and 93-98.6 % on recorded ones, except two with an autocorrelation
+    over many rounds (91-94 %). A trimmed mean with a
     Tukey-McLaughlin interval needs up to half as many rounds where rounds are
     unimodal, but covers only 80-90 % with 10 to 20 rounds of the recordings,
     and calls up to 10 % of the families wrong; with trimming chosen by the data

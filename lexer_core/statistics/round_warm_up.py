@@ -121,11 +121,11 @@ def judge_warm_up(
     most is judged first and no longer serves as a reference; of two, it is the
     one whose own time moved more.
 
-    Simulated (November 2026; 300 runs per cell of two and three cases in 20 to
-    300 rounds, on a machine that drifts by half): 0.3 % false flags at most; a
+    Simulated (November 2026; 200 runs per cell of two and three cases in 20 to
+    120 rounds, on a machine that drifts by half): 0.5 % false flags at most; a
     step to three quarters of the time after three quarters of the run was found
-    in 95 % of the runs of 60 rounds and in all of 120, with noise of up to 8 %.
-    Fewer than 20 rounds tell nothing.
+    in 98 % of the runs of 60 rounds and in all of 120, with noise of up to 8 %;
+    in 40 rounds in two thirds of them, in fewer hardly ever.
     """
     if len(cases) + (reference is not None) < _TWO:
         raise StatisticsError(

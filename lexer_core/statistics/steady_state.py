@@ -1,8 +1,8 @@
-"""Has the latency settled, and from which call on?
+"""Is the latency steady, and from which call on?
 
-The start of a window is cut off where what remains is known most precisely
-(MSER-5: White 1997, made robust here), and then the two halves of what remains
-have to agree. That a latency never settles is a result like any other.
+The start of a window is truncated where the mean of the rest is most precise
+(MSER-5: White 1997, made robust here); then the two halves of the rest have to
+agree. A latency that never settles is a valid result.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _FIRST_WINDOW = 1.5
 
 @frozen(kw_only=True)
 class SteadyState:
-    """What a window of warm-up calls says.
+    """Whether a window of warm-up calls is steady.
 
     Parameters
     ----------
@@ -49,10 +49,10 @@ class SteadyState:
         Calls to drop at the start of the window: 5 or more, but never more
         than there are.
     needs_more
-        The truncation point lies as late as the rule allows: look at a window
-        twice as long, if there is time.
+        The truncation point is as late as the rule allows: use a window twice
+        as long, if there is time.
     steady
-        Whether the rest has settled; ``None`` where it is too short to tell.
+        Whether the rest is steady; ``None`` if it is too short to tell.
     drift
         Second half of the rest over its first half, minus 1; dimensionless.
     reason
@@ -70,17 +70,17 @@ class SteadyState:
 
 @frozen(kw_only=True)
 class WarmUpPlan:
-    """What to do next.
+    """The next step of the warm-up.
 
     Parameters
     ----------
     calls
-        Calls still to be made before asking again; 0 when warm-up is over.
+        Calls to make before asking again; 0 when warm-up is over.
     state
-        What the window says, once it is long enough to say something; always
-        there when ``calls`` is 0.
+        The state of the window, once it is long enough; always present when
+        ``calls`` is 0.
     few_calls
-        The time limit left fewer calls than usual; say so in the result.
+        The time limit allowed fewer calls than usual; the result should say so.
     """
 
     calls: int
@@ -94,9 +94,9 @@ def find_steady_state(latencies: npt.ArrayLike, *, min_drop: int = 5) -> SteadyS
     Parameters
     ----------
     latencies
-        Seconds per call, shape ``(n,)``, in the order of taking.
+        Seconds per call, shape ``(n,)``, in the order in which they were taken.
     min_drop
-        Calls that are dropped in any case.
+        Calls that are always dropped.
 
     Returns
     -------
@@ -112,16 +112,16 @@ def find_steady_state(latencies: npt.ArrayLike, *, min_drop: int = 5) -> SteadyS
     Notes
     -----
     MSER-5 minimises Var(rest) / len(rest) over batches of 5 calls, truncating
-    half of them at most. Means of raw latencies would follow a single stall;
+    half of them at most. A single stall would dominate means of raw latencies,
     so the logarithms are clipped at the median of the second half plus five
     median absolute deviations before they are batched, and the share of
-    clipped calls goes through the same rule: a start with a spike in every
-    few calls has a steady centre, but not a steady tail. The later of the two
+    clipped calls goes through the same rule: a start with frequent
+    spikes has a steady centre, but not a steady tail. The later of the two
     points counts.
 
     The halves disagree when they differ by more than 2 % and by more than 3
     standard errors. That error comes from the differences of neighbouring
-    blocks, since a step or a drift would inflate any other measure of spread,
+    blocks, because a step or a drift would inflate any other measure of spread
     and so hide itself.
     """
     if min_drop < 0:
@@ -139,8 +139,8 @@ def find_steady_state(latencies: npt.ArrayLike, *, min_drop: int = 5) -> SteadyS
             needs_more=False,
             steady=None,
             drift=0.0,
-            reason=f"{count} call{'' if count == 1 else 's'} cannot tell whether the latency "
-            f"has settled, {_FEWEST_CALLS} needed",
+            reason="too few calls to tell whether the latency is steady: "
+            f"{count}, {_FEWEST_CALLS} needed",
         )
     # Long calls leave few of them: smaller batches, so that there are still twelve.
     batch = _BATCH if count >= _FEW_CALLS else count // _FEWEST_CALLS
@@ -176,10 +176,10 @@ def plan_warm_up(
     min_seconds: float = 1.0,
     max_seconds: float = 30.0,
 ) -> WarmUpPlan:
-    """How many more warm-up calls to make, given all that were made.
+    """Return how many more warm-up calls to make, given those already made.
 
-    Ask with no latencies first, make as many calls as the plan says, append
-    theirs, and ask again until the plan says 0.
+    Call it without latencies first, make as many calls as the plan says, append
+    their latencies, and call it again until the plan says 0.
 
     Parameters
     ----------
@@ -187,9 +187,9 @@ def plan_warm_up(
         Seconds per call of all warm-up calls so far, shape ``(n,)``; may be
         empty.
     min_drop
-        Calls that are dropped in any case.
+        Calls that are always dropped.
     min_calls, min_seconds
-        The least window; both have to be reached.
+        The minimum window; both have to be reached.
     max_seconds
         The window stops growing here. Calls so long that this leaves fewer
         than ``min_calls`` of them are warmed up with fewer.
@@ -197,9 +197,9 @@ def plan_warm_up(
     Returns
     -------
     WarmUpPlan
-        With the state of the last window, when warm-up is over. A window is
-        doubled while its truncation point comes too late, and once when its
-        halves disagree.
+        With the state of the last window when warm-up is over. A window is
+        doubled while its truncation point is too late, and once if its halves
+        disagree.
 
     Raises
     ------
@@ -214,7 +214,7 @@ def plan_warm_up(
             problem="out_of_range",
         )
     if np.size(latencies) == 0:
-        # One call first: nobody knows yet whether it takes a microsecond or a minute.
+        # One call first: it may take a microsecond or a minute.
         return WarmUpPlan(calls=1, state=None)
     array = check_positive(latencies, "warm-up latencies")
     count = array.size
@@ -227,8 +227,8 @@ def plan_warm_up(
         # The first calls say little about the next: approach the window in steps.
         return WarmUpPlan(calls=min(missing, affordable, _GROWTH * count), state=None)
     state = find_steady_state(array, min_drop=min_drop)
-    # Halves that disagree may only mean that warm-up ended late; but a machine
-    # that never settles must not use up the limit for every case.
+    # If halves disagree, warm-up may just have ended late; but a machine that
+    # never settles must not use up the limit for every case.
     first = seconds < _FIRST_WINDOW * max(min_seconds, min_calls * typical)
     if (state.needs_more or (state.steady is False and first)) and not spent:
         return WarmUpPlan(calls=min(count, affordable), state=state)
@@ -236,14 +236,14 @@ def plan_warm_up(
 
 
 def batch_means(values: FloatArray, batch: int) -> FloatArray:
-    """Mean of each batch; a few calls too many for whole batches are left out at the end."""
+    """Return the mean of each full batch."""
     batches = values.size // batch
     means: FloatArray = values[: batches * batch].reshape(batches, batch).mean(axis=1)
     return means
 
 
 def mser(batches: FloatArray, limit: int) -> int:
-    """Batches to truncate, ``limit`` at most: the first that minimises Var(rest) / len(rest)."""
+    """Return how many batches to truncate, at most ``limit``, to minimise Var(rest) / len(rest)."""
     centred = batches - batches.mean()
     remaining = np.arange(batches.size, 0, -1)
     sums = np.cumsum(centred[::-1])[::-1]
@@ -253,12 +253,12 @@ def mser(batches: FloatArray, limit: int) -> int:
 
 
 def _compare_halves(logs: FloatArray, batch: int) -> tuple[float, float]:
-    """Second half minus first half, and the standard error of that difference."""
+    """Return second half minus first half, and the standard error of the difference."""
     half = logs.size // 2
-    # Each half has a fence of its own: one for both would pull a slow half
-    # down to the level of a fast one, and find that they agree.
+    # Each half has its own fence: a common one would pull a slow half down to
+    # the level of a fast one, and they would agree.
     first, second = (np.minimum(part, upper_fence(part)) for part in (logs[:half], logs[-half:]))
-    # Blocks long enough that neighbours in time count for little.
+    # Blocks long enough that correlation between calls matters little.
     block = max(batch, half // _BLOCKS)
     spread = local_spread(np.concatenate((first, second)), block)
     error = spread * math.sqrt(2.0 * block / half)

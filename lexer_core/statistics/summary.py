@@ -1,6 +1,6 @@
-"""What are the latencies of one case like?
+"""What are the latencies of one case?
 
-Nothing is dropped: outliers are counted, and stay in every number.
+No sample is dropped: outliers are counted and included in every number.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _FIRST_TAIL_PERCENT = 90.0
 
 @frozen(kw_only=True)
 class Summary:
-    """What the samples of one case say; times in the unit of the samples.
+    """Summary of the samples of one case; times in the unit of the samples.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ class Summary:
         Rounds that they come from.
     loops
         Calls per sample. Above 1, a sample is a mean of calls: percentiles are
-        those of such means, and the tails are withheld.
+        those of such means, and there are no tails.
     effective_count
         Independent samples that these are worth for the median; ``None`` with
         a single round.
@@ -64,7 +64,7 @@ class Summary:
     min, max
         Extreme samples.
     percentiles
-        As asked for, in that order.
+        Those requested, in that order.
     outliers_mild
         Samples beyond Tukey's inner fences (1.5 interquartile ranges) and
         within the outer ones (3).
@@ -94,12 +94,12 @@ class Summary:
     confidence: float
 
     def percentile(self, percent: float) -> PercentileInterval:
-        """The percentile that was asked for under this number."""
+        """Return one of the requested percentiles."""
         for entry in self.percentiles:
             if entry.percent == percent:
                 return entry
         raise StatisticsError(
-            f"percentile {percent:g} was not asked for; there are "
+            f"percentile {percent:g} was not requested; available: "
             + ", ".join(entry.name for entry in self.percentiles),
             problem="out_of_range",
         )
@@ -118,10 +118,10 @@ def summarise(
     Parameters
     ----------
     samples
-        Latencies in seconds per call, shape ``(n,)``, in the order of taking.
+        Latencies in seconds per call, shape ``(n,)``, in the order in which they were taken.
     rounds
         Round of each sample, whole numbers, shape ``(n,)``; the samples of one
-        round stand together, and numbers are unique over launches.
+        round are contiguous, and numbers are unique across launches.
     loops
         Calls per sample.
     percents
@@ -138,7 +138,7 @@ def summarise(
     ------
     StatisticsError
         Samples that are empty, NaN, infinite or not above zero; unequal
-        counts; a round in several pieces; loops below 1; a percent or a
+        counts; a round that is not contiguous; loops below 1; a percent or a
         confidence out of range.
 
     Notes
@@ -176,9 +176,9 @@ def summarise(
 
 
 def throughput(samples: npt.ArrayLike, loops: int = 1, *, items_per_call: int = 1) -> float:
-    """Items per second: items over the sum of sample × loops.
+    """Return items per second: items over the sum of sample × loops.
 
-    Never the mean of 1 / sample, which overstates (by 6.5 % with 2 % outliers).
+    The mean of 1 / sample would be too high (by 6.5 % with 2 % outliers).
 
     Parameters
     ----------
@@ -211,17 +211,17 @@ def _check_loops(loops: int) -> None:
 
 
 def _as_means(entry: PercentileInterval, loops: int) -> PercentileInterval:
-    """Say of which distribution a percentile is, when samples are means of calls."""
+    """Note which distribution a percentile is of, if samples are means of calls."""
     if loops == 1:
         return entry
     if max(entry.percent, 100.0 - entry.percent) >= _FIRST_TAIL_PERCENT:
-        # Averaging pulls the tails in: this would not be the calls' percentile.
+        # Averaging shortens the tails: this would not be the percentile of calls.
         return evolve(
             entry,
             estimate=None,
             low=None,
             high=None,
-            note=f"withheld: samples are means of {loops} calls, which have no tail of their own",
+            note=f"withheld: samples are means of {loops} calls, which hide the tail",
         )
     note = f"of means of {loops} calls"
     return evolve(entry, note=f"{note}; {entry.note}" if entry.note else note)
