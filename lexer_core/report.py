@@ -1,4 +1,4 @@
-"""``BenchmarkReport``: how does a user read, print and write a benchmark?"""
+"""``BenchmarkReport``: how does a user read, print and write a report?"""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ __all__ = ["BenchmarkReport"]
 
 @frozen(kw_only=True, repr=False)
 class BenchmarkReport(ReportData):
-    """The results of one benchmark: a sequence of rows that prints as a table.
+    """The results of a benchmark: a sequence of rows that prints as a table.
 
-    ``report[0]`` is a row by position, ``report["torch"]`` by its label or, where
-    only one row has it, by its engine's name. The fields are those of
+    ``report[0]`` is a row by position, and ``report["torch"]`` by its label or, if
+    it is the only one, by its engine's name. The fields are those of
     :class:`~lexer_core.results.ReportData`.
     """
 
@@ -44,33 +44,33 @@ class BenchmarkReport(ReportData):
         return report_to_html(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the whole report but the raw samples, as JSON types (docs/json.md)."""
+        """Return the report without raw samples, as JSON types (docs/json.md)."""
         return report_to_dict(self)
 
     @classmethod
     def from_dict(cls, data: Mapping[str, object]) -> Self:
-        """Read back what :meth:`to_dict` gave; equal to it but for raw samples.
+        """Return the report from :meth:`to_dict`, equal to the original one.
 
         Raises
         ------
         ReportFormatError
-            The data are not of that form, or of a newer schema.
+            The data is not a valid report, or has a newer schema version.
         """
         return report_from_dict(data, cls)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Self:
-        """Read back what :meth:`to_json` wrote.
+        """Return the report from :meth:`to_json`, equal to the original one.
 
         Raises
         ------
         ReportFormatError
-            The text is not JSON, is not of that form, or has a newer schema.
+            The text is not a valid report, or has a newer schema version.
         """
         return report_from_json(text, cls)
 
     def to_json(self, path: str | Path | None = None) -> str:
-        """Give the report as JSON text, and write it to ``path`` if there is one.
+        """Return the report as JSON, and write it to ``path`` if given.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class BenchmarkReport(ReportData):
         return write_if_named(report_to_json(self), path)
 
     def to_csv(self, path: str | Path | None = None) -> str:
-        """Give the rows as CSV text (docs/csv.md), and write it to ``path`` if there is one.
+        """Return the rows as CSV (docs/csv.md), and write them to ``path`` if given.
 
         Raises
         ------
@@ -90,10 +90,10 @@ class BenchmarkReport(ReportData):
         return write_if_named(report_to_csv(self), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
-        """Give the report as an HTML page with plots (docs/reading-the-report.md).
+        """Return the report as an HTML page with plots, and write it to ``path`` if given.
 
-        The page is one file that loads nothing and runs no script. It is written
-        to ``path`` if there is one.
+        The page is a single file that loads nothing and runs no script
+        (docs/reading-the-report.md).
 
         Raises
         ------
@@ -102,32 +102,32 @@ class BenchmarkReport(ReportData):
         OutputFileError
             The file cannot be written.
         """
-        from lexer_core.reporting.page import report_page  # the extra, which may be missing
+        from lexer_core.reporting.page import report_page  # an extra
 
         return write_if_named(report_page(self), path)
 
     def to_dataframe(self, *, samples: bool = False) -> pd.DataFrame:
-        """Give the report as a pandas DataFrame.
+        """Return the report as a pandas DataFrame.
 
         Parameters
         ----------
         samples
-            One line for each raw sample, with its label, engine, device, launch,
-            round and latency in milliseconds; otherwise one line for each row of
-            the report, in the columns of the CSV (docs/csv.md).
+            If true, one line per raw sample, with its label, engine, device, launch,
+            round and latency in milliseconds. Otherwise one line per row of the
+            report, with the columns of the CSV (docs/csv.md).
 
         Raises
         ------
         MissingPackageError
             pandas is not installed.
         """
-        # pandas, which may be missing
+        # pandas is optional
         from lexer_core.reporting.report_dataframe import report_to_dataframe, samples_to_dataframe
 
         return samples_to_dataframe(self) if samples else report_to_dataframe(self)
 
     def to_markdown(self, path: str | Path | None = None) -> str:
-        """Give the report as a Markdown table, and write it to ``path`` if there is one.
+        """Return the report as Markdown, and write it to ``path`` if given.
 
         Raises
         ------

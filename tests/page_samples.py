@@ -76,7 +76,7 @@ def a_sampled_report(**facts: Any) -> BenchmarkReport:
             export_ms=8200.0,
             break_even_calls=412.6,
             notes_on_percentiles={"p99_ms": "insufficient: 54 effective samples, 368 needed"},
-            warnings=["neighbouring samples resemble each other"],
+            warnings=["samples are autocorrelated (0.31)"],
         ),
         a_failed_row(),
     ]

@@ -254,7 +254,7 @@ def test_a_case_that_failed_or_is_not_there_is_named() -> None:
     comparison = compare(base, new)
 
     assert {case.verdict for case in comparison.cases} == {"NOT COMPARABLE"}
-    assert "in the new run it failed while the model was loaded" in comparison["torch"].reason
+    assert "in the new run it failed while loading the model" in comparison["torch"].reason
     assert comparison["gone"].reason == "missing from the new run"
     assert comparison["added"].reason == "missing from the base"
     assert comparison["added"].new_p50_ms == pytest.approx(10, rel=0.05)

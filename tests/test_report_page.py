@@ -127,7 +127,7 @@ def test_a_row_that_failed_says_why_and_what_it_printed():
 
     page = read_page(report_page(attrs.evolve(report, results=(*report.results[:3], failed))))
 
-    assert "TVM failed while the model was loaded: the worker died of SIGSEGV." in page.text
+    assert "TVM failed while loading the model: the worker died of SIGSEGV." in page.text
     assert "Its log: …" in page.text
     (shown,) = [each for each in page.all("details") if "Output of the TVM process" in each.text]
     assert "Traceback (most recent call last): <frame>" in shown.text

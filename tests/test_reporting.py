@@ -59,7 +59,7 @@ class _Stream(io.StringIO):
 def test_no_line_of_a_table_is_wider_than_the_terminal(width):
     report = a_full_report()
 
-    lines = [line for line in _lines(report, width) if not line.startswith("Again:")]
+    lines = [line for line in _lines(report, width) if not line.startswith("Repeat:")]
 
     assert max(map(len, lines)) <= width
 
@@ -123,7 +123,7 @@ def test_a_failed_row_keeps_its_place_and_its_reason_stands_below():
     text = report_to_text(report, 120)
 
     assert "failed" in _row_of(report, "TVM")
-    assert "TVM failed while the model was loaded: the worker died of SIGSEGV." in text
+    assert "TVM failed while loading the model: the worker died of SIGSEGV." in text
     assert "Its log: …" in text
 
 
@@ -180,7 +180,7 @@ def test_work_that_ran_elsewhere_is_shown_with_the_device():
     text = report_to_text(a_report(row), 120)
 
     assert "GPU 99%" in text
-    assert "not all of it ran on the GPU: Gather (CPU)" in text
+    assert "some of the work did not run on the GPU: Gather (CPU)" in text
 
 
 def test_warnings_that_rows_share_are_said_once():
@@ -203,7 +203,7 @@ def test_square_brackets_in_names_are_shown_as_they_are():
 
 
 def test_an_empty_report_prints():
-    assert "there was no engine to measure" in str(a_report())
+    assert "there were no engines to measure" in str(a_report())
 
 
 def test_a_report_of_failures_prints():
@@ -213,7 +213,7 @@ def test_a_report_of_failures_prints():
 def test_the_command_is_on_one_line_however_long():
     command = "lexer benchmark " + "--input x " * 40
 
-    assert f"Again: {command.strip()}" in _lines(a_report(a_row(), command=command), 80)
+    assert f"Repeat: {command.strip()}" in _lines(a_report(a_row(), command=command), 80)
 
 
 def test_printing_to_a_file_has_no_escape_codes():

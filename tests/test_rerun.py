@@ -235,7 +235,7 @@ def test_a_base_s_model_that_fails_is_said(base: Path, model: Path, folder: Path
 
     for case in done.comparison.cases:
         assert case.method == "canary"
-        assert "the base's model failed while the model was loaded" in case.reason
+        assert "the base's model failed while loading the model" in case.reason
 
 
 def test_a_row_that_failed_in_the_base_is_not_measured(base: Path, model: Path) -> None:

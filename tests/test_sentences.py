@@ -57,8 +57,8 @@ def test_undecided_says_what_may_help():
 
     assert verdict_sentences([TORCH, ORT], [pair]) == (
         (
-            "No verdict between Torch and ONNXRuntime: 1.02x (95% 0.97-1.08) is neither within nor "
-            "beyond +-5%; more samples may tell."
+            "No verdict between Torch and ONNXRuntime: 1.02x (95% 0.97-1.08) is only partly within "
+            "+-5%; more samples may decide."
         ),
     )
 
@@ -90,8 +90,8 @@ def test_outputs_that_disagree_take_the_verdict_away():
 
     assert said == (
         (
-            "ONNXRuntime gives other answers than AmazingNet (eager) "
-            "(31 % of the elements of 'logits' differ): it keeps its row and has no rank."
+            "ONNXRuntime is listed but not ranked: its outputs differ from those of "
+            "AmazingNet (eager) (31 % of the elements of 'logits' differ)."
         ),
     )
 
@@ -113,15 +113,15 @@ def test_one_engine_alone_has_nothing_to_be_compared_with():
     (said,) = verdict_sentences([TORCH], [])
 
     assert said == (
-        "Only Torch was measured: 38.1 ms a call (95% 37.9-38.2), outputs agree "
-        "(max error 2e-06); there is nothing to compare it with."
+        "Only Torch was measured: 38.1 ms per call (95% 37.9-38.2), outputs agree "
+        "(max error 2e-06)."
     )
 
 
 def test_one_engine_left_over_says_that_others_could_not_be_measured():
     (said,) = verdict_sentences([TORCH, a_failed_row()], [])
 
-    assert said.endswith("the others could not be.")
+    assert said.endswith("The other engines could not be measured.")
 
 
 def test_nothing_measured_names_every_reason():
@@ -129,12 +129,12 @@ def test_nothing_measured_names_every_reason():
 
     (said,) = verdict_sentences([a_failed_row(), unsupported], [])
 
-    assert said.startswith("Nothing was measured: TVM failed while the model was loaded:")
+    assert said.startswith("Nothing was measured: TVM failed while loading the model:")
     assert "ONNXRuntime is unsupported" in said
 
 
 def test_no_engine_at_all_is_said():
-    assert verdict_sentences([], []) == ("Nothing was measured: there was no engine to measure.",)
+    assert verdict_sentences([], []) == ("Nothing was measured: there were no engines to measure.",)
 
 
 OPENVINO = a_row("openvino", "OpenVINO", 12.0, rank=2)

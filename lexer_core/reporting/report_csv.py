@@ -1,8 +1,7 @@
-"""How is a benchmark written as CSV?
+"""How is a report converted to CSV?
 
-One line for each row of the report, in the columns that ``docs/csv.md``
-describes. Numbers stay numbers; texts that a spreadsheet would take for a
-formula are made harmless.
+One line per row of the report; ``docs/csv.md`` documents the columns. Text that a
+spreadsheet would interpret as a formula is escaped.
 """
 
 from __future__ import annotations
@@ -89,13 +88,13 @@ COLUMNS = (
 )
 """The columns, in order."""
 
-# The signs that begin a formula, also in their full-width forms, and those
-# that a spreadsheet skips before it looks.
+# Characters that start a formula, their full-width forms, and white space that a
+# spreadsheet skips before them.
 _FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 
 def report_to_csv(report: ReportData) -> str:
-    """Give a heading and one line for each row, as CSV text."""
+    """Return a header and one line per row as CSV."""
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
@@ -105,7 +104,7 @@ def report_to_csv(report: ReportData) -> str:
 
 
 def row_values(row: BenchmarkResult) -> dict[str, object]:
-    """Give a row's values by column, of their own types."""
+    """Return a row's values by column, without converting them to text."""
     values: dict[str, object] = {name: getattr(row, name) for name in _FIELDS}
     for name in _PERCENTILES:
         interval = row.intervals.get(name)
@@ -128,13 +127,13 @@ def row_values(row: BenchmarkResult) -> dict[str, object]:
 
 
 def _cell(value: object) -> object:
-    """Give what the csv module writes: a number, a harmless text, or nothing."""
+    """Return what the csv module writes: a number, escaped text, or nothing."""
     if value is None or isinstance(value, bool):
         return {None: "", True: "true", False: "false"}[value]
     if isinstance(value, int | float):
         return repr(value)
     text = value if isinstance(value, str) else _as_json(value)
-    # The csv module leaves a carriage return unquoted, and cannot read it back.
+    # The csv module writes a carriage return unquoted and cannot read it back.
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return f"'{text}" if text.startswith(_FORMULA) else text
 

@@ -1,7 +1,6 @@
-"""How does a benchmark become a pandas DataFrame?
+"""How is a report converted to a pandas DataFrame?
 
-For further analysis: numbers stay numbers, with one type for each column
-whatever the rows hold.
+The dtype of a column does not depend on the values of the rows.
 """
 
 from __future__ import annotations
@@ -22,12 +21,12 @@ if TYPE_CHECKING:
 
 __all__ = ["report_to_dataframe", "samples_to_dataframe"]
 
-# Columns that are made from other records than the row itself.
+# Columns that are not fields of the row itself.
 _NUMBERS = ("_low", "_high", "_max_abs_error", "_rmse", "_cosine", "_mismatched_share", "_share")
 
 
 def report_to_dataframe(report: ReportData) -> pd.DataFrame:
-    """Give one line for each row, in the columns of the CSV (docs/csv.md).
+    """Return one line per row, with the columns of the CSV (docs/csv.md).
 
     Raises
     ------
@@ -44,7 +43,7 @@ def report_to_dataframe(report: ReportData) -> pd.DataFrame:
 
 
 def samples_to_dataframe(report: ReportData) -> pd.DataFrame:
-    """Give one line for each sample: label, engine, device, launch, round, latency in ms.
+    """Return one line per sample: label, engine, device, launch, round, latency in ms.
 
     Raises
     ------
@@ -77,12 +76,13 @@ def samples_to_dataframe(report: ReportData) -> pd.DataFrame:
 def _check_pandas() -> None:
     if find_spec("pandas") is None:
         raise MissingPackageError(
-            "a DataFrame needs pandas, not installed here.", hint="Install it: pip install pandas"
+            "a DataFrame needs pandas, which is not installed.",
+            hint="Install it: pip install pandas",
         )
 
 
 def _type(column: str) -> str:
-    """Choose a column's type: numbers, counts and truth values may be missing, too."""
+    """Return a column's dtype, which allows for missing values."""
     fields = attrs.fields_dict(BenchmarkResult)
     if column not in fields:
         return "float64" if column.endswith(_NUMBERS) else "object"

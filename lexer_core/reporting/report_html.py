@@ -1,7 +1,7 @@
-"""How is a benchmark shown in a notebook?
+"""How is a report shown in a notebook?
 
-A fragment that brings no style sheet: it takes colours and type from where it
-is shown, light or dark.
+As an HTML fragment without a style sheet, which uses the notebook's colours and
+fonts, light or dark.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["report_to_html"]
 
-# Readable on white and on black alike.
+# Readable on white and on black.
 _TONES = {"good": "color:#2e8b57", "bad": "color:#d9433f", "": ""}
 
 
 def report_to_html(report: ReportData) -> str:
-    """Give the report as an HTML fragment; every text in it is escaped."""
+    """Return a report as an HTML fragment; all text is escaped."""
     layout = lay_out(report)
     title, *details = layout.heading or ("",)
     parts = [

@@ -1,4 +1,4 @@
-"""How is a benchmark shown in Markdown?"""
+"""How is a report converted to Markdown?"""
 
 from __future__ import annotations
 
@@ -15,15 +15,14 @@ if TYPE_CHECKING:
 
 __all__ = ["escaped", "report_to_markdown"]
 
-# What would become a tag, emphasis, code, a link, a mention or another cell.
+# Characters that start a tag, emphasis, code, a link, a mention or a new cell.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
 
 
 def report_to_markdown(report: ReportData) -> str:
-    """Give the report as a table with its verdicts, as GitHub shows them.
+    """Return a report as GitHub-flavoured Markdown.
 
-    Every text in it is taken for what it says: a name with ``*`` or ``|`` in it
-    stays that name.
+    Text is escaped, so a name with ``*`` or ``|`` is shown unchanged.
     """
     layout = lay_out(report)
     heading = [f"**{escaped(line)}**" for line in layout.heading[:1]]
@@ -42,7 +41,7 @@ def report_to_markdown(report: ReportData) -> str:
 
 
 def escaped(text: str) -> str:
-    """Give a text so that Markdown shows it as it is."""
+    """Escape a text so that Markdown shows it unchanged."""
     return _SPECIAL.sub(r"\\\1", text)
 
 
@@ -53,7 +52,7 @@ def _list(texts: Sequence[str]) -> str:
 def _fenced(command: str) -> str:
     if not command:
         return ""
-    # Longer than any run of backticks within.
+    # Longer than any run of backticks in the command.
     fence = "`" * max(3, *(len(run) + 1 for run in re.findall("`+", command)), 0)
     return f"{fence}console\n{command}\n{fence}"
 

@@ -1,6 +1,6 @@
 """What is the verdict, in words?
 
-Pure: results and comparisons in, sentences out.
+Pure functions from results and comparisons to sentences.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ if TYPE_CHECKING:
 __all__ = ["agreement", "problem", "titles", "verdict_sentences"]
 
 _PHASES = {
-    "resolve": "before it was started",
-    "export": "in export",
-    "reference": "while the reference was computed",
-    "import": "while its runtime was imported",
-    "load": "while the model was loaded",
-    "place": "while inputs were placed",
+    "resolve": "before it started",
+    "export": "during export",
+    "reference": "while computing the reference outputs",
+    "import": "while importing its runtime",
+    "load": "while loading the model",
+    "place": "while transferring the inputs",
     "first_call": "in its first call",
-    "warm_up": "in warm-up",
-    "rounds": "while it was measured",
-    "fetch": "while outputs were fetched",
-    "parity": "while outputs were compared",
+    "warm_up": "during warm-up",
+    "rounds": "during measurement",
+    "fetch": "while fetching the outputs",
+    "parity": "while comparing the outputs",
 }
 
 
 def titles(results: Sequence[BenchmarkResult]) -> dict[str, str]:
-    """Say what each row is called in a text, by its label.
+    """Return the name of each row in sentences, by its label.
 
-    The engine's display name, unless the row has a label of its own or two rows
-    would be called the same.
+    The name is the engine's display name, unless the row has its own label or two
+    rows would have the same name.
     """
     plain = {
         row.label: row.engine if row.label in (row.engine_name, row.engine) else row.label
@@ -55,7 +55,7 @@ def titles(results: Sequence[BenchmarkResult]) -> dict[str, str]:
 
 
 def problem(row: BenchmarkResult) -> str:
-    """Say why a row has no numbers, in one line; empty when it has them."""
+    """Return in one line why a row has no numbers; empty if it has them."""
     if row.status == "ok":
         return ""
     what = "is unsupported" if row.status == "unsupported" else "failed"
@@ -65,10 +65,10 @@ def problem(row: BenchmarkResult) -> str:
 
 
 def agreement(row: BenchmarkResult) -> str:
-    """Say whether a row's outputs are right: ``"outputs agree (max error 2e-06)"``."""
+    """Return whether a row's outputs are correct: ``"outputs agree (max error 2e-06)"``."""
     parity = row.parity
     if parity is None:
-        return "outputs were not compared"
+        return "outputs were not checked"
     if parity.status == "not_judged":
         return f"outputs were not judged ({_one_line(parity.reason) or 'no reason given'})"
     size = (
@@ -80,35 +80,36 @@ def agreement(row: BenchmarkResult) -> str:
 def verdict_sentences(
     results: Sequence[BenchmarkResult], comparisons: Sequence[Comparison]
 ) -> tuple[str, ...]:
-    """Say in words what a benchmark showed.
+    """Return the verdicts of a benchmark as sentences.
 
     Parameters
     ----------
     results
-        All rows, those without numbers too.
+        All rows, including those without numbers.
     comparisons
-        Between rows. With more than three rows, those against the baseline (the
-        ``a`` of the first) are told, and those of neighbours that are not apart.
+        Comparisons of rows. With more than three rows, the sentences cover only
+        those with the baseline (the ``a`` of the first), and those of rows next to
+        each other in speed without a clear winner.
 
     Returns
     -------
     tuple[str, ...]
-        Whole sentences, the most important first; never empty.
+        Complete sentences, the most important first; never empty.
     """
     names = titles(results)
     measured = [row for row in results if row.status == "ok"]
     if not measured:
         return (_nothing_measured(results, names),)
-    told = [_disagreement(row, names) for row in measured if _fails(row)]
+    wrong = [_disagreement(row, names) for row in measured if _fails(row)]
     if len(measured) == 1:
-        return (_alone(measured[0], results, names), *told)
+        return (_alone(measured[0], results, names), *wrong)
     rows = {row.label: row for row in measured}
     judged = [pair for pair in comparisons if pair.a in rows and pair.b in rows]
     right = [pair for pair in judged if not (_fails(rows[pair.a]) or _fails(rows[pair.b]))]
     if not judged:
-        return (*told, "No verdict: the engines were not compared with each other.")
-    sentences = [_verdict(pair, rows, names) for pair in _worth_telling(right, rows)]
-    return (*_fastest(measured, judged, names), *sentences, *told)
+        return (*wrong, "No verdict: the engines were not compared with each other.")
+    sentences = [_verdict(pair, rows, names) for pair in _selected(right, rows)]
+    return (*_fastest(measured, judged, names), *sentences, *wrong)
 
 
 def _fails(row: BenchmarkResult) -> bool:
@@ -117,7 +118,7 @@ def _fails(row: BenchmarkResult) -> bool:
 
 def _nothing_measured(results: Sequence[BenchmarkResult], names: Mapping[str, str]) -> str:
     if not results:
-        return "Nothing was measured: there was no engine to measure."
+        return "Nothing was measured: there were no engines to measure."
     reasons = "; ".join(f"{names[row.label]} {problem(row)}" for row in results)
     return f"Nothing was measured: {reasons}."
 
@@ -125,8 +126,8 @@ def _nothing_measured(results: Sequence[BenchmarkResult], names: Mapping[str, st
 def _alone(
     row: BenchmarkResult, results: Sequence[BenchmarkResult], names: Mapping[str, str]
 ) -> str:
-    why = "there is nothing to compare it with" if len(results) == 1 else "the others could not be"
-    return f"Only {names[row.label]} was measured{_median(row)}, {agreement(row)}; {why}."
+    others = "" if len(results) == 1 else " The other engines could not be measured."
+    return f"Only {names[row.label]} was measured{_median(row)}, {agreement(row)}.{others}"
 
 
 def _median(row: BenchmarkResult) -> str:
@@ -135,11 +136,11 @@ def _median(row: BenchmarkResult) -> str:
     unit = time_unit([row])
     interval = row.intervals.get("p50_ms")
     if interval is None or interval.low is None or interval.high is None:
-        return f": {significant(row.p50_ms * unit.per_ms)} {unit.name} a call"
+        return f": {significant(row.p50_ms * unit.per_ms)} {unit.name} per call"
     low, estimate, high = interval_text(
         interval.low * unit.per_ms, row.p50_ms * unit.per_ms, interval.high * unit.per_ms
     )
-    return f": {estimate} {unit.name} a call ({interval.confidence:.0%} {low}-{high})"
+    return f": {estimate} {unit.name} per call ({interval.confidence:.0%} {low}-{high})"
 
 
 def _disagreement(row: BenchmarkResult, names: Mapping[str, str]) -> str:
@@ -149,16 +150,16 @@ def _disagreement(row: BenchmarkResult, names: Mapping[str, str]) -> str:
     if not reason and parity.max_abs_error is not None:
         reason = f"max error {error_text(parity.max_abs_error)}"
     return (
-        f"{names[row.label]} gives other answers than {parity.reference or 'the model'}"
-        f"{f' ({reason})' if reason else ''}: it keeps its row and has no rank."
+        f"{names[row.label]} is listed but not ranked: its outputs differ from those of "
+        f"{parity.reference or 'the model'}{f' ({reason})' if reason else ''}."
     )
 
 
 def _fastest(
     measured: Sequence[BenchmarkResult], pairs: Sequence[Comparison], names: Mapping[str, str]
 ) -> tuple[str, ...]:
-    """Name the winner where there are more than two, and one is decidedly ahead of every other."""
-    if len(measured) <= 2:  # noqa: PLR2004  of two, the verdict says it
+    """Name the winner if there are more than two rows and one is faster than every other."""
+    if len(measured) <= 2:  # noqa: PLR2004  with two, the verdict says it
         return ()
     wins = Counter(
         pair.b if pair.verdict == "faster" else pair.a
@@ -172,9 +173,7 @@ def _fastest(
     )
 
 
-def _worth_telling(
-    pairs: Sequence[Comparison], rows: Mapping[str, BenchmarkResult]
-) -> list[Comparison]:
+def _selected(pairs: Sequence[Comparison], rows: Mapping[str, BenchmarkResult]) -> list[Comparison]:
     if len(rows) <= 3:  # noqa: PLR2004  three pairs can be read
         return list(pairs)
     baseline = pairs[0].a if pairs else ""
@@ -209,16 +208,16 @@ def _verdict(
         )
     if pair.verdict == "undecided":
         return (
-            f"No verdict between {a} and {b}: {ratio}x{bounds} is neither within nor beyond "
-            f"+-{_percent(pair.delta)}; more samples may tell."
+            f"No verdict between {a} and {b}: {ratio}x{bounds} is only partly within "
+            f"+-{_percent(pair.delta)}; more samples may decide."
         )
-    reason = _one_line(pair.reason) or "the samples do not allow one"
+    reason = _one_line(pair.reason) or "the samples do not support one"
     measured = f" (measured: {ratio}x{bounds})" if math.isfinite(pair.ratio.estimate) else ""
     return f"No verdict between {a} and {b}: {reason}{measured}."
 
 
 def _payback(row: BenchmarkResult) -> str:
-    """Say after how many calls a faster engine has paid for its beginning."""
+    """Say after how many calls a faster engine has made up for its start-up cost."""
     if row.break_even_calls is None:
         return ""
     costs = {"export": row.export_ms, "load": row.load_ms}
@@ -244,7 +243,7 @@ def _inverse(ratio: Interval) -> Interval:
 
 
 def _ratio(ratio: Interval) -> tuple[str, str]:
-    """Write a ratio, and its interval in brackets."""
+    """Format a ratio, and its interval in parentheses."""
     if ratio.low is None or ratio.high is None:
         return significant(ratio.estimate), " (no interval)"
     low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)

@@ -1,8 +1,8 @@
-"""What does a reader see of a benchmark, and in which order?
+"""Which texts of a report are shown, and in which order?
 
-Pure: a report in, texts out, for the terminal, Markdown and HTML alike. The
-order is that of a decision: which, how fast, how sure, is it right, what does
-it cost; then what went wrong, the verdict, and how to do it again.
+Pure functions from a report to texts, for the terminal, Markdown and HTML. The
+order helps to decide: which engine, how fast, how certain, are its outputs
+correct, what does it cost; then problems, the verdict, and how to repeat the run.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from lexer_core.reporting.numbers import (
     rate_text,
     significant,
     time_unit,
+    whole_text,
     with_half_width,
 )
 from lexer_core.reporting.sentences import problem, titles
@@ -37,21 +38,21 @@ __all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows"]
 
 _STOPPED = {
     "precise": "stopped when precise enough",
-    "launches": "stopped where only more launches (--launches) could be more precise",
-    "max_seconds": "stopped when time was up",
-    "num_iterations": "as many as asked for",
-    "rounds": "as many rounds as asked for",
-    "nothing left": "stopped when nothing was left to measure",
+    "launches": "stopped because only more launches (--launches) would be more precise",
+    "max_seconds": "stopped at the time limit",
+    "num_iterations": "stopped at the requested number of samples",
+    "rounds": "stopped at the requested number of rounds",
+    "nothing left": "stopped because nothing was left to measure",
 }
 
 
 @frozen(kw_only=True)
 class Column:
-    """One column: a heading and a cell for each row.
+    """A column: a heading and a cell per row.
 
-    ``tones`` says of each cell whether it is good or bad news. ``group`` is what
-    the column tells of: columns of a group stay together where a table has to
-    be split. ``optional`` columns give way where there is no room for all.
+    ``tones`` says which cells are good or bad news. Columns of one ``group`` stay
+    together if the table is split. ``optional`` columns are left out if there is
+    not enough room.
     """
 
     heading: str
@@ -66,8 +67,8 @@ class Column:
 class Layout:
     """All texts of a report, without control characters.
 
-    ``columns[0]`` names the rows. ``command`` is to be shown unbroken, so that
-    it can be copied.
+    ``columns[0]`` names the rows. Show ``command`` on one line, so that it can be
+    copied.
     """
 
     heading: tuple[str, ...]
@@ -81,7 +82,7 @@ class Layout:
 
 
 def lay_out(report: ReportData) -> Layout:
-    """Turn a report into the texts that are shown."""
+    """Convert a report to the texts that are shown."""
     rows = in_order(report.results)
     names = titles(report.results)
     columns, footnotes = lay_out_rows(rows, names)
@@ -100,27 +101,26 @@ def lay_out(report: ReportData) -> Layout:
 def lay_out_rows(
     rows: Sequence[BenchmarkResult], names: dict[str, str]
 ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
-    """Turn rows, in this order, into columns and their footnotes.
+    """Convert rows to columns and footnotes.
 
-    ``names`` says what each row is called, by its label. Columns that have
-    nothing to say are left out.
+    ``names`` are the rows' names by label. Empty columns are left out.
     """
     notes = collect_footnotes(rows, names)
     columns = _columns(rows, names, time_unit(rows), notes)
-    return tuple(column for column in columns if _says_something(column)), _clean(notes.lines)
+    return tuple(column for column in columns if _is_shown(column)), _clean(notes.lines)
 
 
 def in_order(rows: Iterable[BenchmarkResult]) -> list[BenchmarkResult]:
-    """Order rows as they are shown: measured ones first, right before wrong ones, then by speed."""
-    return sorted(rows, key=_place)
+    """Sort rows as they are shown: measured first, then correct outputs first, then by speed."""
+    return sorted(rows, key=_sort_key)
 
 
-def _place(row: BenchmarkResult) -> tuple[bool, bool, float]:
+def _sort_key(row: BenchmarkResult) -> tuple[bool, bool, float]:
     wrong = row.parity is not None and row.parity.status == "fail"
     return row.status != "ok", wrong, math.inf if row.p50_ms is None else row.p50_ms
 
 
-def _says_something(column: Column) -> bool:
+def _is_shown(column: Column) -> bool:
     return column.heading == "engine" or any(cell != MISSING for cell in column.cells)
 
 
@@ -202,7 +202,7 @@ def _name(row: BenchmarkResult, names: dict[str, str]) -> str:
 
 def _device(row: BenchmarkResult) -> str:
     share = row.placement.share if row.placement else None
-    # Rounded down: 99.6 % is not all of it.
+    # Rounded down, because 99.6% is not 100%.
     return row.device if share is None or share >= 1 else f"{row.device} {int(share * 100)}%"
 
 
@@ -219,7 +219,7 @@ def _median(row: BenchmarkResult, unit: TimeUnit, notes: Footnotes) -> str:
 
 
 def _aligned(cells: Sequence[str]) -> list[str]:
-    """Line the numbers up on both sides of the ±."""
+    """Align the numbers on both sides of the ±."""
     parts = [cell.partition(" ±") for cell in cells]
     width = max((len(number) for number, sign, _ in parts if sign), default=0)
     return [
@@ -264,18 +264,18 @@ def _heading(report: ReportData, unit: TimeUnit) -> list[str]:
         _span((row.num_samples for row in rows), "samples per engine", "sample per engine"),
         _span((row.rounds for row in rows), "rounds", "round"),
         _span((row.threads for row in rows), "threads", "thread"),
-        _span((row.batch_size for row in rows), "items a call", "item a call"),
+        _span((row.batch_size for row in rows), "items per call", "item per call"),
         _STOPPED.get(report.stopped_because, report.stopped_because),
     ]
     lines = [first, ", ".join(part for part in parts if part)]
-    explained = f"latency of one call in {unit.name}"
+    explained = f"latency per call in {unit.name}"
     if any(half_width(row.intervals.get("p50_ms")) is not None for row in rows):
         confidence = next(
             row.intervals["p50_ms"].confidence for row in rows if "p50_ms" in row.intervals
         )
-        explained += f", ± is the {confidence:.0%} interval of the median"
+        explained += f", ± is the {confidence:.0%} confidence interval of the median"
     if any(row.parity for row in rows):
-        explained += "; outputs: ✓ agree, ✗ differ, with the largest error"
+        explained += "; outputs: ✓ agree, ✗ differ, with the maximum error"
     return [line for line in (*lines, explained) if line]
 
 
@@ -285,8 +285,8 @@ def _span(values: Iterable[int | None], many: str, one: str) -> str:
         return ""
     low, high = min(known), max(known)
     if low == high:
-        return f"{high} {one if high == 1 else many}"
-    return f"{low} to {high} {many}"
+        return f"{whole_text(high)} {one if high == 1 else many}"
+    return f"{whole_text(low)} to {whole_text(high)} {many}"
 
 
 def _problems(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[str]:
@@ -301,15 +301,15 @@ def _problems(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[st
 
 
 def _warnings(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[str]:
-    said: dict[str, list[str]] = {}
+    by_warning: dict[str, list[str]] = {}
     for row in rows:
         warnings = list(row.warnings)
         if row.placement is not None and row.placement.fallbacks:
             elsewhere = ", ".join(row.placement.fallbacks)
-            warnings.append(f"not all of it ran on the {row.device}: {elsewhere}")
+            warnings.append(f"some of the work did not run on the {row.device}: {elsewhere}")
         for warning in warnings:
-            said.setdefault(warning, []).append(names[row.label])
-    return [f"{', '.join(who)}: {warning}" for warning, who in said.items()]
+            by_warning.setdefault(warning, []).append(names[row.label])
+    return [f"{', '.join(who)}: {warning}" for warning, who in by_warning.items()]
 
 
 def _facts(report: ReportData) -> list[str]:
@@ -320,7 +320,7 @@ def _facts(report: ReportData) -> list[str]:
         environment.cpu_model,
         f"{cores:g} {'core' if cores == 1 else 'cores'}" if cores is not None else "",
         f"Python {environment.python}" if environment.python else "",
-        # Those that were measured; the environment knows every one that is installed.
+        # Only measured engines; the environment lists all installed ones.
         *(f"{name} {version}" for name, version in environment.engines.items() if name in measured),
         *(
             f"{row.label}: {' '.join(filter(None, (row.engine, row.engine_version)))} "
@@ -340,7 +340,7 @@ def _facts(report: ReportData) -> list[str]:
 
 
 def _clean(lines: Iterable[str]) -> tuple[str, ...]:
-    """Drop control characters: a plugin's message must not steer the terminal."""
+    """Remove control characters, so that a plugin's message cannot control the terminal."""
     return tuple(
         "".join(
             character if character.isprintable() else " " if character.isspace() else ""

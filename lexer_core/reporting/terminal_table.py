@@ -1,6 +1,6 @@
-"""How is a benchmark shown on a terminal?
+"""How is a report printed on a terminal?
 
-Nothing is cut off: columns that do not fit beside each other go into a second
+Nothing is cut off: columns that do not fit next to each other go into a second
 table below, and long lines wrap.
 """
 
@@ -37,17 +37,16 @@ _ASCII = str.maketrans(
 
 
 def report_to_text(report: ReportData, width: int | None = None) -> str:
-    """Give the table and what belongs to it as plain text.
+    """Return a report as plain text.
 
     Parameters
     ----------
     report
-        What is to be shown.
+        The report.
     width
-        Characters in a line; that of the terminal, or of ``COLUMNS``, or 100,
-        when it is not given.
+        Characters per line. Default: ``COLUMNS``, the width of the terminal, or 100.
     """
-    from rich.console import Console  # 60 ms that a program which prints no table need not pay
+    from rich.console import Console  # takes 60 ms to import
 
     text = io.StringIO()
     console = Console(
@@ -57,7 +56,7 @@ def report_to_text(report: ReportData, width: int | None = None) -> str:
         force_terminal=False,
         force_jupyter=False,
         legacy_windows=False,
-        # An empty environment: FORCE_COLOR is meant for terminals, not for str().
+        # Without the environment: FORCE_COLOR is for terminals, not for str().
         _environ={},
     )
     _print(console, lay_out(report))
@@ -65,9 +64,9 @@ def report_to_text(report: ReportData, width: int | None = None) -> str:
 
 
 def print_report(report: ReportData, file: TextIO | None = None) -> None:
-    """Print the table, in colour on a terminal that shows it and if ``NO_COLOR`` is not set.
+    """Print a report, in colour on a terminal unless ``NO_COLOR`` is set.
 
-    A stream that cannot show a character gets an ASCII form of it.
+    Characters that the stream cannot encode are replaced by ASCII.
     """
     from rich.console import Console  # as above
 
@@ -80,7 +79,7 @@ def print_report(report: ReportData, file: TextIO | None = None) -> None:
 
 
 def encodable(text: str, encoding: str | None) -> str:
-    """Give the text in characters that an encoding has."""
+    """Replace the characters that an encoding lacks by ASCII."""
     name = encoding or "utf-8"
     try:
         text.encode(name)
@@ -105,12 +104,12 @@ def _print(console: Console, layout: Layout) -> None:
     pages = _pages(layout.columns, console.width)
     for columns in pages:
         console.print()
-        # Wider than the terminal rather than cut off, where one column alone is wider.
+        # If one column alone is wider than the terminal, do not cut it off.
         needed = sum(_width(column) + _GAP for column in columns)
         table = _table(columns, console.width)
         console.print(table, width=max(console.width, needed), crop=False, soft_wrap=True)
     cells = [cell for columns in pages for column in columns for cell in column.cells]
-    # The mark of a column that gave way stands nowhere, and its note would dangle.
+    # If a column is left out, its footnote has no mark in the table.
     lines([note for note in layout.footnotes if _marks_any(note, cells)], "dim")
     for texts, style, mark in (
         (layout.problems, "red", ""),
@@ -122,8 +121,8 @@ def _print(console: Console, layout: Layout) -> None:
             console.print()
             lines(texts, style, mark)
     if layout.command:
-        # Unbroken, to be copied.
-        console.print(Text(f"Again: {layout.command}", style="dim"), soft_wrap=True)
+        # On one line, so that it can be copied.
+        console.print(Text(f"Repeat: {layout.command}", style="dim"), soft_wrap=True)
 
 
 def _marks_any(footnote: str, cells: Sequence[str]) -> bool:
@@ -144,7 +143,7 @@ def _width(column: Column) -> int:
 
 
 def _cells(text: str) -> int:
-    from rich.cells import cell_len  # as above; knows wide characters
+    from rich.cells import cell_len  # as above; counts wide characters twice
 
     return cell_len(text)
 
@@ -155,10 +154,10 @@ def _least_name_width(named: Column) -> int:
 
 
 def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
-    """Share columns out over as many tables as the width needs, each with the rows' names.
+    """Distribute the columns over as few tables as possible, each with the rows' names.
 
-    All in one; else without the optional ones that cost nothing to leave out;
-    else speed and costs apart; else as many in each as there is room for.
+    All in one table; otherwise without the optional columns; otherwise speed and
+    costs in separate tables; otherwise as many columns in each as fit.
     """
     named, *rest = columns
     room = width - _least_name_width(named)
