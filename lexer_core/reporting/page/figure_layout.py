@@ -238,7 +238,7 @@ def linear_locator(most: int, *, integer: bool = False) -> Locator:
     """Return a locator of at most ``most`` round numbers at equal distances."""
     from matplotlib.ticker import MaxNLocator  # an extra
 
-    return MaxNLocator(nbins=most - 1, steps=[1, 2, 5, 10], integer=integer)
+    return MaxNLocator(most - 1, steps=[1, 2, 5, 10], integer=integer, min_n_ticks=1)
 
 
 def fit_left(figure: Figure, all_axes: Sequence[Axes]) -> None:
@@ -277,5 +277,9 @@ def _decade_locator(low: float, high: float, most: int) -> Locator:
 
 
 _SUBS = ((1.0, 2.0, 5.0), (1.0, 3.0), (1.0,))
-_NEARLY_LINEAR = 3.0
-"""Below this ratio of its ends, a logarithmic axis has the ticks of a linear one."""
+_NEARLY_LINEAR = 7.0
+"""Below this ratio of its ends, a logarithmic axis has the ticks of a linear one.
+
+Above it, at least two multiples by 1, 2 and 5 are within the axis; with fewer,
+LogLocator chooses its own ticks.
+"""
