@@ -1,4 +1,4 @@
-"""How does a run that is over become a report?"""
+"""How is a report built from a finished run?"""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lexer_core.benchmark.analysis import judge_run
+from lexer_core.benchmark.analysis import analyse_run
 from lexer_core.machine.environment import read_environment
 from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.sentences import verdict_sentences
@@ -32,33 +32,33 @@ def assemble_report(
     input_options: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> BenchmarkReport:
-    """Judge a run, and put beside it where and how it was measured.
+    """Analyse a run, and add where and how it was measured.
 
     Parameters
     ----------
     run
-        What it left behind.
+        The results of the run.
     settings
-        Those that held.
+        The effective settings.
     engines
-        Whose versions belong into the report.
+        The engines whose versions the report contains.
     created_at
-        When it began: UTC, ISO 8601.
+        Start time of the run: UTC, ISO 8601.
     command
-        The command line that asks for the same.
+        The equivalent command line.
     input_options
         The ``--input`` options that recreate the inputs.
     notes
-        What else a reader should know, such as where settings came from.
+        Further notes, such as the origins of settings.
     """
-    judged = judge_run(run, tie=settings.tie)
+    analysis = analyse_run(run, tie=settings.tie)
     return BenchmarkReport(
-        results=judged.results,
-        comparisons=judged.comparisons,
+        results=analysis.results,
+        comparisons=analysis.comparisons,
         environment=environment_with(engines),
         settings=attrs.evolve(settings, threads=run.threads, seed=run.seed).to_dict(),
-        sentences=verdict_sentences(judged.results, judged.comparisons),
-        notes=(*notes, *run.notes, *judged.notes),
+        sentences=verdict_sentences(analysis.results, analysis.comparisons),
+        notes=(*notes, *run.notes, *analysis.notes),
         model_name=run.model_name,
         input_specs=run.input_specs,
         command=command,
@@ -74,7 +74,7 @@ def assemble_report(
 
 
 def environment_with(engines: Iterable[EngineListing]) -> Environment:
-    """Describe this machine, with the versions of these engines and their distributions."""
+    """Return the description of this machine, with the versions of the engines."""
     versions: dict[str, str] = {}
     distributions: list[str] = []
     for listing in engines:

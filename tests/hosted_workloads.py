@@ -1,4 +1,4 @@
-"""Canaries that go wrong, to be hosted in worker processes."""
+"""Reference workloads that fail, for worker processes to host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from lexer_core.benchmark.reference_workload_session import ReferenceWorkloadSes
 
 class RaisesAtStart(ReferenceWorkloadSession):
     def __init__(self):
-        raise RuntimeError("no memory for the canary")
+        raise RuntimeError("no memory for the workload")
 
 
 class DiesInWarmUp(ReferenceWorkloadSession):

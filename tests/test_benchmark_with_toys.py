@@ -75,7 +75,7 @@ def test_a_row_has_the_documented_numbers(toys: FakeSite, model: Path) -> None:
 @pytest.mark.parametrize(
     ("samples", "isolation"), [(1, "none"), (7, "none"), (40, "process"), (101, "none")]
 )
-def test_exactly_as_many_samples_are_taken_as_were_asked_for(
+def test_exactly_the_requested_number_of_samples_is_taken(
     toys: FakeSite, model: Path, samples: int, isolation: str
 ) -> None:
     other = EngineChoice("toy", label="b")
@@ -85,7 +85,7 @@ def test_exactly_as_many_samples_are_taken_as_were_asked_for(
     assert report.stopped_because == "num_iterations"
 
 
-def test_samples_are_shared_out_over_launches(toys: FakeSite, model: Path) -> None:
+def test_samples_are_divided_among_launches(toys: FakeSite, model: Path) -> None:
     row = benchmark(model, "toy", num_iterations=41, launches=3)["toy"]
 
     assert row.launches == 3
@@ -135,7 +135,7 @@ def crowd(toys: FakeSite, model: Path) -> BenchmarkReport:
     return benchmark(model, "toy", *choices, **settings)
 
 
-def test_a_good_engine_is_not_touched_by_the_faults_of_others(crowd: BenchmarkReport) -> None:
+def test_faults_of_others_do_not_affect_a_good_engine(crowd: BenchmarkReport) -> None:
     row = crowd["toy"]
 
     assert (row.status, row.num_samples, row.rank) == ("ok", 100, 1)
@@ -144,7 +144,9 @@ def test_a_good_engine_is_not_touched_by_the_faults_of_others(crowd: BenchmarkRe
 
 
 @pytest.mark.parametrize("fault", FAILURES)
-def test_a_faulty_engine_costs_its_own_row_and_says_why(crowd: BenchmarkReport, fault: str) -> None:
+def test_a_faulty_engine_costs_only_its_row_which_says_why(
+    crowd: BenchmarkReport, fault: str
+) -> None:
     row, (phase, words) = crowd[fault], FAILURES[fault]
 
     assert row.status == "failed"
@@ -153,7 +155,9 @@ def test_a_faulty_engine_costs_its_own_row_and_says_why(crowd: BenchmarkReport, 
     assert row.rank is None
 
 
-def test_what_an_engine_does_not_support_is_a_row_of_its_own_kind(crowd: BenchmarkReport) -> None:
+def test_an_engine_that_does_not_support_the_model_has_an_unsupported_row(
+    crowd: BenchmarkReport,
+) -> None:
     row = crowd["lexer_error_in_load"]
 
     assert row.status == "unsupported"
@@ -161,7 +165,7 @@ def test_what_an_engine_does_not_support_is_a_row_of_its_own_kind(crowd: Benchma
 
 
 @pytest.mark.parametrize("fault", NOISY)
-def test_an_engine_that_abuses_its_outputs_is_measured_all_the_same(
+def test_an_engine_that_abuses_its_outputs_is_still_measured(
     crowd: BenchmarkReport, fault: str
 ) -> None:
     assert (crowd[fault].status, crowd[fault].num_samples) == ("ok", 100)
@@ -183,7 +187,7 @@ def test_an_engine_with_wrong_outputs_keeps_its_row_and_loses_its_rank(
 
 
 @pytest.mark.parametrize("fault", WRONG_TIMES)
-def test_times_that_do_not_account_for_the_work_are_not_believed(
+def test_times_that_do_not_account_for_the_work_get_no_verdict(
     crowd: BenchmarkReport, fault: str
 ) -> None:
     row = crowd[fault]
@@ -192,7 +196,7 @@ def test_times_that_do_not_account_for_the_work_are_not_believed(
     assert row.rank is None
 
 
-def test_engines_that_hang_are_given_up(toys: FakeSite, model: Path) -> None:
+def test_an_engine_that_hangs_is_stopped(toys: FakeSite, model: Path) -> None:
     report = benchmark(
         model,
         "toy",
@@ -221,7 +225,7 @@ def test_ctrl_c_reports_what_was_measured(toys: FakeSite, model: Path) -> None:
     assert report["toy"].num_samples > 0
 
 
-def test_ctrl_c_that_is_pressed_again_loses_no_row(toys: FakeSite, model: Path) -> None:
+def test_pressing_ctrl_c_twice_loses_no_row(toys: FakeSite, model: Path) -> None:
     report = benchmark(model, "toy", faulty("interrupt_again_and_again"), **LASTING)
 
     assert report.stopped_because == "interrupted"
@@ -275,7 +279,7 @@ def test_a_script_needs_no_guard(toys: FakeSite, model: Path, tmp_path: Path) ->
     assert done.stdout == "once\n"
 
 
-def test_a_device_that_is_not_there_is_refused_with_those_that_are(
+def test_an_unavailable_device_is_refused_with_the_available_ones(
     toys: FakeSite, model: Path
 ) -> None:
     row = benchmark(model, "toy", device="cuda:0")["toy"]
@@ -296,14 +300,14 @@ def test_a_misspelt_setting_is_refused_with_the_nearest_name(toys: FakeSite, mod
 
 
 @pytest.mark.parametrize("count", [0, -1, "ten", 2.5, True])
-def test_a_number_of_iterations_that_is_none_is_refused(
+def test_an_invalid_number_of_iterations_is_refused(
     toys: FakeSite, model: Path, count: object
 ) -> None:
     with pytest.raises(SettingError, match="num_iterations"):
         benchmark(model, "toy", num_iterations=count)
 
 
-def test_two_rows_of_one_label_are_refused(toys: FakeSite, model: Path) -> None:
+def test_two_rows_with_the_same_label_are_refused(toys: FakeSite, model: Path) -> None:
     with pytest.raises(UsageError, match="'a'"):
         benchmark(model, EngineChoice("toy", label="a"), EngineChoice("toy", label="a"))
 
@@ -313,7 +317,7 @@ def test_inputs_that_do_not_fit_the_graph_are_refused(toys: FakeSite, model: Pat
         LexerContext().benchmark(model, INPUT.astype(np.float64), engines=["toy"])
 
 
-def test_a_model_file_that_is_not_there_is_refused(toys: FakeSite, tmp_path: Path) -> None:
+def test_a_model_file_that_does_not_exist_is_refused(toys: FakeSite, tmp_path: Path) -> None:
     with pytest.raises(TargetError, match=r"absent\.onnx"):
         benchmark(tmp_path / "absent.onnx", "toy")
 

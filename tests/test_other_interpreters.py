@@ -134,7 +134,7 @@ def test_another_version_of_the_core_is_refused(here, there, model, monkeypatch)
 
 
 def test_an_interpreter_for_nobody_is_a_mistake(here, there, model):
-    with pytest.raises(UsageError, match="'trch', which is none of the engines chosen"):
+    with pytest.raises(UsageError, match="'trch', which is not one of the chosen engines"):
         LexerContext().benchmark(
             model, INPUT, engines=["toy"], interpreters={"trch": there}, **QUICK
         )

@@ -57,7 +57,7 @@ def test_a_model_that_raises_is_quoted(isolation: str) -> None:
     assert "x: float32[3, 8]" in caught.value.hint
 
 
-def test_a_model_that_leaves_python_is_quoted_too() -> None:
+def test_a_model_that_calls_sys_exit_is_quoted_too() -> None:
     with pytest.raises(ModelError, match="Leaves raised SystemExit: 3"):
         benchmark(Leaves(), ROW, **IN_CALLER)
 
@@ -67,7 +67,7 @@ def test_a_model_that_returns_nothing_is_refused() -> None:
         benchmark(ReturnsNothing(), ROW, **IN_CALLER)
 
 
-def test_a_shape_that_the_model_rejects_is_shown_beside_its_words() -> None:
+def test_a_shape_that_the_model_rejects_is_shown_with_its_message() -> None:
     with pytest.raises(ModelError, match="mat1 and mat2") as caught:
         benchmark(WithOwnLexer(), torch.ones(3, 5), **IN_CALLER)
 
@@ -131,7 +131,7 @@ def test_a_batch_size_that_the_inputs_do_not_have_is_refused() -> None:
 # -- one engine's trouble ----------------------------------------------------------
 
 
-def test_an_export_that_fails_leaves_torch_its_row() -> None:
+def test_a_failed_export_does_not_affect_the_row_of_torch() -> None:
     report = benchmark(Branching(), ROW, **IN_CALLER)
 
     assert statuses(report) == {"torch": "ok", "onnxruntime": "failed"}
@@ -144,7 +144,7 @@ def test_an_export_that_fails_leaves_torch_its_row() -> None:
     assert "ONNXRuntime" in str(report)
 
 
-def test_an_exporter_that_crashes_leaves_the_engines_after_it_their_rows() -> None:
+def test_an_exporter_that_crashes_does_not_affect_the_next_engines() -> None:
     report = benchmark(CrashesExporter(), ROW, engines=["onnxruntime", "torch"])
 
     assert statuses(report) == {"onnxruntime": "failed", "torch": "ok"}
@@ -248,7 +248,7 @@ def onnx_file(folder: Path) -> str:
     return "net.onnx"
 
 
-def test_an_engine_that_was_not_asked_for_may_fail(folder: Path, onnx_file: str) -> None:
+def test_an_engine_that_was_not_requested_may_fail(folder: Path, onnx_file: str) -> None:
     done = lexer(folder, "benchmark", onnx_file, *QUICK, "--format", "json")
 
     assert done.returncode == 0
@@ -256,7 +256,7 @@ def test_an_engine_that_was_not_asked_for_may_fail(folder: Path, onnx_file: str)
     assert (found["Torch"], found["ONNXRuntime"]) == ("unsupported", "ok")
 
 
-def test_an_engine_that_was_asked_for_and_fails_is_status_3_with_the_table(
+def test_a_requested_engine_that_fails_is_status_3_with_the_table(
     folder: Path, onnx_file: str
 ) -> None:
     engines = ["--engine", "torch", "--engine", "onnxruntime"]
@@ -316,7 +316,7 @@ def test_ctrl_c_in_a_round_prints_what_was_measured_and_leaves_nothing_behind(
     assert [process for process in begun if process.is_running()] == []
 
 
-def test_ctrl_c_in_an_import_that_hides_it_is_an_interruption_all_the_same(folder: Path) -> None:
+def test_ctrl_c_in_an_import_that_hides_it_is_still_an_interruption(folder: Path) -> None:
     done = lexer(folder, "benchmark", "broken.py:Net", *X, *QUICK)
 
     assert done.returncode == 130

@@ -1,4 +1,4 @@
-"""The canary beside the cases: there, cheap, and nobody's trouble but its own."""
+"""The reference workload runs with the cases, costs little and affects nothing else."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fake_engines import FakeSite
 from toy_engine import TOY_ENGINE, write_toy_model
 
 from lexer_core import EngineChoice, LexerContext
-from lexer_core.benchmark import reference_workload as canary_module
+from lexer_core.benchmark import reference_workload as workload_module
 from lexer_core.benchmark.reference_workload_session import (
     REFERENCE_WORKLOAD_VERSION,
     ReferenceWorkloadSession,
@@ -53,7 +53,7 @@ def measured(toys: FakeSite, model: Path) -> BenchmarkReport:
     return benchmark(model, "toy", EngineChoice("toy", label="b"), launches=2)
 
 
-def test_every_launch_has_a_median_of_the_canary(measured: BenchmarkReport) -> None:
+def test_every_launch_has_a_median_of_the_workload(measured: BenchmarkReport) -> None:
     canary = measured.canary
 
     assert canary is not None
@@ -65,22 +65,24 @@ def test_every_launch_has_a_median_of_the_canary(measured: BenchmarkReport) -> N
     assert len(canary.samples) == len(canary.sample_rounds) == len(canary.sample_launches)
 
 
-def test_its_blocks_lie_in_the_rounds_of_the_cases(measured: BenchmarkReport) -> None:
+def test_its_blocks_are_in_the_rounds_of_the_cases(measured: BenchmarkReport) -> None:
     canary, row = measured.canary, measured["toy"]
     assert canary is not None
 
     of_cases = dict(zip(row.sample_rounds.tolist(), row.sample_launches.tolist(), strict=True))
-    of_canary = dict(
+    of_workload = dict(
         zip(canary.sample_rounds.tolist(), canary.sample_launches.tolist(), strict=True)
     )
-    assert of_canary.items() <= of_cases.items()
-    assert set(of_canary.values()) == {0, 1}
+    assert of_workload.items() <= of_cases.items()
+    assert set(of_workload.values()) == {0, 1}
 
 
-def test_it_is_no_row_and_in_no_verdict(measured: BenchmarkReport) -> None:
+def test_it_is_not_a_row_and_not_in_a_verdict(measured: BenchmarkReport) -> None:
     assert [row.label for row in measured] == ["toy", "b"]
     assert len(measured.comparisons) == 1
-    assert not any("canary" in text.lower() for text in (*measured.sentences, *measured.notes))
+    assert not any(
+        "reference workload" in text.lower() for text in (*measured.sentences, *measured.notes)
+    )
     assert [row.num_samples for row in measured] == [40, 40]
 
 
@@ -92,7 +94,7 @@ def test_it_can_be_left_out(toys: FakeSite, model: Path) -> None:
     assert report.settings["canary"] is False
 
 
-def test_it_lives_in_the_callers_process_where_the_cases_do(toys: FakeSite, model: Path) -> None:
+def test_without_isolation_it_runs_in_the_callers_process(toys: FakeSite, model: Path) -> None:
     before = psutil.Process().children()
     report = benchmark(model, isolation="none")
 
@@ -104,32 +106,34 @@ def test_it_lives_in_the_callers_process_where_the_cases_do(toys: FakeSite, mode
 @pytest.mark.parametrize(
     ("fault", "reason"),
     [
-        ("RaisesAtStart", "no memory for the canary"),
+        ("RaisesAtStart", "no memory for the workload"),
         ("DiesInWarmUp", "SIGKILL"),
         ("DiesInTheThirdBlock", "SIGKILL"),
     ],
 )
-def test_its_trouble_costs_the_canary_and_a_note(
+def test_a_failure_of_the_workload_costs_only_a_note(
     toys: FakeSite, model: Path, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str
 ) -> None:
-    monkeypatch.setattr(canary_module, "_FACTORY", f"hosted_workloads:{fault}")
+    monkeypatch.setattr(workload_module, "_FACTORY", f"hosted_workloads:{fault}")
     report = benchmark(model, launches=2)
 
     assert report.canary is None
-    (note,) = (note for note in report.notes if "canary" in note)
-    assert "the canary was lost" in note
+    (note,) = (note for note in report.notes if "reference workload" in note)
+    assert "the reference workload failed" in note
     assert reason in note
     assert (report["toy"].status, report["toy"].num_samples) == ("ok", 40)
-    assert not report["toy"].warnings or not any("canary" in w for w in report["toy"].warnings)
+    assert not report["toy"].warnings or not any(
+        "reference workload" in w for w in report["toy"].warnings
+    )
 
 
-def test_a_worker_that_does_not_start_costs_the_canary_alone(
+def test_a_worker_that_does_not_start_costs_only_a_note(
     toys: FakeSite, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(*arguments: object, **more: object) -> None:
         raise OSError("no more processes")
 
-    monkeypatch.setattr(canary_module, "start_worker", refuse)
+    monkeypatch.setattr(workload_module, "start_worker", refuse)
     report = benchmark(model)
 
     assert report.canary is None
@@ -137,17 +141,15 @@ def test_a_worker_that_does_not_start_costs_the_canary_alone(
     assert report["toy"].status == "ok"
 
 
-def test_without_a_case_that_runs_there_is_nothing_to_be_measured_beside(
-    toys: FakeSite, model: Path
-) -> None:
+def test_without_a_case_that_runs_the_workload_does_not_run(toys: FakeSite, model: Path) -> None:
     report = benchmark(model, EngineChoice("toy", {"fault": "raise_in_load"}))
 
     assert report.canary is None
-    assert not any("canary" in note for note in report.notes)
+    assert not any("reference workload" in note for note in report.notes)
 
 
 class VirtualHost:
-    """A canary whose block takes so long, on a clock that nothing else moves."""
+    """A workload whose block takes this long, on a clock that only it moves."""
 
     isolated = True
 
@@ -176,7 +178,7 @@ class VirtualHost:
         (0.005, 0.01, 4, 4, 4),  # few rounds: in all of them
     ],
 )
-def test_it_takes_a_block_in_each_round_as_far_as_that_costs_little(
+def test_it_takes_a_block_in_each_round_while_that_costs_little(
     monkeypatch: pytest.MonkeyPatch,
     block_seconds: float,
     round_seconds: float,
@@ -185,12 +187,12 @@ def test_it_takes_a_block_in_each_round_as_far_as_that_costs_little(
     most: int,
 ) -> None:
     host = VirtualHost(block_seconds)
-    monkeypatch.setattr(canary_module.time, "perf_counter", lambda: host.now)
-    keeper = canary_module.ReferenceWorkload(isolated=True, threads=1)
-    live = canary_module.ReferenceWorkloadLaunch(host, keeper, 0)
+    monkeypatch.setattr(workload_module.time, "perf_counter", lambda: host.now)
+    workload = workload_module.ReferenceWorkload(isolated=True, threads=1)
+    live = workload_module.ReferenceWorkloadLaunch(host, workload, 0)
     monkeypatch.undo()  # its own warm-up is measured in real time
     live.warm_up()
-    monkeypatch.setattr(canary_module.time, "perf_counter", lambda: host.now)
+    monkeypatch.setattr(workload_module.time, "perf_counter", lambda: host.now)
     taken, start = 0, host.now
     for number in range(rounds):
         if live.takes_part(number, host.now - start):
@@ -200,7 +202,7 @@ def test_it_takes_a_block_in_each_round_as_far_as_that_costs_little(
     monkeypatch.undo()
 
     assert fewest <= taken <= most
-    assert keeper.evidence() is not None
+    assert workload.evidence() is not None
 
 
 def test_its_worker_imports_no_framework_and_no_engine() -> None:

@@ -1,7 +1,7 @@
-"""How do raw samples become a report?
+"""What do the samples of a run say?
 
-Nothing is measured here: statistics are applied to what a run left behind, and
-whatever speaks against a verdict is put beside the numbers.
+Applies the statistics to the results of a run, and adds the warnings and the reasons
+for no verdict.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 from attrs import frozen
 
+from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.records import Device
 from lexer_core.results import BenchmarkResult, Comparison, Interval
 from lexer_core.statistics import (
@@ -32,9 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
-from lexer_core.benchmark.rounds import compared_by_means
 
-__all__ = ["Judgement", "judge_run", "look_of_run"]
+__all__ = ["RunAnalysis", "analyse_run", "look_of_run"]
 
 _STEAL_WARNING = 0.01
 _THROTTLED_LIMIT = 0.05
@@ -45,30 +45,29 @@ _PERCENTILES = {"p50_ms": 50.0, "p90_ms": 90.0, "p95_ms": 95.0, "p99_ms": 99.0}
 
 
 @frozen(kw_only=True)
-class Judgement:
-    """Rows and comparisons of a run, and what a reader should know of it as a whole."""
+class RunAnalysis:
+    """Rows and comparisons of a run, and notes on the whole run."""
 
     results: tuple[BenchmarkResult, ...]
     comparisons: tuple[Comparison, ...]
     notes: tuple[str, ...] = ()
 
 
-def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Judgement:
-    """Turn what a run left behind into rows and comparisons.
+def analyse_run(run: RunOutcome, *, tie: float) -> RunAnalysis:
+    """Return the rows and comparisons of a run.
 
     Parameters
     ----------
     run
-        Cases with their samples, facts and failures.
+        The cases with their samples, facts and failures.
     tie
         Relative difference below which two cases are a tie.
-    baseline
-        Label that the others are compared with first; the first case otherwise.
 
     Returns
     -------
-    Judgement
-        One row for each case, in order, and the comparisons of every pair.
+    RunAnalysis
+        One row for each case, in order, and the comparisons of all pairs; those with
+        the first case come first.
     """
     summaries = {
         outcome.case.label: summarise(
@@ -82,9 +81,9 @@ def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Ju
         for outcome in run.cases
         if len(outcome.log)
     }
-    comparisons = _compare(run, tie, baseline)
+    comparisons = _compare(run, tie)
     ranks = {standing.label: standing.rank for standing in comparisons.standings}
-    reference = baseline or next((outcome.case.label for outcome in run.cases), "")
+    reference = next((outcome.case.label for outcome in run.cases), "")
     rows = tuple(
         _row(
             outcome,
@@ -97,7 +96,7 @@ def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Ju
         for outcome in run.cases
     )
     pairs = sorted(comparisons.pairs, key=lambda pair: reference not in (pair.a, pair.b))
-    return Judgement(
+    return RunAnalysis(
         results=rows,
         comparisons=tuple(_comparison(pair) for pair in pairs),
         notes=_order_notes(run),
@@ -105,7 +104,7 @@ def judge_run(run: RunOutcome, *, tie: float, baseline: str | None = None) -> Ju
 
 
 def _order_notes(run: RunOutcome) -> tuple[str, ...]:
-    """Say whether it mattered who came first in a round."""
+    """Return a note if the order within rounds affected the latencies."""
     centres = {
         outcome.case.label: dict(zip(*_medians(outcome), strict=True))
         for outcome in run.cases
@@ -131,9 +130,8 @@ def _medians(outcome: CaseOutcome) -> tuple[list[int], list[float]]:
     return centres.rounds.tolist(), centres.values.tolist()
 
 
-def _compare(run: RunOutcome, tie: float, baseline: str | None) -> Comparisons:
+def _compare(run: RunOutcome, tie: float) -> Comparisons:
     measured = [outcome for outcome in run.cases if outcome.status == "ok" and len(outcome.log)]
-    measured.sort(key=lambda outcome: outcome.case.label != baseline)
     by_means = compared_by_means(outcome.log.loops for outcome in measured)
     centres_of = round_means if by_means else round_medians
     centres = {
@@ -152,7 +150,7 @@ def _compare(run: RunOutcome, tie: float, baseline: str | None) -> Comparisons:
 
 
 def look_of_run(run: RunOutcome, rounds: int) -> int | None:
-    """Return which look at the data the verdicts are; ``None`` if their number was fixed."""
+    """Return the number of the look at the data; ``None`` if the sample size was fixed."""
     if run.stopped_because in ("num_iterations", "rounds"):
         return None
     return look_index(rounds)
@@ -163,16 +161,16 @@ def _launches(outcome: CaseOutcome) -> int:
 
 
 def _withheld(outcome: CaseOutcome) -> str:
-    """Say why a case with numbers gets no verdict; empty when it does."""
+    """Return why a measured case gets no verdict; empty if it gets one."""
     if outcome.parity is not None and outcome.parity.status == "fail":
         return "its outputs disagree with the model's own"
     if outcome.completion is not None and not outcome.completion.plausible:
-        return "its samples do not account for the time that its calls took"
+        return "its samples do not account for the elapsed time"
     if outcome.warm_up is not None and outcome.warm_up.state.steady is False:
         return "its latency never settled"
     throttled = outcome.log.disturbance.throttled_share
     if throttled is not None and throttled > _THROTTLED_LIMIT:
-        return f"its CPU quota was used up in {throttled:.0%} of the blocks"
+        return f"its CPU quota was exhausted in {throttled:.0%} of the blocks"
     return ""
 
 
@@ -199,7 +197,7 @@ def _comparison(pair: CaseComparison) -> Comparison:
 def _break_even(
     outcome: CaseOutcome, summaries: Mapping[str, Summary], reference: str
 ) -> float | None:
-    """Calls after which export and load are paid back against the baseline."""
+    """Return the number of calls that pay back export and load, relative to the baseline."""
     own, base = summaries.get(outcome.case.label), summaries.get(reference)
     if (
         own is None
@@ -271,7 +269,7 @@ def _row(
 
 
 def _printed(launches: Sequence[str]) -> str:
-    """Join what the workers of the launches printed; of very much the end."""
+    """Join the output of the workers of all launches; keep the end if it is very long."""
     if len(launches) == 1:
         return launches[0]
     parts = [
@@ -282,13 +280,13 @@ def _printed(launches: Sequence[str]) -> str:
         return text
     end = text[-_LARGEST_LOG:]
     end = end.partition("\n")[2] or end
-    return f"[... earlier output dropped here ...]\n{end}"
+    return f"[... earlier output was dropped ...]\n{end}"
 
 
 def _numbers(
     outcome: CaseOutcome, run: RunOutcome, summary: Summary, diagnosis: Diagnosis | None
 ) -> dict[str, Any]:
-    """Fill the fields that come from samples; the statistics speak seconds."""
+    """Return the fields that come from samples, converted from seconds."""
     log = outcome.log
     numbers: dict[str, Any] = {}
     notes: dict[str, str] = {}
@@ -357,39 +355,41 @@ def _numbers(
 
 
 def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -> list[str]:
-    found = list(outcome.prepared.notes if outcome.prepared else ())
+    warnings = list(outcome.prepared.notes if outcome.prepared else ())
     if outcome.prepared is not None:
-        found += outcome.prepared.exported.notes
+        warnings += outcome.prepared.exported.notes
     if outcome.completion is not None and not outcome.completion.plausible:
         check = outcome.completion
-        found.append(
-            f"samples add up to {check.sampled * _MS:.3g} ms where "
-            f"{(check.elapsed + check.waited) * _MS:.3g} ms passed: the engine returns before its "
-            "work is done, or misreports its time"
+        warnings.append(
+            f"samples add up to {check.sampled * _MS:.3g} ms, but took "
+            f"{(check.elapsed + check.waited) * _MS:.3g} ms: the engine returns before its work is "
+            "done, or reports wrong times"
         )
     if outcome.load_facts is not None and outcome.load_facts.phases.cache_warm:
-        found.append("compiled code came from a cache: the first load of all takes longer")
+        warnings.append("compiled code came from a cache; the very first load takes longer")
     if outcome.warm_up is not None and outcome.warm_up.state.steady is not True:
-        found.append(f"warm-up: {outcome.warm_up.state.reason}")
-    found += _thread_warnings(outcome, threads)
+        warnings.append(f"warm-up: {outcome.warm_up.state.reason}")
+    warnings += _thread_warnings(outcome, threads)
     if diagnosis is not None:
-        found += diagnosis.warnings
+        warnings += diagnosis.warnings
         disturbed = outcome.log.disturbance
         if disturbed.steal_share is not None and disturbed.steal_share > _STEAL_WARNING:
-            found.append(
-                f"other machines on this executor took {disturbed.steal_share:.1%} of the CPU"
+            warnings.append(
+                f"other machines on this host took {disturbed.steal_share:.1%} of the CPU time"
             )
         if disturbed.throttled_share:
-            found.append(f"the CPU quota was used up in {disturbed.throttled_share:.0%} of blocks")
-    return found
+            warnings.append(
+                f"the CPU quota was exhausted in {disturbed.throttled_share:.0%} of the blocks"
+            )
+    return warnings
 
 
 def _thread_warnings(outcome: CaseOutcome, threads: int) -> list[str]:
-    """Compare the pools that were found in the worker with what was asked for."""
+    """Warn about thread pools of the worker that are larger than requested."""
     if outcome.final_facts is None or outcome.isolation == "none":
         return []
     return [
-        f"{pool} was found with {count} threads where {threads} were asked for"
+        f"{pool} has {count} threads, but {threads} were requested"
         for pool, count in outcome.final_facts.threads.items()
         if pool != "process" and count > threads
     ]

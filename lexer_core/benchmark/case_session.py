@@ -1,9 +1,9 @@
-"""What does one case do, in whichever process it lives?
+"""What happens in the process of a case?
 
-:class:`CaseSession` is hosted by a worker process, or by the caller's own when
-isolation is off. It carries out orders and measures; how much to measure and
-what the samples say is decided elsewhere, so that a worker imports no more than
-its engine needs.
+A worker process hosts a :class:`CaseSession`; the parent process does if isolation
+is off. It only executes and measures: the parent process decides how much to
+measure and analyses the samples, so that a worker imports only what its engine
+needs.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ __all__ = ["Block", "CaseSession", "CaseSpec", "CompletionCheck", "FinalFacts", 
 
 SETTLE_CALLS = 3
 SETTLE_SECONDS = 0.001
-"""After a switch between processes, calls 3–20 of a 6 µs model are 3 % slow."""
+"""After a switch between processes, calls 3–20 of a 6 µs model are 3 % slower."""
 
 _CHECK_TRIES = 3
 
 
 @frozen(kw_only=True, eq=False)
 class CaseSpec:
-    """One case, complete: what a process needs to load it.
+    """What a process needs to load a case.
 
-    ``model_bytes`` holds the live object of ``exported`` (whose ``model`` is
-    then ``None``) while it travels between processes.
+    ``model_bytes`` is the pickled live model of ``exported``, whose ``model`` is then
+    ``None``.
     """
 
     engine: str
@@ -64,7 +64,7 @@ class CaseSpec:
 
 @frozen(kw_only=True)
 class LoadFacts:
-    """What loading told: times in seconds."""
+    """Results of loading; times in seconds."""
 
     load_seconds: float
     phases: SessionPhases
@@ -75,9 +75,9 @@ class LoadFacts:
 class Block:
     """Consecutive samples of one session.
 
-    ``samples`` is float64 in seconds per call; ``elapsed`` is the time of the
-    whole block by the core's own clock; ``before`` and ``after`` are the
-    counters of the machine at its edges.
+    ``samples`` is float64 in seconds per call; ``elapsed`` is the time of the whole
+    block, measured by the core; ``before`` and ``after`` are the system counters at
+    its start and end.
     """
 
     samples: npt.NDArray[np.float64]
@@ -90,11 +90,11 @@ class Block:
 
 @frozen(kw_only=True)
 class CompletionCheck:
-    """Whether the time of a block, fetch included, is in its samples; in seconds.
+    """Whether the samples of a block account for its time, including the fetch; in seconds.
 
-    ``sampled`` is what the samples add up to, ``elapsed`` what passed while they
-    were taken, and ``waited`` what one more call took until its outputs were
-    there, less the cost of fetching them.
+    ``sampled`` is the sum of the samples, ``elapsed`` the time in which they were
+    taken, and ``waited`` the time of another call until its outputs were available,
+    without the cost of fetching them.
     """
 
     sampled: float
@@ -104,18 +104,18 @@ class CompletionCheck:
 
     @property
     def plausible(self) -> bool:
-        """Whether samples account for the time that passed, no less and no more."""
+        """Whether the samples account for the elapsed time, no less and no more."""
         if self.sampled > 1.001 * self.elapsed + 1e-6:
             return False
         mean = self.sampled / self.calls
         unexplained = self.elapsed - self.sampled + max(0.0, self.waited - mean)
-        # A loop costs well under 2 µs a call; a millisecond is a switch of context.
+        # A loop costs well under 2 µs per call; a context switch may cost a millisecond.
         return unexplained <= 0.2 * self.sampled + 2e-6 * self.calls + 1e-3
 
 
 @frozen(kw_only=True, eq=False)
 class FinalFacts:
-    """What is asked for after the last sample."""
+    """What is read after the last sample."""
 
     outputs: Mapping[str, npt.NDArray[Any]]
     placement: Placement
@@ -136,7 +136,7 @@ class CaseSession:
         self._isolated = False
 
     def import_engine(self, name: str) -> bool:
-        """Load the plugin and import its runtime; returns whether its sessions keep state."""
+        """Import the plugin and its runtime; return whether its sessions keep state."""
         self._engine = EngineRegistry().get(name)
         for module in self._engine.info.runtime_modules:
             importlib.import_module(module)
@@ -150,7 +150,7 @@ class CaseSession:
         assert engine is not None
         exported = spec.exported
         if spec.model_bytes is not None:
-            import cloudpickle  # only a model that travels by value needs it
+            import cloudpickle  # slow; only a live model needs it
 
             exported = attrs.evolve(exported, model=cloudpickle.loads(spec.model_bytes))
         device = engine.find_device(spec.device)
@@ -182,7 +182,7 @@ class CaseSession:
         return self._loaded
 
     def first_call(self) -> tuple[float, Mapping[str, npt.NDArray[Any]]]:
-        """Make the first call; returns its seconds, and its outputs."""
+        """Make the first call; return its time in seconds and its outputs."""
         engine, session, device, call = self._live()
         with engine.call_context(session):
             if call.reset is not None:
@@ -194,7 +194,7 @@ class CaseSession:
             return seconds, engine.fetch_outputs(session, outputs, expected=self._expected)
 
     def settle(self) -> None:
-        """Make the calls after a switch that are not samples."""
+        """Make the untimed calls after a switch between processes."""
         engine, session, device, call = self._live()
         with engine.call_context(session):
             deadline = time.perf_counter() + SETTLE_SECONDS
@@ -210,12 +210,12 @@ class CaseSession:
         """Take ``count`` samples of ``loops`` calls each."""
         engine, session, device, call = self._live()
         if not self._frozen:
-            # What lives now is never collected: a collection between blocks
-            # then looks only at what the blocks themselves made.
+            # Objects that exist now are never collected, so a collection between
+            # blocks is short.
             gc.collect()
             gc.freeze()
             self._frozen = True
-        if self._isolated:  # where the user's own threads run is the user's affair
+        if self._isolated:  # the parent process must keep its own CPUs
             move_to_common_cpu()
         if settle:
             self.settle()
@@ -244,10 +244,10 @@ class CaseSession:
         )
 
     def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:
-        """Time a block with the fetch of its last outputs inside.
+        """Time a block including the fetch of its last outputs.
 
-        An engine that returns before its work is done shows here: the fetch
-        must wait for work that no sample holds.
+        This reveals an engine that returns before its work is done: the fetch waits
+        for work that is in no sample.
         """
         engine, session, device, call = self._live()
         for _ in range(_CHECK_TRIES):
@@ -262,7 +262,7 @@ class CaseSession:
                 outputs = call.run()
                 engine.fetch_outputs(session, outputs, expected=self._expected)
                 fetched = time.perf_counter()
-                # The work is done now, so this is what fetching alone costs.
+                # The work is done now, so this is the cost of the fetch alone.
                 engine.fetch_outputs(session, outputs, expected=self._expected)
                 fetching = time.perf_counter() - fetched
             check = CompletionCheck(
@@ -271,13 +271,13 @@ class CaseSession:
                 waited=max(0.0, fetched - sampled - fetching),
                 calls=count * loops,
             )
-            # One disturbance by the machine must not accuse an engine.
+            # A disturbance of the machine must not look like an engine's error.
             if check.plausible:
                 break
         return check
 
     def finish(self) -> FinalFacts:
-        """Fetch the outputs of one more call, and say where the work ran."""
+        """Fetch the outputs of another call, and read the placement and the threads."""
         engine, session, _, call = self._live()
         with engine.call_context(session):
             if call.reset is not None:

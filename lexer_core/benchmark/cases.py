@@ -34,14 +34,13 @@ __all__ = ["Case", "CaseSelection", "check_tables", "select_cases"]
 
 @frozen(kw_only=True)
 class Case:
-    """Engine, device and options: one row of the table, as a plain value.
+    """Engine, device and options: one row of the table.
 
-    ``precision`` is a dtype's name, empty for the model's own. ``requested``
-    says whether the engine was asked for by name. ``model`` is the key of the
-    run's model that the case runs, empty for its first. ``beside`` is the label
-    of a case that it is to be compared with, and so has to share every round
-    with, whatever the memory allows. ``elsewhere`` is the engine, where it lives
-    in another interpreter.
+    ``precision`` is the name of a dtype, empty for the model's own. ``requested``
+    says whether the engine was requested by name. ``model`` is the key of the run's
+    model that the case runs, empty for the first. ``beside`` is the label of a case
+    to compare it with, which must share every round with it even if memory is
+    short. ``elsewhere`` describes the engine if another interpreter runs it.
     """
 
     label: str
@@ -59,13 +58,13 @@ class Case:
 
     @property
     def python(self) -> str:
-        """The other interpreter that runs it, and its version; empty for this one."""
+        """The other interpreter that runs the case, and its version; empty for this one."""
         return "" if self.elsewhere is None else str(self.elsewhere)
 
 
 @frozen(kw_only=True)
 class CaseSelection:
-    """The cases to run, those that cannot be, and what to say about the rest."""
+    """The cases to run, those that cannot run, and notes about engines left out."""
 
     cases: tuple[Case, ...]
     engines: Mapping[str, Engine]
@@ -82,37 +81,37 @@ def select_cases(
     tables: Mapping[str, EngineTable] | None = None,
     named_in: str = "",
 ) -> CaseSelection:
-    """Turn what the user asked for into cases.
+    """Return the cases for the engines that the user chose.
 
     Parameters
     ----------
     registry
-        Knows the installed engines.
+        The installed engines.
     engines
-        Names, or choices with options and labels; ``None`` for every engine
-        that is ready and runs by default.
+        Names, or choices with options and labels. ``None``: every ready engine
+        that runs by default.
     device
-        Where all of them are to execute.
+        The device of all cases.
     interpreters
-        Interpreters that run engines in place of this one, by the label of a
-        row or the name of an engine. Without ``engines``, one that names no
-        engine of this interpreter adds a row.
+        Other interpreters that run engines, by the label of a row or the name of an
+        engine. If ``engines`` is ``None``, an engine that only another interpreter
+        has adds a row.
     tables
-        What configuration says of engines, by name: options that hold where the
-        choice sets no other, whether an engine runs when none is named, and
-        the interpreter that runs it where none is given here.
+        The configuration of engines, by name: options that a choice does not set,
+        whether an engine runs by default, and the interpreter that runs it if
+        ``interpreters`` does not name one.
     named_in
-        Where the engines were named, for an error.
+        Where the engines were named, for errors.
 
     Raises
     ------
     UnknownEngineError
         No installed plugin provides an engine of that name.
     SettingError
-        An option is unknown or has a wrong value.
+        An option is unknown or its value is not valid.
     UsageError
-        Two rows would have the same label, there is no engine at all, or an
-        interpreter is given for none of them.
+        Two rows have the same label, no engine is ready, or an interpreter is for
+        an engine that was not chosen.
     """
     interpreters = interpreters or {}
     tables = tables or {}
@@ -128,8 +127,8 @@ def select_cases(
         engines = [engines]
     if not engines:
         raise UsageError(
-            "no engine was chosen: the list of engines is empty.",
-            hint="Leave it out to run every engine that is ready.",
+            "the list of engines is empty.",
+            hint="Omit it to run every engine that is ready.",
         )
     choices = [
         parse_engine_choice(choice) if isinstance(choice, str) else choice for choice in engines
@@ -141,7 +140,7 @@ def select_cases(
     names = Counter(choice.name for choice in choices)
     cases, ready, failures = [], {}, []
     for choice in choices:
-        table = tables.get(choice.name, _NOTHING_SAID)
+        table = tables.get(choice.name, _NO_TABLE)
         label = choice.label or (
             choice.name if names[choice.name] == 1 else str(attrs.evolve(choice, label=""))
         )
@@ -155,7 +154,7 @@ def select_cases(
         )
         try:
             if choice.python:
-                cases.append(_elsewhere(case, choice.python, table))
+                cases.append(_remote_case(case, choice.python, table))
                 continue
             engine = registry.get(choice.name)
         except EngineError as error:
@@ -165,7 +164,7 @@ def select_cases(
             where = f"\nIt is named in {named_in}." if named_in else ""
             raise UnknownEngineError(error.message, hint=f"{error.hint}{where}") from error
         ready[choice.name] = engine
-        cases.append(_of(engine, case, _options(engine, choice.options, table)))
+        cases.append(_complete(engine, case, _options(engine, choice.options, table)))
     _refuse_equal_labels([*cases, *(case for case, _ in failures)])
     return CaseSelection(
         cases=tuple(cases), engines=ready, failures=tuple(failures), notes=tuple(notes)
@@ -173,22 +172,22 @@ def select_cases(
 
 
 def check_tables(registry: EngineRegistry, tables: Mapping[str, EngineTable]) -> list[str]:
-    """Check what configuration says of engines, as far as they are there; returns notes.
+    """Check the configuration of the installed engines; return notes about the others.
 
     Raises
     ------
     SettingError
-        An engine's name looks mistyped, or an option is unknown or has a wrong
-        value.
+        The name of an engine looks mistyped, or an option is unknown or its value is
+        not valid.
     """
     notes = _unknown_tables(registry, tables, ())
     for name, table in tables.items():
         if table.python is not None:
-            continue  # the engine of this interpreter, if there is one, is not the one meant
+            continue  # another interpreter runs it; its options are not known here
         try:
             engine = registry.get(name)
         except (EngineError, UnknownEngineError):
-            continue  # nothing is known of its options; what is wrong with it, its listing says
+            continue  # its options are unknown; its listing says what is wrong
         _options(engine, {}, table)
     return notes
 
@@ -196,13 +195,13 @@ def check_tables(registry: EngineRegistry, tables: Mapping[str, EngineTable]) ->
 def _with_interpreters(
     choices: Sequence[EngineChoice], interpreters: Mapping[str, str]
 ) -> list[EngineChoice]:
-    """Give each choice the interpreter that is meant for it: by its label before by its name."""
+    """Add its interpreter to each choice; one for its label comes before one for its name."""
     labels, names = {choice.label for choice in choices}, {choice.name for choice in choices}
-    for whom in interpreters:
-        if whom not in labels | names:
+    for key in interpreters:
+        if key not in labels | names:
             raise UsageError(
-                f"an interpreter is given for {whom!r}, which is none of the engines chosen.",
-                hint=f"Chosen: {', '.join(map(str, choices))}.",
+                f"an interpreter is set for {key!r}, which is not one of the chosen engines.",
+                hint=f"Chosen engines: {', '.join(map(str, choices))}.",
             )
     return [
         attrs.evolve(
@@ -215,11 +214,11 @@ def _with_interpreters(
     ]
 
 
-def _elsewhere(case: Case, python: str, table: EngineTable) -> Case:
-    """Complete a case with what its interpreter says of the engine."""
-    there = query_interpreter(python, case.engine)
-    case = attrs.evolve(case, elsewhere=there)
-    return _of(there, case, _options(there, case.options, table))
+def _remote_case(case: Case, python: str, table: EngineTable) -> Case:
+    """Complete a case that another interpreter runs."""
+    engine = query_interpreter(python, case.engine)
+    case = attrs.evolve(case, elsewhere=engine)
+    return _complete(engine, case, _options(engine, case.options, table))
 
 
 def _every_ready_engine(
@@ -232,31 +231,31 @@ def _every_ready_engine(
     for name, python in interpreters.items():
         case = Case(label=name, engine=name, display_name=name, device=device, requested=True)
         try:
-            cases.append(_elsewhere(case, python, tables.get(name, _NOTHING_SAID)))
+            cases.append(_remote_case(case, python, tables.get(name, _NO_TABLE)))
         except EngineError as error:
             failures.append((case, error))
     for listing in registry.listings():
         if listing.name in interpreters:
             continue
-        table = tables.get(listing.name, _NOTHING_SAID)
+        table = tables.get(listing.name, _NO_TABLE)
         if not table.is_enabled(otherwise=True):
             notes.append(f"engine {listing.name!r} is turned off in {table.origin}")
             continue
         if not table.is_enabled(otherwise=listing.info is None or listing.info.runs_by_default):
-            continue  # nor is it missed where it is not ready
+            continue  # so it does not matter whether it is ready
         if listing.state is not EngineState.READY:
             notes.append(f"engine {listing.name!r} is {listing.state}: {listing.reason}")
             continue
         engine = registry.get(listing.name)
         ready[engine.name] = engine
         case = Case(label=engine.name, engine=engine.name, display_name=engine.name, device=device)
-        cases.append(_of(engine, case, _options(engine, {}, table)))
+        cases.append(_complete(engine, case, _options(engine, {}, table)))
     if not cases:
         raise UsageError(
             "no engine is ready.",
             hint="\n".join([*notes, "Install one: pip install lexer-torch lexer-ort"]),
         )
-    # What runs the model itself comes first: the others are compared with it.
+    # Engines that run the torch model come first: the others are compared with them.
     runs_the_model = {name for name, engine in ready.items() if "torch" in engine.info.formats}
     cases.sort(key=lambda case: case.engine not in runs_the_model)
     return CaseSelection(
@@ -264,16 +263,16 @@ def _every_ready_engine(
     )
 
 
-_NOTHING_SAID = EngineTable()
+_NO_TABLE = EngineTable()
 
 
 def _options(
     engine: Engine | RemoteEngine, chosen: Mapping[str, OptionValue], table: EngineTable
 ) -> dict[str, OptionValue]:
-    """Complete the options of a choice with those that configuration sets."""
+    """Add the configured options to those of a choice."""
     configured: dict[str, OptionValue] = {}
     for name, placed in table.options.items():
-        # One by one, since each has a place of its own for the error.
+        # One by one, because each has its own origin for the error.
         checked = resolve_options(engine, {name: placed.value}, where=str(placed.origin))
         configured[name] = checked[name]
     return resolve_options(engine, {**configured, **chosen})
@@ -282,10 +281,9 @@ def _options(
 def _unknown_tables(
     registry: EngineRegistry, tables: Mapping[str, EngineTable], elsewhere: Collection[str]
 ) -> list[str]:
-    """Refuse a name that looks mistyped; one that is not installed here is a note.
+    """Refuse a name that looks mistyped; return a note for any other that is not installed.
 
-    A file in the home folder may speak of an engine that only other environments
-    have.
+    A file in the home folder may configure an engine of other environments.
     """
     notes = []
     names = registry.names() if tables else ()
@@ -298,14 +296,16 @@ def _unknown_tables(
                 f"engine {name!r} in {table.origin} is not installed.",
                 hint=f"Did you mean {near!r}?",
             )
-        notes.append(f"engine {name!r} in {table.origin} is not installed here")
+        notes.append(f"engine {name!r} in {table.origin} is not installed")
     return notes
 
 
 _MISTYPED = 0.8
 
 
-def _of(engine: Engine | RemoteEngine, case: Case, options: Mapping[str, OptionValue]) -> Case:
+def _complete(
+    engine: Engine | RemoteEngine, case: Case, options: Mapping[str, OptionValue]
+) -> Case:
     return attrs.evolve(
         case,
         display_name=engine.info.display_name,
@@ -319,7 +319,7 @@ def _refuse_equal_labels(cases: Sequence[Case]) -> None:
     for label, count in Counter(case.label for case in cases).items():
         if count > 1:
             raise UsageError(
-                f"{count} rows would be called {label!r}.",
-                hint="Give each a label of its own: "
+                f"{count} rows have the same label {label!r}.",
+                hint="Give each row its own label: "
                 f"EngineChoice(…, label='…'), or --engine 'other={label}'.",
             )

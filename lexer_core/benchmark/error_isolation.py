@@ -1,4 +1,4 @@
-"""How does one case's trouble stay its own?"""
+"""How is an error kept from affecting other cases?"""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ __all__ = ["contained", "describe_failure", "record_failure"]
 
 
 def describe_failure(error: LexerError, phase: Phase, log: str = "") -> Failure:
-    """Say what went wrong and when, in the form that a row shows."""
+    """Return the failure that a row shows for an error."""
     if isinstance(error, HookError) and error.hook == "lexer_place_inputs":
         phase = "place"
     if isinstance(error, DeviceUnavailableError):
-        # Noticed wherever an engine first looks; it was wrong from the beginning.
+        # An engine may notice it late, but the device was wrong from the start.
         phase = "resolve"
     return Failure(
         phase=phase, kind=type(error).__name__, reason=error.message, hint=error.hint, log=log
@@ -32,7 +32,7 @@ def describe_failure(error: LexerError, phase: Phase, log: str = "") -> Failure:
 def record_failure(
     outcome: CaseOutcome, error: LexerError, *, phase: Phase, case: LiveCase | None = None
 ) -> None:
-    """Write into a case's outcome that it is over, and why."""
+    """Record in a case's outcome that it failed, and why."""
     outcome.status = "unsupported" if isinstance(error, UnsupportedError) else "failed"
     log = case.executor.log_tail() if case is not None else ""
     outcome.failure = describe_failure(error, phase, log)
@@ -42,7 +42,7 @@ def record_failure(
 def contained(
     outcome: CaseOutcome, *, phase: Phase = "load", case: LiveCase | None = None
 ) -> Iterator[None]:
-    """Turn an error into the end of one case; the phase is the live case's, if there is one."""
+    """Let an error end one case only; the phase is the live case's, if there is one."""
     try:
         yield
     except LexerError as error:

@@ -1,4 +1,4 @@
-"""Which cases may stand in memory side by side?"""
+"""Which cases fit in memory together?"""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ __all__ = ["estimate_memory", "group_cases"]
 _T = TypeVar("_T")
 
 _RUNTIME_BYTES = 600 * 2**20
-"""What a worker with a large runtime and no model occupies, roughly."""
+"""Approximate memory of a worker with a large runtime and no model."""
 
 _COPIES_OF_MODEL = 3
-"""Loading holds the file, the parsed graph and the packed weights at once."""
+"""Loading needs memory for the file, the parsed graph and the packed weights."""
 
-_SPARED = 0.9
-"""Part of the free memory that workers may plan with."""
+_USABLE_SHARE = 0.9
+"""Share of the available memory to use."""
 
 
 def estimate_memory(model_bytes: int, input_bytes: int) -> int:
-    """Guess what one worker will need at its peak, in bytes; rather too much."""
+    """Estimate the peak memory of a worker in bytes; the estimate is high."""
     return _RUNTIME_BYTES + _COPIES_OF_MODEL * model_bytes + 4 * input_bytes
 
 
 def group_cases(cases: Sequence[tuple[_T, int]], available: int) -> list[list[_T]]:
-    """Share cases out over groups that fit into memory.
+    """Divide cases into groups that fit in memory.
 
     Parameters
     ----------
     cases
-        Each with its estimate in bytes. The first is the baseline: it takes
-        part in every group, so that every other can be compared with it.
+        Each with its estimate in bytes. The first is the baseline, which is in every
+        group so that all others can be compared with it.
     available
-        Bytes that one group may use.
+        Memory for one group, in bytes.
 
     Returns
     -------
     list
-        Groups in order, each with at least one case beside the baseline. A
-        case that fits nowhere is tried all the same: the estimate is a guess.
+        Groups in order, each with at least one case in addition to the baseline. A
+        case that does not fit is tried anyway, because the estimate may be wrong.
     """
     if not cases:
         return []
     (baseline, base_need), *others = cases
-    budget = available * _SPARED
+    budget = available * _USABLE_SHARE
     groups = [[baseline]]
     used = base_need
     for case, need in others:

@@ -125,7 +125,7 @@ class _HostedModel(ABC):
     def _judge_by_reference(
         self, model_notes: Sequence[str], settings: Settings, timings: RunTimings
     ) -> None:
-        timings.tell("reference", message=self.title)
+        timings.report("reference", message=self.title)
         with timings.timed("reference"):
             reference = self._running.reference()
         timings.notes += self._titled([*model_notes, *reference.notes])

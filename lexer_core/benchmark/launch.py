@@ -96,7 +96,7 @@ class Launch:
         for outcome, case in self.members:
             if case.failure is not None:
                 continue
-            self.timings.tell(phase, case.label)
+            self.timings.report(phase, case.label)
             with self.timings.timed(phase), contained(outcome, case=case):
                 action(outcome, case)
 
@@ -163,7 +163,7 @@ class Launch:
                 PrecisionRule(self.settings.precision, self.settings.tie, self.settings.launches),
                 rng=self.rng,
                 clock=time.perf_counter,
-                on_round=lambda done, share: self.timings.tell(
+                on_round=lambda done, share: self.timings.report(
                     "rounds", done=share, message=f"{done} rounds"
                 ),
                 companion=self.canary,

@@ -1,4 +1,4 @@
-"""What did the run of one case leave behind?"""
+"""What are the results of a run, before they are analysed?"""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ __all__ = ["CaseOutcome", "PreparedModel", "RunOutcome"]
 
 @frozen(kw_only=True, eq=False)
 class PreparedModel:
-    """A model in the format that a case's engine loads.
+    """A model in a format that the case's engine accepts.
 
-    ``model_bytes`` is the live object of ``exported``, pickled by value, where
-    it has one and is to travel. ``seconds`` is what making it cost when it was
-    made, ``cached`` whether that was in an earlier run.
+    ``model_bytes`` is the live model of ``exported``, pickled by value to be sent to
+    another process. ``seconds`` is the time of the export, ``cached`` whether it was
+    made in an earlier run.
     """
 
     exported: ExportedModel
@@ -39,7 +39,7 @@ class PreparedModel:
 
 @define(kw_only=True, eq=False)
 class CaseOutcome:
-    """Everything that is known of one case; filled while it runs."""
+    """All results of one case, filled in while it runs."""
 
     case: Case
     log: SampleLog = field(factory=SampleLog)
@@ -56,15 +56,15 @@ class CaseOutcome:
     parity: Parity | None = None
     warnings: list[str] = field(factory=list)
     printed: list[str] = field(factory=list)
-    """What its workers printed, launch by launch."""
+    """The output of its workers, by launch."""
 
 
 @frozen(kw_only=True, eq=False)
 class RunOutcome:
-    """Everything that a run left behind, before it is judged.
+    """All results of a run, before they are analysed.
 
-    ``seconds`` says where the time went, by phase; ``orders`` in which order the
-    labels of a round took their blocks, by the round's number.
+    ``seconds`` is the time spent in each phase; ``orders`` is the order in which the
+    cases took their blocks, by the number of the round.
     """
 
     cases: tuple[CaseOutcome, ...]

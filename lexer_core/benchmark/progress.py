@@ -1,4 +1,4 @@
-"""What is said while a benchmark runs?"""
+"""What does a progress callback receive?"""
 
 from __future__ import annotations
 
@@ -13,9 +13,8 @@ __all__ = ["ProgressCallback", "ProgressEvent"]
 class ProgressEvent:
     """One step of a benchmark.
 
-    ``phase`` is what is being done, ``label`` the row it is done for (empty for
-    the benchmark as a whole), ``done`` the part that is finished, 0 to 1, or
-    ``None`` where that is not known.
+    ``phase`` is the name of the step, ``label`` its row (empty for the whole
+    benchmark), and ``done`` the finished share from 0 to 1, or ``None`` if unknown.
     """
 
     phase: str

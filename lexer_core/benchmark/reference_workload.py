@@ -1,8 +1,7 @@
-"""How does the canary run beside the cases, and cost them nothing?
+"""How does the reference workload run next to the cases without affecting them?
 
-It has a worker of its own, like a case, and takes a short block in each round.
-It counts for nothing: it never makes a run longer by more than a small share,
-and whatever goes wrong with it costs the canary alone, and a note.
+It has its own worker, like a case, and takes a short block in each round. Its share
+of the run's time is limited, and if it fails, the run continues with a note.
 """
 
 from __future__ import annotations
@@ -38,20 +37,20 @@ _MOST_CALLS = 20
 
 _ROUNDS_IN_FULL = 10
 _LARGEST_SHARE = 0.05
-"""Of the time of the rounds. Rounds of fast models last ten milliseconds, and
-hundreds of them are taken: the canary then sits most of them out."""
+"""Share of the time of the rounds. With a fast model, hundreds of rounds take ten
+milliseconds each, and the workload takes part in few of them."""
 
 _LOAD_TIMEOUT = 60.0
 _BLOCK_TIMEOUT = 30.0
 
 
 class ReferenceWorkload:
-    """The canary over all launches of a run.
+    """The reference workload in all launches of a run.
 
     Parameters
     ----------
     isolated
-        Whether it gets a worker, or lives in the caller's process.
+        Whether it runs in a worker, or in the parent process.
     threads
         Threads of the cases: the worker runs on the same CPUs, in one thread.
     """
@@ -61,14 +60,14 @@ class ReferenceWorkload:
         self._threads = threads
         self._next: Executor | None = None
         self._made_with = ""
-        self._trouble = ""
+        self._failure = ""
         self._samples: list[npt.NDArray[np.float64]] = []
         self._rounds: list[int] = []
         self._launches: list[int] = []
 
     def start(self, launch: int = 0) -> None:
-        """Start the worker of a launch, unless it is there; returns at once."""
-        if self._trouble or self._next is not None:
+        """Start the worker of a launch if it has not started; return at once."""
+        if self._failure or self._next is not None:
             return
         try:
             self._next = self._start(launch)
@@ -76,37 +75,37 @@ class ReferenceWorkload:
             self.lose(str(error))
 
     def live(self, launch: int) -> ReferenceWorkloadLaunch | None:
-        """Give the canary of a launch; ``None`` where there was trouble."""
+        """Return the workload of a launch; ``None`` after a failure."""
         self.start(launch)
         executor, self._next = self._next, None
         return None if executor is None else ReferenceWorkloadLaunch(executor, self, launch)
 
     def keep(self, launch: int, round_id: int, samples: npt.NDArray[np.float64]) -> None:
-        """Keep one block."""
+        """Store one block."""
         self._samples.append(samples)
         self._rounds.append(round_id)
         self._launches.append(launch)
 
     def learn(self, facts: ReferenceWorkloadFacts) -> None:
-        """Keep what the warm-up told."""
+        """Store the results of the warm-up."""
         self._made_with = facts.made_with
 
     def lose(self, reason: str) -> None:
-        """Do without it from now on: launches with it and launches without do not compare."""
-        self._trouble = self._trouble or reason.strip().splitlines()[0]
+        """Stop using it: launches with and without it are not comparable."""
+        self._failure = self._failure or reason.strip().splitlines()[0]
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader of the report should know."""
+        """Notes for the reader of the report."""
         note = (
-            f"the canary was lost ({self._trouble}): this run can be compared with another "
-            "only by measuring both again"
+            f"the reference workload failed ({self._failure}): to compare this run with another, "
+            "measure both again"
         )
-        return (note,) if self._trouble else ()
+        return (note,) if self._failure else ()
 
     def evidence(self) -> ReferenceWorkloadTimes | None:
-        """Give what it measured; ``None`` where that is nothing, or where it was lost."""
-        if self._trouble or not self._samples:
+        """Return its measurements; ``None`` if there are none, or if it failed."""
+        if self._failure or not self._samples:
             return None
         samples = np.concatenate(self._samples)
         lengths = [len(block) for block in self._samples]
@@ -123,7 +122,7 @@ class ReferenceWorkload:
         )
 
     def close(self) -> None:
-        """End the worker that was started and not used."""
+        """End a worker that was started but not used."""
         if self._next is not None:
             self._next.close()
             self._next = None
@@ -133,7 +132,7 @@ class ReferenceWorkload:
             return LocalExecutor(ReferenceWorkloadSession())
         return start_worker(
             _FACTORY,
-            label="the canary",
+            label="the reference workload",
             threads=self._threads,
             preload=("numpy",),
             environment={**hash_seed_environment(launch), **thread_environment(1)},
@@ -141,18 +140,18 @@ class ReferenceWorkload:
 
 
 class ReferenceWorkloadLaunch:
-    """One launch of the canary; no method of it fails but by Ctrl-C."""
+    """One launch of the reference workload; its methods raise only ``KeyboardInterrupt``."""
 
-    def __init__(self, executor: Executor, keeper: ReferenceWorkload, launch: int) -> None:
+    def __init__(self, executor: Executor, workload: ReferenceWorkload, launch: int) -> None:
         self._executor = executor
-        self._supervisor = keeper
+        self._workload = workload
         self._launch = launch
         self._count = 0
-        """Calls of a block; 0 when it takes part no more."""
+        """Calls per block; 0 if it takes no more blocks."""
         self._spent = 0.0
 
     def warm_up(self) -> None:
-        """Work until the worker is warm, and choose the size of blocks."""
+        """Warm up the worker, and choose the size of blocks."""
         try:
             self._executor.resume()
             facts: ReferenceWorkloadFacts = self._executor.call(
@@ -160,20 +159,20 @@ class ReferenceWorkloadLaunch:
             )
             self._executor.suspend()
         except LexerError as error:
-            self._supervisor.lose(error.message)
+            self._workload.lose(error.message)
             return
-        self._supervisor.learn(facts)
+        self._workload.learn(facts)
         wanted = round(_BLOCK_SECONDS / max(facts.call_seconds, 1e-9))
         self._count = min(max(wanted, _FEWEST_CALLS), _MOST_CALLS)
 
     def takes_part(self, rounds: int, seconds: float) -> bool:
-        """Whether it takes a block in the next round, after so many rounds and seconds."""
+        """Whether it takes a block in the next round, after this many rounds and seconds."""
         if not self._count:
             return False
         return rounds < _ROUNDS_IN_FULL or self._spent <= _LARGEST_SHARE * seconds
 
     def take(self, round_id: int) -> None:
-        """Take one block and keep it."""
+        """Take and store one block."""
         start = time.perf_counter()
         try:
             self._executor.resume()
@@ -183,10 +182,10 @@ class ReferenceWorkloadLaunch:
             self._executor.suspend()
         except LexerError as error:
             self._count = 0
-            self._supervisor.lose(error.message)
+            self._workload.lose(error.message)
             return
         self._spent += time.perf_counter() - start
-        self._supervisor.keep(self._launch, round_id, samples)
+        self._workload.keep(self._launch, round_id, samples)
 
     def close(self) -> None:
         """End the worker."""

@@ -1,21 +1,19 @@
 """How fast is this machine now, for a fixed piece of work?
 
-The canary is that work. It belongs to no model, so it is the same before and
-after a change of one, and what it gains or loses from one run to the next is
-the machine's doing.
+This reference workload does not depend on any model, so if its speed changes from
+one run to the next, the machine changed.
 
-Half of its time multiplies matrices, half streams through memory that no core's
-own cache holds. That is what models spend their time on, so what slows models
-slows it: a lower clock and a core that is taken away the first half, a neighbour
-in the shared cache and on the memory bus the second, and either more than the
-other where a model leans to one of them. There is no plain Python in it, whose
-speed changes with its version, and nothing that depends on values or on chance.
+It spends half of its time on multiplying matrices and half on streaming through more
+memory than a core's own cache holds. Models spend their time on the same, so what
+slows them also slows the workload: a lower clock or a lost core mostly the first
+half, other users of the shared cache and the memory bus the second. It contains no
+plain Python, whose speed changes with the version, and nothing that depends on values
+or random numbers.
 
-It has one thread, however many a case has. Threads that wait for each other
-multiply what disturbs them: measured with five busy processes on two cores, the
-medians of 16 launches spread by a factor of 3.3 (standard deviation of the
-logarithm 1.19) where two threads multiplied, and by 2 % where one did. A canary
-is there to tell how fast the machine is, and not how crowded.
+It has one thread, however many a case has. Threads that wait for each other amplify
+disturbances: with five busy processes on two cores, the medians of 16 launches varied
+by a factor of 3.3 (standard deviation of the logarithm 1.19) with two threads, and by
+2 % with one. The workload must show how fast the machine is, not how busy.
 """
 
 from __future__ import annotations
@@ -38,13 +36,13 @@ if TYPE_CHECKING:
 __all__ = ["REFERENCE_WORKLOAD_VERSION", "ReferenceWorkloadFacts", "ReferenceWorkloadSession"]
 
 REFERENCE_WORKLOAD_VERSION = 1
-"""Raised with any change of the work or of how it is timed: canaries of different
-versions are not comparable."""
+"""Increased with every change of the work or its timing: different versions are not
+comparable."""
 
 _SIDE = 192
 _STREAMED = 1 << 19
-"""Two arrays of so many float32: 4 MiB are read and written, which is more than
-most cores have for themselves."""
+"""Elements of each of two float32 arrays: 4 MiB are read and written, more than the
+private cache of most cores."""
 _PASSES = 2
 
 _SETTLE_CALLS = 3
@@ -53,9 +51,10 @@ _FEWEST_WARM_UP_CALLS = 20
 
 @frozen(kw_only=True)
 class ReferenceWorkloadFacts:
-    """What the warm-up of a canary told.
+    """Results of the warm-up.
 
-    ``made_with`` names what does the work; ``call_seconds`` is a typical call.
+    ``made_with`` names the library that does the work; ``call_seconds`` is the time
+    of a typical call.
     """
 
     made_with: str
@@ -63,7 +62,7 @@ class ReferenceWorkloadFacts:
 
 
 class ReferenceWorkloadSession:
-    """The canary, in whichever process it lives."""
+    """The reference workload, in the process that runs it."""
 
     def __init__(self) -> None:
         rng = np.random.default_rng(0)
@@ -74,7 +73,7 @@ class ReferenceWorkloadSession:
         self._target = np.empty(_STREAMED, dtype=np.float32)
 
     def warm_up(self, seconds: float, own_process: bool) -> ReferenceWorkloadFacts:
-        """Work for so long, and say how long a call takes; ``own_process`` as for blocks."""
+        """Work for this long, and time the calls; ``own_process`` as for :meth:`block`."""
         taken: list[float] = []
         deadline = time.perf_counter() + seconds
         with _one_thread(own_process):
@@ -85,10 +84,10 @@ class ReferenceWorkloadSession:
         )
 
     def block(self, count: int, own_process: bool) -> npt.NDArray[np.float64]:
-        """Take ``count`` samples of a call each, in seconds.
+        """Take ``count`` samples of one call each, in seconds.
 
-        ``own_process`` says that the process is a worker's: it was told to have one
-        thread, which may be moved to the CPU where the blocks of the cases begin.
+        ``own_process`` says that this is a worker process. It has one thread, which
+        may be moved to the CPU on which the blocks of the cases start.
         """
         if own_process:
             move_to_common_cpu()
@@ -118,17 +117,17 @@ class ReferenceWorkloadSession:
 
 
 def _one_thread(own_process: bool) -> AbstractContextManager[object]:
-    """Hold numpy to one thread for a while, where its threads are others' too."""
+    """Limit numpy to one thread if other code in this process uses its threads too."""
     if own_process:
         return nullcontext()
-    import threadpoolctl  # looks through the libraries that are loaded: not at import
+    import threadpoolctl  # slow: scans the loaded libraries
 
     limits: AbstractContextManager[object] = threadpoolctl.threadpool_limits(1, user_api="blas")
     return limits
 
 
 def _made_with() -> str:
-    """Name numpy and the library that multiplies its matrices, with their versions."""
+    """Return the names and versions of numpy and its BLAS."""
     built: Any = np.show_config(mode="dicts")
     blas = built.get("Build Dependencies", {}).get("blas", {})
     named = " ".join(str(blas[key]) for key in ("name", "version") if blas.get(key))

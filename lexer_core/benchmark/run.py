@@ -1,7 +1,7 @@
-"""How does a benchmark go, from a model to samples?
+"""How does a benchmark run, from a model to samples?
 
-Start a worker for each case, prepare the model while their runtimes import,
-then launch the cases group by group.
+Start a worker for each case, prepare the model while the workers import their
+runtimes, then launch the cases group by group.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ _MIB = 2**20
 
 
 class BenchmarkRun:
-    """One benchmark, run once.
+    """One benchmark run.
 
     Parameters
     ----------
@@ -61,11 +61,11 @@ class BenchmarkRun:
     selection
         The cases.
     settings
-        What holds for all of them.
+        The settings of the run.
     progress
-        Told of every step; may be ``None``.
+        Called with every step; may be ``None``.
     others
-        Further models, by the key that their cases name.
+        Further models, by the key that their cases use.
     """
 
     def __init__(
@@ -99,12 +99,12 @@ class BenchmarkRun:
         self._cache_dirs: dict[str, Path] = {}
 
     def execute(self) -> RunOutcome:
-        """Run it; whatever happens to a case is in its outcome.
+        """Run the benchmark; errors of a case are in its outcome.
 
         Raises
         ------
         ModelError, UsageError
-            A model itself does not run with these inputs.
+            A model does not run with these inputs.
         """
         with interrupts_apart(), tempfile.TemporaryDirectory(prefix="lexer-") as folder:
             try:
@@ -149,22 +149,22 @@ class BenchmarkRun:
         )
 
     def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
-        """A folder for each case, so that its later launches need not compile again.
+        """Create a folder for each case, so that later launches need not compile again.
 
-        Not for a single launch, to which writing a cache is cost alone; and of
-        no other case's, whose compilation would then be told as this one's.
+        Not for a single launch, where a cache would only cost time. Cases do not
+        share a folder: the compile time of each must be its own.
         """
-        made = {}
+        cache_dirs = {}
         for number, outcome in enumerate(self._outcomes):
-            made[outcome.case.label] = cache_dir = folder / f"compiled-{number}"
+            cache_dirs[outcome.case.label] = cache_dir = folder / f"compiled-{number}"
             cache_dir.mkdir()
-        return made
+        return cache_dirs
 
     def _model(self, outcome: CaseOutcome) -> ModelUnderTest:
         return self._models[outcome.case.model]
 
     def _begin(self, folder: Path) -> None:
-        self._timings.tell("prepare", message="starting the model process")
+        self._timings.report("prepare", message="starting the model process")
         with self._timings.timed("prepare"):
             for number, model in enumerate(self._models.values()):
                 model.start(
@@ -175,7 +175,7 @@ class BenchmarkRun:
                 )
 
     def _prepare(self) -> None:
-        """References first, then an export for each case."""
+        """Run the references, then export the model for each case."""
         for model in self._models.values():
             model.run_reference(self._settings, self._timings)
         for outcome in self._outcomes:
@@ -192,7 +192,7 @@ class BenchmarkRun:
             model.suspend()
 
     def _export(self, outcome: CaseOutcome) -> None:
-        self._timings.tell("export", outcome.case.label)
+        self._timings.report("export", outcome.case.label)
         with self._timings.timed("export"), contained(outcome, phase="export"):
             outcome.prepared = self._model(outcome).export(outcome.case, self._settings)
 
@@ -200,7 +200,7 @@ class BenchmarkRun:
         groups = self._groups()
         if len(groups) > 1:
             self._timings.notes.append(
-                f"the cases do not fit into memory together: measured in {len(groups)} groups, "
+                f"the cases do not all fit in memory: measured in {len(groups)} groups, "
                 f"each with {groups[0][0].case.label!r}"
             )
 
@@ -234,7 +234,7 @@ class BenchmarkRun:
                         settings=settings,
                         threads=self._threads,
                         plan=plan,
-                        rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - an order, no secret
+                        rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - not a secret
                         export_again=export_again,
                         timings=self._timings,
                         canary=canary,
@@ -248,7 +248,7 @@ class BenchmarkRun:
                 self._orders |= {
                     self._rounds_done + index: order for index, order in enumerate(ended.orders)
                 }
-                # One round more than was finished may have begun.
+                # Another round may have begun.
                 self._rounds_done += ended.rounds + 1
                 self._stopped_because = ended.stopped_because
                 if ended.stopped_because == "interrupted":
@@ -270,7 +270,7 @@ class BenchmarkRun:
 
     def _live_case(self, outcome: CaseOutcome, launch: int) -> LiveCase:
         outcome.log.launch = launch
-        # The first life of each process was begun early.
+        # The processes of the first launch were started early.
         executor = self._executors.pop(outcome.case.label, None) or self._start(outcome, launch)
         prepared = outcome.prepared
         if executor.isolated and prepared is not None and prepared.exported.model is not None:
@@ -299,7 +299,7 @@ class BenchmarkRun:
                     kind="NoSamples",
                     reason="interrupted before the first sample"
                     if self._stopped_because == "interrupted"
-                    else "no sample was taken",
+                    else "no samples were taken",
                 )
         refused = [
             CaseOutcome(
@@ -338,11 +338,11 @@ class BenchmarkRun:
 
 
 def _part(total: int | None, launches: int, launch: int) -> int | None:
-    """The share of one launch in an exact total."""
+    """Return one launch's share of an exact total."""
     return None if total is None else share_out(total, launches)[launch]
 
 
 def _batch_size(inputs: CallInputs) -> int | None:
-    """Dimension 0, where all inputs that have one agree."""
+    """Return dimension 0 if it is the same for all inputs that have one."""
     sizes = {array.shape[0] for array in inputs.arrays.values() if array.ndim > 0}
     return sizes.pop() if len(sizes) == 1 else None

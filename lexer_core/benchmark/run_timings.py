@@ -1,4 +1,4 @@
-"""Where did the time of a run go, and who is told of each step?"""
+"""How long does each phase of a run take, and how is progress reported?"""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ __all__ = ["RunTimings"]
 
 
 class RunTimings:
-    """Seconds by phase, and notes for the reader of the report.
+    """The time of each phase in seconds, and notes for the reader of the report.
 
     Parameters
     ----------
     progress
-        Told of every step; may be ``None``.
+        Called with every step; may be ``None``.
     """
 
     def __init__(self, progress: ProgressCallback | None = None) -> None:
@@ -30,16 +30,16 @@ class RunTimings:
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
-        """Add the time of the block to a phase, also when it fails."""
+        """Add the time of the block to a phase, even if it raises."""
         start = time.perf_counter()
         try:
             yield
         finally:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
-    def tell(
+    def report(
         self, phase: str, label: str = "", *, done: float | None = None, message: str = ""
     ) -> None:
-        """Say what is being done."""
+        """Report progress."""
         if self._progress is not None:
             self._progress(ProgressEvent(phase=phase, label=label, done=done, message=message))

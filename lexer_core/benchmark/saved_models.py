@@ -1,8 +1,8 @@
-"""How do the exports of a run outlive its temporary folder?
+"""How are the exports of a run kept after its temporary folder is deleted?
 
-They are moved out of it when nobody works with them any more, at no cost. A
-file of the user's own is linked, or, where that is not possible, known by its
-place: it is never copied, since it may be larger than there is room for.
+They are moved out of it when the run is over. The user's own file is linked or, if
+that is not possible, referenced by its path. It is never copied, because there may
+not be enough space.
 """
 
 from __future__ import annotations
@@ -28,21 +28,21 @@ __all__ = ["retain_models"]
 def retain_models(
     outcomes: Sequence[CaseOutcome], folder: Path
 ) -> tuple[tuple[SavedModel, ...], list[str]]:
-    """Keep the models that cases ran, each once.
+    """Keep each model that cases ran.
 
     Parameters
     ----------
     outcomes
-        Those of the run, which is over.
+        The cases of the finished run.
     folder
         The run's temporary folder; exports are moved out of it.
 
     Returns
     -------
     tuple of SavedModel
-        In the order of the cases.
+        The models in the order of the cases.
     list of str
-        What could not be kept, and why: it never costs the run.
+        Notes about models that could not be kept.
     """
     exports: dict[Path, ExportedModel] = {}
     labels: dict[Path, list[str]] = {}
@@ -51,7 +51,7 @@ def retain_models(
             path = outcome.prepared.exported.path
             exports.setdefault(path, outcome.prepared.exported)
             labels.setdefault(path, []).append(outcome.case.label)
-    kept, notes = [], []
+    saved, notes = [], []
     for path, exported in exports.items():
         try:
             files = _keep(exported, path, folder)
@@ -59,7 +59,7 @@ def retain_models(
             reason = error.message if isinstance(error, ExportError) else str(error)
             notes.append(f"the exported model {path.name} was not kept: {reason}")
             continue
-        kept.append(
+        saved.append(
             SavedModel(
                 format=exported.format,
                 files=files,
@@ -69,7 +69,7 @@ def retain_models(
                 exporter=exported.exporter,
             )
         )
-    return tuple(kept), notes
+    return tuple(saved), notes
 
 
 def _keep(exported: ExportedModel, path: Path, folder: Path) -> SavedFiles:
@@ -81,14 +81,14 @@ def _keep(exported: ExportedModel, path: Path, folder: Path) -> SavedFiles:
 
 
 def _moved(path: Path) -> SavedFiles:
-    """Everything in the folder of an export belongs to it."""
+    """Move an export with everything in its folder, which belongs to it."""
     source = path.parent
     parts = sorted(part for part in source.rglob("*") if part.is_file() and part != path)
     names = [part.relative_to(source) for part in (path, *parts)]
     home = TemporaryFolder()
     for name in names:
         (home.path / name).parent.mkdir(parents=True, exist_ok=True)
-        # Both are in the system's folder for temporary files.
+        # A rename works: both are in the system's temporary folder.
         (source / name).rename(home.path / name)
     return SavedFiles([home.path / name for name in names], home)
 
@@ -96,7 +96,7 @@ def _moved(path: Path) -> SavedFiles:
 def _linked(parts: Sequence[Path]) -> SavedFiles:
     home = TemporaryFolder()
     links = [home.path / part.relative_to(parts[0].parent) for part in parts]
-    with contextlib.suppress(OSError):  # another file system, or somebody else's file
+    with contextlib.suppress(OSError):  # on another file system, or not the user's own file
         for part, link in zip(parts, links, strict=True):
             link.parent.mkdir(parents=True, exist_ok=True)
             os.link(part, link)
