@@ -144,9 +144,7 @@ def test_faults_of_others_do_not_affect_a_good_engine(crowd: BenchmarkReport) ->
 
 
 @pytest.mark.parametrize("fault", FAILURES)
-def test_a_faulty_engine_costs_only_its_row_which_says_why(
-    crowd: BenchmarkReport, fault: str
-) -> None:
+def test_a_faulty_engine_costs_only_its_own_row(crowd: BenchmarkReport, fault: str) -> None:
     row, (phase, words) = crowd[fault], FAILURES[fault]
 
     assert row.status == "failed"
@@ -155,7 +153,7 @@ def test_a_faulty_engine_costs_only_its_row_which_says_why(
     assert row.rank is None
 
 
-def test_an_engine_that_does_not_support_the_model_has_an_unsupported_row(
+def test_an_unsupported_model_has_an_unsupported_row(
     crowd: BenchmarkReport,
 ) -> None:
     row = crowd["lexer_error_in_load"]
