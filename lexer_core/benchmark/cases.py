@@ -38,9 +38,9 @@ class Case:
 
     ``precision`` is the name of a dtype, empty for the model's own. ``requested``
     says whether the engine was requested by name. ``model`` is the key of the run's
-    model that the case runs, empty for the first. ``beside`` is the label of a case
+    model that the case runs, empty for the first. ``paired_with`` is the label of a case
     to compare it with, which must share every round with it even if memory is
-    short. ``elsewhere`` describes the engine if another interpreter runs it.
+    short. ``remote_engine`` describes the engine if another interpreter runs it.
     """
 
     label: str
@@ -53,13 +53,13 @@ class Case:
     precision: str = ""
     requested: bool = False
     model: str = ""
-    beside: str = ""
-    elsewhere: RemoteEngine | None = None
+    paired_with: str = ""
+    remote_engine: RemoteEngine | None = None
 
     @property
     def python(self) -> str:
         """The other interpreter that runs the case, and its version; empty for this one."""
-        return "" if self.elsewhere is None else str(self.elsewhere)
+        return "" if self.remote_engine is None else str(self.remote_engine)
 
 
 @frozen(kw_only=True)
@@ -217,7 +217,7 @@ def _with_interpreters(
 def _remote_case(case: Case, python: str, table: EngineTable) -> Case:
     """Complete a case that another interpreter runs."""
     engine = query_interpreter(python, case.engine)
-    case = attrs.evolve(case, elsewhere=engine)
+    case = attrs.evolve(case, remote_engine=engine)
     return _complete(engine, case, _options(engine, case.options, table))
 
 

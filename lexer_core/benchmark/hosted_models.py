@@ -83,7 +83,7 @@ class _HostedModel(ABC):
     def export(self, case: Case, settings: Settings) -> PreparedModel:
         """Return the model in a format that the case's engine accepts."""
         return self._running.export(
-            case.elsewhere or case.engine,
+            case.remote_engine or case.engine,
             case.device,
             settings.export_options(),
             use_cache=settings.use_cache,
@@ -102,7 +102,7 @@ class _HostedModel(ABC):
 
     def discard_cached(self, case: Case) -> None:
         """Delete a cached export that gave wrong outputs."""
-        self._running.discard_cached(case.elsewhere.name if case.elsewhere else case.engine)
+        self._running.discard_cached(case.remote_engine.name if case.remote_engine else case.engine)
 
     def suspend(self) -> None:
         """Take the model's process off the CPUs until it is needed again."""

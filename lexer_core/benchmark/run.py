@@ -136,7 +136,7 @@ class BenchmarkRun:
         if self._settings.isolation == "none":
             return LocalExecutor(CaseSession())
         case = outcome.case
-        engine = case.elsewhere or self._selection.engines[case.engine]
+        engine = case.remote_engine or self._selection.engines[case.engine]
         return start_worker(
             _CASE_FACTORY,
             label=outcome.case.label,
@@ -145,7 +145,7 @@ class BenchmarkRun:
             preload=engine.info.runtime_modules,
             environment=hash_seed_environment(launch),
             sys_path=self._model(outcome).sys_path,
-            python=case.elsewhere.python if case.elsewhere is not None else None,
+            python=case.remote_engine.python if case.remote_engine is not None else None,
         )
 
     def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
@@ -261,7 +261,7 @@ class BenchmarkRun:
         for outcome in self._outcomes:
             if outcome.prepared is None:
                 continue
-            unit = outcome.case.beside or outcome.case.label
+            unit = outcome.case.paired_with or outcome.case.label
             size = outcome.prepared.exported.size_bytes
             together.setdefault(unit, []).append(outcome)
             needs[unit] = needs.get(unit, 0) + estimate_memory(size, input_bytes)

@@ -113,7 +113,7 @@ def plan_rerun(
         if saved is not None:
             exports[base_label] = _prepared(saved)
         model = BASE_MODEL if saved is None else BASE_EXPORTS
-        cases.append(attrs.evolve(case, label=base_label, model=model, beside=row.label))
+        cases.append(attrs.evolve(case, label=base_label, model=model, paired_with=row.label))
     if not cases:
         raise UsageError(
             f"no row of {name} can be measured here.",
