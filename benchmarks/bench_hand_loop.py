@@ -110,7 +110,7 @@ class LexerSide:
         def take(count: int) -> npt.NDArray[np.float64]:
             return self._call("block", count, 1, False).samples  # type: ignore[no-any-return]
 
-        return warm_up(take, self._first, min_seconds=WARM_UP_SECONDS).typical_seconds
+        return warm_up(take, self._first, max_seconds=WARM_UP_SECONDS).typical_seconds
 
     def take(self, size: BlockSize) -> npt.NDArray[np.float64]:
         """Take one block."""

@@ -119,7 +119,7 @@ def compare_loops(rounds: int) -> list[Figure]:
 
     def take_null() -> None:
         start = perf_counter()
-        block = case.block(BLOCK, 1, settle=False)
+        block = case.block(BLOCK, 1)
         order_seconds.append((perf_counter() - start) / BLOCK)
         block_seconds.append(block.elapsed / BLOCK)
         null_samples.append(block.samples)

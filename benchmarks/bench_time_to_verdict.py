@@ -23,7 +23,7 @@ AIMS = {"cold": 20.0, "cached": 12.0}
 TARGET = f"{BENCHMARKS / 'models.py'}:efficientnet"
 COMMAND = [
     *(sys.executable, "-m", "lexer_core", "benchmark", TARGET),
-    *("--input", "inputs=float32[1,3,224,224]", "--precision", "0.02", "--format", "json"),
+    *("--input", "inputs=float32[1,3,224,224]", "--format", "json"),
     *("--engine", "torch", "--engine", "onnxruntime"),
 ]
 

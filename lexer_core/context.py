@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import shutil
 import tempfile
@@ -168,7 +169,13 @@ class LexerContext:
             batch_size=batch_size,
             dynamic_axes={},
         )
-        run = BenchmarkRun(model, input, selection, effective, progress).execute()
+        with contextlib.ExitStack() as stack:
+            if progress is None and effective.show_progress:
+                # On use: where progress is shown, rich may be imported.
+                from lexer_core.reporting.progress import ProgressDisplay
+
+                progress = stack.enter_context(ProgressDisplay())
+            run = BenchmarkRun(model, input, selection, effective, progress).execute()
         report = assemble_report(
             run,
             effective,

@@ -19,10 +19,8 @@ from click.testing import CliRunner
 from report_samples import a_failed_row, a_full_report, a_report, a_row
 from tiny_onnx import identity_model
 
-from lexer_core.benchmark.progress import ProgressEvent
 from lexer_core.cli.benchmark import benchmark, exit_status
 from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
-from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
@@ -41,7 +39,6 @@ class _Context:
     def benchmark(self, **asked):
         self.asked = asked
         print("chatter of a runtime")
-        asked["progress"](ProgressEvent(phase="rounds", label="torch", done=0.5))
         return attrs.evolve(self.report, command=asked["command"])
 
 
@@ -347,42 +344,6 @@ def test_results_are_printed_before_a_failure_ends_the_command(model):
 
     assert result.exit_code == 3
     assert "the worker died of SIGSEGV" in result.stdout
-
-
-# --- Progress. ---
-
-
-class _Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
-def test_progress_is_drawn_on_a_terminal():
-    stream = _Terminal()
-
-    with ProgressLine(stream) as progress:
-        progress(ProgressEvent(phase="warm_up", label="torch", done=0.5, message="call 12"))
-
-    assert "warm up torch: call 12" in stream.getvalue()
-    assert "50%" in stream.getvalue()
-
-
-def test_progress_is_silent_where_there_is_no_terminal():
-    stream = io.StringIO()
-
-    with ProgressLine(stream) as progress:
-        progress(ProgressEvent(phase="rounds", done=0.5))
-
-    assert stream.getvalue() == ""
-
-
-def test_progress_takes_events_after_its_end_and_odd_ones():
-    progress = ProgressLine(_Terminal())
-    with progress:
-        for done in (None, -1.0, 2.0, float("nan")):
-            progress(ProgressEvent(phase="[red]rounds\x1b[2J", label="[b]", done=done))
-
-    progress(ProgressEvent(phase="late"))
 
 
 # --- Export. ---

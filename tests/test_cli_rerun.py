@@ -121,8 +121,14 @@ def test_a_new_model_that_runs_nowhere_is_nothing_measured(
 def test_a_rerun_that_is_broken_off_shows_what_it_has_and_passes_no_gate(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    write_scale_model(folder / "interrupts.onnx", interrupts=1000)
-    asked = ["--threads=1", "--warm-up-seconds=0.02", "--precision=0.0001%", "--max-seconds=60"]
+    write_scale_model(folder / "interrupts.onnx", interrupts=1500)
+    asked = [
+        "--threads=1",
+        "--warm-up-seconds=0.02",
+        "--precision=0.0001%",
+        "--min-seconds=60",
+        "--max-seconds=60",
+    ]
 
     status = run(["compare", "--rerun", "base.lexer", "interrupts.onnx", *asked])
 

@@ -218,7 +218,7 @@ except KeyboardInterrupt:
 """
 
 ONE_THREAD = ["--warm-up-seconds", "0.05", "--threads", "1"]
-QUICK = [*ONE_THREAD, "--iterations", "20", "--isolation", "none"]
+QUICK = [*ONE_THREAD, "--iterations", "20", "--isolation", "none", "--no-progress"]
 X = ["--input", "x=float32[3,8]"]
 
 

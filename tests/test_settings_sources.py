@@ -62,7 +62,7 @@ def test_each_layer_is_stronger_than_the_next(place: Place) -> None:
         file.unlink()
     seen.append(LexerContext().configuration())
 
-    assert [each.settings.max_seconds for each in seen] == [1, 2, 3, 4, 5, 6, 7, 8, 60]
+    assert [each.settings.max_seconds for each in seen] == [1, 2, 3, 4, 5, 6, 7, 8, 30]
     assert [str(each.setting_origins["max_seconds"]) for each in seen] == [
         "the call",
         "@Lexer",
@@ -446,7 +446,13 @@ def test_the_text_of_a_variable_is_converted(
 
 
 def test_every_setting_can_be_set_by_its_variable(place: Place) -> None:
-    others = {"device": "cuda:0", "isolation": "none", "exporter": "torchscript"}
+    others = {
+        "device": "cuda:0",
+        "isolation": "none",
+        "exporter": "torchscript",
+        "preset": "quick",
+        "precision": 0.03,
+    }
     for setting in attrs.fields(Settings):
         example = tomllib.loads(f"value = {setting.metadata['example'] or 'true'}")["value"]
         if isinstance(setting.default, bool):

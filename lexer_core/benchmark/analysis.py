@@ -20,13 +20,16 @@ from lexer_core.statistics import (
     Comparisons,
     Diagnosis,
     Summary,
+    Suspicion,
     compare_cases,
+    compared_by_means,
     diagnose,
     look_index,
     order_effect,
     round_means,
     round_medians,
     summarise,
+    weigh_suspicions,
 )
 
 if TYPE_CHECKING:
@@ -138,7 +141,7 @@ def _compare(run: RunOutcome, tie: float) -> Comparisons:
         outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
         for outcome in measured
     }
-    return compare_cases(
+    comparisons = compare_cases(
         centres,
         delta=tie,
         look=look_of_run(run, max((len(each) for each in centres.values()), default=0)),
@@ -147,6 +150,12 @@ def _compare(run: RunOutcome, tie: float) -> Comparisons:
             outcome.case.label: reason for outcome in measured if (reason := _withheld(outcome))
         },
     )
+    suspicions = [
+        Suspicion(label=outcome.case.label, reason=reason)
+        for outcome in measured
+        if (reason := _suspicion(outcome))
+    ]
+    return weigh_suspicions(comparisons, centres, suspicions)
 
 
 def look_of_run(run: RunOutcome, rounds: int) -> int | None:
@@ -166,8 +175,13 @@ def _withheld(outcome: CaseOutcome) -> str:
         return "its outputs disagree with the model's own"
     if outcome.completion is not None and not outcome.completion.plausible:
         return "its samples do not account for the elapsed time"
-    if outcome.warm_up is not None and outcome.warm_up.state.steady is False:
-        return "its latency never settled"
+    return ""
+
+
+def _suspicion(outcome: CaseOutcome) -> str:
+    """Return what could make the verdicts on a case wrong; empty if nothing is known."""
+    if outcome.settling is not None and outcome.settling.steady is False:
+        return f"its {outcome.settling.reason}"
     throttled = outcome.log.disturbance.throttled_share
     if throttled is not None and throttled > _THROTTLED_LIMIT:
         return f"its CPU quota was exhausted in {throttled:.0%} of the blocks"
@@ -250,7 +264,7 @@ def _row(
         export_cached=prepared.cached if prepared and prepared.seconds else None,
         first_call_ms=_ms(outcome.first_call_seconds),
         warm_up_calls=outcome.warm_up.calls if outcome.warm_up else None,
-        warm_up_steady=outcome.warm_up.state.steady if outcome.warm_up else None,
+        warm_up_steady=outcome.settling.steady if outcome.settling else None,
         peak_memory_bytes=outcome.peak_memory_bytes,
         model_bytes=prepared.exported.size_bytes if prepared else None,
         parity=outcome.parity,
@@ -367,8 +381,8 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
         )
     if outcome.load_facts is not None and outcome.load_facts.phases.cache_warm:
         warnings.append("compiled code came from a cache; the very first load takes longer")
-    if outcome.warm_up is not None and outcome.warm_up.state.steady is not True:
-        warnings.append(f"warm-up: {outcome.warm_up.state.reason}")
+    if outcome.settling is not None and outcome.settling.steady is False:
+        warnings.append(outcome.settling.reason)
     warnings += _thread_warnings(outcome, threads)
     if diagnosis is not None:
         warnings += diagnosis.warnings

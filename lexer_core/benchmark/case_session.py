@@ -40,10 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Block", "CaseSession", "CaseSpec", "CompletionCheck", "FinalFacts", "LoadFacts"]
 
-SETTLE_CALLS = 3
-SETTLE_SECONDS = 0.001
-"""After a switch between processes, calls 3–20 of a 6 µs model are 3 % slower."""
-
 _CHECK_TRIES = 3
 
 
@@ -77,7 +73,8 @@ class Block:
 
     ``samples`` is float64 in seconds per call; ``elapsed`` is the time of the whole
     block, measured by the core; ``before`` and ``after`` are the system counters at
-    its start and end.
+    its start and end; ``discarded`` is the mean time in seconds of the calls before
+    the first sample, ``None`` if there were none.
     """
 
     samples: npt.NDArray[np.float64]
@@ -86,6 +83,7 @@ class Block:
     elapsed: float
     before: SystemCounters
     after: SystemCounters
+    discarded: float | None = None
 
 
 @frozen(kw_only=True)
@@ -193,21 +191,26 @@ class CaseSession:
             seconds = time.perf_counter() - start
             return seconds, engine.fetch_outputs(session, outputs, expected=self._expected)
 
-    def settle(self) -> None:
-        """Make the untimed calls after a switch between processes."""
+    def discard(self, count: int) -> float | None:
+        """Make the calls after a switch that are not samples; return their mean seconds."""
+        if count == 0:
+            return None
         engine, session, device, call = self._live()
+        spent = 0.0
         with engine.call_context(session):
-            deadline = time.perf_counter() + SETTLE_SECONDS
-            calls = 0
-            while calls < SETTLE_CALLS or time.perf_counter() < deadline:
+            for _ in range(count):
                 if call.reset is not None:
                     call.reset()
+                start = time.perf_counter()
                 call.run()
-                calls += 1
+                spent += time.perf_counter() - start
+            start = time.perf_counter()
             engine.synchronize(session, device)
+            spent += time.perf_counter() - start
+        return spent / count
 
-    def block(self, count: int, loops: int = 1, settle: bool = True) -> Block:
-        """Take ``count`` samples of ``loops`` calls each."""
+    def block(self, count: int, loops: int = 1, discard: int = 0) -> Block:
+        """Take ``count`` samples of ``loops`` calls each, after ``discard`` calls."""
         engine, session, device, call = self._live()
         if not self._frozen:
             # Objects that exist now are never collected, so a collection between
@@ -217,8 +220,7 @@ class CaseSession:
             self._frozen = True
         if self._isolated:  # the parent process must keep its own CPUs
             move_to_common_cpu()
-        if settle:
-            self.settle()
+        discarded = self.discard(discard)
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -241,6 +243,7 @@ class CaseSession:
             elapsed=elapsed,
             before=before,
             after=after,
+            discarded=discarded,
         )
 
     def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:

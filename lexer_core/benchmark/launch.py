@@ -1,6 +1,6 @@
-"""How does one launch go: from fresh processes to samples and outputs?
+"""How does one launch go, from new processes to samples and outputs?
 
-Import, load, warm up, one case after the other; then rounds of all together;
+Import, load and warm up, one case after the other; then rounds of all together;
 then outputs. Errors and Ctrl-C leave what was measured so far.
 """
 
@@ -13,15 +13,11 @@ from attrs import evolve, field, frozen
 
 from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
-from lexer_core.benchmark.rounds import (
-    RoundsOutcome,
-    RoundsPlan,
-    compared_by_means,
-    run_rounds,
-)
-from lexer_core.benchmark.stop_rule import PrecisionRule
+from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
+from lexer_core.benchmark.stop_rule import VerdictRule
 from lexer_core.export.formats import is_flat
 from lexer_core.records import CallInputs, CallStructure, SessionConfig, TensorRef
+from lexer_core.statistics import compared_by_means, percentile_intervals
 
 if TYPE_CHECKING:
     import random
@@ -34,6 +30,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.settings.table import Settings
+    from lexer_core.statistics import RoundWarmUp
 
 __all__ = ["Launch"]
 
@@ -47,21 +44,21 @@ class Launch:
     members
         Outcomes to fill, each with its live case.
     models
-        The models by their keys: inputs, and what outputs are compared with.
+        The models by key: inputs, and the outputs to compare with.
     settings, threads
-        What holds for all of them.
+        Of all cases.
     plan
-        How long the rounds go on.
+        How long warm-up and rounds go on.
     rng
         Makes the order of each round.
     export_again
-        Makes the export of a case anew, past the cache.
+        Exports the model of a case again, without the cache.
     timings
-        Where times and steps are noted.
+        Records times and steps.
     canary
-        What is measured beside the cases, if anything.
+        The reference workload, if it is measured.
     cache_dirs
-        For cases by their labels: a folder for what their engine compiles.
+        By label, a folder for what the engine of a case compiles.
     """
 
     members: Sequence[tuple[CaseOutcome, LiveCase]]
@@ -76,14 +73,15 @@ class Launch:
     cache_dirs: Mapping[str, Path] = field(factory=dict)
 
     def run(self) -> RoundsOutcome:
-        """Run it; the outcomes of the cases hold what came of it."""
+        """Run it and fill the outcomes of the cases."""
         ended = RoundsOutcome(rounds=0, seconds=0.0, stopped_because="nothing left")
         try:
-            # First all imports, so that none goes on beside a load that is timed.
+            # All imports first, so that none runs during a load that is timed.
             self._each("import", lambda outcome, case: case.import_engine(outcome.case.engine))
             self._each("load", self._load)
+            start = time.perf_counter()
             self._each("warm_up", self._warm_up)
-            ended = self._rounds()
+            ended = self._rounds(time.perf_counter() - start)
             self._each("fetch", self._finish)
         except KeyboardInterrupt:
             ended = evolve(ended, stopped_because="interrupted")
@@ -101,7 +99,7 @@ class Launch:
                 action(outcome, case)
 
     def _load(self, outcome: CaseOutcome, case: LiveCase) -> None:
-        """Load one case; a cached export that gives wrong outputs is made anew, once."""
+        """Load one case; export again, once, if a cached export gives wrong outputs."""
         case.load(self._spec(outcome, case), self._inputs_of(outcome))
         assert outcome.prepared is not None
         assert case.first_outputs is not None
@@ -120,10 +118,10 @@ class Launch:
         case.warm_up(self.settings.warm_up_seconds)
 
     def _inputs_of(self, outcome: CaseOutcome) -> CallInputs:
-        """The inputs as the format takes them: what was flattened takes tensors alone.
+        """Return the inputs as the format takes them: a flattened model takes tensors only.
 
-        The structure of the user's call may hold objects of a framework, which a
-        process that does without it should not have to import.
+        The structure of the user's call may contain objects of a framework, which
+        a process that does not need the framework should not have to import.
         """
         assert outcome.prepared is not None
         inputs = self.models[outcome.case.model].inputs
@@ -148,7 +146,7 @@ class Launch:
             ),
         )
 
-    def _rounds(self) -> RoundsOutcome:
+    def _rounds(self, warm_up_seconds: float) -> RoundsOutcome:
         running = [case for _, case in self.members if case.failure is None]
         by_means = compared_by_means(case.size.loops for case in running)
         for case in running:
@@ -156,22 +154,46 @@ class Launch:
         if self.canary is not None and running:
             with self.timings.timed("canary"):
                 self.canary.warm_up()
+        settings = self.settings
+        stop = VerdictRule(
+            [case.label for case in running],
+            settings.precision,
+            settings.tie,
+            settings.launches,
+            also=lambda: not settings.tails or all(map(_has_tails, running)),
+        )
+
+        def tell(done: int, share: float, seconds_left: float) -> None:
+            known = ", ".join(part for part in (f"{done} rounds", stop.status()) if part)
+            self.timings.report("rounds", done=share, message=known, seconds_left=seconds_left)
+
         with self.timings.timed("rounds"):
             ended = run_rounds(
                 running,
-                self.plan,
-                PrecisionRule(self.settings.precision, self.settings.tie, self.settings.launches),
+                evolve(self.plan, max_seconds=max(0.0, self.plan.max_seconds - warm_up_seconds)),
+                stop,
                 rng=self.rng,
                 clock=time.perf_counter,
-                on_round=lambda done, share: self.timings.report(
-                    "rounds", done=share, message=f"{done} rounds"
-                ),
-                companion=self.canary,
+                on_round=tell,
+                background=self.canary,
             )
         for outcome, case in self.members:
             if case in running and case.failure is not None:
                 record_failure(outcome, case.failure, phase=case.phase, case=case)
+        self._leave_out_warm_up(stop.judge_warm_up())
         return ended
+
+    def _leave_out_warm_up(self, judged: Mapping[str, RoundWarmUp]) -> None:
+        """Count early rounds as warm-up, the same for all cases: ratios need both."""
+        early = [number for each in judged.values() for number in each.early_rounds.tolist()]
+        is_exact = self.plan.samples is not None or self.plan.rounds is not None
+        for outcome, case in self.members:
+            if case.label not in judged:
+                continue
+            if early and not is_exact:
+                case.log.move_to_warm_up(self.plan.first_round + max(early) + 1)
+            if outcome.settling is None or outcome.settling.steady:
+                outcome.settling = judged[case.label]
 
     def _finish(self, outcome: CaseOutcome, case: LiveCase) -> None:
         case.finish()
@@ -182,8 +204,14 @@ class Launch:
         )
 
 
+def _has_tails(case: LiveCase) -> bool:
+    """Whether the samples of a case so far bound its p99."""
+    (interval,) = percentile_intervals(case.log.samples, case.log.rounds, percents=(99.0,))
+    return interval.low is not None and interval.high is not None
+
+
 def _keep(outcome: CaseOutcome, case: LiveCase) -> None:
-    """Keep what the live case knows: of several launches the first, of peaks the highest."""
+    """Keep the facts of a launch: those of the first one, and the highest memory peak."""
     outcome.load_facts = outcome.load_facts or case.load_facts
     if outcome.first_call_seconds is None:
         outcome.first_call_seconds = case.first_call_seconds

@@ -100,16 +100,16 @@ class LiveCase:
         )
         self.executor.suspend()
 
-    def warm_up(self, min_seconds: float) -> None:
-        """Call until the latency is steady, and choose the size of blocks."""
+    def warm_up(self, max_seconds: float) -> None:
+        """Make a few calls, and choose the size of blocks."""
         self.phase = "warm_up"
         self.executor.resume()
         assert self.first_call_seconds is not None
 
         def take(count: int) -> npt.NDArray[Any]:
-            return self._block(count, 1, settle=False).samples
+            return self._block(count, 1).samples
 
-        self.warm_up_facts = warm_up(take, self.first_call_seconds, min_seconds=min_seconds)
+        self.warm_up_facts = warm_up(take, self.first_call_seconds, max_seconds=max_seconds)
         self.log.add_warm_up(self.warm_up_facts.latencies)
         typical = self.warm_up_facts.typical_seconds
         self.size = block_size(typical, single_calls=self.stateful)
@@ -126,7 +126,7 @@ class LiveCase:
         """Take one block of a round; returns its centre, seconds per call."""
         self.phase = "rounds"
         self.executor.resume()
-        block = self._block(count, self.size.loops, settle=True)
+        block = self._block(count, self.size.loops, self.size.discard)
         self.executor.suspend()
         self.log.add(round_id, block)
         return float(block.samples.mean() if self.by_means else np.median(block.samples))
@@ -149,9 +149,9 @@ class LiveCase:
         """End the case's executor."""
         self.executor.close()
 
-    def _block(self, count: int, loops: int, *, settle: bool) -> Block:
+    def _block(self, count: int, loops: int, discard: int = 0) -> Block:
         block: Block = self.executor.call(
-            "block", count, loops, settle, timeout=self._block_timeout(count * loops)
+            "block", count, loops, discard, timeout=self._block_timeout(count * loops + discard)
         )
         return block
 

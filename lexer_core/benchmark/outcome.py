@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lexer_core.records import ExportedModel
     from lexer_core.results import Failure, Parity, ReferenceWorkloadTimes
     from lexer_core.results.saved_model import SavedModel
+    from lexer_core.statistics import RoundWarmUp
 
 __all__ = ["CaseOutcome", "PreparedModel", "RunOutcome"]
 
@@ -50,6 +51,8 @@ class CaseOutcome:
     load_facts: LoadFacts | None = None
     first_call_seconds: float | None = None
     warm_up: WarmUp | None = None
+    settling: RoundWarmUp | None = None
+    """Whether it settled during the rounds; of several launches, the first in which it did not."""
     completion: CompletionCheck | None = None
     final_facts: FinalFacts | None = None
     peak_memory_bytes: int | None = None

@@ -171,8 +171,8 @@ class ReferenceWorkloadLaunch:
             return False
         return rounds < _ROUNDS_IN_FULL or self._spent <= _LARGEST_SHARE * seconds
 
-    def take(self, round_id: int) -> None:
-        """Take and store one block."""
+    def take(self, round_id: int) -> float | None:
+        """Take and store one block; return its median in seconds, ``None`` if it failed."""
         start = time.perf_counter()
         try:
             self._executor.resume()
@@ -183,9 +183,10 @@ class ReferenceWorkloadLaunch:
         except LexerError as error:
             self._count = 0
             self._workload.lose(error.message)
-            return
+            return None
         self._spent += time.perf_counter() - start
         self._workload.keep(self._launch, round_id, samples)
+        return float(np.median(samples))
 
     def close(self) -> None:
         """End the worker."""

@@ -164,7 +164,7 @@ class BenchmarkRun:
         return self._models[outcome.case.model]
 
     def _begin(self, folder: Path) -> None:
-        self._timings.report("prepare", message="starting the model process")
+        self._timings.report("prepare")
         with self._timings.timed("prepare"):
             for number, model in enumerate(self._models.values()):
                 model.start(
@@ -215,6 +215,7 @@ class BenchmarkRun:
             for launch in range(settings.launches):
                 plan = RoundsPlan(
                     max_seconds=settings.max_seconds / settings.launches / len(groups),
+                    min_seconds=settings.min_seconds / settings.launches / len(groups),
                     samples=_part(settings.num_iterations, settings.launches, launch),
                     rounds=_part(settings.rounds, settings.launches, launch),
                     first_round=self._rounds_done,

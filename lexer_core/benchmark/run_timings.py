@@ -38,8 +38,18 @@ class RunTimings:
             self.seconds[phase] = self.seconds.get(phase, 0.0) + time.perf_counter() - start
 
     def report(
-        self, phase: str, label: str = "", *, done: float | None = None, message: str = ""
+        self,
+        phase: str,
+        label: str = "",
+        *,
+        done: float | None = None,
+        message: str = "",
+        seconds_left: float | None = None,
     ) -> None:
         """Report progress."""
         if self._progress is not None:
-            self._progress(ProgressEvent(phase=phase, label=label, done=done, message=message))
+            self._progress(
+                ProgressEvent(
+                    phase=phase, label=label, done=done, message=message, seconds_left=seconds_left
+                )
+            )

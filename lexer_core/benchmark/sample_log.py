@@ -1,4 +1,4 @@
-"""Where are the samples of a case kept while it runs?
+"""Where are the samples of a case kept during a run?
 
 A million samples cost the parent little more than their eight bytes each:
 rounds, launches and counters are kept per block.
@@ -37,10 +37,11 @@ class SampleLog:
         self._rounds: list[int] = []
         self._launches: list[int] = []
         self._edges: list[tuple[SystemCounters, SystemCounters]] = []
+        self._discarded: list[float | None] = []
         self._warm_ups: list[tuple[int, npt.NDArray[np.float64]]] = []
 
     def add_warm_up(self, latencies: npt.NDArray[np.float64]) -> None:
-        """Keep what was dropped before the first sample of a launch, seconds per call."""
+        """Keep calls made before the first sample of a launch, in seconds per call."""
         self._warm_ups.append((self.launch, latencies))
 
     def add(self, round_id: int, block: Block) -> None:
@@ -52,20 +53,57 @@ class SampleLog:
         self._rounds.append(round_id)
         self._launches.append(self.launch)
         self._edges.append((block.before, block.after))
+        self._discarded.append(block.discarded)
         self.loops = max(self.loops, block.loops)
 
     def __len__(self) -> int:
-        """Count the samples."""
+        """Return the number of samples."""
         return len(self._samples)
+
+    def move_to_warm_up(self, before_round: int) -> None:
+        """Count the current launch's samples before a round as warm-up, not as samples."""
+        first = next(
+            (at for at, launch in enumerate(self._launches) if launch == self.launch),
+            len(self._launches),
+        )
+        last = first
+        while last < len(self._rounds) and self._rounds[last] < before_round:
+            last += 1
+        start, end = sum(self._lengths[:first]), sum(self._lengths[:last])
+        if start == end:
+            return
+        self.add_warm_up(self.samples[start:end].copy())
+        has_device_times = self.device_samples is not None
+        del self._samples[start:end]
+        if has_device_times:
+            del self._device_samples[start:end]
+        for per_block in (
+            self._lengths,
+            self._rounds,
+            self._launches,
+            self._edges,
+            self._discarded,
+        ):
+            del per_block[first:last]
+
+    @property
+    def block_lengths(self) -> npt.NDArray[np.signedinteger[Any]]:
+        """The number of samples of each block, integers of shape ``(blocks,)``."""
+        return np.asarray(self._lengths, dtype=np.int64)
+
+    @property
+    def discarded(self) -> npt.NDArray[np.float64]:
+        """Mean seconds of the discarded calls before each block; NaN where there were none."""
+        return np.asarray(self._discarded, dtype=np.float64)
 
     @property
     def samples(self) -> npt.NDArray[np.float64]:
-        """All samples, seconds per call, float64 of shape ``(n,)``; a view."""
+        """All samples in seconds per call, float64 of shape ``(n,)``; a view."""
         return np.frombuffer(self._samples, dtype=np.float64)
 
     @property
     def device_samples(self) -> npt.NDArray[np.float64] | None:
-        """The device's own times, where it has given one for every sample."""
+        """The device's own times, if it returned one for every sample."""
         if not self._samples or len(self._device_samples) != len(self._samples):
             return None
         return np.frombuffer(self._device_samples, dtype=np.float64)
@@ -82,14 +120,14 @@ class SampleLog:
 
     @property
     def warm_up_samples(self) -> npt.NDArray[np.float64] | None:
-        """What the warm-ups of all launches took, float64 of shape ``(m,)``; if there was one."""
+        """Warm-up latencies of all launches, float64 of shape ``(m,)``, if there were any."""
         if not self._warm_ups:
             return None
         return np.concatenate([latencies for _, latencies in self._warm_ups])
 
     @property
     def warm_up_launches(self) -> npt.NDArray[np.signedinteger[Any]] | None:
-        """The launch of each of these, integers of shape ``(m,)``."""
+        """The launch of each warm-up call, integers of shape ``(m,)``."""
         if not self._warm_ups:
             return None
         launches, latencies = zip(*self._warm_ups, strict=True)
@@ -106,7 +144,7 @@ class SampleLog:
 
 
 def _repeated(numbers: Sequence[int], lengths: Sequence[int]) -> npt.NDArray[np.signedinteger[Any]]:
-    """Repeat each number so often, in the smallest type that holds all of them."""
+    """Repeat each number, in the smallest type that can hold all of them."""
     smallest = np.result_type(np.int8, np.min_scalar_type(-1 - max(numbers, default=0)))
     array: npt.NDArray[np.signedinteger[Any]] = np.repeat(
         np.asarray(numbers, dtype=smallest), lengths

@@ -2,61 +2,117 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lexer_core.statistics import RoundCentres, StoppingRule, check_stop, next_look_rounds
+from lexer_core.statistics import (
+    RoundCentres,
+    StoppingRule,
+    check_stop,
+    judge_warm_up,
+    next_look_rounds,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["PrecisionRule"]
+    from lexer_core.statistics import CaseComparison, RoundWarmUp, StoppingState
+
+__all__ = ["VerdictRule"]
 
 _REASONS = {"": "", "precision": "precise", "launches": "launches"}
+_PAIRS_SHOWN = 2
 
 
-class PrecisionRule:
+class VerdictRule:
     """Stop when every pair has a verdict and every ratio is precise enough.
 
     Parameters
     ----------
+    labels
+        The cases, the baseline first.
     precision
         Half-width of the 95 % intervals, relative.
     tie
         Relative difference below which two cases are a tie.
     launches
         Launches of the whole run.
+    also
+        A further condition, which is checked only when the verdicts suffice.
     """
 
-    def __init__(self, precision: float, tie: float, launches: int) -> None:
+    def __init__(
+        self,
+        labels: Sequence[str],
+        precision: float,
+        tie: float,
+        launches: int,
+        also: Callable[[], bool] = lambda: True,
+    ) -> None:
         # Time is limited by the plan of the rounds, not here.
         self._rule = StoppingRule(precision=precision, delta=tie, launches=launches)
-        self._centres: dict[str, dict[int, float]] = {}
+        self._also = also
+        self._centres: dict[str, dict[int, float]] = {label: {} for label in labels}
+        self._reference: dict[int, float] = {}
         self._rounds = 0
         self._next = next_look_rounds(0)
+        self._state: StoppingState | None = None
 
-    def add_round(self, centres: Mapping[str, float]) -> None:
+    def add_round(self, centres: Mapping[str, float], background: float | None) -> None:
         """Record what one round measured; a case that is not in it has left."""
         for label in [label for label in self._centres if label not in centres]:
             del self._centres[label]
         for label, centre in centres.items():
-            self._centres.setdefault(label, {})[self._rounds] = centre
+            self._centres[label][self._rounds] = centre
+        if background is not None:
+            self._reference[self._rounds] = background
         self._rounds += 1
+
+    def judge_warm_up(self) -> dict[str, RoundWarmUp]:
+        """Judge which early rounds were still warm-up, counted from 0, and what never settled.
+
+        Empty if there is nothing to judge a single case by.
+        """
+        if not self._centres or len(self._centres) + bool(self._reference) == 1:
+            return {}
+        return judge_warm_up(
+            {label: _centres(rounds) for label, rounds in self._centres.items()},
+            reference=_centres(self._reference) if self._reference else None,
+        )
 
     def reached(self) -> str:
         """Return why to stop: ``"precise"`` or ``"launches"``; empty to go on."""
-        if self._rounds < self._next:
+        if self._rounds >= self._next:
+            self._state = check_stop(
+                {label: _centres(rounds) for label, rounds in self._centres.items()},
+                rule=self._rule,
+                reference=_centres(self._reference) if self._reference else None,
+            )
+            self._next = self._state.next_rounds
+            if self._state.stop and self._also():
+                return _REASONS[self._state.reason]
+        return ""
+
+    def status(self) -> str:
+        """Return the ratios of the last look: ``"onnxruntime 3.1x ±8%"``."""
+        if self._state is None:
             return ""
-        state = check_stop(
-            {
-                label: RoundCentres(
-                    rounds=np.fromiter(rounds, dtype=np.int64),
-                    values=np.fromiter(rounds.values(), dtype=np.float64),
-                )
-                for label, rounds in self._centres.items()
-            },
-            rule=self._rule,
-        )
-        self._next = state.next_rounds
-        return _REASONS[state.reason]
+        pairs = self._state.comparisons.pairs[:_PAIRS_SHOWN]
+        return ", ".join(text for pair in pairs if (text := _pair_text(pair)))
+
+
+def _centres(rounds: Mapping[int, float]) -> RoundCentres:
+    return RoundCentres(
+        rounds=np.fromiter(rounds, dtype=np.int64),
+        values=np.fromiter(rounds.values(), dtype=np.float64),
+    )
+
+
+def _pair_text(pair: CaseComparison) -> str:
+    ratio = pair.ratio
+    if ratio is None or ratio.low is None or ratio.high is None:
+        return ""
+    half = math.expm1(math.log(ratio.high / ratio.low) / 2.0)
+    return f"{pair.b} {ratio.estimate:.3g}x ±{half:.1%}"

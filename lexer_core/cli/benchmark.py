@@ -17,11 +17,11 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    preset_options,
     setting_options,
     target_argument,
 )
 from lexer_core.cli.output import FORMATS, plan_output
-from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["benchmark", "exit_status"]
 
 # The first three have their own options (--seed is an input option); the command always prints.
-_NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report")
-_OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv")
+_NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report", "preset")
+_OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv", "show_progress")
 
 
 @click.command()
@@ -65,6 +65,7 @@ _OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv")
     help="Run this engine (or the row with this label) with another Python interpreter; repeat for "
     "several. Its environment needs lexer-core and the engine's plugin.",
 )
+@preset_options
 @setting_options(*(name for name in setting_names() if name not in _NOT_FROM_THE_TABLE))
 @click.option(
     "--format",
@@ -132,22 +133,20 @@ def benchmark(
     with stdout_to_stderr():
         loaded = load_target(target)
         inputs = example_inputs(loaded, request)
-        with ProgressLine() as progress:
-            report = lexer_context(context).benchmark(
-                torch_model=loaded.model,
-                input=inputs.value,
-                input_options=inputs.options,
-                interpreters=interpreters,
-                batch_size=batch_size,
-                input_names=name_list(input_names),
-                output_names=name_list(output_names),
-                progress=progress,
-                command=command_line(
-                    context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
-                ),
-                print_report=False,
-                **given_settings({**options, "seed": configuration.settings.seed}),
-            )
+        report = lexer_context(context).benchmark(
+            torch_model=loaded.model,
+            input=inputs.value,
+            input_options=inputs.options,
+            interpreters=interpreters,
+            batch_size=batch_size,
+            input_names=name_list(input_names),
+            output_names=name_list(output_names),
+            command=command_line(
+                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
+            ),
+            print_report=False,
+            **given_settings({**options, "seed": configuration.settings.seed}),
+        )
     output.deliver(report)
     chosen = configuration.settings.engines or report.settings.get("engines")
     context.exit(exit_status(report, named=bool(chosen or interpreters)))

@@ -18,10 +18,10 @@ from lexer_core.cli.options import (
     name_list,
     setting_options,
 )
-from lexer_core.cli.progress import ProgressLine
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
+from lexer_core.reporting.progress import ProgressDisplay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +36,8 @@ _SETTINGS = (
     "num_iterations",
     "precision",
     "max_seconds",
+    "min_seconds",
+    "tails",
     "warm_up_seconds",
     "rounds",
     "launches",
@@ -155,7 +157,7 @@ def rerun_from_options(
     with stdout_to_stderr():
         loaded = load_target(target)
         inputs = inputs or example_inputs(loaded, request)
-        with ProgressLine() as progress:
+        with ProgressDisplay() as progress:
             return execute_rerun(
                 base,
                 loaded.model,

@@ -15,7 +15,6 @@ import attrs
 import numpy as np
 from attrs import frozen
 
-from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.changes import changes_between, changes_of_case, model_note
 from lexer_core.comparison.conditions import (
     check_threshold,
@@ -27,7 +26,7 @@ from lexer_core.comparison.records import CaseVerdict, RunPair
 from lexer_core.reporting.numbers import percent_text
 from lexer_core.reporting.sentences import problem
 from lexer_core.results import Interval
-from lexer_core.statistics import compare_launches, holm_confidences
+from lexer_core.statistics import compare_launches, compared_by_means, holm_confidences
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING
 import attrs
 
 from lexer_core.benchmark.analysis import look_of_run
-from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.comparison.records import CaseVerdict, Change, ChangeKind, RunPair
 from lexer_core.reporting.numbers import error_text, percent_text
 from lexer_core.reporting.sentences import problem
 from lexer_core.results import Interval
-from lexer_core.statistics import RoundCentres, find_slowdowns, round_means, round_medians
+from lexer_core.statistics import (
+    RoundCentres,
+    compared_by_means,
+    find_slowdowns,
+    round_means,
+    round_medians,
+)
 from lexer_core.validation import judge
 
 if TYPE_CHECKING:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT",
+    "PRESETS",
     "Origin",
     "SettingValue",
     "Settings",
@@ -135,10 +136,18 @@ class Settings:
         example="1000",
         option="--iterations",
     )
-    precision: float = _setting(
-        0.01,
+    preset: str = _setting(
+        "default",
         "benchmarks",
-        "Stop when the 95% confidence interval of every ratio is at most this wide on each side.",
+        "Defaults of the other settings. 'quick': stop as soon as every verdict is clear, after "
+        "10 s at most. 'thorough': ratios to 1%, tails, 3 launches, 5 minutes at most.",
+        choices=("default", "quick", "thorough"),
+    )
+    precision: float = _setting(
+        0.02,
+        "benchmarks",
+        "Precision of the ratios: measure until the verdicts are clear and every 95% confidence "
+        "interval is at most this wide on each side, or a fifth of the ratio's distance from 1.",
         low=0,
         high=1,
         exclusive=True,
@@ -146,17 +155,27 @@ class Settings:
         share=True,
     )
     max_seconds: float = _setting(
-        60.0,
+        30.0,
         "benchmarks",
-        "Maximum time to spend on samples, in seconds.",
+        "Maximum time for warm-up and rounds of all engines, in seconds. Export and load come on "
+        "top of it.",
         low=0,
         exclusive=True,
         example="20",
     )
+    min_seconds: float = _setting(
+        2.0,
+        "benchmarks",
+        "Minimum time for the rounds, in seconds, unless their number is set.",
+        low=0,
+        example="5",
+    )
+    tails: bool = _setting(False, "benchmarks", "Also measure until p99 has a confidence interval.")
     warm_up_seconds: float = _setting(
         1.0,
         "benchmarks",
-        "Minimum warm-up time of every engine, in seconds.",
+        "Maximum time for the calls of one engine before the rounds, in seconds. Early rounds in "
+        "which an engine still warms up are not counted either.",
         low=0,
         high=30,
         example="2",
@@ -275,6 +294,13 @@ class Settings:
     print_report: bool = _setting(
         False, "outputs", "Print the report after a benchmark. `lexer benchmark` always does."
     )
+    show_progress: bool = _setting(
+        True,
+        "outputs",
+        "Show progress on standard error: a bar in a terminal or notebook, else a line every few "
+        "seconds.",
+        option="--progress/--no-progress",
+    )
     include_model: bool = _setting(
         True,
         "outputs",
@@ -294,6 +320,14 @@ class Settings:
         """Return every setting by name; engines as written on the command line."""
         engines = None if self.engines is None else [str(choice) for choice in self.engines]
         return {**attrs.asdict(self, recurse=False), "engines": engines}
+
+
+PRESETS: Mapping[str, Mapping[str, object]] = {
+    "default": {},
+    "quick": {"precision": 0.5, "max_seconds": 10.0, "min_seconds": 0.0},
+    "thorough": {"precision": 0.01, "max_seconds": 300.0, "tails": True, "launches": 3},
+}
+"""What each preset sets, unless a layer sets it itself."""
 
 
 def setting_names() -> tuple[str, ...]:
@@ -337,6 +371,11 @@ def resolve_settings(
             if name not in values:
                 values[name] = value
                 origins[name] = setting.origin
+    preset = str(values.get("preset", "default"))
+    for name, value in PRESETS[preset].items():
+        if name not in values:
+            values[name] = value
+            origins[name] = Origin(f"preset {preset!r}")
     return Settings(**values), origins
 
 
