@@ -119,7 +119,6 @@ def block(*samples: float) -> Block:
         elapsed=sum(samples),
         before=counters,
         after=counters,
-        discarded=0.5,
     )
 
 

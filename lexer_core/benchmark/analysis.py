@@ -12,7 +12,6 @@ import attrs
 import numpy as np
 from attrs import frozen
 
-from lexer_core.benchmark.rounds import compared_by_means
 from lexer_core.records import Device
 from lexer_core.results import BenchmarkResult, Comparison, Interval
 from lexer_core.statistics import (
@@ -26,6 +25,7 @@ from lexer_core.statistics import (
     diagnose,
     look_index,
     order_effect,
+    position_effect,
     round_means,
     round_medians,
     summarise,
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = ["RunAnalysis", "analyse_run", "look_of_run"]
 
 _STEAL_WARNING = 0.01
+_POSITION_WARNING = 0.01
 _THROTTLED_LIMIT = 0.05
 _ROUNDS_FOR_ORDER = 10
 _MS = 1000.0
@@ -327,6 +328,7 @@ def _numbers(
     device_samples = log.device_samples
     disturbed = log.disturbance
     observed = {
+        "position_effect": position_effect(log.samples, log.block_lengths),
         "steal_share": disturbed.steal_share,
         "throttled_share": disturbed.throttled_share,
         "involuntary_switches": disturbed.involuntary_switches,
@@ -384,6 +386,7 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
     if outcome.settling is not None and outcome.settling.steady is False:
         warnings.append(outcome.settling.reason)
     warnings += _thread_warnings(outcome, threads)
+    warnings += _position_warning(outcome)
     if diagnosis is not None:
         warnings += diagnosis.warnings
         disturbed = outcome.log.disturbance
@@ -396,6 +399,16 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
                 f"the CPU quota was exhausted in {disturbed.throttled_share:.0%} of the blocks"
             )
     return warnings
+
+
+def _position_warning(outcome: CaseOutcome) -> list[str]:
+    """Report that more calls after a switch between processes are slow than were discarded."""
+    log = outcome.log
+    effect = position_effect(log.samples, log.block_lengths) if len(log) else None
+    if effect is None or abs(effect) <= _POSITION_WARNING:
+        return []
+    slower = "slower" if effect > 0 else "faster"
+    return [f"the first sample of a block is {abs(effect):.1%} {slower} than the others"]
 
 
 def _thread_warnings(outcome: CaseOutcome, threads: int) -> list[str]:

@@ -73,8 +73,7 @@ class Block:
 
     ``samples`` is float64 in seconds per call; ``elapsed`` is the time of the whole
     block, measured by the core; ``before`` and ``after`` are the system counters at
-    its start and end; ``discarded`` is the mean time in seconds of the calls before
-    the first sample, ``None`` if there were none.
+    its start and end.
     """
 
     samples: npt.NDArray[np.float64]
@@ -83,7 +82,6 @@ class Block:
     elapsed: float
     before: SystemCounters
     after: SystemCounters
-    discarded: float | None = None
 
 
 @frozen(kw_only=True)
@@ -191,23 +189,15 @@ class CaseSession:
             seconds = time.perf_counter() - start
             return seconds, engine.fetch_outputs(session, outputs, expected=self._expected)
 
-    def discard(self, count: int) -> float | None:
-        """Make the calls after a switch that are not samples; return their mean seconds."""
-        if count == 0:
-            return None
+    def discard(self, count: int) -> None:
+        """Make the calls after a switch between processes that are not samples."""
         engine, session, device, call = self._live()
-        spent = 0.0
         with engine.call_context(session):
             for _ in range(count):
                 if call.reset is not None:
                     call.reset()
-                start = time.perf_counter()
                 call.run()
-                spent += time.perf_counter() - start
-            start = time.perf_counter()
             engine.synchronize(session, device)
-            spent += time.perf_counter() - start
-        return spent / count
 
     def block(self, count: int, loops: int = 1, discard: int = 0) -> Block:
         """Take ``count`` samples of ``loops`` calls each, after ``discard`` calls."""
@@ -220,7 +210,8 @@ class CaseSession:
             self._frozen = True
         if self._isolated:  # the parent process must keep its own CPUs
             move_to_common_cpu()
-        discarded = self.discard(discard)
+        if discard:
+            self.discard(discard)
         collecting = gc.isenabled()
         gc.disable()
         try:
@@ -243,7 +234,6 @@ class CaseSession:
             elapsed=elapsed,
             before=before,
             after=after,
-            discarded=discarded,
         )
 
     def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:

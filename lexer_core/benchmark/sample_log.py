@@ -37,7 +37,6 @@ class SampleLog:
         self._rounds: list[int] = []
         self._launches: list[int] = []
         self._edges: list[tuple[SystemCounters, SystemCounters]] = []
-        self._discarded: list[float | None] = []
         self._warm_ups: list[tuple[int, npt.NDArray[np.float64]]] = []
 
     def add_warm_up(self, latencies: npt.NDArray[np.float64]) -> None:
@@ -53,7 +52,6 @@ class SampleLog:
         self._rounds.append(round_id)
         self._launches.append(self.launch)
         self._edges.append((block.before, block.after))
-        self._discarded.append(block.discarded)
         self.loops = max(self.loops, block.loops)
 
     def __len__(self) -> int:
@@ -90,11 +88,6 @@ class SampleLog:
     def block_lengths(self) -> npt.NDArray[np.signedinteger[Any]]:
         """The number of samples of each block, integers of shape ``(blocks,)``."""
         return np.asarray(self._lengths, dtype=np.int64)
-
-    @property
-    def discarded(self) -> npt.NDArray[np.float64]:
-        """Mean seconds of the discarded calls before each block; NaN where there were none."""
-        return np.asarray(self._discarded, dtype=np.float64)
 
     @property
     def samples(self) -> npt.NDArray[np.float64]:

@@ -20,7 +20,7 @@ When to start and when to stop
 Old and new
     :func:`compare_launches` for saved runs, :func:`find_slowdowns` within one run
 Noise
-    :func:`diagnose`, :func:`order_effect`
+    :func:`diagnose`, :func:`order_effect`, :func:`position_effect`
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from lexer_core.statistics.percentiles import (
     percentile_intervals,
     smallest_effective_count,
 )
+from lexer_core.statistics.position import position_effect
 from lexer_core.statistics.ratios import RatioInterval, ratio_interval
 from lexer_core.statistics.robust_centre import RobustCentre, robust_centre
 from lexer_core.statistics.round_centres import (
@@ -104,6 +105,7 @@ __all__ = [
     "order_effect",
     "percentile_intervals",
     "plan_warm_up",
+    "position_effect",
     "ratio_interval",
     "robust_centre",
     "round_means",
