@@ -80,7 +80,6 @@ class SampleLog:
             self._rounds,
             self._launches,
             self._edges,
-            self._discarded,
         ):
             del per_block[first:last]
 
