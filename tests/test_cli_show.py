@@ -106,7 +106,7 @@ def test_a_large_model_is_warned_of_on_standard_error(report, here, monkeypatch)
 
     result, _ = measure(report, "-o", "run.lexer")
 
-    assert "Warning: run.lexer will have" in result.stderr
+    assert "Warning: run.lexer will take" in result.stderr
     assert "Warning" not in result.stdout
 
 
@@ -144,7 +144,7 @@ def test_contents_lists_what_is_in_the_file(saved, capsys):
     lines = {line.split()[2]: line for line in out.splitlines()}
     assert list(lines) == list(entries_of(saved))
     assert "2.0 KiB  weights.bin" in out
-    assert "the model of onnxruntime, int8" in lines["run.onnx"]
+    assert "model of onnxruntime, int8" in lines["run.onnx"]
 
 
 def test_contents_and_results_are_not_asked_for_together(saved, capsys):
@@ -155,7 +155,7 @@ def test_contents_and_results_are_not_asked_for_together(saved, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "there is no file"), (b"not a zip", "is damaged")]
+    ("content", "said"), [(None, "does not exist"), (b"not a zip", "is damaged")]
 )
 def test_what_cannot_be_shown_is_said_without_a_traceback(here, capsys, content, said):
     if content is not None:

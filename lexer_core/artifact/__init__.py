@@ -1,7 +1,7 @@
-"""How is a benchmark kept, and read back?
+"""How is a report saved and loaded?
 
-A ``.lexer`` file is one zip with everything about one benchmark; docs/artifact.md
-describes it entry by entry.
+A ``.lexer`` file is a zip with everything about one benchmark; docs/artifact.md
+documents its entries.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How is a zip read that a stranger may have made?
+"""How is an untrusted zip read safely?
 
-Nothing is unpacked before every name in it was seen to be harmless, nothing
-larger than a file of that size may hold, and nothing outside of the folder that
-it is meant for. Whatever is wrong is an :class:`ArtifactError`.
+Before anything is unpacked, every name is checked. No file may unpack to more
+than is plausible for the size of the archive, or be written outside the target
+folder. Whatever is wrong is an :class:`ArtifactError`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MEBIBYTE = 2**20
 
 _FREE_BYTES = 256 * MEBIBYTE
 _LARGEST_RATIO = 100
-"""Deflate reaches 1000 with zeros. Samples reach 5, logs and reports 20."""
+"""Deflate reaches 1000 on zeros; samples reach 5, logs and reports 20."""
 
 _MOST_ENTRIES = 100_000
 _CHUNK = MEBIBYTE
@@ -36,21 +36,21 @@ _UNSAFE = re.compile(r'[\x00-\x1f\\:*?"<>|\x7f]')
 
 
 def is_safe_name(name: str) -> bool:
-    """Tell whether a file of that name stays below its folder on every system."""
+    """Return whether a file of that name is inside its folder on every system."""
     return (
         not _UNSAFE.search(name)
-        # Also no "." and "..", and nothing that Windows would make another name of.
+        # Excludes "." and "..", and names that Windows would change.
         and all(part and part == part.rstrip(" .") for part in name.split("/"))
     )
 
 
 class Budget:
-    """How many bytes a file may become: enough for any benchmark, not for a bomb.
+    """The number of bytes that an archive may unpack to, as a limit on zip bombs.
 
     Parameters
     ----------
     packed_bytes
-        Size of the file on disk.
+        Size of the archive on disk.
     """
 
     def __init__(self, packed_bytes: int) -> None:
@@ -58,42 +58,42 @@ class Budget:
 
     @staticmethod
     def of(packed_bytes: int) -> int:
-        """Give the most bytes that a file of this size may become."""
+        """Return the maximum unpacked size of an archive of this size."""
         return _FREE_BYTES + _LARGEST_RATIO * packed_bytes
 
     def spend(self, count: int, what: str) -> None:
-        """Take so many bytes.
+        """Subtract a number of bytes from the budget.
 
         Raises
         ------
         ArtifactError
-            There are not so many left.
+            The budget is exceeded.
         """
         if count > self._left:
             raise ArtifactError(
-                f"{what} would become {count / MEBIBYTE:.0f} MiB, more than a benchmark of this "
-                "size can hold: it was made to fill the memory."
+                f"{what} would unpack to {count / MEBIBYTE:.0f} MiB, which is implausible for a "
+                "file of this size: it may be a zip bomb."
             )
         self._left -= count
 
 
 class Archive:
-    """A zip whose names are all harmless; a context manager.
+    """A zip whose names have all been checked; a context manager.
 
     Parameters
     ----------
     source
-        A file, or a zip within another one.
+        A file, or a zip inside another one.
     what
-        What errors call it.
+        Its name in errors.
     budget
-        Shared with the zip that it lies in.
+        Shared with the zip that contains it.
 
     Raises
     ------
     ArtifactError
-        It is not a zip, is damaged, or holds names, links or kinds of entries
-        that no benchmark has.
+        It is not a zip, is damaged, or has unsafe names, links or kinds of
+        entries.
     """
 
     def __init__(self, source: IO[bytes], what: str, budget: Budget) -> None:
@@ -117,11 +117,11 @@ class Archive:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of the files, in their order."""
+        """The names of the files, in order."""
         return tuple(self._by_name)
 
     def size_of(self, name: str) -> int:
-        """Give the size of a file, as it is declared."""
+        """Return the declared size of a file."""
         return self._entry(name).file_size
 
     def read(self, name: str, largest: int) -> bytes:
@@ -132,31 +132,30 @@ class Archive:
         name
             Its name.
         largest
-            Bytes that it may have at the most.
+            Maximum number of bytes.
 
         Raises
         ------
         ArtifactError
-            There is none of that name, or it is too large, or damaged.
+            It does not exist, is too large, or is damaged.
         """
         return b"".join(self.chunks(name, largest))
 
     def chunks(self, name: str, largest: int) -> Iterator[bytes]:
-        """Read a file piece by piece; raises like :meth:`read`, and then as a whole."""
+        """Read a file in chunks; raises like :meth:`read`."""
         entry = self._entry(name)
         if entry.file_size > largest:
             raise ArtifactError(
-                f"{name!r} in {self.what} has {entry.file_size} bytes; "
-                f"at most {largest} are possible."
+                f"{name!r} in {self.what} has {entry.file_size} bytes; the maximum is {largest}."
             )
         self._budget.spend(entry.file_size, f"{name!r} in {self.what}")
         left = entry.file_size
         with refuse_damage(f"{name!r} in {self.what}"), self._zip.open(entry) as file:
             while left > 0:
-                # Never more than was declared and paid for, whatever is there.
+                # Never more than was declared and subtracted from the budget.
                 piece = file.read(min(left, _CHUNK))
                 if not piece:
-                    raise ArtifactError(f"{name!r} in {self.what} is cut short.")
+                    raise ArtifactError(f"{name!r} in {self.what} is truncated.")
                 left -= len(piece)
                 yield piece
 
@@ -165,15 +164,15 @@ class Archive:
         try:
             return self.read(name, largest).decode("utf-8")
         except UnicodeDecodeError as error:
-            raise ArtifactError(f"{name!r} in {self.what} is not UTF-8: {error}.") from error
+            raise ArtifactError(f"{name!r} in {self.what} is not valid UTF-8: {error}.") from error
 
     def inner(self, name: str, largest: int) -> Archive:
-        """Open a zip that lies in this one; it is read into memory."""
+        """Open a zip inside this one; it is read into memory."""
         what = f"{name!r} in {self.what}"
         return Archive(io.BytesIO(self.read(name, largest)), what, self._budget)
 
     def unpack(self, names: Sequence[str], folder: Path) -> tuple[Path, ...]:
-        """Write files to a folder of the caller's, in which nothing is yet.
+        """Write files to an empty folder.
 
         Parameters
         ----------
@@ -194,11 +193,13 @@ class Archive:
         for name in names:
             place = PurePosixPath(name)
             if not place.is_relative_to(root):
-                raise ArtifactError(f"{name!r} in {self.what} does not lie beside {names[0]!r}.")
+                raise ArtifactError(
+                    f"{name!r} in {self.what} is not in the folder of {names[0]!r}."
+                )
             path = folder / place.relative_to(root)
             try:
                 path.parent.mkdir(parents=True, exist_ok=True)
-                # "x": never over, or through, something that is there.
+                # "x": never overwrite, or follow, an existing file.
                 with path.open("xb") as file:
                     for piece in self.chunks(name, self.size_of(name)):
                         file.write(piece)
@@ -213,46 +214,50 @@ class Archive:
         try:
             return self._by_name[name]
         except KeyError:
-            raise ArtifactError(f"{self.what} lacks {name!r}.") from None
+            raise ArtifactError(f"{self.what} does not contain {name!r}.") from None
 
     def _check(self) -> None:
         if len(self._entries) > _MOST_ENTRIES:
-            raise ArtifactError(f"{self.what} holds {len(self._entries)} files.")
-        # Of a file that was cut short, zipfile may find the end of a zip within it.
+            raise ArtifactError(
+                f"{self.what} has {len(self._entries)} files; the maximum is {_MOST_ENTRIES}."
+            )
+        # In a truncated file, zipfile may find the end of an inner zip.
         if self._entries and min(entry.header_offset for entry in self._entries) > 0:
-            raise ArtifactError(f"{self.what} is damaged: it was cut short, or begins with more.")
+            raise ArtifactError(
+                f"{self.what} is damaged: it is truncated, or has extra data at the start."
+            )
         seen = set()
         for entry in self._entries:
             name, mode = entry.filename, entry.external_attr >> 16
-            # zipfile cuts a name at its first NUL, and turns the system's separators.
+            # zipfile truncates names at the first NUL and converts separators.
             if not is_safe_name(name.removesuffix("/")) or entry.orig_filename != name:
                 raise ArtifactError(
-                    f"{self.what} holds a file called {entry.orig_filename!r}, "
-                    "which could be written outside of its folder."
+                    f"{self.what} has a file named {entry.orig_filename!r}, "
+                    "which could be written outside the folder."
                 )
             if name in seen:
-                raise ArtifactError(f"{self.what} holds {name!r} twice.")
+                raise ArtifactError(f"{self.what} contains {name!r} twice.")
             seen.add(name)
             if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-                raise ArtifactError(f"{name!r} in {self.what} is a link or no file at all.")
+                raise ArtifactError(f"{name!r} in {self.what} is a link or special file.")
             if entry.flag_bits & _ENCRYPTED:
                 raise ArtifactError(f"{name!r} in {self.what} is encrypted.")
             if entry.compress_type not in _METHODS:
                 raise ArtifactError(
-                    f"{name!r} in {self.what} is packed by a method that Lexer does not read.",
-                    hint="Pack it as stored or deflated.",
+                    f"{name!r} in {self.what} uses an unsupported compression method.",
+                    hint="Use stored or deflated.",
                 )
 
 
 @contextlib.contextmanager
 def refuse_damage(what: str) -> Iterator[None]:
-    """Turn what zipfile and numpy raise on damaged data into an :class:`ArtifactError`."""
+    """Convert errors of zipfile and numpy on damaged data to an :class:`ArtifactError`."""
     try:
         yield
     except LexerError:
         raise
     except Exception as error:
-        # Beside BadZipFile: struct.error, zlib.error, EOFError, OverflowError, NotImplementedError,
-        # SyntaxError and more, few of them documented.
+        # Apart from BadZipFile: struct.error, zlib.error, EOFError, OverflowError,
+        # NotImplementedError, SyntaxError and more, few of them documented.
         reason = str(error) or type(error).__name__
         raise ArtifactError(f"{what} is damaged: {reason.splitlines()[0]}.") from error

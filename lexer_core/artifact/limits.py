@@ -1,7 +1,7 @@
 """How large may the parts of an artifact be that are read into memory?
 
-Far above what any benchmark has; writing keeps to them, so that whatever is
-saved can be loaded.
+The limits are far above what any benchmark needs. They also apply to saving, so
+that whatever was saved can be loaded.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What does the table of contents of an artifact say?
+"""What is in the TOML file of an artifact?
 
-A TOML file that a person can read: what was measured, when, where and with
-which settings, and what else is in the file. The keys of Lexer's predecessor
-are kept where they still mean something. What Lexer reads back of it is only
-which file is what; numbers come from the report's JSON.
+It is for people: what was measured, when, where and with which settings, and
+which files the artifact has. Keys of Lexer's predecessor are kept if they still
+have a meaning. Lexer reads only the list of files from it; the numbers come from
+the report's JSON.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["ARTIFACT_VERSION", "Contents", "StoredModel", "read_metadata", "write_metadata"]
 
 ARTIFACT_VERSION = 1
-"""The version of the form that docs/artifact.md describes."""
+"""Version of the format that docs/artifact.md documents."""
 
 _HEADING = """\
-# A benchmark, saved by Lexer. This page is for people; what programs should read
-# is report.json. `lexer show` prints the table.
+# A benchmark, saved by Lexer. This file is for people; programs should read
+# report.json. `lexer show` prints the table.
 """
 
 _NUMBERS = ("p50_ms", "p90_ms", "p95_ms", "p99_ms", "mean_ms", "throughput_per_sec")
 
-# Of the sections of settings, those whose names the predecessor had otherwise.
+# Sections of settings that had another name in the predecessor.
 _TABLES = {"benchmarks": "benchmark", "exports": "export"}
 
 
@@ -47,8 +47,8 @@ _TABLES = {"benchmarks": "benchmark", "exports": "export"}
 class StoredModel:
     """A model in an artifact.
 
-    ``files`` are names in it, the model's own first; ``rows`` are the positions
-    of the rows that ran it, from 0.
+    ``files`` are names in the artifact, the model's own first; ``rows`` are the
+    positions of the rows that ran it, from 0.
     """
 
     format: str
@@ -61,12 +61,12 @@ class StoredModel:
 
 @frozen(kw_only=True)
 class Contents:
-    """Which file of an artifact is what.
+    """The files of an artifact.
 
     Parameters
     ----------
     report, csv, samples
-        Names; the last two are empty where there is no such file.
+        Names; the last two are empty if there is no such file.
     logs
         Names by the position of the row, from 0.
     models
@@ -88,20 +88,20 @@ def write_metadata(
     updated_at: datetime,
     left_out: Iterable[str] = (),
 ) -> str:
-    """Write the table of contents, as TOML.
+    """Return the TOML file of an artifact.
 
     Parameters
     ----------
     report
-        What is saved.
+        The report.
     contents
-        Where its parts are.
+        The files of the artifact.
     title
-        What the user calls it.
+        The user's name for it.
     updated_at
         When it is written.
     left_out
-        Models that are not in it, and why.
+        Models that are not in the artifact, and why.
     """
     import tomli_w  # only where something is saved
 
@@ -139,19 +139,19 @@ def write_metadata(
 
 
 def read_metadata(text: str, what: str) -> Contents:
-    """Read which file is what.
+    """Read the list of files from the TOML file of an artifact.
 
     Parameters
     ----------
     text
         The TOML.
     what
-        What errors call it.
+        The file's name in errors.
 
     Raises
     ------
     ArtifactError
-        It is not TOML, of a newer version, or of another form.
+        It is not valid TOML, has a newer version, or is invalid.
     """
     try:
         data = parse_toml(text)
@@ -214,7 +214,7 @@ def _contents(document: _Document) -> Contents:
 
 def _environment(report: BenchmarkReport) -> dict[str, object]:
     environment = report.environment
-    # "Debian GNU/Linux 12 (Linux 6.1.0)", or the part in brackets alone.
+    # "Debian GNU/Linux 12 (Linux 6.1.0)", or only the part in parentheses.
     kernel = re.search(r"(\w+) (\S+?)\)?$", environment.os)
     shown = plain(environment)
     assert isinstance(shown, dict)
@@ -228,7 +228,7 @@ def _environment(report: BenchmarkReport) -> dict[str, object]:
 
 
 def _settings(report: BenchmarkReport) -> dict[str, object]:
-    """Give the settings by the names of their sections in configuration files."""
+    """Return the settings by the names of their sections in configuration files."""
     table = fields_dict(Settings)
     tables: dict[str, Any] = {}
     for name, value in report.settings.items():
@@ -264,12 +264,12 @@ def _time(text: str) -> datetime | None:
         return None
     try:
         return time.astimezone(UTC) if time.tzinfo else time
-    except OverflowError:  # the first or the last day that there is
+    except OverflowError:  # the first or last day that datetime supports
         return None
 
 
 def _writable(value: Any) -> Any:
-    """Leave out what TOML has no word for: ``None``, and half of a surrogate pair."""
+    """Remove what TOML cannot represent: ``None`` and lone surrogates."""
     if isinstance(value, Mapping):
         return {
             _writable(str(key)): _writable(item) for key, item in value.items() if item is not None

@@ -1,4 +1,4 @@
-"""How are the files within an artifact called?"""
+"""What are the names of the files in an artifact?"""
 
 from __future__ import annotations
 
@@ -22,40 +22,40 @@ _FOLDERS = ("logs/", "models/")
 
 
 def clean_name(text: str, otherwise: str) -> str:
-    """Turn any text into a name that every system takes; one that it takes stays."""
+    """Return a file name that is valid on every system; a valid name is unchanged."""
     if is_safe_name(text) and "/" not in text and text.isprintable() and len(text) <= _LONGEST:
         return text
     return re.sub(r"[^\w.+-]+", "-", text).strip("-.")[:_LONGEST].rstrip("-.") or otherwise
 
 
 def log_name(number: int, label: str) -> str:
-    """Name the log of a row; ``number`` counts the rows from 1."""
+    """Return the name of a row's log; ``number`` counts the rows from 1."""
     short = re.sub(r"[^\w.+-]+", "-", label, flags=re.ASCII).strip("-.")[:_SHORT].rstrip("-.")
     return f"logs/{number}-{short or 'row'}.txt"
 
 
 def model_names(parts: Sequence[str], top_name: str, number: int) -> tuple[str, ...]:
-    """Name the files of a model, so that they find each other when they are unpacked.
+    """Return the names of a model's files, so that it finds its data after unpacking.
 
     Parameters
     ----------
     parts
-        Their names towards the folder of the first, which is the model. The
-        model knows its external data by these names, so they stay.
+        Their paths relative to the folder of the first, which is the model. The
+        model refers to its external data by these paths, so they are kept.
     top_name
-        What the model is called if it is to lie beside the table of contents,
-        and its data do not take a name there that is another file's.
+        The model's name if it is to be at the top of the artifact; used unless a
+        data file would have the name of another file there.
     number
         Counts the models from 1.
 
     Raises
     ------
     ValueError
-        A name cannot be kept.
+        A path is not safe on every system.
     """
     for part in parts:
         if not is_safe_name(part):
-            raise ValueError(f"a file called {part!r} cannot be kept")
+            raise ValueError(f"a file named {part!r} cannot be saved")
     others = parts[1:]
     taken = any(part.lower().endswith(_OURS) or part.startswith(_FOLDERS) for part in others)
     if top_name and not taken:

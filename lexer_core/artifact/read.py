@@ -1,7 +1,7 @@
-"""How is a benchmark read from a file that a stranger may have made?
+"""How is a report loaded from an untrusted file?
 
-Nothing in it is run, nothing is written outside of a folder of our own, and
-whatever is wrong is an :class:`ArtifactError` that says where.
+Nothing in the file is executed, and nothing is written outside our own temporary
+folder. Whatever is wrong is an :class:`ArtifactError` that says where.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
 __all__ = ["Content", "contents", "load"]
 
 _State = tuple[int, int]
-"""Size and time of the last change, by which a file is known to be the same."""
+"""Size and modification time, which identify a version of a file."""
 
 
 @frozen(kw_only=True)
 class Content:
     """One file of an artifact.
 
-    ``what`` says what it is, empty where Lexer does not know; ``size_bytes`` is
-    its size unpacked.
+    ``what`` describes it; empty if Lexer does not know the file. ``size_bytes`` is
+    its unpacked size.
     """
 
     name: str
@@ -52,22 +52,20 @@ class Content:
 
 
 def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Read a benchmark back, equal to what was saved, raw samples included.
+    """Load a report, equal to the saved one, including raw samples.
 
-    Its models are unpacked when their files are asked for, to a temporary
-    folder that goes with the report; the file must be there until then.
+    Its models are unpacked on first use, to a temporary folder that is removed
+    with the report. Until then, the file must stay where it is.
 
     Parameters
     ----------
     path
-        A ``.lexer`` file, which may come from anywhere: it is taken for what a
-        stranger made.
+        A ``.lexer`` file. It may come from anywhere: it is not trusted.
 
     Raises
     ------
     ArtifactError
-        It cannot be read, is damaged, of a newer version, or was made to do
-        harm.
+        The file cannot be read, is damaged or malicious, or has a newer version.
     """
     path = Path(path)
     with _opened(path) as (archive, state):
@@ -81,7 +79,7 @@ def load(path: str | PathLike[str]) -> BenchmarkReport:
             _label(labels, number, archive)
             rows[number] = attrs.evolve(rows[number], log=archive.text(name, LARGEST_LOG))
         models = tuple(
-            _kept(model, labels, archive, _PackedFiles(path, model.files, state))
+            _saved_model(model, labels, archive, _PackedFiles(path, model.files, state))
             for model in listed.models
         )
     return attrs.evolve(report, results=tuple(rows), models=models)
@@ -93,23 +91,23 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
     Raises
     ------
     ArtifactError
-        It cannot be read, or is not what it should be.
+        The artifact cannot be read, or is invalid.
     """
     with _opened(Path(path)) as (archive, _):
         listed = _contents_of(archive)
         labels = [row.label for row in _report(archive, listed).results]
         known = {
-            _table_of_contents(archive): "what was measured, where and how, for people to read",
-            listed.report: "the report, for programs to read",
+            _table_of_contents(archive): "summary for people",
+            listed.report: "the report, for programs",
             listed.csv: "the rows, for spreadsheets",
-            listed.samples: "every sample with its round and launch",
+            listed.samples: "all samples, with their rounds and launches",
         }
         for number, name in listed.logs.items():
-            known[name] = f"what the workers of {_label(labels, number, archive)} printed"
+            known[name] = f"output of the {_label(labels, number, archive)} workers"
         for model in listed.models:
             first, *others = model.files
             whose = ", ".join(_label(labels, number, archive) for number in model.rows)
-            known[first] = f"the model of {whose}"
+            known[first] = f"model of {whose}"
             known |= dict.fromkeys(others, f"data of {first}")
         return tuple(
             Content(name=name, size_bytes=archive.size_of(name), what=known.get(name, ""))
@@ -120,11 +118,11 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
     try:
-        if not path.is_file():  # a pipe, say, would be waited for
+        if not path.is_file():  # opening a pipe would block
             raise ArtifactError(
                 f"{str(path)!r} is not a file."
                 if path.exists()
-                else f"there is no file {str(path)!r}."
+                else f"file {str(path)!r} does not exist."
             )
         file = path.open("rb")
     except (OSError, ValueError) as error:
@@ -140,8 +138,8 @@ def _table_of_contents(archive: Archive) -> str:
     found = [name for name in archive.names if name.endswith(".toml") and "/" not in name]
     if len(found) != 1:
         raise ArtifactError(
-            f"{archive.what} is not a benchmark that Lexer saved: it has "
-            f"{len(found) or 'no'} .toml file{'s' if len(found) > 1 else ''} at its top."
+            f"{archive.what} was not saved by Lexer: it has {len(found) or 'no'} "
+            f".toml file{'s' if len(found) > 1 else ''} at the top level, not one."
         )
     return found[0]
 
@@ -174,15 +172,15 @@ def _label(labels: Sequence[str], number: int, archive: Archive) -> str:
         return labels[number]
     except IndexError:
         raise ArtifactError(
-            f"{archive.what} names row {number}, and its report has {len(labels)} rows."
+            f"{archive.what} refers to row {number}, but its report has {len(labels)} rows."
         ) from None
 
 
-def _kept(
+def _saved_model(
     model: StoredModel, labels: Sequence[str], archive: Archive, files: _PackedFiles
 ) -> SavedModel:
     for name in model.files:
-        archive.size_of(name)  # which says so where there is none
+        archive.size_of(name)  # raises if it is missing
     return SavedModel(
         format=model.format,
         files=files,
@@ -194,7 +192,7 @@ def _kept(
 
 
 class _PackedFiles(Sequence[Path]):
-    """Files of an artifact, unpacked when somebody asks for them."""
+    """Files of an artifact, unpacked on first use."""
 
     def __init__(self, path: Path, names: tuple[str, ...], state: _State) -> None:
         self._path = path.absolute()
@@ -213,7 +211,7 @@ class _PackedFiles(Sequence[Path]):
         return self._files()[index]
 
     def __getstate__(self) -> dict[str, object]:
-        # Where it is read again, what was unpacked here may be gone.
+        # The unpacked files may not exist where this is unpickled.
         return self.__dict__ | {"_unpacked": None}
 
     def __repr__(self) -> str:

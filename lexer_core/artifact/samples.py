@@ -1,9 +1,9 @@
-"""How do raw samples become an ``.npz``, and come back as they were?
+"""How are raw samples stored in an ``.npz`` without any loss?
 
-Every raw array of a report is found by its place in it, so a record that gets
-another one needs nothing here. Seconds that are whole nanoseconds, each over so
-many calls, are kept as these whole numbers: they take a third of the room, and
-are kept so only where division gives back every bit.
+Raw arrays are found by their path in the report, so a new one needs no code here.
+Seconds that are a whole number of nanoseconds, divided by a number of calls, are
+stored as integers, which takes a third of the space. This is only done if the
+division restores every bit.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = ["array_kind", "raw_arrays", "read_arrays", "with_arrays", "write_arra
 
 _TICKS, _PER_SECOND = ".ticks", ".ticks_per_second"
 _NANOSECONDS = 10**9
-_LARGEST_TICKS = 2**53  # what a float64 counts without a gap
+_LARGEST_TICKS = 2**53  # up to here, a float64 represents every integer
 _MOST_LOOPS = 10**9
 
 _KINDS: Mapping[str, tuple[str, str]] = {
@@ -45,7 +45,7 @@ _CHUNK = 2**20
 
 
 def array_kind(attribute: attrs.Attribute[Any]) -> Literal["seconds", "indices"] | None:
-    """Tell what a field holds: raw seconds, raw rounds or launches, or no raw array."""
+    """Return what a field contains: raw seconds, raw rounds or launches, or no raw array."""
     if is_raw(attribute):
         for kind, (pattern, _) in _KINDS.items():
             if re.search(pattern, str(attribute.type)):
@@ -54,18 +54,18 @@ def array_kind(attribute: attrs.Attribute[Any]) -> Literal["seconds", "indices"]
 
 
 def raw_arrays(report: BenchmarkReport) -> dict[str, tuple[Array, int]]:
-    """Give the raw arrays of a report, with the calls that a sample is the mean of.
+    """Return the raw arrays of a report, each with its number of calls per sample.
 
     Returns
     -------
     dict
-        By place: ``"results.0.samples"``.
+        By path: ``"results.0.samples"``.
 
     Raises
     ------
     ArtifactError
-        One is of another type or shape than such a field has, or of another
-        length than those beside it.
+        An array has the wrong dtype or shape, or another length than those that
+        belong to it.
     """
     found: dict[str, tuple[Array, int]] = {}
     for place, record in _records(report):
@@ -81,37 +81,38 @@ def raw_arrays(report: BenchmarkReport) -> dict[str, tuple[Array, int]]:
 
 
 def with_arrays(report: BenchmarkReport, arrays: Mapping[str, Array]) -> BenchmarkReport:
-    """Put raw arrays back into their places; those that no field knows are left.
+    """Return a report with its raw arrays; arrays of unknown fields are ignored.
 
     Raises
     ------
     ArtifactError
-        One is of the wrong type, or of another length than those beside it.
+        An array has the wrong dtype, or another length than those that belong to
+        it.
     """
     whole: BenchmarkReport = _filled(report, "", arrays)
     return whole
 
 
 def write_arrays(file: IO[bytes], arrays: Mapping[str, tuple[Array, int]]) -> None:
-    """Write arrays as an ``.npz``, deflated as far as :func:`read_arrays` will take it."""
+    """Write arrays as an ``.npz``, deflated unless :func:`read_arrays` would refuse it."""
     start = file.tell()
     _write_npz(file, arrays, zipfile.ZIP_DEFLATED)
     unpacked = sum(array.nbytes for array, _ in arrays.values())
     if unpacked > Budget.of(file.tell() - start):
-        # Times that are all the same pack better than anything should.
+        # Constant times compress so well that they look like a zip bomb.
         file.seek(start)
         file.truncate()
         _write_npz(file, arrays, zipfile.ZIP_STORED)
 
 
 def read_arrays(archive: Archive) -> dict[str, Array]:
-    """Read the arrays of an ``.npz``, and run nothing that is in it.
+    """Read the arrays of an ``.npz`` without executing anything in it.
 
     Raises
     ------
     ArtifactError
-        It holds something else than one-dimensional arrays of numbers, or
-        something larger than it says.
+        It contains anything but one-dimensional arrays of numbers, or a size does
+        not match.
     """
     stored = {
         name.removesuffix(".npy"): _read_npy(archive, name)
@@ -130,7 +131,7 @@ def read_arrays(archive: Archive) -> dict[str, Array]:
     return arrays
 
 
-# --- Places. ---
+# --- Paths. ---
 
 
 def _records(record: Any, place: str = "") -> Iterator[tuple[str, Any]]:
@@ -183,19 +184,19 @@ def _plain(value: object, field: attrs.Attribute[Any], place: str) -> Array:
     assert kind is not None
     if array.dtype.kind not in _KINDS[kind][1] or array.itemsize > 8 or array.ndim != 1:  # noqa: PLR2004 - bytes
         raise ArtifactError(
-            f"{place} is {array.dtype} of shape {array.shape}; "
-            f"{kind} are one row of {'floats' if kind == 'seconds' else 'whole numbers'}."
+            f"{place} has dtype {array.dtype} and shape {array.shape}; expected a "
+            f"one-dimensional array of {'floats' if kind == 'seconds' else 'integers'}."
         )
     return array
 
 
 def _check_lengths(arrays: Mapping[str, Array], place: str) -> None:
-    """Check that ``samples``, ``sample_rounds``, … of one record belong together."""
+    """Check that ``samples``, ``sample_rounds``, … of a record have the same length."""
     for group in ("sample", "warm_up"):
         lengths = {name: array.size for name, array in arrays.items() if name.startswith(group)}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} {length}" for name, length in lengths.items())
-            raise ArtifactError(f"the arrays of {place} are not of one length: {told}.")
+            listed = ", ".join(f"{name} {length}" for name, length in lengths.items())
+            raise ArtifactError(f"the arrays of {place} differ in length: {listed}.")
 
 
 # --- Values. ---
@@ -214,7 +215,7 @@ def _write_npz(file: IO[bytes], arrays: Mapping[str, tuple[Array, int]], method:
 
 def _write_npy(target: zipfile.ZipFile, name: str, array: Array) -> None:
     little = array.astype(array.dtype.newbyteorder("<"), copy=False)
-    # As a name alone, an entry is given no time, and the same bytes each time.
+    # A ZipInfo without a time, so that the same arrays give the same bytes.
     entry = zipfile.ZipInfo(f"{name}.npy")
     entry.compress_type = target.compression
     entry.external_attr = 0o644 << 16
@@ -223,13 +224,13 @@ def _write_npy(target: zipfile.ZipFile, name: str, array: Array) -> None:
 
 
 def _as_ticks(seconds: Array, loops: int) -> Array | None:
-    """Give whole nanoseconds of all calls of each sample, where they say all there is to say."""
+    """Return the whole nanoseconds of each sample's calls, or ``None`` if that would lose bits."""
     if not seconds.size or not 0 < loops <= _MOST_LOOPS:
         return None
     per_second = float(_NANOSECONDS * loops)
     with np.errstate(over="ignore"):
-        ticks = np.rint(seconds * per_second) + 0.0  # -0.0 becomes 0.0, as in a whole number
-    if not (ticks.min() >= 0 and ticks.max() < _LARGEST_TICKS):  # also where there is a NaN
+        ticks = np.rint(seconds * per_second) + 0.0  # -0.0 becomes 0.0, as in an integer
+    if not (ticks.min() >= 0 and ticks.max() < _LARGEST_TICKS):  # also true for NaN
         return None
     # Compared as bits, because -0.0 equals 0.0.
     if not np.array_equal((ticks / per_second).view(np.int64), seconds.view(np.int64)):
@@ -239,9 +240,9 @@ def _as_ticks(seconds: Array, loops: int) -> Array | None:
 
 def _from_ticks(ticks: Array, per_second: Array | None, what: str) -> Array:
     if per_second is None or per_second.size != 1 or not per_second[0] > 0:
-        raise ArtifactError(f"{what} needs one positive number {_PER_SECOND!r}.")
+        raise ArtifactError(f"{what} needs {_PER_SECOND!r}, one positive number.")
     if ticks.dtype.kind not in "iu":
-        raise ArtifactError(f"{what} has {_TICKS!r} that are no whole numbers.")
+        raise ArtifactError(f"{what} has {_TICKS!r} that are not integers.")
     return ticks.astype(np.float64) / float(per_second[0])
 
 
@@ -254,13 +255,17 @@ def _read_npy(archive: Archive, name: str) -> Array:
     size = archive.size_of(name) - length
     if dtype.hasobject:
         raise ArtifactError(
-            f"{what} holds Python objects, which are never read: reading them runs code."
+            f"{what} contains Python objects, which are never loaded: loading them runs code."
         )
     if dtype.kind not in "fiu" or len(shape) != 1:
-        raise ArtifactError(f"{what} is {dtype} of shape {shape}, and not one row of numbers.")
+        raise ArtifactError(
+            f"{what} has dtype {dtype} and shape {shape}; expected one dimension of numbers."
+        )
     if shape[0] * dtype.itemsize != size:
-        raise ArtifactError(f"{what} says that it has {shape[0]} numbers, which it has not.")
-    # Only now is there memory taken: the size was paid for in chunks().
+        raise ArtifactError(
+            f"the header of {what} claims {shape[0]} values, but the data does not match."
+        )
+    # Memory is allocated only now: chunks() has checked the size.
     array = np.empty(shape[0], dtype)
     whole, filled = array.view(np.uint8), 0
     for piece in (head[length:], *pieces):
@@ -270,11 +275,11 @@ def _read_npy(archive: Archive, name: str) -> Array:
 
 
 def _read_header(head: bytes) -> tuple[int, tuple[int, ...], np.dtype[Any]]:
-    """Give the length of a header, and the shape and type that it tells."""
+    """Return the length of a header, and the shape and dtype that it declares."""
     file = io.BytesIO(head[:_LARGEST_HEADER])
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"version {version} of npy")
+        raise ValueError(f"npy version {version} is not supported")
     read = (
         np.lib.format.read_array_header_1_0
         if version == (1, 0)

@@ -1,4 +1,4 @@
-"""How is a benchmark written to one file?"""
+"""How is a report saved to one file?"""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ __all__ = ["LARGE_MODEL_BYTES", "SUFFIX", "artifact_path", "save", "save_as_set"
 SUFFIX = ".lexer"
 
 LARGE_MODEL_BYTES = 512 * MEBIBYTE
-"""Of models larger than this together one is warned before they are written."""
+"""Models with a larger total size cause a warning before they are written."""
 
-_OLDEST, _NEWEST = 1980, 2107  # years that a zip can name
+_OLDEST, _NEWEST = 1980, 2107  # years that a zip can represent
 
 
 @frozen(kw_only=True, eq=False)
 class _Packed:
-    """One model with its files, and their names in the artifact."""
+    """A model with its files, and their names in the artifact."""
 
     stored: StoredModel
     files: tuple[Path, ...]
@@ -47,18 +47,18 @@ class _Packed:
 
 
 def artifact_path(name: str, directory: str | PathLike[str] = ".") -> Path:
-    """Give the path of an artifact from its name, as :meth:`LexerContext.flush` has it.
+    """Return the path of an artifact for the arguments of :meth:`LexerContext.flush`.
 
     Raises
     ------
     UsageError
-        The name is empty, or would lead to another folder.
+        The name is empty or contains a folder.
     """
     stem = name.removesuffix(SUFFIX)
     if not stem or stem in (".", "..") or any(sign in stem for sign in "/\\\0"):
         raise UsageError(
-            f"{name!r} cannot be the name of a file.",
-            hint="Name the file alone, and its folder as target_directory: "
+            f"{name!r} is not a valid file name.",
+            hint="Pass the folder as target_directory: "
             "flush(name='run', target_directory='results').",
         )
     return Path(directory) / f"{stem}{SUFFIX}"
@@ -73,22 +73,22 @@ def save(
     include_csv: bool = True,
     warn: Callable[[str], object] | None = None,
 ) -> Path:
-    """Write a benchmark to one file, as a whole or not at all.
+    """Save a report to one file, completely or not at all.
 
     Parameters
     ----------
     report
-        What to write, with its raw samples, logs and models.
+        The report, with its raw samples, logs and models.
     path
-        Where to; a file that is there is replaced.
+        The file. An existing file is replaced.
     name
-        Its title, and the name of the files in it; that of the file unless
-        given.
+        The title, and the name of the files in the artifact. Default: the name of
+        the file.
     include_model, include_csv
-        Whether the exported models go in, and the rows for spreadsheets.
+        Whether to include the exported models, and a CSV file of the rows.
     warn
-        Told, before anything is written, of a large model, and of one that
-        cannot be had any more; :func:`warnings.warn` unless given.
+        Called before anything is written, with a warning about a large model or
+        one that is no longer available. Default: :func:`warnings.warn`.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def save(
     OutputFileError
         The file cannot be written.
     ArtifactError
-        The report holds what no benchmark has: samples that are no numbers, say.
+        The report is invalid: its samples are not numbers, for example.
     """
     path = Path(path)
     title = path.name.removesuffix(SUFFIX) if name is None else name
@@ -129,7 +129,7 @@ def save(
     )
     with replaced_file(path) as file, zipfile.ZipFile(file, "w") as target:
         writer = _Writer(target, report.created_at)
-        # What a person looks for comes first, and what is large last.
+        # Files for people come first, and large ones last.
         writer.text(f"{stem}.toml", table_of_contents, LARGEST_METADATA)
         if include_csv:
             writer.text(contents.csv, report.to_csv(), LARGEST_REPORT)
@@ -150,17 +150,17 @@ def save(
 def save_as_set(
     report: BenchmarkReport, path: Path, *, warn: Callable[[str], object] | None = None
 ) -> Path:
-    """Save with or without models and CSV, as the report's own settings say.
+    """Save a report with or without models and CSV, according to its own settings.
 
     Parameters
     ----------
     report
-        What to write; its settings ``include_model`` and ``include_csv`` hold,
-        and where it has none of that name, both go in.
+        The report. Its settings ``include_model`` and ``include_csv`` apply;
+        without them, both are included.
     path
-        Where to; a file that is there is replaced.
+        The file. An existing file is replaced.
     warn
-        As for :func:`save`, which also says what is raised.
+        As for :func:`save`, which also lists the errors.
 
     Returns
     -------
@@ -177,7 +177,7 @@ def save_as_set(
 
 
 class _Writer:
-    """Puts entries into a zip; the same content gives the same bytes."""
+    """Writes entries to a zip; the same content gives the same bytes."""
 
     def __init__(self, target: zipfile.ZipFile, created_at: str) -> None:
         self._target = target
@@ -185,17 +185,17 @@ class _Writer:
 
     def text(self, name: str, text: str, largest: int) -> None:
         """Write UTF-8 text, deflated."""
-        # What cannot be encoded is written as its escape; JSON has none of it.
+        # Characters that cannot be encoded are escaped; JSON has none.
         content = text.encode("utf-8", "backslashreplace")
         if len(content) > largest:
             raise ArtifactError(
-                f"{name} would have {len(content)} bytes, and at most {largest} are read back."
+                f"{name} would have {len(content)} bytes; the maximum is {largest}."
             )
         with self._open(name, len(content), zipfile.ZIP_DEFLATED) as entry:
             entry.write(content)
 
     def copy(self, name: str, content: IO[bytes], size: int) -> None:
-        """Write what is packed already, or what packs badly, as it is."""
+        """Write content without compression, because it is compressed or incompressible."""
         content.seek(0)
         with self._open(name, size, zipfile.ZIP_STORED) as entry:
             shutil.copyfileobj(content, entry, MEBIBYTE)
@@ -210,7 +210,7 @@ class _Writer:
 
 
 def _pack(report: BenchmarkReport, stem: str) -> tuple[list[_Packed], list[str]]:
-    """Name the files of the models; tell of those that cannot be had any more."""
+    """Name the files of the models; returns also warnings about unavailable ones."""
     packed: list[_Packed] = []
     left_out = []
     rows = {row.label: number for number, row in enumerate(report.results)}
@@ -227,7 +227,7 @@ def _pack(report: BenchmarkReport, stem: str) -> tuple[list[_Packed], list[str]]
         except (ArtifactError, OSError, ValueError) as error:
             reason = error.message if isinstance(error, ArtifactError) else f"{error}."
             labels = ", ".join(model.labels)
-            left_out.append(f"the model of {labels} is left out: {reason}")
+            left_out.append(f"the model of {labels} is not included: {reason}")
             continue
         stored = StoredModel(
             format=model.format,
@@ -245,8 +245,8 @@ def _warning_of_size(models: Sequence[_Packed], path: Path) -> Iterator[str]:
     total = sum(model.size_bytes for model in models)
     if total > LARGE_MODEL_BYTES:
         yield (
-            f"{path.name} will have {total / 2**30:.1f} GiB, because the model is in it; "
-            "leave it out with include_model=False or --no-model"
+            f"{path.name} will take {total / 2**30:.1f} GiB because it includes the model; "
+            "to leave it out, use include_model=False or --no-model"
         )
 
 

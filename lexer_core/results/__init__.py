@@ -1,4 +1,4 @@
-"""What is in a report? Frozen, serialisable records, and no rendering."""
+"""What is in a report? Frozen, serialisable records, without rendering."""
 
 from lexer_core.renamed import renamed_attribute
 from lexer_core.results.benchmark_result import BenchmarkResult, Status

@@ -1,6 +1,6 @@
-"""How do the records of a result hold their values?
+"""How do the records of a report store their values?
 
-Converters and field makers, so that a record made with numpy's scalars, lists
+Converters and attrs fields. With them, a record made from numpy scalars, lists
 and views is equal to the one that is read back from JSON.
 """
 
@@ -30,17 +30,17 @@ __all__ = [
 ]
 
 RAW: Mapping[str, bool] = {"raw": True}
-"""Metadata of a field that stays out of ``to_dict``: raw samples, logs, models.
+"""Metadata of a field that ``to_dict`` leaves out: raw samples, logs, models.
 
-In a ``.lexer`` file each has a place of its own (docs/artifact.md).
+A ``.lexer`` file stores them separately (docs/artifact.md).
 """
 
 
 def plain(value: object) -> object:
-    """Turn a value into what JSON knows: None, bool, int, float, str, list, dict.
+    """Convert a value to JSON types: None, bool, int, float, str, list, dict.
 
-    Records become dicts, numpy scalars and arrays become numbers and lists,
-    and anything else its own text. Floats that are not finite stay floats.
+    Records become dicts, numpy scalars and arrays become numbers and lists, and
+    anything else becomes its ``str``. Floats that are not finite stay floats.
     """
     if value is None or isinstance(value, bool | str):
         return str(value) if isinstance(value, str) else value
@@ -59,60 +59,60 @@ def plain(value: object) -> object:
             for attribute in attrs.fields(cast("type[attrs.AttrsInstance]", type(value)))
             if not is_raw(attribute)
         }
-    # numpy's scalars and arrays, without importing numpy.
+    # numpy scalars and arrays, without importing numpy.
     convert = getattr(value, "tolist", None)
     return plain(convert()) if callable(convert) else str(value)
 
 
 def is_raw(attribute: attrs.Attribute[Any]) -> bool:
-    """Tell whether a field is raw: samples, a log, models, which stay out of ``to_dict``."""
+    """Return whether ``to_dict`` leaves a field out: samples, a log, models."""
     return bool(attribute.metadata.get("raw"))
 
 
 def as_float(value: Any) -> Any:
-    """Turn any real number into a float; ``None`` stays."""
+    """Convert a real number to float; ``None`` stays."""
     return None if value is None else float(value)
 
 
 def as_int(value: Any) -> Any:
-    """Turn any whole number into an int; ``None`` stays."""
+    """Convert a whole number to int; ``None`` stays."""
     return None if value is None else int(value)
 
 
 def comparable(value: Any) -> Any:
-    """Turn a number into what equality looks at: NaN differs from itself, reports need not."""
+    """Return what equality compares, so that NaN is equal to NaN."""
     return "nan" if value != value else value  # noqa: PLR0124
 
 
 def number(default: float | None = None) -> Any:
-    """Make a field for a float or ``None``."""
+    """Return a field for a float or ``None``."""
     return field(default=default, converter=as_float, eq=comparable)
 
 
 def count(default: int | None = None) -> Any:
-    """Make a field for an int or ``None``."""
+    """Return a field for an int or ``None``."""
     return field(default=default, converter=as_int)
 
 
 def plain_mapping(value: Mapping[str, object]) -> dict[str, object]:
-    """Turn a mapping into one of JSON types, so that it survives being saved."""
+    """Convert a mapping to JSON types, so that it is equal after saving and loading."""
     return {str(key): plain(item) for key, item in value.items()}
 
 
 def mapping() -> Any:
-    """Make a field for a mapping, kept as a dict of its own."""
+    """Return a field for a mapping, which is copied to a dict."""
     return field(factory=dict, converter=dict)
 
 
 def texts(value: Iterable[object]) -> tuple[str, ...]:
-    """Turn a sequence into a tuple of texts; a text alone is a mistake."""
+    """Convert a sequence to a tuple of strings; a single string is an error."""
     if isinstance(value, str):
-        raise TypeError(f"a sequence of texts is needed, not the text {value!r}")
+        raise TypeError(f"expected a sequence of strings, got the string {value!r}")
     return tuple(str(item) for item in value)
 
 
 def join_path(path: str, name: str) -> str:
-    """Name a field within another: ``"environment.cpu_model"``."""
+    """Return the path of a nested field: ``"environment.cpu_model"``."""
     return f"{path}.{name}" if path else name
 
 
@@ -126,7 +126,7 @@ def map_leaves(value: object, path: str, change: Callable[[object, str], object]
 
 
 def without_not_finite(value: object, not_finite: dict[str, str]) -> object:
-    """Replace floats that are not finite by ``None``, and record them in ``not_finite``."""
+    """Replace floats that are not finite by ``None``, and add them to ``not_finite``."""
 
     def change(leaf: object, path: str) -> object:
         if isinstance(leaf, float) and not math.isfinite(leaf):

@@ -1,8 +1,8 @@
-"""What does a benchmark say about one case: one row of the report?
+"""What is the result of one case, one row of the report?
 
-A missing number is ``None``: it was not measured, or the samples do not support
-it. Numbers that are not finite (the error of an output that is NaN) stay as they
-are here; in JSON they are ``null`` and listed under ``not_finite``.
+A number is ``None`` if it was not measured or the samples do not support it.
+Numbers that are not finite (such as the error of an output that is NaN) are
+unchanged here; in JSON they are ``null`` and listed in ``not_finite``.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["BenchmarkResult", "Status"]
 
 Status = Literal["ok", "failed", "unsupported"]
-"""``unsupported``: the engine works, but not with this model, type or device."""
+"""``unsupported``: the engine works, but not with this model, dtype or device."""
 
 
 def _placement(value: Placement | None) -> Placement | None:
@@ -46,71 +46,71 @@ def _placement(value: Placement | None) -> Placement | None:
 
 @frozen(kw_only=True)
 class BenchmarkResult:
-    """One case: an engine on a device with its options. One row of the table.
+    """One case: an engine on a device with its options, one row of the table.
 
-    Times are in milliseconds, sizes in bytes. A number is ``None`` where the
-    case failed, or where the samples do not carry it.
+    Times are in milliseconds, sizes in bytes. A number is ``None`` if the case
+    failed or the samples do not support it.
 
     Parameters
     ----------
     num_samples
-        Samples measured, after warm-up.
+        Number of samples, without warm-up.
     throughput_per_sec
-        Items per second, one call after the other: batch size × calls over the
-        sum of their times (calls, where there is no batch size).
+        Items per second in sequential calls: batch size × calls ÷ the sum of their
+        times (calls per second if there is no batch size).
     variance
-        Variance of the latencies in ms², with n - 1.
+        Sample variance of the latencies in ms² (n - 1).
     mean_ms, p50_ms, p90_ms, p95_ms, p99_ms
         Mean and percentiles of the latency (linear interpolation).
     engine, device
-        As shown: ``"ONNXRuntime"``, ``"CPU"``.
+        Display names: ``"ONNXRuntime"``, ``"CPU"``.
     label
         The row's name, unique in the report.
     status
         ``"ok"``, ``"failed"`` or ``"unsupported"``.
     rank
-        1 for the fastest; equal for a tie; ``None`` where the data or the
-        outputs do not allow one.
+        1 for the fastest; equal for a tie; ``None`` if the data or the outputs do
+        not allow one.
     engine_name, device_name
-        As on the command line: ``"onnxruntime"``, ``"cuda:0"``.
+        Names on the command line: ``"onnxruntime"``, ``"cuda:0"``.
     engine_version, engine_distribution
         Version of the runtime; the plugin's distribution and version.
     interpreter
-        The other interpreter that ran it, and its version; empty for this one.
+        The other interpreter that ran the case, and its version; empty for this
+        interpreter.
     options
         The engine's options in this case.
     batch_size
-        Items in one call; ``None`` when the inputs have no such dimension.
+        Items per call; ``None`` if the inputs have no such dimension.
     threads
-        Threads that one call may use.
+        Number of threads that a call may use.
     precision, dtype
-        The precision asked for (empty: the model's own); the element types of
-        the inputs.
+        The requested precision (empty: the model's own); the dtypes of the inputs.
     format, exporter
-        The format that the engine loaded, and what made it.
+        The format that the engine loaded, and the exporter that made it.
     isolation
-        ``"process"``: a worker of its own; ``"none"``: the caller's process.
+        ``"process"``: in its own worker; ``"none"``: in the caller's process.
     std_ms, min_ms, max_ms
-        Standard deviation (n - 1), least and greatest sample.
+        Standard deviation (n - 1), smallest and largest sample.
     effective_samples
-        How many independent samples these are worth for the median.
+        Effective sample size for the median.
     intervals
-        Confidence intervals by the name of the number (``"p50_ms"``).
+        Confidence intervals by field name (``"p50_ms"``).
     notes_on_percentiles
-        Why a percentile is withheld, or has no interval, by its name.
+        Why a percentile is missing or has no interval, by field name.
     loops
-        Calls per sample. Above 1, percentiles are those of means of calls.
+        Calls per sample. If above 1, percentiles are of means of calls.
     rounds, launches
-        Rounds and worker processes that the samples come from.
+        Number of rounds and worker processes.
     outliers_mild, outliers_severe
-        Samples beyond Tukey's inner and outer fences; none is dropped.
+        Samples beyond Tukey's inner and outer fences; all are kept.
     load_ms, compile_ms, export_ms, first_call_ms
-        Loading the session; the part of it that was compilation; exporting the
-        model (the share of this format); the first call.
+        Time to load the session; the part of it that was compilation; time to
+        export the model to this format; time of the first call.
     export_cached
         Whether the export came from the cache.
     warm_up_calls, warm_up_steady
-        Calls dropped before the samples; whether the latency had settled.
+        Calls discarded before the samples; whether the latency had settled.
     peak_memory_bytes
         Peak resident memory of the worker.
     model_bytes
@@ -118,30 +118,30 @@ class BenchmarkResult:
     device_p50_ms
         Median of the device's own event times.
     parity
-        How far the outputs are from the reference's.
+        Difference between the outputs and those of the reference.
     placement
-        Where the work really ran.
+        Where the work was actually executed.
     withheld
-        Why the row takes part in no verdict although it has numbers; otherwise
-        empty.
+        Why the row has numbers but is excluded from verdicts; otherwise empty.
     break_even_calls
-        Calls after which export and load are paid back against the baseline.
+        Calls after which the time saved exceeds that of export and load, relative
+        to the baseline.
     diagnosis
-        What was observed about noise, by name: ``"autocorrelation"``,
+        Observations about noise, by name: ``"sample_autocorrelation"``,
         ``"steal_share"``, …
     warnings
-        What a reader must know before trusting the row.
+        Reasons to distrust the row.
     error
         Why there are no numbers.
     samples
-        Raw samples: seconds per call, float64, shape ``(num_samples,)``. Kept
-        out of ``to_dict``, equality and ``repr``, like all below.
+        Raw samples: seconds per call, float64, shape ``(num_samples,)``. Like all
+        fields below, not part of ``to_dict``, equality and ``repr``.
     sample_rounds, sample_launches
         Round and launch of each sample, int, the same shape.
     warm_up_samples
-        What was dropped as warm-up: seconds per call, float64, in order of
-        taking. Where calls take microseconds, each is the mean of several
-        neighbouring calls, so there are fewer than ``warm_up_calls``.
+        The warm-up: seconds per call, float64, in chronological order. If calls
+        take microseconds, each is the mean of several neighbouring calls, so there
+        are fewer than ``warm_up_calls``.
     warm_up_launches
         Launch of each of these, int, the same shape.
     log
@@ -210,7 +210,7 @@ class BenchmarkResult:
     log: str = field(default="", eq=False, repr=False, metadata=RAW)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return every field except the raw samples, as JSON types (docs/json.md).
+        """Return all fields except raw ones, as JSON types (docs/json.md).
 
         Numbers that are not finite become ``None``.
         """

@@ -1,7 +1,7 @@
-"""What does a whole benchmark say: its rows, comparisons and conditions?
+"""What is in a report: rows, comparisons, conditions?
 
-Data only. :class:`lexer_core.report.BenchmarkReport`, which users get, adds the
-methods that print and write it.
+Data only. :class:`lexer_core.report.BenchmarkReport` adds the methods that print
+and write it.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 __all__ = ["SCHEMA_VERSION", "ReportData"]
 
 SCHEMA_VERSION = 1
-"""The version of the JSON form of a report (docs/json.md)."""
+"""Version of the JSON format (docs/json.md)."""
 
 
-# Named, because mypy loses the element type of the bare ``tuple`` as a converter.
+# Functions, because mypy loses the element type of a bare ``tuple`` converter.
 def _rows(rows: Iterable[BenchmarkResult]) -> tuple[BenchmarkResult, ...]:
     return tuple(rows)
 
@@ -41,54 +41,53 @@ def _models(models: Iterable[SavedModel]) -> tuple[SavedModel, ...]:
 
 @frozen(kw_only=True, repr=False)
 class ReportData(Sequence[BenchmarkResult]):
-    """The results of one benchmark: a sequence of rows.
+    """The results of a benchmark: a sequence of rows.
 
-    ``report[0]`` is a row by position, ``report["torch"]`` by its label or, where
-    only one row has it, by its engine's name.
+    ``report[0]`` is a row by position, and ``report["torch"]`` by its label or, if
+    it is the only one, by its engine's name.
 
     Parameters
     ----------
     results
-        One for each case, in the order in which they are shown.
+        One per case, in display order.
     comparisons
-        Between cases, the baseline first.
+        Comparisons of cases, those with the baseline first.
     environment
-        Where it was measured.
+        The machine and software.
     settings
-        Every setting and its value, as JSON types.
+        The effective settings, as JSON types.
     sentences
         The verdicts in words.
     notes
-        What a reader should know about the run as a whole.
+        Notes on the run as a whole.
     model_name
-        What the user calls the model.
+        The model's name.
     input_specs
-        Names, element types and shapes of the example inputs.
+        Names, dtypes and shapes of the example inputs.
     command
-        The command that reproduces the run; empty when there is none.
+        The command that repeats the run; empty if there is none.
     input_options
         The inputs as ``--input`` options, with the batch size applied. Together
         with ``seed`` they recreate the inputs. Empty when the inputs were passed
         as data.
     created_at
-        When it began: UTC, ISO 8601.
+        When the run started: UTC, ISO 8601.
     seed
-        Seed of the order of the rounds and of generated inputs.
+        Seed of the order within rounds and of generated inputs.
     stopped_because
-        Why measuring ended: ``"precise"``, ``"launches"``, ``"max_seconds"``, ``"num_iterations"``,
-        ``"rounds"``, ``"interrupted"``, ….
+        Why measuring stopped: ``"precise"``, ``"launches"``, ``"max_seconds"``,
+        ``"num_iterations"``, ``"rounds"``, ``"interrupted"``, …
     seconds
-        Where the time of the run went, by phase.
+        Seconds by phase.
     canary
-        How fast the machine was for work that is the same in every run; ``None``
-        where it was not measured.
+        Times of the reference workload; ``None`` if it was not measured.
     model_fingerprint
-        Digests of the model by what they are of: ``"weights"``; ``"graph"``, as
-        it was traced; ``"modules"``, its modules and their code; ``"file"``.
-        Those that are not known are left out.
+        Digests of parts of the model: ``"weights"``; ``"graph"``, as traced;
+        ``"modules"``, its modules and their code; ``"file"``. Unknown ones are left
+        out.
     models
-        The exported models that the rows ran. Kept out of ``to_dict``, equality
-        and ``repr``.
+        The exported models that the rows ran. Not part of ``to_dict``, equality and
+        ``repr``.
     """
 
     results: tuple[BenchmarkResult, ...] = field(default=(), converter=_rows)
@@ -134,7 +133,7 @@ class ReportData(Sequence[BenchmarkResult]):
             if len(found) == 1:
                 return found[0]
         rows = ", ".join(result.label for result in self.results) or "none"
-        raise KeyError(f"no row is called {key!r}; rows: {rows}")
+        raise KeyError(f"no row {key!r}; rows: {rows}")
 
     def __repr__(self) -> str:
         rows = ", ".join(

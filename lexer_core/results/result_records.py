@@ -1,7 +1,7 @@
-"""What do the numbers of a result rest on?
+"""Which records is a report made of?
 
-Intervals, parity, comparisons, failures, and the machine: the records that a
-row or a report is made of. They are public under :mod:`lexer_core.results`.
+Intervals, parity, comparisons, failures, the machine. They are public in
+:mod:`lexer_core.results`.
 """
 
 from __future__ import annotations
@@ -45,10 +45,10 @@ Phase = Literal[
     "fetch",
     "parity",
 ]
-"""Where on its path a case ended."""
+"""The phase in which a case failed."""
 
 Verdict = Literal["faster", "slower", "tie", "undecided", "none"]
-"""What a comparison says of ``b`` against ``a`` (see :class:`Comparison`)."""
+"""The result for ``b`` relative to ``a`` (see :class:`Comparison`)."""
 
 
 @frozen(kw_only=True)
@@ -72,14 +72,14 @@ class Failure:
     Parameters
     ----------
     phase
-        Where on its path the case ended.
+        The phase in which the case failed.
     kind
-        The name of the error's type, such as ``"HookError"``, or of the
-        signal, such as ``"SIGSEGV"``.
+        Type of the error, such as ``"HookError"``, or name of the signal, such as
+        ``"SIGSEGV"``.
     reason
         What happened, in one line.
     hint
-        What to do next; may have several lines, may be empty.
+        How to fix it; may have several lines, may be empty.
     log
         The end of what the worker printed, and its traceback.
     """
@@ -93,12 +93,12 @@ class Failure:
 
 @frozen(kw_only=True)
 class OutputParity:
-    """How far one output is from the reference's.
+    """The difference between one output and that of the reference.
 
     ``max_abs_error`` and ``rmse`` are in the unit of the output, ``cosine`` is
-    from -1 to 1, ``mismatched_share`` is the part of the elements outside the
-    tolerance, 0 to 1. ``None``: there was nothing to compare (``note`` says
-    why).
+    from -1 to 1, and ``mismatched_share`` is the share of elements outside the
+    tolerance, 0 to 1. They are ``None`` if there was nothing to compare (``note``
+    says why).
     """
 
     name: str
@@ -112,26 +112,26 @@ class OutputParity:
 
 @frozen(kw_only=True)
 class Parity:
-    """How far an engine's outputs are from the reference's, and whether that is near enough.
+    """The difference between an engine's outputs and the reference's, and whether it is acceptable.
 
     Parameters
     ----------
     status
         ``"pass"``, ``"fail"``, or ``"not_judged"`` (``reason`` says why).
     reference
-        Whose outputs are the right ones: ``"AmazingNet (eager)"``.
+        The source of the expected outputs: ``"AmazingNet (eager)"``.
     max_abs_error, rmse, cosine, mismatched_share
         The worst over all outputs, as in :class:`OutputParity`.
     rtol, atol
-        The tolerance that was applied.
+        The tolerance.
     rule
-        Which rule decided: the tolerance of the element type, the error of the
-        reference itself against float64, or a metric of the user's own; empty
-        when nothing was judged.
+        The rule that decided: the tolerance of the dtype, the error of the
+        reference itself against float64, or the user's metric; empty if nothing
+        was judged.
     reason
         Why the outputs fail or were not judged.
     outputs
-        Each output by itself.
+        Each output.
     """
 
     status: Literal["pass", "fail", "not_judged"]
@@ -149,27 +149,26 @@ class Parity:
 
 @frozen(kw_only=True)
 class Comparison:
-    """Two cases against each other.
+    """The comparison of two cases.
 
     Parameters
     ----------
     a, b
         Labels of the two rows; ``a`` is the baseline.
     ratio
-        Time of ``a`` over time of ``b``: above 1, ``b`` is the faster one. The
-        interval is the one that the verdict rests on, corrected for the number
-        of comparisons.
+        Time of ``a`` ÷ time of ``b``: above 1, ``b`` is faster. The verdict is based
+        on this interval, which is corrected for the number of comparisons.
     verdict
-        Of ``b`` against ``a``: ``"faster"`` or ``"slower"`` when the interval
-        lies wholly outside [1/(1 + delta), 1 + delta]; ``"tie"`` wholly inside;
-        ``"undecided"`` across its edge; ``"none"`` when the data do not allow
-        a verdict at all, whatever the interval (``reason`` says why).
+        For ``b`` relative to ``a``: ``"faster"`` or ``"slower"`` if the interval is
+        entirely outside [1/(1 + delta), 1 + delta]; ``"tie"`` if entirely inside;
+        ``"undecided"`` if across an edge; ``"none"`` if the data allow no verdict,
+        whatever the interval (``reason`` says why).
     delta
-        The smallest difference that counts, as a share: 0.02 is 2 %.
+        The smallest difference that counts, as a share: 0.02 is 2%.
     reason
         Why there is no verdict.
     rounds
-        Rounds that the ratio comes from.
+        Number of rounds that the ratio is based on.
     """
 
     a: str
@@ -181,30 +180,30 @@ class Comparison:
     rounds: int = count(0)
 
 
-# Named, because mypy loses the element type of the bare ``tuple`` as a converter.
+# A function, because mypy loses the element type of a bare ``tuple`` converter.
 def _seconds(values: Iterable[float]) -> tuple[float, ...]:
     return tuple(float(value) for value in values)
 
 
 @frozen(kw_only=True)
 class ReferenceWorkloadTimes:
-    """How fast the machine was, for work that is the same in every run.
+    """Times of the reference workload, which is the same in every run.
 
     Parameters
     ----------
     version
-        Of the work. Canaries of different versions are not comparable.
+        Version of the workload. Different versions are not comparable.
     made_with
-        What did the work: numpy and the library that multiplies its matrices,
-        with their versions. Where these differ, so may their speed.
+        What executed it: numpy and its BLAS library, with versions. If these
+        differ, the speed may differ, too.
     launch_medians
-        Median of its samples in each launch, in seconds.
+        Median of the samples of each launch, in seconds.
     samples
-        Raw samples: seconds per call, float64, shape ``(n,)``. Kept out of
-        ``to_dict``, equality and ``repr``, like the two below.
+        Raw samples: seconds per call, float64, shape ``(n,)``. Like the two fields
+        below, not part of ``to_dict``, equality and ``repr``.
     sample_rounds, sample_launches
-        Round and launch of each sample, int, the same shape; the rounds are
-        those of the cases.
+        Round and launch of each sample, int, the same shape. The rounds are those
+        of the cases.
     """
 
     version: int = count(1)
@@ -223,13 +222,12 @@ class ReferenceWorkloadTimes:
 
 @frozen(kw_only=True)
 class Environment:
-    """The machine and the software that a benchmark was measured on.
+    """The machine and software of a benchmark.
 
-    ``cores_usable`` is what this process may use: its affinity and its cgroup's
-    quota, so it may be a fraction. ``memory_limit_bytes`` is the cgroup's.
-    ``virtualised`` names the hypervisor or container where that is known,
-    ``"no"`` where it is known not to be there, and is empty otherwise. ``gpus``
-    and ``gpu_driver`` are what the system says of them, where it does.
+    ``cores_usable`` is what the process may use, by its affinity and the quota of
+    its cgroup, so it may be a fraction. ``memory_limit_bytes`` is that of the
+    cgroup. ``virtualised`` is the hypervisor's vendor, ``"container"``, ``"no"``, or
+    empty if unknown. ``gpus`` and ``gpu_driver`` are as reported by the system.
     """
 
     cpu_model: str = ""

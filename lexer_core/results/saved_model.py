@@ -1,7 +1,7 @@
 """Which models did the rows of a report run, and where are their files?
 
-The files live as long as somebody holds the report: they lie in a temporary
-folder that goes with the last one who knows of it.
+The files are in a temporary folder that is removed with the last reference to it,
+usually that of the report.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ if TYPE_CHECKING:
 __all__ = ["SavedFiles", "SavedModel", "TemporaryFolder"]
 
 
-# Named, because mypy loses the element type of the bare ``tuple`` as a converter.
+# A function, because mypy loses the element type of a bare ``tuple`` converter.
 def _specs(specs: Iterable[TensorSpec]) -> tuple[TensorSpec, ...]:
     return tuple(specs)
 
 
 @frozen(kw_only=True, eq=False)
 class SavedModel:
-    """A model in the format in which some rows of a report ran it.
+    """A model in the format in which rows of a report ran it.
 
     Parameters
     ----------
     format
-        ``"onnx"``, ``"torch_export"``, or an engine's own. One that is a live
-        object (``"torch"``) is not kept.
+        ``"onnx"``, ``"torch_export"``, or an engine's own format. Live objects
+        (``"torch"``) are not saved.
     files
-        The model's file first, then its external data, which lie in its folder
-        or below. Those of a saved report are unpacked when they are asked for.
-        They go with the report: copy what is to stay.
+        The model's file, then its external data in the same folder or below. Those
+        of a saved report are unpacked on first use. They are deleted with the
+        report: copy the files that you want to keep.
     labels
-        The rows that ran it.
+        Labels of the rows that ran it.
     inputs, outputs
-        What it takes and gives.
+        Its inputs and outputs.
     exporter
-        What made it, with its version.
+        Name and version of the exporter.
     """
 
     format: str
@@ -59,10 +59,10 @@ class SavedModel:
 
 
 class TemporaryFolder:
-    """A folder that is removed with the last object that holds this one.
+    """A folder that is removed with the last reference to this object.
 
-    A copy is the same folder; one that was pickled knows the path and does not
-    remove it.
+    A copy is the same folder. An unpickled object has the path but does not remove
+    the folder.
     """
 
     def __init__(self) -> None:
@@ -77,15 +77,15 @@ class TemporaryFolder:
 
 
 class SavedFiles(Sequence[Path]):
-    """The files of one model, seen to be those that were measured.
+    """The files of one model; using one that changed since is an error.
 
     Parameters
     ----------
     paths
-        The model first.
+        The files, the model's first.
     folder
-        Where they lie, if that is to go with them; ``None`` for files of the
-        user's own.
+        Their folder, if it is to be removed with them; ``None`` for the user's own
+        files.
     """
 
     def __init__(self, paths: Sequence[Path], folder: TemporaryFolder | None = None) -> None:
@@ -114,13 +114,13 @@ class SavedFiles(Sequence[Path]):
                 same = _state(path) == state
             except OSError as error:
                 raise ArtifactError(
-                    f"the model's file {str(path)!r} is no longer there: {error.strerror}.",
-                    hint="The files of a report live as long as it does, and no longer than "
-                    "the process that measured.",
+                    f"model file {str(path)!r} is no longer available: {error.strerror}.",
+                    hint="The files of a report are deleted with it, or when the process that "
+                    "measured it ends.",
                 ) from error
             if not same:
                 raise ArtifactError(
-                    f"the model's file {str(path)!r} was changed after it was measured.",
+                    f"model file {str(path)!r} was changed after it was measured.",
                     hint="Measure again, or leave the model out: include_model=False, --no-model.",
                 )
         return tuple(self._states)
