@@ -217,7 +217,7 @@ class Mutant:
     source
         What it is made of.
     entry
-        The value of its entry point; its module unless given.
+        The value of its entry point; default: its module.
     declared
         What its author says of it.
     needs

@@ -177,11 +177,11 @@ class FakeSite:
         source
             The module's source.
         distribution, version, requires
-            Its metadata; the name is ``lexer-NAME`` unless given.
+            Its metadata; the default name is ``lexer-NAME``.
         group
             The entry-point group.
         value
-            The entry point's value; the module unless given.
+            The entry point's value; default: the module.
 
         Returns
         -------

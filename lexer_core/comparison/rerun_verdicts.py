@@ -190,7 +190,7 @@ def _remeasured(
 
 
 def _output_changes(new: CaseOutcome, base: CaseOutcome, kind: ChangeKind) -> tuple[Change, ...]:
-    """Return different outputs as a change: another model may have them, so it is no failure."""
+    """Return different outputs as a change, not a failure: another model may cause them."""
     difference = output_difference(new, base)
     return (Change(kind=kind, name=f"outputs: {difference}"),) if difference else ()
 

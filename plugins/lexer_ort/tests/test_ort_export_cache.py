@@ -261,7 +261,7 @@ def test_an_export_of_an_earlier_run_serves_again(tmp_path, monkeypatch):
     assert second.notes == ()
 
 
-def test_changed_weights_are_exported_anew(tmp_path):
+def test_changed_weights_are_exported_again(tmp_path):
     exports(linear(), tmp_path, "first").for_engine("onnxruntime", "cpu", {})
     other = source_of(nn.Linear(4, 2), torch.ones(2, 4))
 

@@ -245,7 +245,7 @@ def test_a_scripted_module_is_unsupported(open_session):
         open_session(scripted(nn.Linear(2, 2)), torch.ones(1, 2))
 
 
-def test_a_module_that_was_compiled_before_is_compiled_anew(
+def test_a_module_that_was_compiled_before_is_compiled_again(
     compiler, open_session, without_inductor
 ):
     def refuse(graph, inputs):
