@@ -167,14 +167,6 @@ def test_a_batch_size_is_that_of_the_inputs_that_are_made(model):
     assert context.asked["input_options"] == ("image=float32[8,3]",)
 
 
-def test_inputs_that_the_file_declares_are_recorded_as_options(model):
-    context = _Context()
-
-    _run(model, context=context)
-
-    assert context.asked["input_options"] == ("image=float32[1,3]",)
-
-
 def test_real_inputs_come_from_a_file(model):
     np.savez("real.npz", image=np.full((1, 3), 7.0, np.float32))
     context = _Context()

@@ -218,7 +218,7 @@ def test_what_steers_a_terminal_or_turns_text_around_is_dropped(text):
 
 def test_the_snippet_asks_for_the_same_engines_and_settings():
     rows = [a_row(), a_row("plain", "ONNXRuntime", engine_name="onnxruntime", options={"x": "a"})]
-    settings = {"precision": 0.05, "max_seconds": 60.0, "threads": None, "device": "cpu"}
+    settings = {"precision": 0.05, "max_seconds": 30.0, "threads": None, "device": "cpu"}
 
     text = snippet(a_report(*rows, settings=settings))
 

@@ -15,6 +15,7 @@ from lexer_core.output_files import check_writable, write_text
 from lexer_core.records import Placement
 from lexer_core.reporting.numbers import (
     bytes_text,
+    confidence_text,
     count_text,
     duration_text,
     error_text,
@@ -456,3 +457,11 @@ def test_an_interval_that_is_open_shows_no_half_width():
     row = a_row(intervals={"p50_ms": Interval(estimate=38.06, low=30.0, high=None)})
 
     assert "±" not in _row_of(a_report(row), "Torch")
+
+
+@pytest.mark.parametrize(
+    ("confidence", "text"),
+    [(0.95, "95%"), (0.975, "97.5%"), (0.9985, "99.8%"), (0.99996, "99.9%"), (0.9, "90%")],
+)
+def test_a_confidence_level_is_rounded_down_and_never_certain(confidence, text):
+    assert confidence_text(confidence) == text

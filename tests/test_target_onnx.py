@@ -72,3 +72,9 @@ def test_a_file_that_is_no_onnx_model_is_refused(tmp_path, content):
 
 def test_the_opset_is_read(tmp_path):
     assert read_opset(_target(tmp_path).model) == 18
+
+
+def test_inputs_that_the_file_declares_are_recorded_as_options(tmp_path):
+    inputs = example_inputs(_target(tmp_path), read_request([], None, None, 0))
+
+    assert inputs.options == ("image=float32[1,3]",)

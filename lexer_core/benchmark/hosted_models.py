@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lexer_core.benchmark.cases import Case
-    from lexer_core.benchmark.model_under_test import ModelUnderTest
+    from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.model.adapt import AdaptedModel

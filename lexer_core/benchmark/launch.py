@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.benchmark.live_case import LiveCase
-    from lexer_core.benchmark.model_under_test import ModelUnderTest
+    from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from lexer_core.benchmark.cases import CaseSelection
-    from lexer_core.benchmark.model_under_test import ModelUnderTest
+    from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import CallInputs

@@ -16,7 +16,7 @@ from lexer_core.model.model_input import adapt_model_input
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.benchmark.model_under_test import ModelUnderTest
+    from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import RunOutcome
     from lexer_core.settings.table import Settings
 

@@ -20,6 +20,7 @@ __all__ = [
     "MISSING",
     "TimeUnit",
     "bytes_text",
+    "confidence_text",
     "count_text",
     "duration_text",
     "error_text",
@@ -132,6 +133,11 @@ def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, s
 def percent_text(share: float) -> str:
     """Format a share as a percentage: ``5%``, ``2.5%``."""
     return f"{100 * share:.3g}%"
+
+
+def confidence_text(confidence: float) -> str:
+    """Format a confidence level, rounded down: ``95%``, ``99.8%``, never ``100%``."""
+    return f"{math.floor(confidence * 1000 + 1e-6) / 10:.3g}%"
 
 
 def duration_text(ms: float | None) -> str:

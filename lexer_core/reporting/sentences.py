@@ -11,6 +11,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from lexer_core.reporting.numbers import (
+    confidence_text,
     count_text,
     duration_text,
     error_text,
@@ -140,7 +141,9 @@ def _median(row: BenchmarkResult) -> str:
     low, estimate, high = interval_text(
         interval.low * unit.per_ms, row.p50_ms * unit.per_ms, interval.high * unit.per_ms
     )
-    return f": {estimate} {unit.name} per call ({interval.confidence:.0%} {low}-{high})"
+    return (
+        f": {estimate} {unit.name} per call ({confidence_text(interval.confidence)} {low}-{high})"
+    )
 
 
 def _disagreement(row: BenchmarkResult, names: Mapping[str, str]) -> str:
@@ -247,7 +250,7 @@ def _ratio(ratio: Interval) -> tuple[str, str]:
     if ratio.low is None or ratio.high is None:
         return significant(ratio.estimate), " (no interval)"
     low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)
-    return estimate, f" ({ratio.confidence:.0%} {low}-{high})"
+    return estimate, f" ({confidence_text(ratio.confidence)} {low}-{high})"
 
 
 def _percent(share: float) -> str:

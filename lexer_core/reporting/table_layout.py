@@ -17,6 +17,7 @@ from lexer_core.reporting.numbers import (
     MISSING,
     TimeUnit,
     bytes_text,
+    confidence_text,
     count_text,
     duration_text,
     error_text,
@@ -273,7 +274,7 @@ def _heading(report: ReportData, unit: TimeUnit) -> list[str]:
         confidence = next(
             row.intervals["p50_ms"].confidence for row in rows if "p50_ms" in row.intervals
         )
-        explained += f", ± is the {confidence:.0%} confidence interval of the median"
+        explained += f", ± is the {confidence_text(confidence)} confidence interval of the median"
     if any(row.parity for row in rows):
         explained += "; outputs: ✓ agree, ✗ differ, with the maximum error"
     return [line for line in (*lines, explained) if line]

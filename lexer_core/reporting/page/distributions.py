@@ -10,6 +10,7 @@ import numpy as np
 
 from lexer_core.reporting.numbers import (
     MISSING,
+    confidence_text,
     interval_text,
     significant,
     time_unit,
@@ -274,7 +275,7 @@ def _bounds(row: BenchmarkResult, name: str, unit: TimeUnit) -> str:
     low, _, high = interval_text(
         interval.low * unit.per_ms, interval.estimate * unit.per_ms, interval.high * unit.per_ms
     )
-    return f"{low} to {high} ({interval.confidence:.0%})"
+    return f"{low} to {high} ({confidence_text(interval.confidence)})"
 
 
 def _quantile_table(rows: Sequence[Measured], unit: TimeUnit) -> Table:

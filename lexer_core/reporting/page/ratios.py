@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.reporting.numbers import MISSING, interval_text, significant
+from lexer_core.reporting.numbers import MISSING, confidence_text, interval_text, significant
 from lexer_core.reporting.page.figure_layout import Width, log_axis, new_figure, panel_for
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
@@ -92,7 +92,7 @@ def _numbers(ratio: Interval) -> tuple[str, str]:
     if ratio.low is None or ratio.high is None:
         return significant(ratio.estimate), ""
     low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)
-    return estimate, f"{ratio.confidence:.0%} {low}-{high}"
+    return estimate, f"{confidence_text(ratio.confidence)} {low}-{high}"
 
 
 def _verdict(pair: _Pair) -> str:
