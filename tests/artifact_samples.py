@@ -1,4 +1,4 @@
-"""Reports with everything that an artifact holds, without anything having been measured."""
+"""Reports with everything that an artifact contains, which were not measured."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nanoseconds(count: int, typical: int = 10_000_000, seed: int = 0) -> Any:
 
 
 def with_samples(report: BenchmarkReport, count: int = 60) -> BenchmarkReport:
-    """Give every row that has numbers its samples, and every row a log."""
+    """Add samples to every row with numbers, and a log to every row."""
     rows = []
     for number, row in enumerate(report.results):
         facts: dict[str, Any] = {"log": f"worker of {row.label}\nzweite Zeile: größer\r\n"}
@@ -55,7 +55,7 @@ def with_samples(report: BenchmarkReport, count: int = 60) -> BenchmarkReport:
 
 
 def kept_model(folder: Path, *labels: str, name: str = "net.onnx", **files: bytes) -> SavedModel:
-    """Write a model, and its external data by their names."""
+    """Write a model and its external data."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for part, content in {name: b"the graph", **files}.items():
@@ -74,7 +74,7 @@ def kept_model(folder: Path, *labels: str, name: str = "net.onnx", **files: byte
 
 
 def a_whole_report(folder: Path) -> BenchmarkReport:
-    """A report with samples, logs, a canary, and a model with external data."""
+    """A report with samples, logs, reference workload, and a model with external data."""
     model = kept_model(folder, "onnxruntime", "int8", **{"weights.bin": WEIGHTS})
     return attrs.evolve(with_samples(a_full_report()), models=(model,))
 
@@ -86,7 +86,7 @@ def entries_of(path: Path) -> dict[str, bytes]:
 
 
 def packed(entries: dict[str, bytes]) -> bytes:
-    """Pack it again, with right checksums."""
+    """Zip it again, with valid checksums."""
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in entries.items():

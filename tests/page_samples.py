@@ -1,4 +1,4 @@
-"""Reports with raw samples, and what a page says, without anything having been measured."""
+"""Reports with raw samples that were not measured, and a reader of pages."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def a_sampled_report(**facts: Any) -> BenchmarkReport:
 
 
 def a_canary(rounds: int = 30) -> ReferenceWorkloadTimes:
-    """Work that is the same in every run, measured in the rounds of a report."""
+    """Times of the reference workload in the rounds of a report."""
     rng = np.random.default_rng(5)
     samples = 0.001 * rng.lognormal(0.0, 0.02, rounds)
     return ReferenceWorkloadTimes(
@@ -106,7 +106,7 @@ def a_canary(rounds: int = 30) -> ReferenceWorkloadTimes:
 
 
 def a_hostile_report() -> BenchmarkReport:
-    """A report in which every text is markup, and control characters beside it."""
+    """A report in which every text contains markup and control characters."""
     text = f"{HOSTILE}\x1b[31m\u202e"
     row = a_sampled_row(text, f"engine {text}", device=text, warnings=[text], options={text: text})
     failed = a_failed_row(f"failed {text}", f"broken {text}")
@@ -134,7 +134,7 @@ _VOID = {"meta", "link", "br", "img", "input", "hr"}
 
 @attrs.define(eq=False)
 class Element:
-    """A tag of a page, with its attributes, what is in it, and what it is in."""
+    """A tag of a page, with its attributes, children and parent."""
 
     tag: str
     attributes: dict[str, str]
@@ -143,12 +143,12 @@ class Element:
 
     @property
     def text(self) -> str:
-        """All text within, white space collapsed."""
+        """All text in it, with white space collapsed."""
         parts = [each if isinstance(each, str) else each.text for each in self.children]
         return " ".join(" ".join(parts).split())
 
     def all(self, *tags: str) -> list[Element]:
-        """Every element of these tags within, in the page's order; all without tags."""
+        """Return the elements in it with these tags, in order; all if no tags are given."""
         found = []
         for each in self.children:
             if isinstance(each, Element):
@@ -191,7 +191,7 @@ class _Reader(HTMLParser):
 
 
 def read_page(html: str) -> Element:
-    """Read a page, whose elements must all be closed in order."""
+    """Parse a page, whose elements must all be closed in order."""
     reader = _Reader()
     reader.feed(html)
     reader.close()
@@ -200,7 +200,7 @@ def read_page(html: str) -> Element:
 
 
 def cells_of(page: Element) -> dict[str, list[list[str]]]:
-    """Read every table: its rows of texts, by its caption; headings first."""
+    """Return the rows of every table by its caption, headings first."""
     tables = {}
     for table in page.all("table"):
         captions = table.all("caption")

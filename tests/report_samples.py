@@ -1,4 +1,4 @@
-"""Reports to show, without anything having been measured."""
+"""Reports to show, which were not measured."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DIFFERS = Parity(
 
 
 def a_row(label: str = "torch", engine: str = "Torch", p50: float = 38.06, **facts: Any) -> Any:
-    """One measured row; anything may be said otherwise."""
+    """A measured row; ``facts`` override its values."""
     values: dict[str, Any] = {
         "label": label,
         "engine": engine,
@@ -56,7 +56,7 @@ def a_row(label: str = "torch", engine: str = "Torch", p50: float = 38.06, **fac
 
 
 def a_failed_row(label: str = "tvm", engine: str = "TVM", **facts: Any) -> BenchmarkResult:
-    """One row that has no numbers."""
+    """A row without numbers."""
     values: dict[str, Any] = {
         "status": "failed",
         "error": Failure(
@@ -93,7 +93,7 @@ def a_report(*rows: BenchmarkResult, comparisons: Any = (), **facts: Any) -> Ben
 
 
 def a_full_report() -> BenchmarkReport:
-    """A report in which every field says something."""
+    """A report in which no field is empty."""
     rows = [
         a_row(rank=2, notes_on_percentiles={"p99_ms": "insufficient: 310 of 368 samples"}),
         a_row(

@@ -1,4 +1,4 @@
-"""Is what was saved what is read back, and can a person read it, too?"""
+"""Does a saved report load unchanged, and can people read the file?"""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 
 def raw_of(record: Any) -> dict[str, Any]:
-    """Everything that equality leaves out, so that it can be compared as well."""
+    """Return what equality ignores, so that it can be compared, too."""
     found = {}
     for field in attrs.fields(type(record)):
         value = getattr(record, field.name)
@@ -85,11 +85,11 @@ def saved(report: BenchmarkReport, tmp_path: Path) -> Path:
 # --- What is read back. ---
 
 
-def test_what_was_saved_is_read_back_to_the_last_bit(report, saved):
+def test_a_saved_report_loads_bit_for_bit(report, saved):
     assert_same(load(saved), report)
 
 
-def test_what_was_read_can_be_saved_again_in_place(report, saved):
+def test_a_loaded_report_can_be_saved_over_its_own_file(report, saved):
     save(load(saved), saved)
 
     assert_same(load(saved), report)
@@ -124,7 +124,7 @@ def test_what_was_read_can_be_saved_again_in_place(report, saved):
         pytest.param(a_report(a_row(), created_at="0001-01-01T00:00:00+23:00"), id="long ago"),
     ],
 )
-def test_reports_of_every_kind_are_read_back(report, tmp_path):
+def test_every_kind_of_report_loads(report, tmp_path):
     report = with_samples(report) if report.results else report
 
     assert_same(load(save(report, tmp_path / "run.lexer")), report)
@@ -147,7 +147,7 @@ AWKWARD = {
 
 @pytest.mark.parametrize("samples", AWKWARD.values(), ids=AWKWARD)
 @pytest.mark.parametrize("loops", [1, 3])
-def test_samples_are_read_back_bit_for_bit(samples, loops, tmp_path):
+def test_samples_load_bit_for_bit(samples, loops, tmp_path):
     report = a_report(a_row(samples=samples, loops=loops))
 
     read = load(save(report, tmp_path / "run.lexer"))[0].samples
@@ -157,7 +157,7 @@ def test_samples_are_read_back_bit_for_bit(samples, loops, tmp_path):
 
 @given(st.lists(st.floats(), max_size=20), st.integers(-2, 10**12))
 @settings(max_examples=60, deadline=None)
-def test_any_samples_are_read_back_bit_for_bit(tmp_path_factory, samples, loops):
+def test_any_samples_load_bit_for_bit(tmp_path_factory, samples, loops):
     samples = np.array(samples, dtype=np.float64)
     path = tmp_path_factory.mktemp("any") / "run.lexer"
 
@@ -168,7 +168,7 @@ def test_any_samples_are_read_back_bit_for_bit(tmp_path_factory, samples, loops)
 
 @given(st.text(), st.text(st.characters(codec="utf-8")))
 @settings(max_examples=60, deadline=None)
-def test_any_texts_are_read_back(tmp_path_factory, label, printed):
+def test_any_text_loads(tmp_path_factory, label, printed):
     path = tmp_path_factory.mktemp("any") / "run.lexer"
     report = a_report(a_row(label=label, log=printed), notes=[label], model_name=label)
 
@@ -192,7 +192,7 @@ def test_a_million_samples_take_less_than_ten_megabytes(tmp_path):
         assert load(path)[0].samples.tobytes() == row.samples.tobytes()
 
 
-def test_samples_that_pack_like_a_bomb_are_read_back(tmp_path, monkeypatch):
+def test_samples_that_compress_like_a_zip_bomb_load(tmp_path, monkeypatch):
     monkeypatch.setattr("lexer_core.artifact.archive._FREE_BYTES", 100_000)
     report = a_report(a_row(samples=np.full(200_000, 1e-3)))
 
@@ -201,8 +201,8 @@ def test_samples_that_pack_like_a_bomb_are_read_back(tmp_path, monkeypatch):
     assert load(path)[0].samples.tobytes() == report[0].samples.tobytes()
 
 
-def test_every_raw_field_has_its_place():
-    """A field that is raw and no array needs code of its own, in write.py and read.py."""
+def test_every_raw_field_is_stored():
+    """A raw field that is not an array needs its own code in write.py and read.py."""
     for record, others in (
         (BenchmarkResult, {"log"}),
         (BenchmarkReport, {"models"}),
@@ -224,7 +224,7 @@ def test_every_raw_field_has_its_place():
         {"warm_up_samples": np.ones(3), "warm_up_launches": np.zeros(2, int)},
     ],
 )
-def test_arrays_that_no_benchmark_has_are_not_saved(facts, tmp_path):
+def test_invalid_arrays_are_not_saved(facts, tmp_path):
     with pytest.raises(ArtifactError, match=r"results\.0"):
         save(a_report(a_row(**facts)), tmp_path / "run.lexer")
 
@@ -249,7 +249,7 @@ def test_the_file_is_a_zip_with_files_named_after_it(saved):
     ]
 
 
-def test_the_name_may_be_another_than_the_files(report, tmp_path):
+def test_the_title_may_differ_from_the_file_name(report, tmp_path):
     path = save(report, tmp_path / "run.lexer", name="Größe 1/2: EfficientNet")
     names = list(entries_of(path))
 
@@ -272,27 +272,27 @@ def test_the_toml_says_what_was_measured_when_and_where(report, tmp_path):
     )
     before = datetime.now(UTC).replace(microsecond=0)
 
-    warnings = tomllib.loads(entries_of(save(report, tmp_path / "x.lexer"))["x.toml"].decode())
+    document = tomllib.loads(entries_of(save(report, tmp_path / "x.lexer"))["x.toml"].decode())
 
-    assert warnings["schema_version"] == 1
-    assert warnings["title"] == "x"
-    assert warnings["created_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert before <= warnings["updated_at"] <= datetime.now(UTC)
-    assert warnings["environment"]["lexer_sdk_version"] == "0.1.0"
-    assert warnings["environment"]["python_version"] == "3.11.9"
-    assert warnings["environment"]["system"] == "Linux"
-    assert warnings["environment"]["release"] == "6.1.0-rt"
-    assert warnings["benchmark"]["config"] == {"num_iterations": 1000}
-    assert warnings["export"]["config"] == {"exporter": "dynamo"}
-    assert warnings["other"]["config"] == {"of_old": "x"}
-    assert warnings["versions"] == {"engines": {"Torch": "2.13.0"}, "packages": {"torch": "2.13.0"}}
-    assert warnings["verdicts"] == list(report.sentences)
-    assert [row["label"] for row in warnings["results"]] == [row.label for row in report]
-    assert warnings["results"][1]["p50_ms"] == 9.912
-    assert warnings["results"][1]["log"] == "logs/2-onnxruntime.txt"
-    assert warnings["results"][3]["error"] == "the worker died of SIGSEGV"
-    assert warnings["models"][0]["files"] == ["x.onnx", "weights.bin"]
-    assert warnings["models"][0]["rows"] == [1, 2]
+    assert document["schema_version"] == 1
+    assert document["title"] == "x"
+    assert document["created_at"] == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    assert before <= document["updated_at"] <= datetime.now(UTC)
+    assert document["environment"]["lexer_sdk_version"] == "0.1.0"
+    assert document["environment"]["python_version"] == "3.11.9"
+    assert document["environment"]["system"] == "Linux"
+    assert document["environment"]["release"] == "6.1.0-rt"
+    assert document["benchmark"]["config"] == {"num_iterations": 1000}
+    assert document["export"]["config"] == {"exporter": "dynamo"}
+    assert document["other"]["config"] == {"of_old": "x"}
+    assert document["versions"] == {"engines": {"Torch": "2.13.0"}, "packages": {"torch": "2.13.0"}}
+    assert document["verdicts"] == list(report.sentences)
+    assert [row["label"] for row in document["results"]] == [row.label for row in report]
+    assert document["results"][1]["p50_ms"] == 9.912
+    assert document["results"][1]["log"] == "logs/2-onnxruntime.txt"
+    assert document["results"][3]["error"] == "the worker died of SIGSEGV"
+    assert document["models"][0]["files"] == ["x.onnx", "weights.bin"]
+    assert document["models"][0]["rows"] == [1, 2]
 
 
 def test_the_csv_is_that_of_the_report_and_opens_in_a_spreadsheet(report, tmp_path):
@@ -346,7 +346,7 @@ def test_contents_lists_every_file_and_says_what_it_is(saved):
     assert {content.name: content.size_bytes for content in listed}["weights.bin"] == len(WEIGHTS)
 
 
-def test_a_file_that_was_unpacked_and_packed_again_is_read(report, saved):
+def test_a_file_that_was_unzipped_and_zipped_again_loads(report, saved):
     entries = entries_of(saved) | {"__MACOSX/._run.toml": b"\0\5", "notes/mine.txt": b"mine"}
     saved.write_bytes(packed(entries))
 
@@ -370,7 +370,7 @@ def test_the_csv_is_left_out_on_request(report, tmp_path):
     assert_same(load(path), report)
 
 
-def test_the_files_of_a_model_go_with_the_last_who_knows_the_report(saved):
+def test_a_models_files_are_removed_with_the_last_reference_to_the_report(saved):
     report = load(saved)
     model, data = report.models[0].files
     assert data.read_bytes() == WEIGHTS
@@ -382,7 +382,7 @@ def test_the_files_of_a_model_go_with_the_last_who_knows_the_report(saved):
     assert not model.parent.exists()
 
 
-def test_models_are_unpacked_only_when_asked_for(saved):
+def test_models_are_unpacked_on_first_use(saved):
     report = load(saved)
     saved.unlink()
 
@@ -419,9 +419,7 @@ def test_several_models_keep_their_data_apart(report, tmp_path):
 
 
 @pytest.mark.parametrize("trouble", ["gone", "changed"])
-def test_a_model_that_is_not_what_was_measured_is_left_out_with_a_warning(
-    report, tmp_path, trouble
-):
+def test_a_missing_or_changed_model_is_left_out_with_a_warning(report, tmp_path, trouble):
     file = tmp_path / "model" / "weights.bin"
     if trouble == "gone":
         file.unlink()
@@ -440,7 +438,7 @@ def test_a_model_that_is_not_what_was_measured_is_left_out_with_a_warning(
         save(report, tmp_path / "again.lexer")
 
 
-def test_a_large_model_is_warned_of_before_it_is_written(report, tmp_path, monkeypatch):
+def test_a_large_model_causes_a_warning_before_it_is_written(report, tmp_path, monkeypatch):
     monkeypatch.setattr(write, "LARGE_MODEL_BYTES", 1000)
     path = tmp_path / "run.lexer"
     warnings = []
@@ -461,7 +459,7 @@ def test_a_large_model_is_warned_of_before_it_is_written(report, tmp_path, monke
 
 @pytest.fixture
 def full_disk(tmp_path):
-    """A process in which a file can have 2000 bytes and no more."""
+    """A process in which a file can have at most 2000 bytes."""
     resource = pytest.importorskip("resource")
     code = """
 import resource, sys
@@ -530,7 +528,7 @@ save(a_report(a_row(), models=(model,)), sys.argv[1])
     assert saved.read_bytes() == old
 
 
-def test_a_folder_that_is_not_there_is_an_error_that_names_it(tmp_path):
+def test_a_missing_folder_is_an_error_that_names_it(tmp_path):
     with pytest.raises(OutputFileError, match="nowhere"):
         save(a_report(a_row()), tmp_path / "nowhere" / "run.lexer")
 
@@ -587,7 +585,7 @@ def test_flush_writes_the_last_benchmark_and_may_be_called_twice(toys, model, tm
     assert read.models[0].files[0].read_bytes() == model.read_bytes()
 
 
-def test_settings_say_what_is_left_out(toys, model, tmp_path):
+def test_settings_decide_what_is_left_out(toys, model, tmp_path):
     context = LexerContext(include_model=False, include_csv=False)
     measured(context, model)
 
@@ -619,7 +617,7 @@ def test_a_name_that_leads_to_another_folder_is_refused(name):
         write.artifact_path(name)
 
 
-def test_a_model_that_changes_after_it_was_measured_is_not_passed_off_as_it(toys, model):
+def test_a_model_that_changes_after_measuring_is_not_saved_as_the_measured_one(toys, model):
     report = measured(LexerContext(), model)
     model.write_bytes(b"other bytes, of another length")
 
@@ -627,7 +625,7 @@ def test_a_model_that_changes_after_it_was_measured_is_not_passed_off_as_it(toys
         _ = report.models[0].files[0]
 
 
-def test_a_model_that_is_deleted_after_it_was_measured_can_still_be_saved(toys, model, tmp_path):
+def test_an_exported_model_can_be_saved_after_the_original_is_deleted(toys, model, tmp_path):
     context = LexerContext()
     measured(context, model)
     content = model.read_bytes()

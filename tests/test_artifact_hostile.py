@@ -1,4 +1,4 @@
-"""Does a file that somebody else made do no harm, and say what is wrong with it?"""
+"""Is an untrusted file harmless, and does the error say what is wrong with it?"""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def saved(original, tmp_path):
 
 
 def load_all(path):
-    """Read everything that can be read, the files of the models too."""
+    """Load everything, including the files of the models."""
     contents(path)
     report = load(path)
     for model in report.models:
@@ -76,7 +76,7 @@ def edited_json(path, edit):
 # --- Not a benchmark at all. ---
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     refused(tmp_path / "nowhere.lexer", "does not exist")
 
 
@@ -85,14 +85,14 @@ def test_a_folder_is_not_read(tmp_path):
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-def test_a_pipe_is_not_waited_for(tmp_path):
+def test_a_pipe_does_not_block(tmp_path):
     os.mkfifo(tmp_path / "pipe")
 
     refused(tmp_path / "pipe", "is not a file")
 
 
 @pytest.mark.parametrize("content", [b"", b"not a zip", b"PK\x05\x06" + bytes(18), b"PK\x03\x04"])
-def test_what_is_no_benchmark_is_refused(tmp_path, content):
+def test_other_content_is_refused(tmp_path, content):
     path = tmp_path / "run.lexer"
     path.write_bytes(content)
 
@@ -108,7 +108,7 @@ def test_another_zip_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999])
-def test_a_file_that_is_cut_short_is_refused(saved, part):
+def test_a_truncated_file_is_refused(saved, part):
     content = saved.read_bytes()
     saved.write_bytes(content[: int(len(content) * part)])
 
@@ -116,7 +116,7 @@ def test_a_file_that_is_cut_short_is_refused(saved, part):
 
 
 @pytest.mark.parametrize("name", ["report.json", "samples.npz", "logs/1-torch.txt", "weights.bin"])
-def test_a_part_that_is_missing_is_named(saved, name):
+def test_a_missing_part_is_named(saved, name):
     entries = entries_of(saved)
     del entries[name]
     saved.write_bytes(packed(entries))
@@ -125,13 +125,13 @@ def test_a_part_that_is_missing_is_named(saved, name):
 
 
 @pytest.mark.parametrize("name", ["run.toml", "report.json", "logs/1-torch.txt"])
-def test_what_is_not_utf_8_is_refused(saved, name):
+def test_text_that_is_not_utf_8_is_refused(saved, name):
     changed(saved, name, lambda content: content + b"\xff\xfe")
 
     refused(saved, "is not valid UTF-8")
 
 
-def test_bytes_that_changed_on_the_way_are_noticed(saved):
+def test_changed_bytes_are_detected(saved):
     content = bytearray(saved.read_bytes())
     at = content.rindex(bytes(range(256)))  # in weights.bin, which is stored as it is
     content[at + 7] ^= 1
@@ -143,14 +143,14 @@ def test_bytes_that_changed_on_the_way_are_noticed(saved):
 # --- Another version, other types. ---
 
 
-def test_a_newer_schema_is_refused_with_what_to_do(saved):
+def test_a_newer_schema_is_refused_with_a_hint(saved):
     edited_toml(saved, lambda data: data.update(schema_version=2))
 
     refused(saved, "schema version 2")
     refused(saved, "Install a newer lexer-core")
 
 
-def test_a_newer_schema_of_the_report_is_refused_with_what_to_do(saved):
+def test_a_newer_schema_of_the_report_is_refused_with_a_hint(saved):
     edited_json(saved, lambda data: data.update(schema_version=99))
 
     refused(saved, "schema version 99")
@@ -181,16 +181,16 @@ def test_a_newer_schema_of_the_report_is_refused_with_what_to_do(saved):
         (lambda data: data.update(models=[3]), "models"),
     ],
 )
-def test_a_table_of_contents_of_another_form_is_refused_with_its_place(saved, edit, said):
+def test_an_invalid_table_of_contents_is_refused_with_the_place(saved, edit, said):
     refused(edited_toml(saved, edit), said)
 
 
-def test_a_table_of_contents_that_is_no_toml_is_refused(saved):
+def test_a_table_of_contents_that_is_not_toml_is_refused(saved):
     refused(changed(saved, "run.toml", b"[[["), "is not valid TOML")
     refused(changed(saved, "run.toml", b"a = " + b"[" * 100_000), "is not valid TOML")
 
 
-def test_a_report_of_another_form_is_refused_with_its_place(saved):
+def test_an_invalid_report_is_refused_with_the_place(saved):
     refused(edited_json(saved, lambda data: data["results"][0].update(loops="1")), "results[0]")
     refused(changed(saved, "report.json", b"{"), "not valid JSON")
     refused(changed(saved, "report.json", b"[" * 100_000), "report.json")
@@ -216,7 +216,7 @@ ELSEWHERE = [
 
 
 @pytest.mark.parametrize("name", ELSEWHERE)
-def test_a_name_that_could_lead_elsewhere_is_refused(saved, tmp_path, name):
+def test_a_name_outside_the_folder_is_refused(saved, tmp_path, name):
     # As bytes, since zipfile itself does not write all of these.
     entries = entries_of(saved)
     stand_in = "?" * len(name.encode())
@@ -243,7 +243,7 @@ def test_links_and_devices_are_refused(saved, kind):
     refused(saved, "is a link or special file")
 
 
-def test_a_name_that_is_there_twice_is_refused(saved):
+def test_a_duplicate_name_is_refused(saved):
     file = io.BytesIO(saved.read_bytes())
     with pytest.warns(UserWarning, match="Duplicate"), zipfile.ZipFile(file, "a") as target:
         target.writestr("report.json", "{}")
@@ -253,7 +253,7 @@ def test_a_name_that_is_there_twice_is_refused(saved):
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_other_methods_of_packing_are_refused(saved, method):
+def test_other_compression_methods_are_refused(saved, method):
     entries = entries_of(saved)
     with zipfile.ZipFile(saved, "w", method) as target:
         for name, content in entries.items():
@@ -262,7 +262,7 @@ def test_other_methods_of_packing_are_refused(saved, method):
     refused(saved, "unsupported compression method")
 
 
-def test_what_is_encrypted_is_refused(saved):
+def test_an_encrypted_entry_is_refused(saved):
     content = saved.read_bytes()
     with zipfile.ZipFile(saved) as source:
         flags = source.getinfo("report.json").header_offset + 6
@@ -275,8 +275,8 @@ def test_what_is_encrypted_is_refused(saved):
     refused(saved, "is encrypted.")
 
 
-def test_unpacking_does_not_go_through_what_is_there(saved, tmp_path):
-    """A file in the place of a folder, and the other way round."""
+def test_unpacking_does_not_overwrite_existing_files(saved, tmp_path):
+    """A file in place of a folder, and vice versa."""
     edited_toml(saved, lambda data: data["models"][0].update(files=["m/a", "m/a/b"]))
     changed(saved, "m/a", b"file")
     changed(saved, "m/a/b", b"below a file")
@@ -289,7 +289,7 @@ def test_unpacking_does_not_go_through_what_is_there(saved, tmp_path):
 
 @pytest.fixture
 def small_budget(monkeypatch):
-    """As if memory were small, so that a test need not fill it."""
+    """A small budget, so that a test does not need much memory."""
     monkeypatch.setattr(archive, "_FREE_BYTES", 4 * 2**20)
 
 
@@ -317,8 +317,8 @@ def test_many_small_bombs_are_refused_together(saved, small_budget):
 
 
 @pytest.mark.parametrize("said_bytes", [10, 3 * 2**20])
-def test_a_size_that_is_a_lie_is_noticed(saved, small_budget, said_bytes):
-    """What is declared and what is there differ, in either direction."""
+def test_a_wrong_declared_size_is_detected(saved, small_budget, said_bytes):
+    """The declared and the real size differ, in either direction."""
     changed(saved, "logs/1-torch.txt", b" " * (2**20))
     content = bytearray(saved.read_bytes())
     with zipfile.ZipFile(saved) as source:
@@ -389,7 +389,7 @@ def test_pickled_arrays_are_refused_and_not_run(saved, tmp_path):
         (b"\x93NUMPY\x01\x00\xff\xff{", "damaged"),
     ],
 )
-def test_arrays_of_another_kind_are_refused(saved, member, said):
+def test_invalid_arrays_are_refused(saved, member, said):
     rounds = npy(np.zeros(60, np.int8))
 
     path = with_npz(saved, **{"results.0.samples": member, "results.0.sample_rounds": rounds})
@@ -408,8 +408,8 @@ def test_ticks_without_their_length_are_refused(saved, per_second):
     refused(with_npz(saved, **members), "ticks_per_second")
 
 
-def test_arrays_that_no_field_knows_are_passed_over(saved):
-    """So that a later version may add some."""
+def test_arrays_of_unknown_fields_are_ignored(saved):
+    """A later version may add some."""
     report = load(with_npz(saved, **{"results.0.energy": npy(np.ones(3)), "": npy(np.ones(3))}))
 
     assert report[0].samples is None
@@ -435,7 +435,7 @@ VALUES = st.recursive(
 
 
 def read_or_refuse(content, folder):
-    """Read it with everything that is done to a report; only an error of Lexer's may come out."""
+    """Load and print it; only a LexerError may be raised."""
     path = folder / "run.lexer"
     path.write_bytes(content)
     before = sorted(folder.parent.iterdir())
@@ -482,7 +482,7 @@ def test_a_file_with_a_damaged_directory_is_read_or_refused(original, tmp_path, 
 @given(data=st.data())
 @SLOW
 def test_a_file_with_damaged_entries_is_read_or_refused(original, tmp_path, data):
-    """With right checksums, so that what reads the entries sees the damage."""
+    """With valid checksums, so that the damage reaches the readers of the entries."""
     with zipfile.ZipFile(io.BytesIO(original)) as source:
         entries = {name: source.read(name) for name in source.namelist()}
     name = data.draw(st.sampled_from(sorted(entries)))
@@ -499,7 +499,7 @@ def test_a_file_with_damaged_entries_is_read_or_refused(original, tmp_path, data
 
 
 def with_another_value(data, value):
-    """Put anything in the place of one part of a tree."""
+    """Replace one part of a tree by anything."""
     if isinstance(value, dict) and value and data.draw(st.integers(0, 4)):
         key = data.draw(st.sampled_from(sorted(value)))
         if not data.draw(st.integers(0, 5)):
@@ -523,7 +523,7 @@ def test_a_report_with_other_values_is_read_or_refused(original, tmp_path, data)
 
 
 def without_nothing(value):
-    """TOML has no word for nothing."""
+    """Remove None, which TOML cannot represent."""
     if isinstance(value, dict):
         return {key: without_nothing(item) for key, item in value.items() if item is not None}
     if isinstance(value, list):

@@ -25,7 +25,7 @@ def outputs_of(path):
 
 @pytest.fixture
 def with_external_data(tmp_path):
-    """A model whose weights lie in a folder beside it."""
+    """A model whose weights are in a folder next to it."""
     weights = np.random.default_rng(1).standard_normal((16, 8)).astype(np.float32)
     helper = onnx.helper
     graph = helper.make_graph(
@@ -44,7 +44,7 @@ def with_external_data(tmp_path):
     return path
 
 
-def test_a_given_model_is_kept_with_its_external_data(with_external_data, tmp_path):
+def test_an_onnx_file_is_saved_with_its_external_data(with_external_data, tmp_path):
     context = LexerContext()
     report = context.benchmark(with_external_data, {"x": INPUT}, engines=["onnxruntime"], **FEW)
     assert [row.status for row in report] == ["ok"], report
@@ -63,7 +63,7 @@ def test_a_given_model_is_kept_with_its_external_data(with_external_data, tmp_pa
 
 @pytest.mark.torch
 @pytest.mark.parametrize("cached", [False, True])
-def test_an_exported_model_is_kept_and_gives_the_models_own_outputs(tmp_path, monkeypatch, cached):
+def test_an_exported_model_is_saved_and_has_the_models_outputs(tmp_path, monkeypatch, cached):
     torch = pytest.importorskip("torch")
     monkeypatch.setenv("LEXER_CACHE_DIR", str(tmp_path / "cache"))
     torch.manual_seed(0)
@@ -87,7 +87,7 @@ def test_an_exported_model_is_kept_and_gives_the_models_own_outputs(tmp_path, mo
 
 
 @pytest.mark.torch
-def test_a_benchmark_of_torch_alone_is_kept_without_a_model(tmp_path):
+def test_a_benchmark_of_torch_alone_is_saved_without_a_model(tmp_path):
     torch = pytest.importorskip("torch")
     context = LexerContext(**FEW)
     report = context.benchmark(torch.nn.Linear(16, 8), torch.from_numpy(INPUT), engines=["torch"])

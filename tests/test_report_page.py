@@ -1,4 +1,4 @@
-"""The HTML page of a benchmark: what it says, and that it is safe, whole and accessible."""
+"""Is the HTML page complete, safe and accessible?"""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def test_it_begins_with_the_verdict(page):
     assert "3.2x faster than Torch (95% 3.0-3.4)" in verdicts[0]
 
 
-def test_every_part_is_there_in_order(page):
+def test_every_section_is_present_in_order(page):
     assert [each.text for each in page.all("h2")] == [
         "Results",
         "Latency",
@@ -112,7 +112,7 @@ def test_every_part_is_there_in_order(page):
     assert len(page.all("figure")) == 5
 
 
-def test_a_part_that_has_nothing_to_say_is_left_out():
+def test_an_empty_section_is_left_out():
     headings = [each.text for each in read_page(report_page(BenchmarkReport())).all("h2")]
 
     assert "Ratios" not in headings
@@ -144,7 +144,7 @@ def test_a_report_without_samples_says_what_it_cannot_draw():
     assert titles == ["Speed ratios", "Start-up time and memory"]
 
 
-def test_whoever_does_not_see_a_plot_is_told_its_numbers(page):
+def test_descriptions_for_screen_readers_contain_the_numbers(page):
     descriptions = [each.text for each in page.all("desc")]
 
     report = a_sampled_report()
@@ -168,13 +168,13 @@ def test_every_plot_has_its_numbers_in_a_table(page):
     assert float(percentiles[2][7]) == pytest.approx(row.max_ms, rel=0.01)
 
 
-def test_the_slowest_sample_of_all_is_in_words(page):
+def test_the_slowest_sample_is_in_the_text(page):
     slowest = a_sampled_report()["torch"].max_ms
 
     assert f"slowest {slowest:.0f} ms" in page.text
 
 
-def test_samples_that_are_means_of_calls_are_called_so():
+def test_captions_say_that_samples_are_means_of_calls():
     report = a_report(a_sampled_row(loops=17))
 
     page = read_page(report_page(report))
@@ -193,7 +193,7 @@ def test_warm_up_and_reference_workload_are_drawn_if_they_were_saved(page):
     assert "reference workload" not in bare.text
 
 
-def test_pairs_that_are_not_drawn_are_counted_and_in_the_table():
+def test_pairs_that_are_not_drawn_are_in_the_table():
     rows = [a_row(f"e{at}", f"E{at}", 10.0 + at) for at in range(5)]
     pairs = [
         a_comparison(f"e{a}", f"e{b}", (0.9, 1.0, 1.1), "undecided")
@@ -207,7 +207,7 @@ def test_pairs_that_are_not_drawn_are_counted_and_in_the_table():
     assert len(cells_of(page)["All comparisons; above 1, the first engine is faster"]) == 11
 
 
-def test_a_ratio_that_is_no_number_is_in_the_table_alone():
+def test_a_ratio_that_is_not_a_number_is_not_drawn():
     nothing = a_comparison(ratio=(0.0, float("nan"), 0.0), verdict="none", reason="no rounds")
     rows = [a_row(), a_row("onnxruntime", "ONNXRuntime")]
 
@@ -217,7 +217,7 @@ def test_a_ratio_that_is_no_number_is_in_the_table_alone():
     assert "no rounds" in page.text
 
 
-def test_the_command_that_was_given_is_shown_to_be_copied():
+def test_the_command_is_shown_verbatim():
     command = "lexer benchmark net.py:Net --input 'image=float32[1,3]' && rm -rf \"$HOME\""
 
     page = read_page(report_page(a_sampled_report(command=command)))
@@ -286,7 +286,7 @@ def test_many_engines_still_make_a_small_file():
 # --- Several runs. ---
 
 
-def test_several_runs_are_side_by_side_and_each_has_its_part():
+def test_several_runs_are_side_by_side_and_each_has_its_own_part():
     other = attrs.evolve(
         a_sampled_report(), environment=Environment(cpu_model="Xeon", cores_usable=4)
     )
@@ -320,7 +320,7 @@ def test_a_rank_is_not_compared_across_runs():
     assert "rank" not in cells_of(page)["All runs side by side"][0]
 
 
-def test_runs_of_one_name_are_numbered():
+def test_runs_with_the_same_name_are_numbered():
     page = read_page(report_page([a_sampled_report()] * 3, names=["run", "run", "run"]))
 
     assert [each.text for each in page.all("h2")][1:] == [
@@ -330,7 +330,7 @@ def test_runs_of_one_name_are_numbered():
     ]
 
 
-def test_runs_in_which_nothing_was_measured_make_a_page_too():
+def test_runs_without_measurements_make_a_page():
     page = read_page(report_page([BenchmarkReport(), BenchmarkReport()]))
 
     assert len(page.all("article")) == 2
@@ -345,7 +345,7 @@ def test_no_report_or_too_few_names_are_an_error(reports, names):
 # --- That it is safe. ---
 
 
-def test_markup_in_a_name_is_shown_and_not_obeyed(hostile):
+def test_markup_in_a_name_is_escaped(hostile):
     page = read_page(hostile)
 
     assert not page.all("script", "img", "iframe", "object", "embed", "form", "base")
@@ -365,7 +365,7 @@ def test_control_characters_do_not_reach_the_page(hostile):
     assert "\u202e" not in hostile
 
 
-def test_a_page_allows_itself_neither_scripts_nor_the_network(any_page):
+def test_the_content_security_policy_forbids_scripts_and_the_network(any_page):
     (policy,) = [
         each.attributes["content"]
         for each in any_page.all("meta")
@@ -412,7 +412,7 @@ def test_headings_skip_no_level(any_page):
         assert other <= one + 1
 
 
-def test_every_id_is_there_once_and_every_reference_leads_to_one(any_page):
+def test_ids_are_unique_and_references_resolve(any_page):
     ids = [each.attributes["id"] for each in any_page.all() if "id" in each.attributes]
 
     assert len(set(ids)) == len(ids)
@@ -443,7 +443,7 @@ def test_every_table_has_a_caption_and_headings_with_a_scope(any_page):
             assert len(row.all("th", "td")) == len(head.all("th"))
 
 
-def test_whatever_scrolls_can_be_reached_by_keyboard_and_has_a_name(any_page):
+def test_scrolling_areas_have_a_name_and_are_reachable_by_keyboard(any_page):
     areas = [each for each in any_page.all() if "scroll" in each.attributes.get("class", "")]
 
     for area in areas:
@@ -462,7 +462,7 @@ def test_plots_take_every_colour_from_the_theme(any_page):
                 assert not re.search(r"#[0-9a-f]{3}|rgb", element.attributes.get(name, ""))
 
 
-def test_every_plot_is_there_for_wide_and_for_narrow_windows(page):
+def test_every_plot_exists_in_a_wide_and_a_narrow_version(page):
     for figure in page.all("figure"):
         boxes = {
             each.attributes["class"]: each.all("svg")[0].attributes["viewbox"].split()
@@ -480,7 +480,7 @@ def test_the_same_report_makes_the_same_page():
     assert report_page(a_sampled_report()) == report_page(a_sampled_report())
 
 
-def test_the_users_own_settings_for_plots_do_not_matter_and_are_left_alone():
+def test_the_users_matplotlib_settings_have_no_effect_and_are_unchanged():
     expected = report_page(a_sampled_report())
     with matplotlib.rc_context({"font.size": 40, "axes.grid": True, "lines.color": "red"}):
         before = dict(matplotlib.rcParams)

@@ -1,4 +1,4 @@
-"""The page as a browser shows it: skipped where there is no Chromium.
+"""The page in a browser; skipped without Chromium.
 
 One browser for all tests. ``CHROMIUM`` may name the program.
 """
@@ -57,7 +57,7 @@ def files(tmp_path_factory):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
 @pytest.mark.parametrize("name", ["one", "several", "hostile", "long"])
-def test_a_page_shows_itself_alone_and_fits_the_window(name, width, dark, browser, files):
+def test_a_page_makes_no_requests_and_fits_the_window(name, width, dark, browser, files):
     path = files / f"{name}.html"
 
     page = browser.open(path, width=width, dark=dark)

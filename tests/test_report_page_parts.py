@@ -1,4 +1,4 @@
-"""What a page is made of, where neither matplotlib nor jinja2 is needed."""
+"""The parts of a page that need neither matplotlib nor jinja2."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ samples_of_any_shape = st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=3000)
 
 
 @given(samples_of_any_shape, st.integers(1, 50))
-def test_no_sample_lies_outside_of_the_stretches(values, most):
+def test_no_sample_is_outside_the_groups(values, most):
     places = np.arange(values.size, dtype=float)
 
     found = stretches(places, values, most)
@@ -53,7 +53,7 @@ def test_no_sample_lies_outside_of_the_stretches(values, most):
     assert (found.upper_quartile <= found.high).all()
 
 
-def test_stretches_follow_each_other_and_leave_nothing_out():
+def test_groups_are_contiguous_and_complete():
     places = np.arange(10_007, dtype=float)
 
     found = stretches(places, np.ones(places.size), 300)
@@ -116,7 +116,7 @@ def test_samples_lie_within_their_rounds_and_warm_ups_before_the_launch():
             assert all(mine.max() < later.start for later in axis.strips[strip.launch + 1 :])
 
 
-def test_a_row_that_missed_a_round_stays_in_step_with_the_others():
+def test_a_row_without_some_rounds_stays_aligned_with_the_others():
     whole = a_sampled_row(rounds=6)
     kept = whole.sample_rounds != 2
     holed = attrs.evolve(
@@ -133,7 +133,7 @@ def test_a_row_that_missed_a_round_stays_in_step_with_the_others():
     assert positions_in_run(second, axis).tolist() == positions_in_run(first, axis)[kept].tolist()
 
 
-def test_where_no_warm_up_was_kept_the_axis_has_no_room_for_it():
+def test_without_a_saved_warm_up_the_axis_has_no_room_for_it():
     row = attrs.evolve(a_sampled_row(), warm_up_samples=None, warm_up_launches=None)
 
     axis = run_axis(measured_rows(a_report(row)))
@@ -152,7 +152,7 @@ def test_where_no_warm_up_was_kept_the_axis_has_no_room_for_it():
         ({"sample_rounds": np.arange(300) % 2}, "round"),
     ],
 )
-def test_samples_that_cannot_be_drawn_are_not_and_the_reason_is_said(change, reason):
+def test_samples_that_cannot_be_drawn_have_a_reason(change, reason):
     report = a_report(attrs.evolve(a_sampled_row(), **change), a_sampled_row("b", "B"))
 
     (said,) = undrawn(report)
@@ -183,17 +183,17 @@ def _contrast(one, other):
     "role",
     ["text", "muted", "link", "good", "bad", *(f"series-{at + 1}" for at in range(SERIES))],
 )
-def test_everything_that_is_read_stands_out_from_its_background(role, background, theme):
+def test_text_colours_have_enough_contrast(role, background, theme):
     ink, paper = getattr(ROLES[role], theme), getattr(ROLES[background], theme)
 
     assert _contrast(ink, paper) >= 4.5
 
 
-def test_every_role_is_drawn_in_a_colour_of_its_own():
+def test_every_role_has_its_own_colour():
     assert len({shades.light for shades in ROLES.values()}) == len(ROLES)
 
 
-def test_many_engines_are_told_apart_without_their_colours_too():
+def test_many_engines_differ_without_colours():
     rows = [a_row(f"e{at}", f"E{at}") for at in range(28)]
 
     series = series_of(rows).values()
@@ -206,7 +206,7 @@ def test_many_engines_are_told_apart_without_their_colours_too():
 
 
 @given(st.text())
-def test_what_steers_a_terminal_or_turns_text_around_is_dropped(text):
+def test_control_characters_and_direction_changes_are_removed(text):
     kept = harmless(text + "\x1b\u202e\ud800\x00a\tb\nc")
 
     assert kept.endswith("a b\nc")
@@ -216,7 +216,7 @@ def test_what_steers_a_terminal_or_turns_text_around_is_dropped(text):
 # --- How to do it again. ---
 
 
-def test_the_snippet_asks_for_the_same_engines_and_settings():
+def test_the_snippet_has_the_same_engines_and_settings():
     rows = [a_row(), a_row("plain", "ONNXRuntime", engine_name="onnxruntime", options={"x": "a"})]
     settings = {"precision": 0.05, "max_seconds": 30.0, "threads": None, "device": "cpu"}
 
@@ -319,7 +319,7 @@ def test_the_types_of_a_dataframe_do_not_depend_on_the_rows():
     assert str(full["export_cached"].dtype) == "boolean"
 
 
-def test_samples_make_a_dataframe_of_their_own():
+def test_samples_have_their_own_dataframe():
     pytest.importorskip("pandas")
     report = a_sampled_report()
 

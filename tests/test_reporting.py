@@ -66,7 +66,7 @@ def test_no_line_of_a_table_is_wider_than_the_terminal(width):
 
 
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
-def test_what_a_decision_needs_is_there_at_every_width(width):
+def test_essential_columns_are_shown_at_every_width(width):
     text = report_to_text(a_full_report(), width)
 
     for heading in ("p50 (ms)", "p90", "p99", "mean", "items/s", "outputs", "load", "first call"):
@@ -86,7 +86,7 @@ def test_a_narrow_table_keeps_speed_and_costs_apart():
     assert "load" in headings[1]
 
 
-def test_a_wide_table_is_one():
+def test_a_wide_terminal_shows_one_table():
     report = a_full_report()
 
     assert sum(line.startswith("engine") for line in _lines(report, 200)) == 1
@@ -118,7 +118,7 @@ def test_a_row_with_wrong_outputs_comes_after_the_right_ones():
     assert "✓ 2e-06" in _row_of(report, "Torch")
 
 
-def test_a_failed_row_keeps_its_place_and_its_reason_stands_below():
+def test_a_failed_row_is_listed_and_its_reason_is_shown_below():
     report = a_report(a_row(), a_failed_row())
 
     text = report_to_text(report, 120)
@@ -134,7 +134,7 @@ def test_a_tie_shares_its_rank_visibly():
     assert lay_out(a_report(*rows)).columns[1].cells == ("1=", "1=")
 
 
-def test_a_percentile_that_is_not_borne_out_is_marked_and_explained():
+def test_an_unsupported_percentile_is_marked_and_explained():
     report = a_report(
         a_row(notes_on_percentiles={"p99_ms": "insufficient: 36 effective samples, 368 needed"})
     )
@@ -151,7 +151,7 @@ def test_a_withheld_percentile_is_a_dash_with_a_reason():
     assert "—¹" in _row_of(a_report(row), "Torch")
 
 
-def test_columns_with_the_same_remark_share_a_mark():
+def test_columns_with_the_same_note_share_a_mark():
     notes = dict.fromkeys(("p90_ms", "p95_ms", "p99_ms"), "withheld: means of 12 calls")
     row = a_row(p90_ms=None, p95_ms=None, p99_ms=None, notes_on_percentiles=notes)
 
@@ -174,7 +174,7 @@ def test_latencies_of_microseconds_are_shown_in_microseconds():
     assert "8.10 ±0.02" in text
 
 
-def test_work_that_ran_elsewhere_is_shown_with_the_device():
+def test_work_on_another_device_is_shown_with_the_device():
     placement = Placement(share=0.996, method="nodes", fallbacks=("Gather (CPU)",))
     row = a_row(device="GPU", device_name="cuda:0", placement=placement)
 
@@ -184,13 +184,13 @@ def test_work_that_ran_elsewhere_is_shown_with_the_device():
     assert "some of the work did not run on the GPU: Gather (CPU)" in text
 
 
-def test_warnings_that_rows_share_are_said_once():
+def test_warnings_that_rows_share_are_shown_once():
     rows = [a_row(warnings=["noisy"]), a_row("onnxruntime", "ONNXRuntime", warnings=["noisy"])]
 
     assert lay_out(a_report(*rows)).warnings == ("Torch, ONNXRuntime: noisy",)
 
 
-def test_a_message_cannot_steer_the_terminal():
+def test_a_message_cannot_control_the_terminal():
     row = a_failed_row(label="\x1b[31mred", engine="\x1b[31mred")
 
     text = report_to_text(a_report(a_row(warnings=["\x1b]0;title\x07 \x1b[2J"]), row))
@@ -225,7 +225,7 @@ def test_printing_to_a_file_has_no_escape_codes():
     assert "\x1b" not in stream.getvalue()
 
 
-def test_printing_to_a_terminal_has_colour_unless_it_is_declined(monkeypatch):
+def test_printing_to_a_terminal_uses_colour_unless_no_color_is_set(monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     coloured, plain = _Stream(terminal=True), _Stream(terminal=True)
@@ -247,7 +247,7 @@ def test_a_stream_without_these_characters_gets_ascii():
     assert "+-" in stream.getvalue()
 
 
-def test_text_that_an_encoding_has_is_left_alone():
+def test_encodable_text_is_unchanged():
     assert encodable("±", "latin-1") == "±"
     assert encodable("✓", "latin-1") == "ok"
 
@@ -279,7 +279,7 @@ def test_an_estimate_has_the_digits_of_its_uncertainty(value, half, text):
     assert with_half_width(value, half) == text
 
 
-def test_an_interval_has_digits_enough_to_be_one():
+def test_an_interval_has_enough_digits_to_differ():
     assert interval_text(3.72, 3.91, 4.08) == ("3.7", "3.9", "4.1")
     assert interval_text(3.911, 3.912, 3.913) == ("3.911", "3.912", "3.913")
 
@@ -288,7 +288,7 @@ def test_an_interval_has_digits_enough_to_be_one():
     ("ms", "text"),
     [(0.0081, "8.1 µs"), (412.0, "412 ms"), (6100.0, "6.1 s"), (300_000.0, "5.0 min")],
 )
-def test_durations_have_the_unit_that_suits_them(ms, text):
+def test_durations_have_a_suitable_unit(ms, text):
     assert duration_text(ms) == text
 
 
@@ -321,7 +321,7 @@ def test_csv_has_a_line_for_each_row_and_numbers_in_full():
 
 
 @pytest.mark.parametrize("sign", ["=", "+", "-", "@", "\t", "\n", "＝"])
-def test_a_text_that_a_spreadsheet_would_run_is_made_harmless(sign):
+def test_text_that_a_spreadsheet_would_execute_is_escaped(sign):
     rows = _csv_rows(a_report(a_row(f"{sign}cmd|' /C calc'!A0")))
 
     assert rows[0]["label"] == f"'{sign}cmd|' /C calc'!A0"
@@ -348,14 +348,14 @@ def test_line_ends_and_quotes_in_a_text_survive():
 # --- Markdown and HTML. ---
 
 
-def test_markdown_holds_one_well_formed_table():
+def test_markdown_contains_one_well_formed_table():
     lines = [line for line in a_full_report().to_markdown().splitlines() if line.startswith("|")]
 
     assert len(lines) == 2 + 4
     assert len({len(re.findall(r"(?<!\\)\|", line)) for line in lines}) == 1
 
 
-def test_markdown_takes_names_for_what_they_say():
+def test_markdown_escapes_names():
     text = a_report(a_row("a|b*c<d>`e`@f", engine_name="torch")).to_markdown()
 
     assert r"a\|b\*c\<d\>\`e\`\@f" in text
@@ -410,7 +410,7 @@ def test_html_shows_the_same_numbers_as_the_table():
 # --- Files. ---
 
 
-def test_a_file_is_replaced_whole_and_keeps_its_mode(tmp_path):
+def test_a_file_is_replaced_atomically_and_keeps_its_mode(tmp_path):
     path = tmp_path / "results.csv"
     path.write_text("old")
     path.chmod(0o640)
@@ -433,7 +433,7 @@ def test_writing_through_a_link_keeps_the_link(tmp_path):
     assert target.read_text() == "new"
 
 
-def test_text_that_is_no_unicode_is_written_as_its_escape(tmp_path):
+def test_text_that_cannot_be_encoded_is_escaped(tmp_path):
     write_text(tmp_path / "log", "half a pair: \ud800")
 
     assert (tmp_path / "log").read_text() == "half a pair: \\ud800"
@@ -445,7 +445,7 @@ def test_checking_a_file_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_cannot_be_written_is_known_before(tmp_path):
+def test_a_file_that_cannot_be_written_is_found_in_advance(tmp_path):
     (tmp_path / "file").touch()
 
     for path in (tmp_path, tmp_path / "missing" / "a.json", tmp_path / "file" / "a.json"):

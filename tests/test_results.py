@@ -1,4 +1,4 @@
-"""Results: records that survive being written and read."""
+"""Are results equal after they are written and read?"""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_row_is_found_by_label_then_by_engine_name():
     assert report["ONNXRuntime"] is plain
 
 
-def test_a_row_that_is_not_there_is_a_key_error_that_lists_the_rows():
+def test_a_missing_row_is_a_key_error_that_lists_the_rows():
     with pytest.raises(KeyError, match="rows: torch, onnxruntime"):
         a_report(a_row(), a_row("onnxruntime"))["openvino"]
 
@@ -190,7 +190,7 @@ def test_the_csv_page_names_every_column():
         ({"not_finite": {"seed": "many"}}, "not_finite"),
     ],
 )
-def test_a_report_of_another_form_is_refused_with_its_place(change, said):
+def test_an_invalid_report_is_refused_with_the_place(change, said):
     data = a_report(a_row()).to_dict() | change
 
     with pytest.raises(ReportFormatError) as caught:
@@ -202,7 +202,7 @@ def test_a_report_of_another_form_is_refused_with_its_place(change, said):
 @pytest.mark.parametrize(
     "text", ["", "[]", "{", "null", "[" * 100_000, '{"schema_version": 1e999}']
 )
-def test_text_that_is_no_report_is_refused(text):
+def test_text_that_is_not_a_report_is_refused(text):
     with pytest.raises(ReportFormatError):
         BenchmarkReport.from_json(text)
 

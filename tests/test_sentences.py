@@ -33,7 +33,7 @@ def test_faster_has_interval_agreement_and_break_even():
     )
 
 
-def test_slower_turns_the_ratio_round():
+def test_slower_inverts_the_ratio():
     pair = a_comparison("onnxruntime", "torch", (0.244, 0.25, 0.257), "slower")
 
     assert verdict_sentences([ORT, TORCH], [pair]) == (
@@ -83,7 +83,7 @@ def test_no_verdict_without_numbers_has_its_reason_alone():
     )
 
 
-def test_outputs_that_disagree_take_the_verdict_away():
+def test_wrong_outputs_leave_no_verdict():
     wrong = a_row("onnxruntime", "ONNXRuntime", 9.9, parity=DIFFERS)
 
     said = verdict_sentences([TORCH, wrong], [a_comparison()])
@@ -96,7 +96,7 @@ def test_outputs_that_disagree_take_the_verdict_away():
     )
 
 
-def test_outputs_that_were_not_judged_are_not_called_right():
+def test_unjudged_outputs_are_not_called_correct():
     unjudged = a_row(
         "onnxruntime",
         "ONNXRuntime",
@@ -109,7 +109,7 @@ def test_outputs_that_were_not_judged_are_not_called_right():
     assert "agree " not in said
 
 
-def test_one_engine_alone_has_nothing_to_be_compared_with():
+def test_a_single_engine_is_described_alone():
     (said,) = verdict_sentences([TORCH], [])
 
     assert said == (
@@ -118,7 +118,7 @@ def test_one_engine_alone_has_nothing_to_be_compared_with():
     )
 
 
-def test_one_engine_left_over_says_that_others_could_not_be_measured():
+def test_a_single_measured_engine_mentions_the_failed_ones():
     (said,) = verdict_sentences([TORCH, a_failed_row()], [])
 
     assert said.endswith("The other engines could not be measured.")
@@ -133,7 +133,7 @@ def test_nothing_measured_names_every_reason():
     assert "ONNXRuntime is unsupported" in said
 
 
-def test_no_engine_at_all_is_said():
+def test_a_run_without_engines_says_so():
     assert verdict_sentences([], []) == ("Nothing was measured: there were no engines to measure.",)
 
 
@@ -153,7 +153,7 @@ def test_the_winner_of_several_is_named_first():
 
 
 @pytest.mark.parametrize("verdict", ["tie", "undecided", "none"])
-def test_nobody_has_won_who_is_not_ahead_of_every_other(verdict):
+def test_no_winner_is_named_unless_it_beats_every_other(verdict):
     pairs = [
         a_comparison(),
         a_comparison(b="openvino"),
@@ -180,7 +180,7 @@ def test_measured_engines_that_were_not_compared_get_no_verdict():
     )
 
 
-def test_of_many_pairs_those_with_the_baseline_and_close_neighbours_are_told():
+def test_of_many_pairs_those_with_the_baseline_and_close_neighbours_are_shown():
     rows = [
         a_row("a", "A", 4.0, parity=AGREES),
         a_row("b", "B", 3.0),
