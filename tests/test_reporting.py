@@ -134,15 +134,21 @@ def test_a_tie_shares_its_rank_visibly():
     assert lay_out(a_report(*rows)).columns[1].cells == ("1=", "1=")
 
 
-def test_an_unsupported_percentile_is_marked_and_explained():
+def test_percentiles_of_too_few_samples_are_marked_and_share_one_footnote():
     report = a_report(
-        a_row(notes_on_percentiles={"p99_ms": "insufficient: 36 effective samples, 368 needed"})
+        a_row(
+            notes_on_percentiles={
+                "p95_ms": "insufficient: 36 effective samples, 72 needed",
+                "p99_ms": "insufficient: 36 effective samples, 368 needed",
+            }
+        )
     )
 
-    assert "49.5¹" in _row_of(report, "Torch")
-    assert "¹ p99 insufficient (Torch: 36 effective samples, 368 needed)" in report_to_text(
-        report, 120
-    )
+    assert "~49.5" in _row_of(report, "Torch")
+    footnotes = lay_out(report).footnotes
+    assert len(footnotes) == 1
+    assert footnotes[0].startswith("~ from too few independent samples")
+    assert footnotes[0] in report_to_text(report, 120)
 
 
 def test_a_withheld_percentile_is_a_dash_with_a_reason():

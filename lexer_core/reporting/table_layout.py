@@ -137,7 +137,7 @@ def _columns(
     def latency(heading: str, name: str, *, optional: bool = False) -> Column:
         def cell(row: BenchmarkResult) -> str:
             value: float | None = getattr(row, name)
-            return significant(_scaled(value, unit)) + notes.mark(heading, row)
+            return notes.marked(significant(_scaled(value, unit)), heading, row)
 
         return Column(heading=heading, cells=cells(cell), optional=optional)
 
@@ -216,7 +216,7 @@ def _median(row: BenchmarkResult, unit: TimeUnit, notes: Footnotes) -> str:
         return row.status
     half = half_width(row.intervals.get("p50_ms"))
     text = with_half_width(_scaled(row.p50_ms, unit), _scaled(half, unit))
-    return text + notes.mark("p50", row)
+    return notes.marked(text, "p50", row)
 
 
 def _aligned(cells: Sequence[str]) -> list[str]:

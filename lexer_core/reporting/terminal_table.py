@@ -127,7 +127,7 @@ def _print(console: Console, layout: Layout) -> None:
 
 def _marks_any(footnote: str, cells: Sequence[str]) -> bool:
     mark = footnote.split(" ", 1)[0]
-    return any(cell.endswith(mark) for cell in cells)
+    return any(cell.startswith(mark) or cell.endswith(mark) for cell in cells)
 
 
 def _wrapped(text: str, width: int) -> list[str]:
