@@ -64,7 +64,6 @@ def checked(folder: Path, *engines: str, reason: str = "") -> tuple[Parity | Non
     reference = Reference(
         name="Net (eager)",
         outputs={"y": 2 * X},
-        output_specs=exported.outputs,
         deterministic=not reason,
         self_difference=None,
     )
