@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -83,6 +84,7 @@ def python(arguments: Sequence[str], folder: Path, stdin: str = "") -> str:
         text=True,
         check=False,
         timeout=120,
+        env={**os.environ, "LEXER_SHOW_PROGRESS": "false"},
     )
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout

@@ -340,7 +340,7 @@ def test_a_compiled_model_is_measured_compiled_and_exported_without(
     assert parities(report) == AGREE
     assert {row.isolation for row in report} == {"process"}
     assert report.input_specs[0].name == "image"
-    assert any("measured compiled on Torch" in note for note in report.notes)
+    assert any("Torch measures it compiled" in note for note in report.notes)
     # By the worker of Torch, and by nobody else.
     (compiled_by,) = [int(file.name) for file in tmp_path.iterdir()]
     assert compiled_by != os.getpid()
