@@ -53,6 +53,11 @@ PYTHONS = [version for version in ("3.11", "3.12", "3.13", "3.14") if runs(versi
 ]
 
 
+# The tests start hundreds of processes, each of which would compile the core again if the
+# environment forbids bytecode files.
+WITH_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+
+
 def install(session: nox.Session, *packages: str) -> None:
     """Install packages at the tested versions."""
     session.install("-q", *CONSTRAINTS, *packages)
@@ -69,7 +74,8 @@ def everything(session: nox.Session) -> None:
 def core(session: nox.Session) -> None:
     """Test the core alone, without torch and onnxruntime."""
     install(session, "-e", ".", *TEST_TOOLS)
-    session.run("pytest", *SIDE_BY_SIDE, "tests", "-m", "not simulation", *session.posargs)
+    arguments = ("tests", "-m", "not simulation", *session.posargs)
+    session.run("pytest", *SIDE_BY_SIDE, *arguments, env=WITH_BYTECODE)
 
 
 @nox.session
