@@ -167,6 +167,26 @@ def test_a_batch_size_is_that_of_the_inputs_that_are_made(model):
     assert context.asked["input_options"] == ("image=float32[8,3]",)
 
 
+@pytest.mark.parametrize("preset", ["quick", "thorough"])
+def test_a_preset_is_repeated_as_one_option(model, preset):
+    context = _Context()
+
+    _run(model, INPUT, f"--{preset}", context=context)
+
+    assert context.asked["preset"] == preset
+    assert context.asked["command"].endswith(f"--{preset}")
+    assert "--max-seconds" not in context.asked["command"]
+
+
+def test_a_setting_on_the_command_line_overrides_the_preset(model):
+    context = _Context()
+
+    _run(model, INPUT, "--quick", "--max-seconds=3", context=context)
+
+    assert "--quick" in context.asked["command"]
+    assert "--max-seconds 3" in context.asked["command"]
+
+
 def test_real_inputs_come_from_a_file(model):
     np.savez("real.npz", image=np.full((1, 3), 7.0, np.float32))
     context = _Context()

@@ -70,3 +70,11 @@ def test_options_of_export_come_from_the_settings() -> None:
 
     assert settings.export_options() == {"exporter": "dynamo", "checks": False, "opset": 18}
     assert "opset" in setting_names()
+
+
+def test_a_preset_sets_what_no_layer_sets():
+    settings, origins = resolve_settings([("the call", {"preset": "quick", "max_seconds": 4.0})])
+
+    assert (settings.max_seconds, settings.min_seconds) == (4.0, 0.0)
+    assert str(origins["max_seconds"]) == "the call"
+    assert str(origins["min_seconds"]) == "preset 'quick'"

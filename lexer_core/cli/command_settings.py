@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lexer_core.settings.layers import argument_layer, merge_layers
-from lexer_core.settings.table import DEFAULT
+from lexer_core.settings.table import DEFAULT, preset_origin
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,12 +56,13 @@ def command_configuration(
 
 
 def explicit_settings(configuration: Configuration) -> dict[str, object]:
-    """Return the settings that do not have their built-in default."""
+    """Return the settings that have neither their built-in default nor a preset's."""
     values = configuration.settings
+    implied = (DEFAULT, preset_origin(values.preset))
     return {
         name: getattr(values, name)
         for name, origin in configuration.setting_origins.items()
-        if origin != DEFAULT
+        if origin not in implied
     }
 
 

@@ -31,6 +31,7 @@ __all__ = [
     "Origin",
     "SettingValue",
     "Settings",
+    "preset_origin",
     "resolve_settings",
     "setting_names",
 ]
@@ -330,6 +331,11 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 """What each preset sets, unless a layer sets it itself."""
 
 
+def preset_origin(preset: str) -> Origin:
+    """Return the origin of the settings that a preset sets."""
+    return Origin(f"preset {preset!r}")
+
+
 def setting_names() -> tuple[str, ...]:
     """Return the names of all settings, in the order of the table."""
     return tuple(field.name for field in attrs.fields(Settings))
@@ -375,7 +381,7 @@ def resolve_settings(
     for name, value in PRESETS[preset].items():
         if name not in values:
             values[name] = value
-            origins[name] = Origin(f"preset {preset!r}")
+            origins[name] = preset_origin(preset)
     return Settings(**values), origins
 
 
