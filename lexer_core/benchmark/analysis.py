@@ -240,6 +240,8 @@ def _row(
     case, prepared = outcome.case, outcome.prepared
     load = outcome.load_facts
     device = load.device if load is not None else None
+    log = outcome.log
+    position = position_effect(log.samples, log.block_lengths) if len(log) else None
     row = BenchmarkResult(
         engine=case.display_name,
         device=device.label if device else Device(kind=case.device.split(":")[0]).label,
@@ -272,7 +274,7 @@ def _row(
         placement=outcome.final_facts.placement if outcome.final_facts else None,
         withheld=_withheld(outcome) if summary is not None else "",
         break_even_calls=break_even,
-        warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, run.threads)),
+        warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, run.threads)),
         error=outcome.failure,
         warm_up_samples=outcome.log.warm_up_samples,
         warm_up_launches=outcome.log.warm_up_launches,
@@ -280,7 +282,7 @@ def _row(
     )
     if summary is None:
         return row
-    return attrs.evolve(row, **_numbers(outcome, run, summary, diagnosis))
+    return attrs.evolve(row, **_numbers(outcome, run, summary, diagnosis, position))
 
 
 def _printed(launches: Sequence[str]) -> str:
@@ -299,7 +301,11 @@ def _printed(launches: Sequence[str]) -> str:
 
 
 def _numbers(
-    outcome: CaseOutcome, run: RunOutcome, summary: Summary, diagnosis: Diagnosis | None
+    outcome: CaseOutcome,
+    run: RunOutcome,
+    summary: Summary,
+    diagnosis: Diagnosis | None,
+    position: float | None,
 ) -> dict[str, Any]:
     """Return the fields that come from samples, converted from seconds."""
     log = outcome.log
@@ -328,7 +334,7 @@ def _numbers(
     device_samples = log.device_samples
     disturbed = log.disturbance
     observed = {
-        "position_effect": position_effect(log.samples, log.block_lengths),
+        "position_effect": position,
         "steal_share": disturbed.steal_share,
         "throttled_share": disturbed.throttled_share,
         "involuntary_switches": disturbed.involuntary_switches,
@@ -370,7 +376,9 @@ def _numbers(
     }
 
 
-def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -> list[str]:
+def _warnings(
+    outcome: CaseOutcome, diagnosis: Diagnosis | None, position: float | None, threads: int
+) -> list[str]:
     warnings = list(outcome.prepared.notes if outcome.prepared else ())
     if outcome.prepared is not None:
         warnings += outcome.prepared.exported.notes
@@ -386,7 +394,7 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
     if outcome.settling is not None and outcome.settling.steady is False:
         warnings.append(outcome.settling.reason)
     warnings += _thread_warnings(outcome, threads)
-    warnings += _position_warning(outcome)
+    warnings += _position_warning(position)
     if diagnosis is not None:
         warnings += diagnosis.warnings
         disturbed = outcome.log.disturbance
@@ -401,10 +409,8 @@ def _warnings(outcome: CaseOutcome, diagnosis: Diagnosis | None, threads: int) -
     return warnings
 
 
-def _position_warning(outcome: CaseOutcome) -> list[str]:
+def _position_warning(effect: float | None) -> list[str]:
     """Report that more calls after a switch between processes are slow than were discarded."""
-    log = outcome.log
-    effect = position_effect(log.samples, log.block_lengths) if len(log) else None
     if effect is None or abs(effect) <= _POSITION_WARNING:
         return []
     slower = "slower" if effect > 0 else "faster"
