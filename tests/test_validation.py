@@ -310,3 +310,114 @@ def test_the_users_tolerance_rules_out_the_float64_rule():
 def test_invalid_tolerances_are_refused(settings):
     with pytest.raises(UsageError):
         verdict([1.0], [1.0], **settings)
+
+
+# -- other types, complex numbers, ties ----------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("output", "reference", "change"),
+    [
+        (np.int32([1, 2]), np.int64([1, 2]), "int32 instead of int64"),
+        (np.float32([1, 2]), np.float64([1, 2]), "float32 instead of float64"),
+    ],
+)
+def test_a_type_of_the_same_kind_is_noted(output, reference, change):
+    parity = verdict(output, reference)
+
+    assert parity.status == "pass"
+    assert parity.notes == (f"output 'y' is {change}",)
+
+
+@pytest.mark.parametrize(
+    ("output", "reference"),
+    [
+        (np.float32([1, 2]), np.int64([1, 2])),
+        (np.int64([1, 2]), np.float32([1, 2])),
+        (np.uint8([1, 0]), np.array([True, False])),
+        (np.float32([1, 2]), np.complex64([1, 2])),
+    ],
+)
+def test_another_kind_of_number_is_wrong(output, reference):
+    parity = verdict(output, reference)
+
+    assert parity.status == "fail"
+    assert parity.reason == (
+        f"y: {output.dtype.name} instead of {reference.dtype.name}: another kind of number"
+    )
+
+
+def test_complex_numbers_may_be_pairs_of_real_and_imaginary_parts():
+    reference = (float32(2, 9) + 1j * float32(2, 9)).astype(np.complex64)
+    pairs = np.stack([reference.real, reference.imag], axis=-1)
+
+    parity = verdict(pairs, reference)
+
+    assert parity.status == "pass"
+    assert parity.notes == ("output 'y' is complex, returned as pairs of real and imaginary parts",)
+    assert verdict(pairs[..., ::-1], reference).status == "fail"
+
+
+def test_an_output_that_is_neither_complex_nor_pairs_is_told_both_shapes():
+    reference = np.ones((1, 9), np.complex64)
+
+    parity = verdict(np.ones((1, 9, 1, 2), np.float32), reference)
+
+    assert parity.reason == (
+        "y: shape [1, 9, 1, 2] instead of [1, 9] or [1, 9, 2] (real and imaginary parts)"
+    )
+
+
+def ranked(values, indices, reference_indices, reference_values=None):
+    values = np.float32(values)
+    reference_values = values if reference_values is None else np.float32(reference_values)
+    return judge(
+        {"values": values, "indices": np.int64(indices)},
+        {"values": reference_values, "indices": np.int64(reference_indices)},
+        reference_name="Net",
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "indices", "reference"),
+    [
+        ([[3, 2, 2, 1]], [[0, 2, 1, 3]], [[0, 1, 2, 3]]),
+        ([[3, 2, 2]], [[0, 7, 8]], [[0, 1, 2]]),  # of more than k equal values
+        ([[1, 1, 2], [0, 4, 4]], [[1, 0, 2], [0, 2, 1]], [[0, 1, 2], [0, 1, 2]]),
+        ([[3], [2], [2]], [[0], [2], [1]], [[0], [1], [2]]),  # along the first axis
+    ],
+)
+def test_indices_may_differ_where_the_values_are_equal(values, indices, reference):
+    parity = ranked(values, indices, reference)
+
+    assert parity.status == "pass"
+    assert "indices differ, only where the values in output 'values' are equal" in parity.notes[0]
+    assert parity.max_abs_error == 0.0
+
+
+def test_values_within_the_tolerance_are_equal():
+    assert ranked([[2.000001, 2.0]], [[1, 0]], [[0, 1]], [[2.000001, 2.0]]).status == "pass"
+
+
+@pytest.mark.parametrize(
+    ("values", "indices", "reference"),
+    [
+        ([[3, 2, 1]], [[1, 0, 2]], [[0, 1, 2]]),  # values differ
+        ([[3, 2, 1]], [[0, 1, 7]], [[0, 1, 2]]),  # a single value does not show a tie
+        ([[3, 2, 2]], [[7, 1, 2]], [[0, 1, 2]]),  # not the last value
+        ([[2, 2, 2]], [[0, 0, 1]], [[0, 1, 2]]),  # an index twice
+        ([[2, 2, 2]], [[-1, 0, 1]], [[0, 1, 2]]),
+    ],
+)
+def test_other_indices_are_wrong(values, indices, reference):
+    parity = ranked(values, indices, reference)
+
+    assert parity.status == "fail"
+    assert parity.reason.endswith("if these are indices of tied values, both are right")
+
+
+def test_a_lone_index_is_wrong_but_may_be_a_tie():
+    parity = verdict(np.int64([3]), np.int64([5]))
+
+    assert parity.status == "fail"
+    assert "if these are indices of tied values, both are right" in parity.reason

@@ -382,6 +382,8 @@ def _warnings(
     warnings = list(outcome.prepared.notes if outcome.prepared else ())
     if outcome.prepared is not None:
         warnings += outcome.prepared.exported.notes
+    if outcome.parity is not None:
+        warnings += outcome.parity.notes
     if outcome.completion is not None and not outcome.completion.plausible:
         check = outcome.completion
         warnings.append(

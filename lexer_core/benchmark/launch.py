@@ -15,8 +15,8 @@ from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
-from lexer_core.export.formats import is_flat
-from lexer_core.records import CallInputs, CallStructure, SessionConfig, TensorRef
+from lexer_core.export.flat_inputs import inputs_of_export
+from lexer_core.records import SessionConfig
 from lexer_core.statistics import compared_by_means, percentile_intervals
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings
+    from lexer_core.records import CallInputs
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
@@ -118,17 +119,8 @@ class Launch:
         case.warm_up(self.settings.warm_up_seconds)
 
     def _inputs_of(self, outcome: CaseOutcome) -> CallInputs:
-        """Return the inputs as the format takes them: a flattened model takes tensors only.
-
-        The structure of the user's call may contain objects of a framework, which
-        a process that does not need the framework should not have to import.
-        """
         assert outcome.prepared is not None
-        inputs = self.models[outcome.case.model].inputs
-        if not is_flat(outcome.prepared.exported.format):
-            return inputs
-        references = tuple(TensorRef(name) for name in inputs.arrays)
-        return evolve(inputs, structure=CallStructure(args=references))
+        return inputs_of_export(self.models[outcome.case.model].inputs, outcome.prepared.exported)
 
     def _spec(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
         assert outcome.prepared is not None

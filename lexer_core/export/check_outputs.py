@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from lexer_core.engines.choice import resolve_options
 from lexer_core.errors import EngineError, ExportError
-from lexer_core.records import CPU, CallInputs, CallStructure, SessionConfig, TensorRef
+from lexer_core.export.flat_inputs import inputs_of_export
+from lexer_core.records import CPU, CallInputs, CallStructure, SessionConfig
 from lexer_core.validation import judge
 
 if TYPE_CHECKING:
@@ -113,8 +114,7 @@ def _call_once(
 ) -> Mapping[str, npt.NDArray[Any]]:
     device = engine.find_device(CPU.name)
     config = SessionConfig(threads=threads, options=resolve_options(engine, {}), isolated=False)
-    structure = CallStructure(args=tuple(TensorRef(name) for name in arrays))
-    inputs = CallInputs(arrays=arrays, structure=structure)
+    inputs = inputs_of_export(CallInputs(arrays=arrays, structure=CallStructure()), exported)
     session = engine.create_session(exported, device, config)
     try:
         with engine.call_context(session):

@@ -132,6 +132,13 @@ class Parity:
         Why the outputs fail or were not judged.
     outputs
         Each output.
+    notes
+        What a reader should know about outputs that pass: another element type, or
+        indices that differ where the values are equal.
+    second_inputs
+        Whether the outputs are also right for a second set of inputs, of the same
+        shapes and other values: ``"pass"``, ``"fail"``, ``"not_judged"``, or empty if
+        there was no such set.
     """
 
     status: Literal["pass", "fail", "not_judged"]
@@ -145,6 +152,8 @@ class Parity:
     rule: Literal["tolerance", "float64", "metric", ""] = ""
     reason: str = ""
     outputs: tuple[OutputParity, ...] = field(default=(), converter=tuple)
+    notes: tuple[str, ...] = field(default=(), converter=texts)
+    second_inputs: Literal["pass", "fail", "not_judged", ""] = ""
 
 
 @frozen(kw_only=True)
