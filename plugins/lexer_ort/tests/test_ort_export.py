@@ -230,6 +230,64 @@ def test_an_input_that_the_graph_loses_is_noted_and_not_needed(tmp_path):
     assert_same(run(exported, source), expected)
 
 
+def sine(x):
+    return torch.from_numpy(np.sin(x.numpy()))
+
+
+@pytest.mark.parametrize(
+    ("function", "count", "which"),
+    [
+        (sine, 1, "its inputs"),
+        (lambda x: torch.full((3, 8), float(x.max())), 1, "its inputs"),
+        (lambda x, y: y + sine(x), 2, "input 'x'"),
+    ],
+)
+def test_an_export_that_froze_an_input_is_an_error(tmp_path, function, count, which):
+    names = ["x", "y"][:count]
+    source, _ = source_of(Calls(function), (torch.randn(3, 8),) * count, names)
+
+    with pytest.raises(ExportError) as caught:
+        export(source, tmp_path, exporter="torchscript")
+
+    assert f"does not depend on {which}: values that" in caught.value.message
+    assert "exporter=dynamo" in caught.value.hint
+
+
+def test_the_other_exporter_sees_what_numpy_computes(tmp_path):
+    round_trip(Calls(sine), torch.randn(3, 8), tmp_path, exporter="dynamo")
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: torch.arange(8.0)[: x.shape[0]],  # of the input, only the shape
+        lambda x: torch.ones(3),
+        lambda x: x * 0 + 1,
+    ],
+)
+def test_a_model_may_ignore_the_values_of_its_inputs(tmp_path, exporter, function):
+    source, outputs = source_of(Calls(function), torch.randn(3, 8), ["x"])
+
+    exported = export(source, tmp_path, exporter=exporter)
+
+    assert_same(run(exported, source), outputs)
+
+
+class Conditional(nn.Module):
+    def forward(self, x, n):
+        return torch.cond(n.sum() > 0, lambda x: x * n.sum(), lambda x: x - 1, (x,))
+
+
+def test_an_input_of_a_branch_of_the_graph_is_used(tmp_path):
+    source, outputs = source_of(Conditional(), (torch.ones(2), torch.ones(3)), ["x", "n"])
+
+    exported = export(source, tmp_path)
+
+    assert_same(run(exported, source), outputs)
+    assert not any("does not use" in note for note in exported.notes)
+
+
 def test_dropout_and_batch_norm_are_exported_as_they_infer(tmp_path):
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Dropout(0.9), nn.ReLU())
 

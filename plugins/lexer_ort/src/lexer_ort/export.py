@@ -105,6 +105,7 @@ def export_with_torch(
     if checks:
         check_file(path)
     notes = _compare(source, file, exporter, opset)
+    notes += _check_inputs(source, file, exporter)
     traced = captured.first_warning("TracerWarning")
     if traced:
         notes += (f"warning of the exporter: {traced}",)
@@ -310,14 +311,48 @@ def _compare(
                     hint="Remove that axis from dynamic_axes, or use the input's shape instead of "
                     "a constant in the model.",
                 )
-    notes = [
-        f"the model does not use input {name!r}, which is not part of the graph"
-        for name in source.input_names
-        if name not in inputs
-    ]
     if opset is not None and file.opset != opset:
-        notes.append(f"the exporter used opset {file.opset} instead of {opset}")
-    return tuple(notes)
+        return (f"the exporter used opset {file.opset} instead of {opset}",)
+    return ()
+
+
+def _check_inputs(source: ModelSource, file: OnnxFile, exporter: str) -> tuple[str, ...]:
+    """Check that no output was computed from the example inputs and stored; return notes.
+
+    Python and numpy code in ``forward`` runs while the model is traced, and its results
+    are constants of the graph.
+    """
+    unused = [name for name in source.input_names if name not in file.used_inputs]
+    if not unused:
+        return ()
+    # These import torch, which is installed if this function is called.
+    from lexer_core.model.second_inputs import depends_on
+    from lexer_core.model.state import eager_module
+
+    # A program has its own graph, which is the model.
+    frozen = source.module is not None and depends_on(
+        eager_module(source.module), source.inputs, unused
+    )
+    if frozen:
+        names = ", ".join(map(repr, unused))
+        which = f"input{'s' if len(unused) > 1 else ''} {names}"
+        raise ExportError(
+            f"the exported {source.model_name} does not depend on "
+            f"{'its inputs' if set(unused) == set(source.input_names) else which}: values that "
+            "the model computes from the inputs are constants in it.",
+            hint="Use torch functions in forward: numpy code and Python numbers are not traced.\n"
+            + (
+                "Or try the other exporter, which understands more: exporter=dynamo."
+                if exporter == "torchscript"
+                else "The engine torch measures the model without an export."
+            ),
+        )
+    graph = {spec.name for spec in file.inputs}
+    return tuple(
+        f"the model does not use input {name!r}"
+        + ("" if name in graph else ", which is not part of the graph")
+        for name in unused
+    )
 
 
 def _hint(source: ModelSource, exporter: str) -> str:

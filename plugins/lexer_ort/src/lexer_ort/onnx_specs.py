@@ -33,6 +33,8 @@ class OnnxFile:
     inputs, outputs
         Specifications, in the order of the graph. An axis without a size or
         name is named after its tensor and position: ``image_axis_0``.
+    used_inputs
+        Names of the inputs from which a path leads to an output.
     opset
         Version of the standard operators, or ``None``.
     external
@@ -43,6 +45,7 @@ class OnnxFile:
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    used_inputs: frozenset[str]
     opset: int | None
     external: tuple[Path, ...]
     size_bytes: int
@@ -77,6 +80,7 @@ def read_file(path: Path) -> OnnxFile:
             _spec("input", value, path) for value in model.graph.input if value.name not in weights
         ),
         outputs=tuple(_spec("output", value, path) for value in model.graph.output),
+        used_inputs=_used_inputs(model.graph),
         opset=next(
             (item.version for item in model.opset_import if item.domain in _STANDARD_DOMAIN), None
         ),
@@ -131,6 +135,27 @@ def _spec(role: str, value: Any, path: Path) -> TensorSpec:
             for axis, dim in enumerate(tensor.shape.dim)
         ),
     )
+
+
+def _used_inputs(graph: Any) -> frozenset[str]:
+    needed = {value.name for value in graph.output}
+    # Nodes are in topological order.
+    for node in reversed(graph.node):
+        if not needed.isdisjoint(node.output):
+            needed |= _names_used(node)
+    return frozenset(needed & {value.name for value in graph.input})
+
+
+def _names_used(node: Any) -> set[str]:
+    """Return the inputs of a node; with subgraphs, all names in them."""
+    names = set(node.input)
+    for attribute in node.attribute:
+        graphs = [*attribute.graphs, *([attribute.g] if attribute.HasField("g") else [])]
+        for graph in graphs:
+            names |= {value.name for value in graph.output}
+            for inner in graph.node:
+                names |= _names_used(inner)
+    return names
 
 
 def _external_files(model: Any, path: Path) -> tuple[Path, ...]:
