@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from lexer_core.export.identity import file_identity, module_identity
+from lexer_core.export.identity import file_identity, module_identity, program_identity
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -37,7 +37,7 @@ class Rectified(Net):
 
 def traced(module: torch.nn.Module) -> dict[str, str]:
     program = torch.export.export(module.eval(), (torch.ones(2, 3),))
-    return module_identity(module, program)
+    return {**module_identity(module), **program_identity(program)}
 
 
 def differing(first: dict[str, str], second: dict[str, str]) -> set[str]:

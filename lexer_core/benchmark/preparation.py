@@ -19,7 +19,7 @@ from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ModelError, TargetError, UnsupportedError
 from lexer_core.export.exports import Exports
-from lexer_core.export.identity import file_identity, module_identity
+from lexer_core.export.identity import file_identity, module_identity, program_identity
 from lexer_core.model.adapt import AdaptedModel, model_source, with_output_names
 from lexer_core.model.by_value import dump_model
 from lexer_core.model.reference import Reference, reference_outputs
@@ -203,8 +203,12 @@ class TorchPreparation(Preparation):
     def identity(self) -> dict[str, str]:
         """Return digests of the module or program."""
         assert self._adapted is not None
-        program = self._exports.program if self._exports is not None else None
-        return module_identity(self._adapted.export_module, program or self._adapted.program)
+        program = self._adapted.program
+        if self._exports is not None:
+            traced = self._exports.program_identity()
+        else:
+            traced = program_identity(program) if program is not None else {}
+        return {**module_identity(self._adapted.export_module), **traced}
 
     def _source(self) -> ModelSource:
         if self._adapted is None or self._reference is None:

@@ -24,6 +24,7 @@ from platformdirs import user_cache_path
 
 from lexer_core.errors import CacheError
 from lexer_core.export.entry import ENTRY_FILE, Entry, StoredFile, read_entry, write_entry
+from lexer_core.export.known_traces import KnownTraces
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,8 +68,8 @@ class ExportCache:
     Parameters
     ----------
     directory
-        The cache folder; entries are in its subfolder ``exports``. Default:
-        :func:`default_directory`.
+        The cache folder; entries are in its subfolder ``exports``, and what is known of
+        earlier traces in ``traces``. Default: :func:`default_directory`.
     max_bytes
         Limit for the total size of all entries.
     """
@@ -76,7 +77,9 @@ class ExportCache:
     def __init__(
         self, directory: Path | None = None, *, max_bytes: int = DEFAULT_MAX_BYTES
     ) -> None:
-        self.directory = (directory or default_directory()) / "exports"
+        directory = directory or default_directory()
+        self.directory = directory / "exports"
+        self.traces = KnownTraces(directory / "traces")
         self.max_bytes = max_bytes
         self._notes: list[str] = []
 
@@ -237,6 +240,7 @@ class ExportCache:
         tuple of Entry
             The removed entries.
         """
+        self.traces.clear(older_than=older_than)
         if not self.directory.is_dir():
             return ()
         now = time.time()

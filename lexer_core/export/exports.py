@@ -111,10 +111,10 @@ class Exports:
         use_cache: bool = True,
         cache: ExportCache | None = None,
     ) -> None:
-        self._model = TracedSource(source)
         self._registry = registry
         self._directory = directory
         self._cache = (cache or ExportCache()) if use_cache else None
+        self._model = TracedSource(source, self._cache.traces if self._cache else None)
         self._attempts: dict[_Request, _Attempts] = {}
         self._served: dict[str, set[_Request]] = {}
         self._folders = 0
@@ -196,10 +196,9 @@ class Exports:
             raise errors[0]
         raise no_exporter(self._model.source, (format,), self._registry.listings())
 
-    @property
-    def program(self) -> object:
-        """The ``torch.export`` program, if it was given or has been traced."""
-        return self._model.source.program
+    def program_identity(self) -> dict[str, str]:
+        """Return digests of the traced program; empty if no export needed it."""
+        return self._model.program_identity()
 
     def discard_cached(self, engine: str) -> None:
         """Remove the cached exports that an engine got, so that they are made again."""
@@ -207,6 +206,7 @@ class Exports:
             attempts = self._attempts[request]
             for outcome in [item for item in attempts.outcomes if item.cached]:
                 attempts.outcomes.remove(outcome)
+                self._model.forget_known()
                 if self._cache is not None:
                     with self._cache_errors_noted():
                         self._cache.discard(outcome.key)
@@ -247,6 +247,9 @@ class Exports:
         with model.in_eval_mode():
             key = self._key(format, exporter, options)
             cached = self._find(key, exporter)
+            if cached is None and key is not None and model.trace():
+                key = self._key(format, exporter, options)
+                cached = self._find(key, exporter)
             if cached is not None:
                 return cached
             workdir = self._new_folder()

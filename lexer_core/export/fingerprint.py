@@ -55,7 +55,7 @@ def fingerprint(
     Parameters
     ----------
     source
-        The model. Only a traced ``program`` has a key; an ``.onnx`` file is used as is.
+        The model; an ``.onnx`` file is used as is and has no key.
     options
         Export options.
     versions
@@ -63,23 +63,25 @@ def fingerprint(
     format, exporter
         The format, and the name of the engine that exports to it.
     program_digest
-        :func:`digest_program` of ``source.program``, if already known.
+        :func:`digest_program` of the traced program, if already known.
 
     Returns
     -------
     str or None
-        64 hexadecimal digits; ``None`` without a program.
+        64 hexadecimal digits; ``None`` without a program or its digest.
 
     Raises
     ------
     CacheError
         The program contains something that cannot be identified.
     """
-    if source.program is None:
-        return None
+    if program_digest is None:
+        if source.program is None:
+            return None
+        program_digest = digest_program(source.program)
     described = {
         "schema": _SCHEMA,
-        "program": program_digest or digest_program(source.program),
+        "program": program_digest,
         "format": format,
         "exporter": exporter,
         "input_names": list(source.input_names),

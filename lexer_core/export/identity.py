@@ -7,6 +7,7 @@ decides which exports are the same.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from functools import partial
 from types import CodeType, FunctionType
@@ -22,55 +23,60 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["file_identity", "module_identity"]
+__all__ = ["describe_code", "file_identity", "module_identity", "program_identity"]
 
 _DIGEST_BYTES = 16
 _CHUNK = 1 << 22
 
 
-def module_identity(module: torch.nn.Module, program: Any = None) -> dict[str, str]:
-    """Return digests of a module and, if there is one, of its traced program.
-
-    Parameters
-    ----------
-    module
-        The model.
-    program
-        A ``torch.export.ExportedProgram`` of it, or ``None``.
+def module_identity(module: torch.nn.Module) -> dict[str, str]:
+    """Return digests of a module.
 
     Returns
     -------
     dict of str to str
         ``"weights"``: names, types, shapes and values of parameters and
         buffers. ``"modules"``: the tree of modules, with the settings that they
-        print and the code of the classes that are not torch's own.
-        ``"graph"`` and ``"constants"``: the traced graph, and its tensors that
-        are neither parameters nor buffers. A part that cannot be identified is
-        left out.
+        print and the code of the classes that are not torch's own. Weights that
+        cannot be identified are left out.
 
     Notes
     -----
     The code is the compiled code, so comments do not matter. Functions that a
-    class calls are not included; the graph covers them. Both depend on the
-    versions of Python and torch.
+    class calls are not included; :func:`program_identity` covers them. Both
+    depend on the versions of Python and torch.
     """
-    digests = {"modules": _digest(_describe_modules(module))}
     tensors = {**dict(module.named_buffers()), **module.state_dict()}
-    parts: dict[str, Callable[[], str]] = {"weights": partial(digest_tensors, tensors)}
-    if program is not None:
-        parts["graph"] = partial(digest_graph, program)
-        # Non-persistent buffers are among the constants, but belong to the weights.
-        buffers = set(program.graph_signature.buffers)
-        constants = {
-            name: value for name, value in program.constants.items() if name not in buffers
-        }
-        parts["constants"] = partial(digest_tensors, constants)
+    return {
+        "modules": _digest(_describe_modules(module)),
+        **_possible(weights=partial(digest_tensors, tensors)),
+    }
+
+
+def program_identity(program: Any) -> dict[str, str]:
+    """Return digests of a ``torch.export.ExportedProgram``.
+
+    Returns
+    -------
+    dict of str to str
+        ``"graph"`` and ``"constants"``: the traced graph, and its tensors that
+        are neither parameters nor buffers. A part that cannot be identified is
+        left out.
+    """
+    # Non-persistent buffers are among the constants, but belong to the weights.
+    buffers = set(program.graph_signature.buffers)
+    constants = {name: value for name, value in program.constants.items() if name not in buffers}
+    return _possible(
+        graph=partial(digest_graph, program), constants=partial(digest_tensors, constants)
+    )
+
+
+def _possible(**parts: Callable[[], str]) -> dict[str, str]:
+    digests = {}
     for name, make in parts.items():
-        try:
+        # A tensor or node that cannot be identified leaves its part out.
+        with contextlib.suppress(CacheError):
             digests[name] = make()
-        except CacheError:
-            # A tensor or node cannot be identified: leave that part out.
-            continue
     return digests
 
 
@@ -161,18 +167,29 @@ def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
                 value = vars(base)[attribute]
                 value = getattr(value, "__func__", value)  # of a static or class method
                 if isinstance(value, FunctionType):
-                    yield f"{attribute} {_describe_code(value.__code__)}\n".encode()
+                    yield f"{attribute} {describe_code(value.__code__)}\n".encode()
 
 
-def _describe_code(code: CodeType) -> str:
-    """Describe compiled code without file names and line numbers."""
+def describe_code(code: CodeType) -> str:
+    """Describe compiled code without file names and line numbers.
+
+    Parameters
+    ----------
+    code
+        The code of a function.
+
+    Returns
+    -------
+    str
+        Equal texts mean equal code, within one version of Python.
+    """
     constants = ", ".join(_describe_constant(value) for value in code.co_consts)
     return f"{code.co_code.hex()} {code.co_names} {code.co_varnames} ({constants})"
 
 
 def _describe_constant(value: object) -> str:
     if isinstance(value, CodeType):
-        return _describe_code(value)
+        return describe_code(value)
     if isinstance(value, frozenset):  # its order differs between processes
         return f"{{{', '.join(sorted(map(_describe_constant, value)))}}}"
     if isinstance(value, tuple):

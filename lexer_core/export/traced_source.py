@@ -1,4 +1,8 @@
-"""Which model is exported, and what is its fingerprint?"""
+"""Which model is exported, and what is its fingerprint?
+
+A fingerprint needs the traced program, or the digest that an earlier run found for the
+same model.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +15,30 @@ import attrs
 
 from lexer_core.errors import CacheError
 from lexer_core.export.fingerprint import digest_program, fingerprint, installed_versions
+from lexer_core.export.identity import program_identity
+from lexer_core.export.known_traces import KnownTrace
 from lexer_core.export.tracing import trace
+from lexer_core.export.untraced import untraced_digest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from lexer_core.export.exporters import Exporter
+    from lexer_core.export.known_traces import KnownTraces
     from lexer_core.records import ModelSource, OptionValue
 
 __all__ = ["TracedSource"]
 
 
 class TracedSource:
-    """A model that is traced once, when its fingerprint is first needed.
+    """A model that is traced once, when that is first needed.
+
+    Parameters
+    ----------
+    source
+        The model.
+    known
+        The traces of earlier runs; ``None`` to trace in any case.
 
     Attributes
     ----------
@@ -35,36 +50,53 @@ class TracedSource:
         Why the model has no fingerprint; empty if it has one or none was needed yet.
     """
 
-    def __init__(self, source: ModelSource) -> None:
+    def __init__(self, source: ModelSource, known: KnownTraces | None = None) -> None:
         self.source = source
         self.seconds = 0.0
         self.no_key_because = ""
+        self._known_traces = known
+        self._untraced: str | None = None
+        self._known: KnownTrace | None = None
         self._digest: str | None = None
 
     def key(
         self, format: str, exporter: Exporter, options: Mapping[str, OptionValue]
     ) -> str | None:
         """Return the fingerprint of an export; ``None`` for the reason in ``no_key_because``."""
-        self._trace()
-        if self.no_key_because:
+        digest = self._program_digest()
+        if digest is None:
             return None
         versions = installed_versions()
         versions["exporter"] = exporter.distribution
         versions["runtime"] = exporter.version or ""
-        try:
-            if self._digest is None:
-                self._digest = digest_program(self.source.program)
-        except CacheError as error:
-            self.no_key_because = error.message
-            return None
         return fingerprint(
             self.source,
             options,
             versions,
             format=format,
             exporter=exporter.name,
-            program_digest=self._digest,
+            program_digest=digest,
         )
+
+    def trace(self) -> bool:
+        """Trace the model if only its digest is known; return whether its key may be another."""
+        if self._known is None:
+            return False
+        known, self._known = self._known, None
+        return self._program_digest() != known.program
+
+    def program_identity(self) -> dict[str, str]:
+        """Return digests of the traced program; empty if it was not needed."""
+        if self._known is not None:
+            return dict(self._known.identity)
+        return program_identity(self.source.program) if self.source.program is not None else {}
+
+    def forget_known(self) -> None:
+        """Trace the model anew: what is known of it led to an export with wrong outputs."""
+        if self._known is not None and self._known_traces is not None:
+            assert self._untraced is not None
+            self._known_traces.discard(self._untraced)
+            self._known_traces = self._known = None
 
     @contextlib.contextmanager
     def in_eval_mode(self) -> Iterator[None]:
@@ -76,6 +108,35 @@ class TracedSource:
 
         with measured_state(self.source.module):
             yield
+
+    def _program_digest(self) -> str | None:
+        if self._digest is not None:
+            return self._digest
+        if self.source.program is None and self._known_traces is not None:
+            if self._untraced is None:
+                self._untraced = untraced_digest(self.source)
+                if self._untraced is not None:
+                    self._known = self._known_traces.find(self._untraced)
+            if self._known is not None:
+                return self._known.program
+        self._trace()
+        if self.no_key_because:
+            return None
+        try:
+            self._digest = digest_program(self.source.program)
+        except CacheError as error:
+            self.no_key_because = error.message
+            return None
+        self._remember()
+        return self._digest
+
+    def _remember(self) -> None:
+        if self._untraced is None or self._known_traces is None or self._digest is None:
+            return
+        trace = KnownTrace(program=self._digest, identity=program_identity(self.source.program))
+        # A cache that cannot be written is noted when the export is stored.
+        with contextlib.suppress(OSError):
+            self._known_traces.add(self._untraced, trace)
 
     def _trace(self) -> None:
         source = self.source

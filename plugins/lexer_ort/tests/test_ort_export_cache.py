@@ -20,6 +20,7 @@ from torch import nn
 
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import CacheError, ExportError
+from lexer_core.export import traced_source
 from lexer_core.export.cache import ExportCache
 from lexer_core.export.exports import Exports
 from lexer_core.export.fingerprint import digest_program, fingerprint, installed_versions
@@ -278,6 +279,45 @@ def test_a_cached_export_that_was_wrong_is_made_once_more(tmp_path):
     assert ExportCache(tmp_path / "cache").entries() == ()
     assert not again.for_engine("onnxruntime", "cpu", {}).cached
     assert len(ExportCache(tmp_path / "cache").entries()) == 1
+
+
+def test_a_model_that_an_earlier_run_traced_is_not_traced_again(tmp_path, monkeypatch):
+    first = exports(linear(), tmp_path, "first")
+    made = first.for_engine("onnxruntime", "cpu", {})
+    monkeypatch.setattr(traced_source, "trace", lambda *_: pytest.fail("it was traced again"))
+
+    second = exports(linear(), tmp_path, "second")
+
+    assert second.for_engine("onnxruntime", "cpu", {}).key == made.key
+    assert second.program_identity() == first.program_identity()
+    assert set(first.program_identity()) == {"graph", "constants"}
+
+
+def test_an_export_that_was_removed_is_made_again_from_a_trace(tmp_path):
+    first = exports(linear(), tmp_path, "first").for_engine("onnxruntime", "cpu", {})
+    cache = ExportCache(tmp_path / "cache")
+    cache.discard(first.key)
+
+    again = exports(linear(), tmp_path, "second").for_engine("onnxruntime", "cpu", {})
+
+    assert (again.cached, again.key) == (False, first.key)
+    assert [entry.key for entry in cache.entries()] == [first.key]
+
+
+def test_a_trace_that_is_no_longer_right_costs_one_wrong_export_and_is_discarded(tmp_path):
+    other = source_of(nn.Linear(4, 2), torch.ones(2, 4))
+    wrong = exports(other, tmp_path, "other").for_engine("onnxruntime", "cpu", {})
+    traces = ExportCache(tmp_path / "cache").traces
+    (of_other,) = traces.directory.iterdir()
+    right = exports(linear(), tmp_path, "first").for_engine("onnxruntime", "cpu", {})
+    (of_linear,) = set(traces.directory.iterdir()) - {of_other}
+    of_linear.write_bytes(of_other.read_bytes())
+
+    again = exports(linear(), tmp_path, "second")
+    assert again.for_engine("onnxruntime", "cpu", {}).key == wrong.key
+    again.discard_cached("onnxruntime")
+
+    assert again.for_engine("onnxruntime", "cpu", {}).key == right.key
 
 
 def test_a_cache_that_cannot_be_used_costs_only_the_reuse(tmp_path):
