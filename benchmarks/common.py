@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import subprocess
 import sys
 import tempfile
 import time
@@ -31,6 +32,7 @@ __all__ = [
     "BENCHMARKS",
     "Figure",
     "arguments",
+    "busy_neighbours",
     "exported_model",
     "installed_engines",
     "log_ratio_spread",
@@ -119,8 +121,37 @@ def arguments(description: str, **counts: tuple[int, int, str]) -> argparse.Name
     return read
 
 
+def machine_noise(seconds: float = 1.0) -> str:
+    """Return how much the time of a fixed computation varies now.
+
+    It is the 90th percentile of a matrix product of about a millisecond, relative to
+    the median: 1.00 on a machine that does nothing else.
+    """
+    matrix = np.ones((256, 256), dtype=np.float32)
+    samples = []
+    end = time.perf_counter() + seconds
+    while (start := time.perf_counter()) < end:
+        matrix @ matrix
+        samples.append(time.perf_counter() - start)
+    median, high = np.percentile(samples, [50, 90])
+    return f"{high / median:.2f}"
+
+
+@contextmanager
+def busy_neighbours(count: int) -> Iterator[None]:
+    """Keep other processes computing during the block."""
+    program = [sys.executable, "-c", "while True: pass"]
+    neighbours = [subprocess.Popen(program) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for neighbour in neighbours:
+            neighbour.kill()
+            neighbour.wait()
+
+
 def print_header(title: str) -> None:
-    """Print what is measured, when, on which machine and with which versions."""
+    """Print what is measured, when, on which machine, how noisy, and with which versions."""
     from lexer_core.engines.registry import EngineRegistry
 
     here = environment_with(EngineRegistry().listings())
@@ -129,7 +160,8 @@ def print_header(title: str) -> None:
     print(f"\n{title}")
     print(
         f"{datetime.now().astimezone():%Y-%m-%d %H:%M %Z}, {here.cpu_model or 'unknown CPU'}, "
-        f"{here.cores_usable:g} cores{load}; Python {here.python}, "
+        f"{here.cores_usable:g} cores{load}, noise {machine_noise()} (p90/p50 of a fixed "
+        f"computation); Python {here.python}, "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
     )
     sys.stdout.flush()
