@@ -85,6 +85,34 @@ def test_early_rounds_of_a_case_that_compiles_late_are_warm_up():
     assert all(each.steady for each in judged.values())
 
 
+@pytest.mark.parametrize("slow_rounds", [0, 5])
+def test_a_verdict_never_rests_on_fewer_than_ten_rounds_without_warm_up(slow_rounds):
+    rng = np.random.default_rng(3)
+    noise = rng.lognormal(0.0, 0.01, (2, 40))
+    slow = np.where(np.arange(40) < slow_rounds, 3.0, 1.0)
+    rule = VerdictRule(["a", "b"], 0.02, 0.02, 1)
+    rounds = 0
+    while not rule.reached():
+        now = slice(rounds, rounds + 1)
+        rounds_of(
+            rule, {"a": list(0.01 * noise[0, now]), "b": list(0.03 * (slow * noise[1])[now])}, [1.0]
+        )
+        rounds += 1
+
+    assert rounds - rule.early_rounds() >= 10
+    assert (rule.early_rounds() > 0) == (slow_rounds > 0)
+
+
+def test_leaving_out_warm_up_leaves_ten_rounds_of_a_run_that_ends_early():
+    rule = VerdictRule(["a", "b"], 0.02, 0.02, 1)
+    noise = np.random.default_rng(4).lognormal(0.0, 0.01, (2, 14))
+    slow = np.where(np.arange(14) < 5, 3.0, 1.0)
+    rounds_of(rule, {"a": list(0.01 * noise[0]), "b": list(0.02 * slow * noise[1])}, [0.001] * 14)
+
+    assert rule.judge_warm_up()["b"].early_rounds.size == 5
+    assert rule.early_rounds() == 4
+
+
 def test_a_drifting_machine_is_not_warm_up():
     rng = np.random.default_rng(2)
     noise = rng.lognormal(0.0, 0.01, (3, 80))

@@ -172,18 +172,17 @@ class Launch:
         for outcome, case in self.members:
             if case in running and case.failure is not None:
                 record_failure(outcome, case.failure, phase=case.phase, case=case)
-        self._leave_out_warm_up(stop.judge_warm_up())
+        self._leave_out_warm_up(stop.judge_warm_up(), stop.early_rounds())
         return ended
 
-    def _leave_out_warm_up(self, judged: Mapping[str, RoundWarmUp]) -> None:
+    def _leave_out_warm_up(self, judged: Mapping[str, RoundWarmUp], early: int) -> None:
         """Count early rounds as warm-up, the same for all cases: ratios need both."""
-        early = [number for each in judged.values() for number in each.early_rounds.tolist()]
         is_exact = self.plan.samples is not None or self.plan.rounds is not None
         for outcome, case in self.members:
             if case.label not in judged:
                 continue
             if early and not is_exact:
-                case.log.move_to_warm_up(self.plan.first_round + max(early) + 1)
+                case.log.move_to_warm_up(self.plan.first_round + early)
             if outcome.settling is None or outcome.settling.steady:
                 outcome.settling = judged[case.label]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lexer_core.statistics import (
+    MIN_ROUNDS_FOR_VERDICT,
     RoundCentres,
     StoppingRule,
     check_stop,
@@ -82,6 +83,19 @@ class VerdictRule:
             reference=_centres(self._reference) if self._reference else None,
         )
 
+    def early_rounds(self) -> int:
+        """Return how many of the first rounds to leave out as warm-up.
+
+        Ten rounds remain if there are as many, because fewer give no verdict.
+        """
+        return min(self._still_warming_up(), max(0, self._rounds - MIN_ROUNDS_FOR_VERDICT))
+
+    def _still_warming_up(self) -> int:
+        judged = self.judge_warm_up().values()
+        return max(
+            (int(each.early_rounds[-1]) + 1 for each in judged if each.early_rounds.size), default=0
+        )
+
     def reached(self) -> str:
         """Return why to stop: ``"precise"`` or ``"launches"``; empty to go on."""
         if self._rounds >= self._next:
@@ -91,7 +105,8 @@ class VerdictRule:
                 reference=_centres(self._reference) if self._reference else None,
             )
             self._next = self._state.next_rounds
-            if self._state.stop and self._also():
+            settled = self._rounds - self._still_warming_up()
+            if self._state.stop and settled >= MIN_ROUNDS_FOR_VERDICT and self._also():
                 return _REASONS[self._state.reason]
         return ""
 

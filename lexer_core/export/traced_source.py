@@ -92,7 +92,7 @@ class TracedSource:
         return program_identity(self.source.program) if self.source.program is not None else {}
 
     def forget_known(self) -> None:
-        """Trace the model anew: what is known of it led to an export with wrong outputs."""
+        """Trace the model again: what is known of it led to an export with wrong outputs."""
         if self._known is not None and self._known_traces is not None:
             assert self._untraced is not None
             self._known_traces.discard(self._untraced)

@@ -56,6 +56,7 @@ from lexer_core.statistics.stopping import StoppingRule, StoppingState, StopReas
 from lexer_core.statistics.summary import Summary, summarise, throughput
 from lexer_core.statistics.suspicions import Suspicion, weigh_suspicions
 from lexer_core.statistics.verdicts import (
+    MIN_ROUNDS_FOR_VERDICT,
     CaseComparison,
     Comparisons,
     Standing,
@@ -67,6 +68,7 @@ from lexer_core.statistics.verdicts import (
 
 __all__ = [
     "DEFAULT_PERCENTS",
+    "MIN_ROUNDS_FOR_VERDICT",
     "CaseComparison",
     "Comparisons",
     "Diagnosis",
