@@ -148,7 +148,9 @@ def _compare(run: RunOutcome, tie: float) -> Comparisons:
         look=look_of_run(run, max((len(each) for each in centres.values()), default=0)),
         launches=min((_launches(outcome) for outcome in measured), default=1),
         withheld={
-            outcome.case.label: reason for outcome in measured if (reason := _withheld(outcome))
+            outcome.case.label: reason
+            for outcome in measured
+            if (reason := _withheld(outcome, run))
         },
     )
     suspicions = [
@@ -170,12 +172,29 @@ def _launches(outcome: CaseOutcome) -> int:
     return int(outcome.log.launches[-1]) + 1
 
 
-def _withheld(outcome: CaseOutcome) -> str:
+def _withheld(outcome: CaseOutcome, run: RunOutcome) -> str:
     """Return why a measured case gets no verdict; empty if it gets one."""
     if outcome.parity is not None and outcome.parity.status == "fail":
         return "its outputs disagree with the model's own"
+    if hidden := _hidden_work(outcome, run):
+        return hidden
     if outcome.completion is not None and not outcome.completion.plausible:
         return "its samples do not account for the elapsed time"
+    return ""
+
+
+def _hidden_work(outcome: CaseOutcome, run: RunOutcome) -> str:
+    """Return which work of a case is not in its samples; empty if all is."""
+    if outcome.fresh_calls is None:
+        return ""
+    if outcome.fresh_calls.problem:
+        return outcome.fresh_calls.problem
+    if outcome.fresh_calls.outputs == "same" and any(
+        other.fresh_calls is not None and other.fresh_calls.outputs == "other"
+        for other in run.cases
+        if other.case.model == outcome.case.model
+    ):
+        return "the engine remembers outputs: for other inputs, it returns the same ones"
     return ""
 
 
@@ -272,7 +291,7 @@ def _row(
         model_bytes=prepared.exported.size_bytes if prepared else None,
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
-        withheld=_withheld(outcome) if summary is not None else "",
+        withheld=_withheld(outcome, run) if summary is not None else "",
         break_even_calls=break_even,
         warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, run.threads)),
         error=outcome.failure,

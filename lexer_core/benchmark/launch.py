@@ -193,6 +193,11 @@ class Launch:
         outcome.parity = self.models[outcome.case.model].judge.judge_both(
             case.label, case.first_outputs, case.final_facts.outputs
         )
+        if outcome.fresh_calls is None:  # once is enough, in the first launch
+            case.check_fresh_calls()
+            outcome.fresh_calls = case.fresh_calls
+            if case.unchecked:
+                outcome.warnings.append(f"calls on other inputs were not checked: {case.unchecked}")
 
 
 def _has_tails(case: LiveCase) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import WarmUp, warm_up
+from lexer_core.errors import LexerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
         FinalFacts,
         LoadFacts,
     )
+    from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.sample_log import SampleLog
-    from lexer_core.errors import LexerError
     from lexer_core.records import CallInputs
     from lexer_core.results import Phase
     from lexer_core.worker.executor import Executor
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 __all__ = ["LiveCase"]
 
 _COMPLETION_CALLS = 10
+_FRESH_SAMPLES = 5
+_FRESH_SECONDS = 0.1
 
 
 class LiveCase:
@@ -70,6 +73,9 @@ class LiveCase:
         self.first_outputs: Mapping[str, npt.NDArray[Any]] | None = None
         self.warm_up_facts: WarmUp | None = None
         self.completion: CompletionCheck | None = None
+        self.fresh_calls: FreshCalls | None = None
+        self.unchecked = ""
+        """Why there are no fresh calls; empty if there are, or none were asked for."""
         self.final_facts: FinalFacts | None = None
         self.peak_memory_bytes: int | None = None
         self.size = BlockSize(count=1, loops=1)
@@ -139,6 +145,26 @@ class LiveCase:
         # is not the model's.
         self.peak_memory_bytes = self.executor.peak_memory_bytes
         self.final_facts = self.executor.call("finish", timeout=self._load_timeout)
+        self.executor.suspend()
+
+    def check_fresh_calls(self) -> None:
+        """Call the session on other inputs; an error there does not cost the row its numbers."""
+        self.executor.resume()
+        assert self.warm_up_facts is not None
+        loops = self.size.loops
+        samples = max(
+            1, min(_FRESH_SAMPLES, int(_FRESH_SECONDS / self.warm_up_facts.typical_seconds))
+        )
+        try:
+            self.fresh_calls = self.executor.call(
+                "check_fresh_calls",
+                float(np.median(self.log.samples)),
+                samples,
+                loops,
+                timeout=max(self._load_timeout, self._block_timeout(samples * loops)),
+            )
+        except LexerError as error:
+            self.unchecked = error.message
         self.executor.suspend()
 
     def fail(self, error: LexerError) -> None:

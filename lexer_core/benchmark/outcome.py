@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.case_session import CompletionCheck, FinalFacts, LoadFacts
     from lexer_core.benchmark.cases import Case
+    from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.warm_up import WarmUp
     from lexer_core.records import ExportedModel
     from lexer_core.results import Failure, Parity, ReferenceWorkloadTimes
@@ -54,6 +55,7 @@ class CaseOutcome:
     settling: RoundWarmUp | None = None
     """Whether it settled during the rounds; of several launches, the first in which it did not."""
     completion: CompletionCheck | None = None
+    fresh_calls: FreshCalls | None = None
     final_facts: FinalFacts | None = None
     peak_memory_bytes: int | None = None
     parity: Parity | None = None
