@@ -35,9 +35,18 @@ class Rectified(Net):
         return torch.relu(self.layer(x) * self.scale * self.slope)
 
 
+class Own(torch.Tensor):
+    """A tensor subclass; what its values mean is unknown."""
+
+
+class Unprintable(Net):
+    def extra_repr(self) -> str:
+        raise RuntimeError("no description")
+
+
 def traced(module: torch.nn.Module) -> dict[str, str]:
     program = torch.export.export(module.eval(), (torch.ones(2, 3),))
-    return {**module_identity(module), **program_identity(program)}
+    return module_identity(module).with_parts(program_identity(program)).digests
 
 
 def differing(first: dict[str, str], second: dict[str, str]) -> set[str]:
@@ -82,17 +91,55 @@ def test_a_constant_in_the_code_is_seen_in_the_graph() -> None:
 
 
 def test_without_a_trace_the_modules_and_their_code_are_known() -> None:
-    assert set(module_identity(Net())) == {"weights", "modules"}
-    assert differing(module_identity(Net()), module_identity(Rectified())) == {"modules"}
-    wider = differing(module_identity(Net()), module_identity(Net(width=5)))
+    assert set(module_identity(Net()).digests) == {"weights", "modules"}
+    digests = module_identity(Net()).digests
+    assert differing(digests, module_identity(Rectified()).digests) == {"modules"}
+    wider = differing(digests, module_identity(Net(width=5)).digests)
     assert wider == {"weights", "modules"}
 
 
 def test_weights_of_an_unknown_kind_are_left_out_and_nothing_else() -> None:
     net = Net()
-    net.register_buffer("sparse", torch.ones(2, 2).to_sparse())
+    net.register_buffer("own", torch.ones(2, 2).as_subclass(Own))
 
-    assert set(module_identity(net)) == {"modules"}
+    identity = module_identity(net)
+
+    assert set(identity.digests) == {"modules"}
+    (note,) = identity.notes
+    assert "the model's weights changed: constant 'own' is of type Own" in note
+
+
+def test_modules_that_do_not_print_themselves_are_left_out_and_nothing_else() -> None:
+    identity = module_identity(Unprintable())
+
+    assert set(identity.digests) == {"weights"}
+    assert "RuntimeError: no description" in identity.notes[0]
+
+
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support is in beta state")
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+@pytest.mark.parametrize("kind", ["sparse_coo", "sparse_csr", "quantized"])
+def test_a_changed_number_in_a_tensor_that_is_not_dense_is_seen(kind: str) -> None:
+    def with_buffer(last: float) -> Net:
+        values = torch.tensor([[1.0, 0.0], [0.0, last]])
+        if kind == "quantized":
+            values = torch.quantize_per_tensor(values, 0.5, 0, torch.qint8)
+        else:
+            values = values.to_sparse(layout=getattr(torch, kind))
+        net = Net()
+        net.register_buffer("special", values)
+        return net
+
+    first, again, other = (module_identity(with_buffer(last)).digests for last in (1.0, 1.0, 2.0))
+
+    assert differing(first, again) == set()
+    assert differing(first, other) == {"weights"}
+
+
+def test_changed_torchscript_code_is_seen() -> None:
+    first, other = (module_identity(torch.jit.script(kind())).digests for kind in (Net, Rectified))
+
+    assert differing(first, other) == {"modules"}
 
 
 def test_digests_do_not_depend_on_the_process() -> None:

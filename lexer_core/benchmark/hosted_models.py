@@ -16,6 +16,7 @@ from lexer_core.benchmark.model_host import HostSettings, ModelHost
 from lexer_core.benchmark.parity import ParityJudge
 from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
 from lexer_core.errors import LexerError
+from lexer_core.model.by_value import dump_model
 from lexer_core.records import CallInputs, CallStructure
 from lexer_core.target.onnx_inputs import inputs_for_graph
 from lexer_core.worker.executor import Executor, LocalExecutor
@@ -90,15 +91,17 @@ class _HostedModel(ABC):
         )
 
     def identity(self) -> dict[str, str]:
-        """Return digests of the model; empty, with a note, if they cannot be computed."""
+        """Return digests of the model; a note says which cannot be computed."""
         try:
-            return self._running.identity()
+            identity = self._running.identity()
         except LexerError as error:
             self._notes.append(
                 f"the model has no fingerprint ({error.message}): a later comparison cannot tell "
                 "whether its weights or its code changed"
             )
             return {}
+        self._notes += identity.notes
+        return dict(identity.digests)
 
     def discard_cached(self, case: Case) -> None:
         """Delete a cached export that gave wrong outputs."""
@@ -168,7 +171,7 @@ class TorchModel(_HostedModel):
         if not self._adapted.can_be_sent:
             return self._open_here("it was compiled in place, which is lost in a copy")
         try:
-            payload = cloudpickle.dumps(self._adapted)
+            payload = dump_model(self._adapted)
         except Exception as error:  # an object of the user's may raise anything
             return self._open_here(f"{type(error).__name__}: {error}")
         worker = settings.start_worker(_TORCH_FACTORY, preload=("torch",))

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.engines.remote_interpreter import RemoteEngine
+    from lexer_core.export.identity import Identity
     from lexer_core.model.reference import Reference
     from lexer_core.records import OptionValue
 
@@ -145,10 +146,10 @@ class ModelHost:
         )
         return prepared
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> Identity:
         """Return the model's digests."""
-        digests: dict[str, str] = self._call("identity")
-        return digests
+        identity: Identity = self._call("identity")
+        return identity
 
     def discard_cached(self, engine: str) -> None:
         """Delete a cached export that gave wrong outputs."""

@@ -19,7 +19,12 @@ from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ModelError, TargetError, UnsupportedError
 from lexer_core.export.exports import Exports
-from lexer_core.export.identity import file_identity, module_identity, program_identity
+from lexer_core.export.identity import (
+    Identity,
+    file_identity,
+    module_identity,
+    program_identity,
+)
 from lexer_core.model.adapt import AdaptedModel, model_source, with_output_names
 from lexer_core.model.by_value import dump_model
 from lexer_core.model.reference import Reference, reference_outputs
@@ -44,7 +49,7 @@ class Preparation(ABC):
         """The file of a model that is an ``.onnx`` file."""
 
     @abstractmethod
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> Identity:
         """Return digests of the model, to compare two runs; call it after the exports."""
 
     @abstractmethod
@@ -120,10 +125,10 @@ class OnnxPreparation(Preparation):
         """Set the path of the file."""
         self._onnx_path = path
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> Identity:
         """Return digests of the file."""
         assert self._onnx_path is not None
-        return file_identity(self._onnx_path)
+        return Identity(digests=file_identity(self._onnx_path))
 
     def _source(self) -> ModelSource:
         assert self._onnx_path is not None
@@ -200,15 +205,15 @@ class TorchPreparation(Preparation):
         assert self._reference is not None
         return self._reference.float64()
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> Identity:
         """Return digests of the module or program."""
         assert self._adapted is not None
         program = self._adapted.program
         if self._exports is not None:
             traced = self._exports.program_identity()
         else:
-            traced = program_identity(program) if program is not None else {}
-        return {**module_identity(self._adapted.export_module), **traced}
+            traced = program_identity(program) if program is not None else Identity()
+        return module_identity(self._adapted.export_module).with_parts(traced)
 
     def _source(self) -> ModelSource:
         if self._adapted is None or self._reference is None:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.export.exporters import Engines, Exporter
+    from lexer_core.export.identity import Identity
     from lexer_core.records import Device, ExportedModel, ModelSource, OptionValue
 
 __all__ = ["ExportOutcome", "Exports"]
@@ -196,7 +197,7 @@ class Exports:
             raise errors[0]
         raise no_exporter(self._model.source, (format,), self._registry.listings())
 
-    def program_identity(self) -> dict[str, str]:
+    def program_identity(self) -> Identity:
         """Return digests of the traced program; empty if no export needed it."""
         return self._model.program_identity()
 

@@ -15,6 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import CacheError
+from lexer_core.model.tensors import dense_parts
 
 if TYPE_CHECKING:
     import torch
@@ -273,10 +274,18 @@ def _update_with_tensor(digest: Any, name: str, tensor: Any) -> None:
 
     if type(tensor) not in (torch.Tensor, torch.nn.Parameter):
         raise CacheError(f"constant {name!r} is of type {type(tensor).__name__}.")
-    if tensor.layout != torch.strided or tensor.is_quantized:
-        raise CacheError(f"tensor {name!r} is not dense.")
     if tensor.device.type == "meta":
         raise CacheError(f"tensor {name!r} has no values (it is on the meta device).")
+    if tensor.is_nested:
+        raise CacheError(f"tensor {name!r} is nested.")
+    if tensor.is_quantized or tensor.layout != torch.strided:
+        parts = dense_parts(tensor)
+        shape = ", ".join(map(str, tensor.shape))
+        kind = tensor.qscheme() if tensor.is_quantized else tensor.layout
+        digest.update(f"parts {name} {tensor.dtype}[{shape}] {kind}\n".encode())
+        for number, part in enumerate(parts):
+            _update_with_tensor(digest, f"{name} {number}", part)
+        return
     shape = ", ".join(map(str, tensor.shape))
     digest.update(f"tensor {name} {tensor.dtype}[{shape}]\n".encode())
     for chunk in _chunks(tensor):

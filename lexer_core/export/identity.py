@@ -7,38 +7,53 @@ decides which exports are the same.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-from functools import partial
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
+from attrs import field, frozen
+
+from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import CacheError
 from lexer_core.export.external_data import EXTERNAL
 from lexer_core.export.fingerprint import digest_graph, digest_tensors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     import torch
 
-__all__ = ["describe_code", "file_identity", "module_identity", "program_identity"]
+__all__ = ["Identity", "describe_code", "file_identity", "module_identity", "program_identity"]
 
 _DIGEST_BYTES = 16
 _CHUNK = 1 << 22
 
 
-def module_identity(module: torch.nn.Module) -> dict[str, str]:
+@frozen(kw_only=True)
+class Identity:
+    """Digests of a model by part, and notes that say why a part has none."""
+
+    digests: Mapping[str, str] = field(factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def with_parts(self, other: Identity) -> Identity:
+        """Return the digests and notes of both."""
+        return Identity(
+            digests={**self.digests, **other.digests}, notes=(*self.notes, *other.notes)
+        )
+
+
+def module_identity(module: torch.nn.Module) -> Identity:
     """Return digests of a module.
 
     Returns
     -------
-    dict of str to str
+    Identity
         ``"weights"``: names, types, shapes and values of parameters and
         buffers. ``"modules"``: the tree of modules, with the settings that they
-        print and the code of the classes that are not torch's own. Weights that
-        cannot be identified are left out.
+        print and the code of the classes that are not torch's own. A part that
+        cannot be identified is left out, with a note.
 
     Notes
     -----
@@ -46,38 +61,46 @@ def module_identity(module: torch.nn.Module) -> dict[str, str]:
     class calls are not included; :func:`program_identity` covers them. Both
     depend on the versions of Python and torch.
     """
-    tensors = {**dict(module.named_buffers()), **module.state_dict()}
-    return {
-        "modules": _digest(_describe_modules(module)),
-        **_possible(weights=partial(digest_tensors, tensors)),
-    }
+    return _identity(
+        modules=lambda: _digest(_describe_modules(module)),
+        weights=lambda: digest_tensors({**dict(module.named_buffers()), **module.state_dict()}),
+    )
 
 
-def program_identity(program: Any) -> dict[str, str]:
+def program_identity(program: Any) -> Identity:
     """Return digests of a ``torch.export.ExportedProgram``.
 
     Returns
     -------
-    dict of str to str
+    Identity
         ``"graph"`` and ``"constants"``: the traced graph, and its tensors that
         are neither parameters nor buffers. A part that cannot be identified is
-        left out.
+        left out, with a note.
     """
-    # Non-persistent buffers are among the constants, but belong to the weights.
-    buffers = set(program.graph_signature.buffers)
-    constants = {name: value for name, value in program.constants.items() if name not in buffers}
-    return _possible(
-        graph=partial(digest_graph, program), constants=partial(digest_tensors, constants)
+    return _identity(
+        graph=lambda: digest_graph(program), constants=lambda: digest_tensors(_constants(program))
     )
 
 
-def _possible(**parts: Callable[[], str]) -> dict[str, str]:
+def _constants(program: Any) -> dict[str, Any]:
+    # Non-persistent buffers are among the constants, but belong to the weights.
+    buffers = set(program.graph_signature.buffers)
+    return {name: value for name, value in program.constants.items() if name not in buffers}
+
+
+def _identity(**parts: Callable[[], str]) -> Identity:
     digests = {}
+    notes = []
     for name, make in parts.items():
-        # A tensor or node that cannot be identified leaves its part out.
-        with contextlib.suppress(CacheError):
+        try:
             digests[name] = make()
-    return digests
+        except Exception as error:  # the model's own code may raise anything
+            reason = error.message if isinstance(error, CacheError) else error_summary(error)
+            notes.append(
+                f"a later comparison cannot tell whether the model's {name} changed: "
+                f"{reason.rstrip('.')}"
+            )
+    return Identity(digests=digests, notes=tuple(notes))
 
 
 def file_identity(path: Path) -> dict[str, str]:
@@ -128,8 +151,8 @@ def _onnx_parts(path: Path) -> dict[str, str] | None:
         for chunk in _content(path.parent / name):
             weights.update(chunk)
     # Metadata that does not affect the results.
-    for field in ("producer_name", "producer_version", "doc_string", "metadata_props"):
-        model.ClearField(field)
+    for metadata in ("producer_name", "producer_version", "doc_string", "metadata_props"):
+        model.ClearField(metadata)
     model.graph.ClearField("doc_string")
     model.graph.ClearField("metadata_props")
     for node in model.graph.node:
@@ -159,6 +182,9 @@ def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
     for name, part in module.named_modules(remove_duplicate=False):
         kind = type(part)
         yield f"{name} {kind.__module__}.{kind.__qualname__} {part.extra_repr()}\n".encode()
+        code = getattr(part, "code", None)  # of TorchScript
+        if isinstance(code, str):
+            yield code.encode()
         for base in kind.__mro__:
             if base in described or base.__module__.partition(".")[0] in ("torch", "builtins"):
                 continue

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import CacheError
 from lexer_core.export.fingerprint import digest_program, fingerprint, installed_versions
-from lexer_core.export.identity import program_identity
+from lexer_core.export.identity import Identity, program_identity
 from lexer_core.export.known_traces import KnownTrace
 from lexer_core.export.tracing import trace
 from lexer_core.export.untraced import untraced_digest
@@ -85,11 +86,13 @@ class TracedSource:
         known, self._known = self._known, None
         return self._program_digest() != known.program
 
-    def program_identity(self) -> dict[str, str]:
+    def program_identity(self) -> Identity:
         """Return digests of the traced program; empty if it was not needed."""
         if self._known is not None:
-            return dict(self._known.identity)
-        return program_identity(self.source.program) if self.source.program is not None else {}
+            return Identity(digests=self._known.identity)
+        if self.source.program is None:
+            return Identity()
+        return program_identity(self.source.program)
 
     def forget_known(self) -> None:
         """Trace the model again: what is known of it led to an export with wrong outputs."""
@@ -127,13 +130,18 @@ class TracedSource:
         except CacheError as error:
             self.no_key_because = error.message
             return None
+        except Exception as error:  # a constant of an unusual kind may raise anything
+            self.no_key_because = f"it has no fingerprint ({error_summary(error)})"
+            return None
         self._remember()
         return self._digest
 
     def _remember(self) -> None:
         if self._untraced is None or self._known_traces is None or self._digest is None:
             return
-        trace = KnownTrace(program=self._digest, identity=program_identity(self.source.program))
+        trace = KnownTrace(
+            program=self._digest, identity=program_identity(self.source.program).digests
+        )
         # A cache that cannot be written is noted when the export is stored.
         with contextlib.suppress(OSError):
             self._known_traces.add(self._untraced, trace)
@@ -143,9 +151,13 @@ class TracedSource:
         if source.program is not None or self.no_key_because:
             return
         # These import torch, which is installed wherever there is a module.
+        from lexer_core.model.state import contains_torchscript
         from lexer_core.model.tensors import to_torch
         from lexer_core.model.wrapper import flattening_module
 
+        if contains_torchscript(source.module):
+            self.no_key_because = "torch.export does not trace TorchScript"
+            return
         flat = flattening_module(
             source.module, source.inputs.structure, source.input_names, source.output_names
         )

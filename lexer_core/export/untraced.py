@@ -26,7 +26,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from lexer_core.errors import CacheError
 from lexer_core.export.fingerprint import digest_tensors
 from lexer_core.export.identity import describe_code
 
@@ -71,7 +70,7 @@ def untraced_digest(source: ModelSource) -> str | None:
         for part in _describe(source):
             digest.update(part.encode(errors="surrogatepass"))
             digest.update(b"\0")
-    except (_UndescribedError, CacheError, OSError, RecursionError):
+    except Exception:  # also one that an object of the user's raises
         return None
     return digest.hexdigest()
 

@@ -7,6 +7,7 @@ It does not run the model; the first reference run names the outputs.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from lexer_core.errors import InputError, TargetError
 from lexer_core.model.naming import Forward, name_inputs, read_forward
 from lexer_core.model.state import eager_module, is_compiled
 from lexer_core.model.structure import constants_of
-from lexer_core.model.tensors import tensor_specs, to_numpy
+from lexer_core.model.tensors import is_lazy, tensor_specs, to_numpy
 from lexer_core.records import CallInputs, ModelSource, TensorSpec
 from lexer_core.suggestions import did_you_mean
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["AdaptedModel", "adapt_model", "model_source", "with_output_names"]
+
+_MOST_LISTED = 4
 
 
 @frozen(kw_only=True, eq=False)
@@ -121,13 +124,15 @@ def adapt_model(
     Raises
     ------
     TargetError
-        ``model`` is neither a module nor an exported program.
+        ``model`` is neither a module nor an exported program, or its weights have no
+        values.
     InputError
         Inputs, names or axes do not fit the model.
     """
     module, program = _module_of(model)
     export_module = eager_module(module)
     model_name = _name_of(export_module, program)
+    _check_weights(export_module, model_name)
     forward = read_forward(export_module, model_name)
     flat = name_inputs(forward, input, input_names)
     arrays = {name: _frozen_copy(name, leaf, forward) for name, leaf in flat.leaves.items()}
@@ -197,6 +202,53 @@ def _name_of(module: torch.nn.Module, program: Any) -> str:
     # A scripted module is a RecursiveScriptModule with the name of the original class.
     name = getattr(module, "original_name", None)
     return name if isinstance(name, str) else type(module).__name__
+
+
+def _check_weights(module: torch.nn.Module, model_name: str) -> None:
+    """Check that every parameter and buffer has values.
+
+    Raises
+    ------
+    TargetError
+        The module is on the meta device, or lazy and was never called.
+    """
+    lazy, without_values = [], []
+    tensors = dict([*module.named_parameters(), *module.named_buffers()])
+    for path, tensor in tensors.items():
+        if is_lazy(tensor):
+            lazy.append(path)
+        elif tensor.device.type == "meta" or _is_fake(tensor):
+            without_values.append(path)
+    if lazy:
+        raise TargetError(
+            f"{model_name} has no weights yet: it is lazy, and {_listed(lazy)} "
+            f"{'is' if len(lazy) == 1 else 'are'} uninitialized.",
+            hint="Call it once with example inputs: model(...).",
+        )
+    if without_values and len(without_values) == len(tensors):
+        raise TargetError(
+            f"{model_name} has no weights (it is on the meta device).",
+            hint="Load them first: model.to_empty(device='cpu'), then model.load_state_dict(...).",
+        )
+    if without_values:
+        raise TargetError(
+            f"{model_name} lacks weights: {_listed(without_values)} "
+            f"{'is' if len(without_values) == 1 else 'are'} on the meta device.",
+            hint="Load them first, or check that the checkpoint has all of them.",
+        )
+
+
+def _is_fake(tensor: torch.Tensor) -> bool:
+    """Whether a tensor was created under FakeTensorMode; it has a device, but no values."""
+    # Looked up, not imported: until it is imported, there are no fake tensors.
+    fake = getattr(sys.modules.get("torch._subclasses.fake_tensor"), "FakeTensor", None)
+    return fake is not None and isinstance(tensor, fake)
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:_MOST_LISTED])
+    rest = len(names) - _MOST_LISTED
+    return f"{shown} and {rest} more" if rest > 0 else shown
 
 
 def _frozen_copy(name: str, leaf: Any, forward: Forward) -> np.ndarray[Any, Any]:

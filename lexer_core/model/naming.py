@@ -69,20 +69,11 @@ def read_forward(module: torch.nn.Module, model_name: str) -> Forward:
 
     If it cannot be read, the result accepts any arguments.
     """
-    schema = getattr(module.forward, "schema", None)
-    if schema is not None:  # TorchScript: Python sees only (*args, **kwargs)
-        parameters = [
-            Parameter(
-                argument.name,
-                Parameter.POSITIONAL_OR_KEYWORD,
-                default=argument.default_value if argument.has_default_value() else Parameter.empty,
-            )
-            for argument in schema.arguments[1:]
-        ]
-        return Forward(model_name=model_name, signature=inspect.Signature(parameters))
     try:
-        signature = inspect.signature(module.forward)
-    except (TypeError, ValueError):
+        # Of TorchScript, Python sees only (*args, **kwargs).
+        schema = getattr(module.forward, "schema", None)
+        signature = inspect.signature(module.forward) if schema is None else _signature_of(schema)
+    except (AttributeError, TypeError, ValueError):  # no forward, or none that can be read
         signature = inspect.Signature(
             [
                 Parameter("args", Parameter.VAR_POSITIONAL),
@@ -90,6 +81,20 @@ def read_forward(module: torch.nn.Module, model_name: str) -> Forward:
             ]
         )
     return Forward(model_name=model_name, signature=signature)
+
+
+def _signature_of(schema: Any) -> inspect.Signature:
+    """Return the signature that a TorchScript schema describes."""
+    return inspect.Signature(
+        [
+            Parameter(
+                argument.name,
+                Parameter.KEYWORD_ONLY if argument.kwarg_only else Parameter.POSITIONAL_OR_KEYWORD,
+                default=argument.default_value if argument.has_default_value() else Parameter.empty,
+            )
+            for argument in schema.arguments[1:]
+        ]
+    )
 
 
 def name_inputs(forward: Forward, input: object, declared: Sequence[str] | None) -> FlatCall:

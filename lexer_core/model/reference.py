@@ -133,6 +133,7 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
         first, notes = _run(adapted, module, adapted.inputs)
         changed = state.restore_buffers()
         second, _ = _run(adapted, module, adapted.inputs)
+    notes += state.notes
     names = name_outputs(
         list(first),
         adapted.declared_output_names,

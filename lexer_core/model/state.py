@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import frozen
 
+from lexer_core.engine_helpers import error_summary
+from lexer_core.model.tensors import dense_parts, is_lazy
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MeasuredState",
+    "contains_torchscript",
     "eager_module",
     "is_compiled",
     "measured_state",
@@ -46,20 +50,27 @@ class MeasuredState:
     """The training flags and buffers of a module at one moment."""
 
     def __init__(self, module: torch.nn.Module) -> None:
-        import torch  # the core works without it
-
-        self._flags = [(each, each.training) for each in module.modules()]
+        # A module frozen by torch.jit.freeze has no flag.
+        self._flags = [
+            (each, each.training) for each in module.modules() if hasattr(each, "training")
+        ]
         self._buffers: list[_Buffer] = []
+        self._problems: dict[str, str] = {}
         copies: dict[int, torch.Tensor] = {}
         for path, owner in module.named_modules():
             for name, buffer in owner._buffers.items():
-                if buffer is None or torch.nn.parameter.is_lazy(buffer):
+                if buffer is None or is_lazy(buffer):
                     continue
+                full_name = f"{path}.{name}" if path else name
                 if id(buffer) not in copies:
-                    copies[id(buffer)] = buffer.detach().clone()
+                    try:
+                        copies[id(buffer)] = buffer.detach().clone()
+                    except Exception as error:  # a subclass of the user's may raise anything
+                        self._problems[full_name] = error_summary(error)
+                        continue
                 self._buffers.append(
                     _Buffer(
-                        path=f"{path}.{name}" if path else name,
+                        path=full_name,
                         owner=owner,
                         name=name,
                         tensor=buffer,
@@ -72,22 +83,39 @@ class MeasuredState:
         """Whether any submodule was in training mode."""
         return any(training for _, training in self._flags)
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes on buffers that cannot be saved, compared or restored."""
+        return tuple(
+            f"buffer {path!r} cannot be saved and restored ({reason}): calls may change it"
+            for path, reason in self._problems.items()
+        )
+
     def restore_buffers(self) -> tuple[str, ...]:
         """Restore the buffers; return the paths of those that had changed."""
-        import torch  # the core works without it
-
         changed = []
         for each in self._buffers:
-            replaced = each.owner._buffers.get(each.name) is not each.tensor
-            written = not _same_values(each.tensor, each.content)
+            buffers = each.owner._buffers  # of a scripted module, it is not a dict
+            replaced = each.name not in buffers or buffers[each.name] is not each.tensor
             if replaced:
-                each.owner._buffers[each.name] = each.tensor
-            if written:
-                with torch.no_grad():
-                    each.tensor.copy_(each.content)
-            if replaced or written:
+                buffers[each.name] = each.tensor
+            if self._restore_content(each) or replaced:
                 changed.append(each.path)
         return tuple(changed)
+
+    def _restore_content(self, buffer: _Buffer) -> bool:
+        """Restore the content of a buffer; return whether it had changed, if known."""
+        import torch  # the core works without it
+
+        try:
+            if _same_values(buffer.tensor, buffer.content):
+                return False
+            with torch.no_grad():
+                buffer.tensor.copy_(buffer.content)
+        except Exception as error:  # torch cannot compare or copy every kind of tensor
+            self._problems[buffer.path] = error_summary(error)
+            return False
+        return True
 
     def restore_flags(self) -> None:
         """Restore the training flag of every submodule.
@@ -147,6 +175,13 @@ def preserved_randomness() -> Iterator[None]:
         random.setstate(python_state)
 
 
+def contains_torchscript(module: torch.nn.Module) -> bool:
+    """Whether a module or a submodule was scripted or traced by ``torch.jit``."""
+    import torch  # the core works without it
+
+    return any(isinstance(each, torch.jit.ScriptModule) for each in module.modules())
+
+
 def is_compiled(module: torch.nn.Module) -> bool:
     """Whether the module was compiled by ``torch.compile(module)`` or ``module.compile()``."""
     return _wrapped(module) is not None or module._compiled_call_impl is not None
@@ -185,11 +220,19 @@ def set_training(module: torch.nn.Module, training: bool) -> None:
             module.eval()
     except NotImplementedError:  # modules of torch.export have only one mode
         for each in module.modules():
-            each.training = training
+            if hasattr(each, "training"):
+                each.training = training
 
 
 def _same_values(left: torch.Tensor, right: torch.Tensor) -> bool:
     """Whether two tensors have the same values, with NaN equal to NaN."""
+    if left.layout != right.layout or left.dtype != right.dtype:
+        return False
+    lefts, rights = dense_parts(left), dense_parts(right)
+    return len(lefts) == len(rights) and all(map(_same_dense_values, lefts, rights))
+
+
+def _same_dense_values(left: torch.Tensor, right: torch.Tensor) -> bool:
     import torch  # the core works without it
 
     if left.shape != right.shape or left.dtype != right.dtype:

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = [
+    "dense_parts",
     "dtype_name",
+    "is_lazy",
     "storage_bytes",
     "tensor_spec",
     "tensor_specs",
@@ -121,16 +123,80 @@ def tensor_specs(values: Mapping[str, Any]) -> tuple[TensorSpec, ...]:
     return tuple(tensor_spec(name, value) for name, value in values.items())
 
 
-def storage_bytes(module: torch.nn.Module) -> int:
-    """Return the bytes of a module's parameters and buffers; shared storage counts once."""
+def is_lazy(tensor: torch.Tensor) -> bool:
+    """Whether a parameter or buffer of a lazy module has no shape yet."""
     import torch  # only here: the core works without it
 
+    return bool(torch.nn.parameter.is_lazy(tensor))
+
+
+def dense_parts(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    """Return the dense tensors that hold a tensor's values.
+
+    Indices and values of a sparse tensor, integers and scales of a quantized one,
+    the components of a nested tensor, the inner tensors of a wrapper; a dense tensor
+    is its only part.
+
+    Raises
+    ------
+    TypeError
+        The tensor's layout is unknown.
+    """
+    import torch  # only here: the core works without it
+
+    tensor = tensor.detach()
+    if hasattr(tensor, "__tensor_flatten__"):
+        names, _ = tensor.__tensor_flatten__()
+        return tuple(part for name in names for part in dense_parts(getattr(tensor, name)))
+    if tensor.is_nested:
+        return tuple(part for each in tensor.unbind() for part in dense_parts(each))
+    if tensor.is_quantized:
+        return (tensor.int_repr(), *_scales(tensor))
+    if tensor.layout == torch.sparse_coo:
+        return tensor._indices(), tensor._values()
+    if tensor.layout in (torch.sparse_csr, torch.sparse_bsr):
+        return tensor.crow_indices(), tensor.col_indices(), tensor.values()
+    if tensor.layout in (torch.sparse_csc, torch.sparse_bsc):
+        return tensor.ccol_indices(), tensor.row_indices(), tensor.values()
+    if tensor.is_mkldnn:
+        return (tensor.to_dense(),)
+    if tensor.layout != torch.strided:
+        raise TypeError(f"the values of a tensor of layout {tensor.layout} cannot be read")
+    return (tensor,)
+
+
+def _scales(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    import torch  # only here: the core works without it
+
+    if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
+        # float64 holds every zero point exactly.
+        return (torch.tensor([tensor.q_scale(), tensor.q_zero_point()], dtype=torch.float64),)
+    return tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points()
+
+
+def storage_bytes(module: torch.nn.Module) -> int:
+    """Return the bytes of a module's parameters and buffers; shared storage counts once.
+
+    An estimate: a tensor that does not show its storage counts as if it were dense.
+    """
     sizes: dict[tuple[str, int], int] = {}
     for tensor in (*module.parameters(), *module.buffers()):
-        if torch.nn.parameter.is_lazy(tensor) or tensor.layout != torch.strided:
+        if is_lazy(tensor):
             continue
-        storage = tensor.untyped_storage()
-        # Meta tensors have no address, so each one counts.
-        address = storage.data_ptr() or id(tensor)
-        sizes[(str(tensor.device), address)] = storage.nbytes()
+        try:
+            storages = [part.untyped_storage() for part in dense_parts(tensor)]
+        except Exception:  # a subclass of the user's may raise anything
+            sizes[("", id(tensor))] = _dense_bytes(tensor)
+            continue
+        for number, storage in enumerate(storages):
+            # Meta tensors have no address, so each one counts.
+            address = storage.data_ptr() or hash((id(tensor), number))
+            sizes[(str(storage.device), address)] = storage.nbytes()
     return sum(sizes.values())
+
+
+def _dense_bytes(tensor: torch.Tensor) -> int:
+    try:
+        return tensor.numel() * tensor.element_size()
+    except Exception:  # see storage_bytes
+        return 0

@@ -62,7 +62,8 @@ def flattening_module(
     wrapper: torch.nn.Module = _wrapper_class()(
         inner, with_own_constants(structure), tuple(input_names), tuple(output_names)
     )
-    wrapper.training = inner.training
+    # A module frozen by torch.jit.freeze has no flag, and is in eval mode.
+    wrapper.training = getattr(inner, "training", False)
     return wrapper
 
 

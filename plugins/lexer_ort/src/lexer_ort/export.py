@@ -1,13 +1,16 @@
 """How is a PyTorch model exported to an ``.onnx`` file?
 
-With ``torch.onnx.export``, as a flattened model with named input and output
-tensors. Afterwards, the inputs and outputs of the file are compared with the
-requested ones.
+With ``torch.onnx.export``, as a flattened model with input and output tensors. The
+exporter gives its own names to all other tensors of the graph, and does not check
+that they differ from those of the inputs and outputs. These are therefore exported
+under names that nothing else has, and renamed afterwards. Finally, the inputs and
+outputs of the file are compared with the requested ones.
 """
 
 from __future__ import annotations
 
 import contextlib
+import copy
 import re
 from importlib.util import find_spec
 from itertools import chain
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import ExportError, LexerError, SettingError
 from lexer_core.records import ExportedModel, ModelSource, OptionValue
+from lexer_ort.graph_names import ExportNames
 from lexer_ort.onnx_specs import OnnxFile, check_file, read_file
 from lexer_ort.quiet import quiet
 from lexer_ort.reasons import export_reason, own_error
@@ -73,6 +77,13 @@ def export_with_torch(
     exporter, opset, checks = _read_options(options)
     if find_spec("torch") is None:
         return None
+    from lexer_core.model.state import contains_torchscript  # imports torch
+
+    is_scripted = source.module is not None and contains_torchscript(source.module)
+    notes: tuple[str, ...] = ()
+    if is_scripted and exporter == "dynamo":
+        exporter = "torchscript"
+        notes = ("exported with exporter=torchscript, the only one for TorchScript",)
     if exporter == "dynamo" and find_spec("onnxscript") is None:
         raise ExportError(
             f"{source.model_name} cannot be exported to ONNX: onnxscript is not installed.",
@@ -81,30 +92,32 @@ def export_with_torch(
     import torch  # not needed for an .onnx file
 
     path = workdir / _file_name(source.model_name)
+    names = ExportNames.of(source)
     with quiet() as captured:
         try:
             with torch.no_grad():
                 if exporter == "dynamo":
-                    _export_with_dynamo(source, path, opset, largest_single_file)
+                    _export_with_dynamo(source, names, path, opset, largest_single_file)
                 else:
-                    _export_with_torchscript(source, path, opset)
+                    _export_with_torchscript(source, names, path, opset)
         except LexerError:
             raise
         except Exception as error:
             own = own_error(error)
             if own is not None:
                 raise own from error
-            reason = export_reason(error, captured.text)
+            reason = names.in_text(export_reason(error, captured.text))
             raise ExportError(
                 f"the {exporter} exporter cannot export {source.model_name} to ONNX: {reason}",
                 hint=_hint(source, exporter),
             ) from error
+    names.restore(path)
     if exporter == "torchscript":
         _gather_external_data(path, largest_single_file)
     file = read_file(path)
     if checks:
         check_file(path)
-    notes = _compare(source, file, exporter, opset)
+    notes += _compare(source, file, exporter, opset)
     notes += _check_inputs(source, file, exporter)
     traced = captured.first_warning("TracerWarning")
     if traced:
@@ -145,14 +158,18 @@ def _read_options(options: Mapping[str, OptionValue]) -> tuple[str, int | None, 
 
 
 def _export_with_dynamo(
-    source: ModelSource, path: Path, opset: int | None, largest_single_file: int
+    source: ModelSource,
+    names: ExportNames,
+    path: Path,
+    opset: int | None,
+    largest_single_file: int,
 ) -> None:
     import torch  # see export_with_torch
 
-    named_axes = _named_axes(source)
+    named_axes = _named_axes(names)
     arguments: dict[str, Any] = {
-        "input_names": list(source.input_names),
-        "output_names": list(source.output_names),
+        "input_names": list(names.inputs),
+        "output_names": list(names.outputs),
         "opset_version": opset,
         "dynamo": True,
         "verbose": False,
@@ -174,18 +191,28 @@ def _export_with_dynamo(
     exported.save(str(path), external_data=weights > largest_single_file)
 
 
-def _export_with_torchscript(source: ModelSource, path: Path, opset: int | None) -> None:
+def _export_with_torchscript(
+    source: ModelSource, names: ExportNames, path: Path, opset: int | None
+) -> None:
     import torch  # see export_with_torch
 
+    from lexer_core.model.state import contains_torchscript, measured_state  # imports torch
+
     flat, tensors = _flattened(source)
+    if contains_torchscript(flat):
+        # The exporter's own trace fails on scripted submodules, and torch.jit.trace on
+        # frozen ones, but not on their copies.
+        flat = copy.deepcopy(flat)
+        with measured_state(flat):  # a trace calls the module, which may write to its buffers
+            flat = torch.jit.trace(flat, tensors, check_trace=False)  # type: ignore[no-untyped-call]
     with _native_log_to(print):
         torch.onnx.export(
             flat,
             tensors,
             str(path),
-            input_names=list(source.input_names),
-            output_names=list(source.output_names),
-            dynamic_axes={name: dict(axes) for name, axes in source.dynamic_axes.items()} or None,
+            input_names=list(names.inputs),
+            output_names=list(names.outputs),
+            dynamic_axes={name: dict(axes) for name, axes in names.dynamic_axes.items()} or None,
             opset_version=opset,
             dynamo=False,
         )
@@ -254,11 +281,11 @@ def _program_fits(source: ModelSource) -> bool:
     )
 
 
-def _named_axes(source: ModelSource) -> Any:
+def _named_axes(names: ExportNames) -> Any:
     """Dynamic shapes for ``torch.onnx.export``, of ``forward(*tensors)``."""
-    if not any(source.dynamic_axes.values()):
+    if not any(names.dynamic_axes.values()):
         return None
-    return (tuple(dict(source.dynamic_axes.get(name, {})) for name in source.input_names),)
+    return (tuple(dict(names.dynamic_axes.get(name, {})) for name in names.inputs),)
 
 
 def _gather_external_data(path: Path, largest_single_file: int) -> None:
@@ -356,8 +383,13 @@ def _check_inputs(source: ModelSource, file: OnnxFile, exporter: str) -> tuple[s
 
 
 def _hint(source: ModelSource, exporter: str) -> str:
-    other = _EXPORTERS[1 - _EXPORTERS.index(exporter)]
-    hint = f"Try the other exporter: exporter={other}."
+    from lexer_core.model.state import contains_torchscript  # imports torch
+
+    if source.module is not None and contains_torchscript(source.module):
+        hint = "Benchmark the original module: it can be exported with exporter=dynamo, too."
+    else:
+        other = _EXPORTERS[1 - _EXPORTERS.index(exporter)]
+        hint = f"Try the other exporter: exporter={other}."
     if any(source.dynamic_axes.values()):
         hint += "\nOr leave out dynamic_axes: static shapes are easier to export."
     return hint

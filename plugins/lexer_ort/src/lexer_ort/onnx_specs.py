@@ -103,7 +103,7 @@ def check_file(path: Path) -> None:
     except (onnx.checker.ValidationError, ValueError, RuntimeError) as error:
         raise ExportError(
             f"{path.name} fails onnx.checker: {first_line(str(error))}",
-            hint="If the model is correct and the checker is wrong, set checks=false.",
+            hint="If the model is correct and the checker is wrong, set onnx_checks=false.",
         ) from error
 
 

@@ -10,7 +10,12 @@ import torch
 from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import ExportError
 from lexer_core.model.reference import call_module
-from lexer_core.model.state import eager_module, measured_state, preserved_randomness
+from lexer_core.model.state import (
+    contains_torchscript,
+    eager_module,
+    measured_state,
+    preserved_randomness,
+)
 from lexer_core.model.structure import flatten_outputs
 from lexer_core.model.tensors import dtype_name, storage_bytes, tensor_spec, tensor_specs, to_torch
 from lexer_core.model.wrapper import dynamic_shapes, flattening_module
@@ -90,6 +95,12 @@ def export_program(source: ModelSource, device: Device) -> ExportedModel:
 
 def _trace(source: ModelSource, device: Device) -> torch.export.ExportedProgram:
     module = _module_of(source)
+    if contains_torchscript(module):
+        raise ExportError(
+            f"{source.model_name} is or contains a TorchScript module, which torch.export does "
+            "not trace.",
+            hint="Benchmark the original module.",
+        )
     wrapper = flattening_module(
         module, source.inputs.structure, source.input_names, source.output_names
     )
