@@ -110,7 +110,7 @@ class LexerContext:
             environment, by engine name or row label. lexer-core and the engine's
             plugin must be installed there.
         batch_size
-            Raise an error if dimension 0 of the inputs is different.
+            Number of items in one call; the same as the setting ``items_per_call``.
         input_names, output_names
             Names of the input and output tensors. Default: the decorator's, or
             names derived from the model.
@@ -141,6 +141,8 @@ class LexerContext:
         from lexer_core.benchmark.run import BenchmarkRun
         from lexer_core.build_report import assemble_report
 
+        if batch_size is not None and settings.get("items_per_call") is None:
+            settings["items_per_call"] = batch_size
         self._report = None  # if this fails, flush must not write an earlier report
         configuration = self.configuration(
             torch_model,
@@ -166,7 +168,6 @@ class LexerContext:
             input,
             input_names=input_names,
             output_names=output_names,
-            batch_size=batch_size,
             dynamic_axes={},
         )
         with contextlib.ExitStack() as stack:

@@ -34,7 +34,7 @@ from real_models import (  # noqa: E402
 )
 
 from lexer.decorators.lexer import Lexer  # noqa: E402
-from lexer_core.errors import InputError, ModelError  # noqa: E402
+from lexer_core.errors import InputError, ModelError, SettingError  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -123,9 +123,9 @@ def test_a_wrong_number_of_output_names_is_refused_with_what_the_model_returns()
     assert 'output_names=["output"]' in caught.value.hint
 
 
-def test_a_batch_size_that_the_inputs_do_not_have_is_refused() -> None:
-    with pytest.raises(InputError, match="batch_size is 8"):
-        benchmark(AmazingNet(), torch.ones(1, 3, 8, 8), batch_size=8)
+def test_a_batch_size_that_is_not_a_number_of_items_is_refused() -> None:
+    with pytest.raises(SettingError, match="'items_per_call' in the call is 0"):
+        benchmark(AmazingNet(), torch.ones(1, 3, 8, 8), batch_size=0)
 
 
 # -- one engine's trouble ----------------------------------------------------------

@@ -55,8 +55,10 @@ def test_its_batch_size_has_no_effect_and_is_noted(place: Place) -> None:
     configuration = LexerContext().configuration()
 
     assert configuration.settings == Settings()
-    assert configuration.notes == (
-        f"batch_size in {file}, line 2 has no effect: it is read from the example inputs",
+    (note,) = configuration.notes
+    assert note == (
+        f"batch_size in {file}, line 2 has no effect: it is read from the example inputs, "
+        "unless you set items_per_call"
     )
 
 

@@ -16,6 +16,7 @@ from lexer_core.benchmark.model_host import HostSettings, ModelHost
 from lexer_core.benchmark.parity import ParityJudge
 from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
 from lexer_core.errors import LexerError
+from lexer_core.model.batch_size import BatchSize, guess_batch_size
 from lexer_core.model.by_value import dump_model
 from lexer_core.records import CallInputs, CallStructure
 from lexer_core.target.onnx_inputs import inputs_for_graph
@@ -56,6 +57,7 @@ class _HostedModel(ABC):
         self.name = name
         self.title = title
         self.inputs = CallInputs(arrays={}, structure=CallStructure())
+        self.batch_size = BatchSize()
         self._notes: list[str] = []
         self._host: ModelHost | None = None
 
@@ -156,6 +158,7 @@ class TorchModel(_HostedModel):
     def __init__(self, adapted: AdaptedModel, *, title: str = "") -> None:
         super().__init__(adapted.model_name, title=title)
         self.inputs = adapted.inputs
+        self.batch_size = adapted.batch_size
         self._adapted = adapted
 
     def run_reference(self, settings: Settings, timings: RunTimings) -> None:
@@ -222,6 +225,7 @@ class OnnxModel(_HostedModel):
         del first
         for prepared in exports:
             self.inputs = inputs_for_graph(prepared.exported.inputs, self._example)
+        self.batch_size = guess_batch_size(self.inputs)
 
     def _open(self, settings: HostSettings) -> Executor:
         if not settings.isolated:

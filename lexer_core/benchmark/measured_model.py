@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.benchmark.run_timings import RunTimings
+    from lexer_core.model.batch_size import BatchSize
     from lexer_core.records import CallInputs
     from lexer_core.settings.table import Settings
 
@@ -33,6 +34,8 @@ class ModelUnderTest(Protocol):
         The model's name in messages and in the report.
     inputs
         The inputs of every call; complete after :meth:`match_inputs`.
+    batch_size
+        The guessed number of items in a call; complete after :meth:`match_inputs`.
     judge
         Judges the outputs of its cases; complete after :meth:`run_reference`.
     sys_path
@@ -44,6 +47,7 @@ class ModelUnderTest(Protocol):
 
     name: str
     inputs: CallInputs
+    batch_size: BatchSize
     judge: ParityJudge
     sys_path: tuple[str, ...] | None
     has_own_sys_path: bool

@@ -27,6 +27,7 @@ from lexer_core.errors import UnsupportedError
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
+from lexer_core.model.batch_size import BatchSize, confirm_batch_size
 from lexer_core.model.tensors import tensor_specs
 from lexer_core.results import Failure
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
@@ -310,6 +311,7 @@ class BenchmarkRun:
             )
             for case, error in self._selection.failures
         ]
+        batch_size = self._batch_size()
         dtypes = sorted({array.dtype.name for array in self._inputs.arrays.values()})
         return RunOutcome(
             cases=(*self._outcomes, *refused),
@@ -317,9 +319,11 @@ class BenchmarkRun:
             orders=self._orders,
             seed=self._seed,
             threads=self._threads,
-            batch_size=_batch_size(self._inputs),
+            batch_size=batch_size.items,
             dtype=", ".join(dtypes),
-            notes=tuple(dict.fromkeys([*self._timings.notes, *self._canary.notes])),
+            notes=tuple(
+                dict.fromkeys([*self._timings.notes, *batch_size.notes, *self._canary.notes])
+            ),
             seconds=dict(self._timings.seconds),
             input_specs=tensor_specs(self._inputs.arrays),
             model_name=self._first.name,
@@ -327,6 +331,15 @@ class BenchmarkRun:
             models=self._saved_models,
             model_fingerprint=self._fingerprint,
         )
+
+    def _batch_size(self) -> BatchSize:
+        """Return the user's number of items in a call, or the guess."""
+        if self._settings.items_per_call is not None:
+            return BatchSize(items=self._settings.items_per_call)
+        prepared = next((each.prepared for each in self._outcomes if each.prepared), None)
+        if prepared is None:  # nothing was measured
+            return BatchSize()
+        return confirm_batch_size(self._first.batch_size, prepared.exported.outputs)
 
     @property
     def _inputs(self) -> CallInputs:
@@ -341,9 +354,3 @@ class BenchmarkRun:
 def _part(total: int | None, launches: int, launch: int) -> int | None:
     """Return one launch's share of an exact total."""
     return None if total is None else share_out(total, launches)[launch]
-
-
-def _batch_size(inputs: CallInputs) -> int | None:
-    """Return dimension 0 if it is the same for all inputs that have one."""
-    sizes = {array.shape[0] for array in inputs.arrays.values() if array.ndim > 0}
-    return sizes.pop() if len(sizes) == 1 else None

@@ -8,6 +8,7 @@ import attrs
 
 from lexer_core.benchmark.parity import ParityJudge
 from lexer_core.errors import InputError
+from lexer_core.model.batch_size import BatchSize
 from lexer_core.records import CallInputs, CallStructure, TensorRef
 from lexer_core.target.onnx_inputs import inputs_for_graph
 
@@ -45,6 +46,7 @@ class SavedExports:
     def __init__(self, name: str, exports: Mapping[str, PreparedModel]) -> None:
         self.name = name
         self.inputs = CallInputs(arrays={}, structure=CallStructure())
+        self.batch_size = BatchSize()
         self._exports = exports
 
     def start(

@@ -84,8 +84,8 @@ def input_options(command: _CommandT) -> _CommandT:
                 "--batch-size",
                 type=click.IntRange(min=1),
                 metavar="N",
-                help="Batch size: the size of dimension 0 of every generated input, e.g. 8. Real "
-                "inputs define their own.",
+                help="Batch size: the size of dimension 0 of every generated input, e.g. 8, and "
+                "the number of items that one call counts for.",
             ),
             click.option(
                 "--seed",

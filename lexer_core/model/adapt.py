@@ -16,6 +16,7 @@ import numpy as np
 from attrs import field, frozen
 
 from lexer_core.errors import InputError, TargetError
+from lexer_core.model.batch_size import BatchSize, guess_batch_size
 from lexer_core.model.naming import Forward, name_inputs, read_forward
 from lexer_core.model.state import eager_module, is_compiled
 from lexer_core.model.structure import constants_of
@@ -51,6 +52,8 @@ class AdaptedModel:
         The signature of ``forward`` as errors show it.
     inputs
         The example inputs, read-only, and the structure of the call.
+    batch_size
+        The guessed number of items in a call.
     input_names
         Names of the tensors, in the order of ``forward``'s parameters.
     declared_output_names
@@ -69,6 +72,7 @@ class AdaptedModel:
     model_name: str
     title: str
     inputs: CallInputs
+    batch_size: BatchSize
     input_names: tuple[str, ...]
     declared_output_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] = ()
@@ -97,7 +101,6 @@ def adapt_model(
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
     dynamic_axes: Mapping[str, Mapping[int, str] | Sequence[int]] | None = None,
-    batch_size: int | None = None,
 ) -> AdaptedModel:
     """Determine how a model is called with the given inputs, without running it.
 
@@ -118,8 +121,6 @@ def adapt_model(
         Names of the output tensors in order. Default: the model's own.
     dynamic_axes
         Per input name: dimension → name of the axis, or a list of dimensions.
-    batch_size
-        Required size of dimension 0 of the inputs. Default: any.
 
     Raises
     ------
@@ -136,7 +137,6 @@ def adapt_model(
     forward = read_forward(export_module, model_name)
     flat = name_inputs(forward, input, input_names)
     arrays = {name: _frozen_copy(name, leaf, forward) for name, leaf in flat.leaves.items()}
-    _check_batch_size(arrays, batch_size)
     declared = None if output_names is None else tuple(output_names)
     notes = [*_compile_notes(module), *_layout_notes(flat.leaves)]
     notes += [
@@ -144,13 +144,15 @@ def adapt_model(
         "the same object in every call"
         for path, value in constants_of(flat.structure)
     ]
+    inputs = CallInputs(arrays=arrays, structure=flat.structure)
     return AdaptedModel(
         module=module,
         export_module=export_module,
         program=program,
         model_name=model_name,
         title=forward.title,
-        inputs=CallInputs(arrays=arrays, structure=flat.structure),
+        inputs=inputs,
+        batch_size=guess_batch_size(inputs, export_module, program),
         input_names=tuple(arrays),
         declared_output_names=declared,
         dynamic_axes=_axes(dynamic_axes or {}, arrays, declared or (), forward),
@@ -312,14 +314,3 @@ def _axes(
             default = f"{name.replace('.', '_')}_dim_{axis % rank}"
             axes[name][axis % rank] = axis_name or default
     return axes
-
-
-def _check_batch_size(arrays: Mapping[str, np.ndarray[Any, Any]], required: int | None) -> None:
-    for name, array in arrays.items():
-        if required is None or array.ndim == 0 or array.shape[0] == required:
-            continue
-        raise InputError(
-            f"batch_size is {required}, but input {name!r} has {array.shape[0]} in dimension 0.",
-            hint="The batch size is read from the inputs: omit batch_size, or pass inputs of that "
-            "size.",
-        )

@@ -23,7 +23,6 @@ def adapt_model_input(
     *,
     input_names: Sequence[str] | None = None,
     output_names: Sequence[str] | None = None,
-    batch_size: int | None = None,
     dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> AdaptedModel | Path:
     """Convert the user's model to one form.
@@ -36,8 +35,6 @@ def adapt_model_input(
         Example inputs.
     input_names, output_names, dynamic_axes
         Default: those of the decorator, if the model is decorated.
-    batch_size
-        Required size of dimension 0 of the inputs. Default: any.
 
     Returns
     -------
@@ -75,7 +72,6 @@ def adapt_model_input(
         input_names=input_names or None,
         output_names=output_names or None,
         dynamic_axes=dynamic_axes,
-        batch_size=batch_size,
     )
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "flatten_call",
     "flatten_outputs",
     "is_tensor",
+    "names_in_lists",
     "rebuild",
     "rename",
     "walk_outputs",
@@ -146,6 +147,12 @@ def constants_of(structure: CallStructure) -> Iterator[tuple[str, object]]:
         yield from _objects(arg, f"argument {position}")
     for name, value in structure.kwargs.items():
         yield from _objects(value, name)
+
+
+def names_in_lists(structure: CallStructure) -> set[str]:
+    """Return the names of the tensors that are, at any depth, in a list or plain tuple."""
+    arguments = [*structure.args, *structure.kwargs.values()]
+    return {name for argument in arguments for name in _listed_names(argument, in_list=False)}
 
 
 def with_own_constants(structure: CallStructure) -> CallStructure:
@@ -270,6 +277,15 @@ def _field_names(value: object) -> list[str] | None:
         return [field.name for field in dataclasses.fields(value)]
     attributes = getattr(type(value), "__attrs_attrs__", None)
     return None if attributes is None else [attribute.name for attribute in attributes]
+
+
+def _listed_names(value: object, *, in_list: bool) -> Iterator[str]:
+    if isinstance(value, TensorRef):
+        if in_list:
+            yield value.name
+        return
+    for _, part in _parts(value) or ():
+        yield from _listed_names(part, in_list=in_list or _is_unnamed(value))
 
 
 def _is_unnamed(value: object) -> bool:

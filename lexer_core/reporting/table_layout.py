@@ -265,7 +265,8 @@ def _heading(report: ReportData, unit: TimeUnit) -> list[str]:
         _span((row.num_samples for row in rows), "samples per engine", "sample per engine"),
         _span((row.rounds for row in rows), "rounds", "round"),
         _span((row.threads for row in rows), "threads", "thread"),
-        _span((row.batch_size for row in rows), "items per call", "item per call"),
+        _span((row.batch_size for row in rows), "items per call", "item per call")
+        or "1 item per call (assumed)",
         _STOPPED.get(report.stopped_because, report.stopped_because),
     ]
     lines = [first, ", ".join(part for part in parts if part)]

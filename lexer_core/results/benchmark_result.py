@@ -81,7 +81,7 @@ class BenchmarkResult:
     options
         The engine's options in this case.
     batch_size
-        Items per call; ``None`` if the inputs have no such dimension.
+        Items per call; ``None`` if unknown, and then a call counts as one item.
     threads
         Number of threads that a call may use.
     precision, dtype

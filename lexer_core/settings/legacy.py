@@ -70,7 +70,8 @@ def translate_legacy(settings: Mapping[str, SettingValue]) -> TranslatedSettings
         _check(name, setting)
         if name == "batch_size":
             notes.append(
-                f"batch_size in {setting.origin} has no effect: it is read from the example inputs"
+                f"batch_size in {setting.origin} has no effect: it is read from the example "
+                "inputs, unless you set items_per_call"
             )
         elif name in _ENGINES:
             engines[_ENGINES[name]] = {"enabled": setting}

@@ -209,6 +209,14 @@ class Settings:
         "'process' runs each engine in its own process; 'none' runs all in the calling process.",
         choices=("process", "none"),
     )
+    items_per_call: int | None = _setting(
+        None,
+        "benchmarks",
+        "Number of items that one call processes, for items/s. Default: dimension 0 of the "
+        "inputs if they share it, otherwise 1.",
+        low=1,
+        example="8",
+    )
     seed: int | None = _setting(
         None,
         "benchmarks",

@@ -72,8 +72,7 @@ def read_request(
     Raises
     ------
     InputError
-        An option is wrong, ``--input`` and ``--inputs`` are both given, or the
-        arrays in the file do not have the batch size.
+        An option is wrong, or ``--input`` and ``--inputs`` are both given.
     """
     if described and file is not None:
         raise InputError(
@@ -82,13 +81,6 @@ def read_request(
         )
     specs = tuple(parse_input_spec(text) for text in described)
     arrays = load_npz(Path(file)) if file is not None else None
-    for name, array in (arrays or {}).items():
-        if batch_size is not None and array.ndim and array.shape[0] != batch_size:
-            raise InputError(
-                f"array {name!r} in input file {file!r} has size {array.shape[0]} in dimension 0, "
-                f"but --batch-size is {batch_size}.",
-                hint="Leave --batch-size out: real inputs define the batch size.",
-            )
     return InputRequest(specs=specs, arrays=arrays, batch_size=batch_size, seed=seed)
 
 

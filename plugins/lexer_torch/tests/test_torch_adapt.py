@@ -53,11 +53,6 @@ def test_a_tensor_that_numpy_cannot_hold_is_refused_by_name(make):
         adapt_model(Net(), make(torch.ones(2, 4)))
 
 
-def test_a_batch_size_that_the_inputs_contradict_is_refused():
-    with pytest.raises(InputError, match="batch_size is 8, but input 'image' has 3"):
-        adapt_model(Net(), torch.ones(3, 4), batch_size=8)
-
-
 def test_a_class_and_a_function_are_not_models():
     with pytest.raises(TargetError, match="Net is a class"):
         adapt_model(Net, torch.ones(1, 4))
