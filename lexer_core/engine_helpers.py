@@ -27,6 +27,7 @@ __all__ = [
     "error_summary",
     "find_device",
     "first_line",
+    "headline",
     "input_array",
     "model_file",
     "numpy_dtype",
@@ -196,9 +197,18 @@ def first_line(text: str, *, longest: int = _LONGEST_LINE) -> str:
     return line if len(line) <= longest else f"{line[: longest - 1]}…"
 
 
+def headline(text: str, *, longest: int = _LONGEST_LINE) -> str:
+    """Return the first line of a text, with the next one if the first ends with a colon."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    if len(lines) > 1 and lines[0].endswith(":"):
+        # The first item of the list that follows says what is wrong.
+        return first_line(f"{lines[0]} {lines[1].removeprefix('- ')}", longest=longest)
+    return first_line(text, longest=longest)
+
+
 def error_summary(error: BaseException, *, longest: int = _LONGEST_LINE) -> str:
-    """Return an exception's type and the first line of its message."""
-    line = first_line(str(error), longest=longest)
+    """Return an exception's type and the :func:`headline` of its message."""
+    line = headline(str(error), longest=longest)
     name = type(error).__name__
     return f"{name}: {line}" if line else name
 

@@ -199,38 +199,3 @@ def recorded_rounds(
             fresh[..., at], starts[..., at], (index[..., at - 1] + 1) % ratios.size
         )
     return ratios[index] - np.median(ratios)
-
-
-WARM_UP_SHAPES = ("none", "step", "decay", "drift", "spikes", "late_step")
-
-
-def warm_up_curve(shape: str, calls: int) -> FloatArray:
-    """Factor on the steady latency of each call; ``calls`` is the length of the first window.
-
-    The curve spans four windows, so that a window can be doubled twice.
-
-    step
-        Half as slow again for the first eighth.
-    decay
-        Twice as slow at first, falling exponentially.
-    drift
-        Falling steadily, by a fifth across the first window, without end.
-    spikes
-        The first eighth has every fourth call three times as slow.
-    late_step
-        A third slower until three quarters of the window have passed.
-    none
-        Steady from the first call.
-    """
-    index = np.arange(4 * calls)
-    if shape == "step":
-        return np.where(index < calls // 8, 1.5, 1.0)
-    if shape == "decay":
-        return 1.0 + np.exp(-index / (calls / 20.0))
-    if shape == "drift":
-        return 0.8 ** (index / calls)
-    if shape == "spikes":
-        return np.where((index < calls // 8) & (index % 4 == 0), 3.0, 1.0)
-    if shape == "late_step":
-        return np.where(index < 3 * calls // 4, 1.33, 1.0)
-    return np.ones(4 * calls)

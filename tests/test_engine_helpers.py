@@ -150,6 +150,12 @@ def test_an_error_is_summarized_by_its_first_line_that_is_not_blank():
     assert first_line(" \n") == ""
 
 
+def test_a_first_line_that_ends_with_a_colon_is_continued():
+    error = ValueError("found conflicts:\n- axis 0 is static\n- more")
+
+    assert error_summary(error) == "ValueError: found conflicts: axis 0 is static"
+
+
 def test_a_closed_session_refuses_to_run():
     with pytest.raises(EngineError, match="closed"):
         run_closed(object())

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
+from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.answer_checks import (
     WrongAnswer,
     wrong_context,
@@ -24,7 +25,6 @@ from lexer_core.engines.answer_checks import (
     wrong_timings,
     wrong_type,
 )
-from lexer_core.engines.exceptions import exception_summary
 from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError
 from lexer_core.records import (
     UNKNOWN_PLACEMENT,
@@ -307,7 +307,7 @@ class Engine:
             raise
         except (Exception, SystemExit) as error:
             raise HookError(
-                f"engine {self.name!r}: {hook} raised {exception_summary(error)}",
+                f"engine {self.name!r}: {hook} raised {error_summary(error)}",
                 engine=self.name,
                 hook=hook,
                 hint="\n".join(str(error).strip().splitlines()[1:20]),

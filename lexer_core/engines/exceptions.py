@@ -1,4 +1,4 @@
-"""How is an exception summarized in one line?"""
+"""Where in a plugin was an exception raised?"""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pluggy
 
-__all__ = ["exception_location", "exception_summary"]
+__all__ = ["exception_location"]
 
 _OWN_FOLDERS = tuple(
     str(folder) + os.sep
@@ -18,13 +18,6 @@ _OWN_FOLDERS = tuple(
         Path(metadata.__file__).parents[1],
     )
 )
-
-
-def exception_summary(error: BaseException) -> str:
-    """Return the exception's type and the first line of its message."""
-    lines = str(error).strip().splitlines()
-    name = type(error).__name__
-    return f"{name}: {lines[0]}" if lines else name
 
 
 def exception_location(error: BaseException) -> str:

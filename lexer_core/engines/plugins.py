@@ -14,6 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
 
 from lexer_core import __version__
+from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.hook_checks import read_hooks
 from lexer_core.engines.info_checks import wrong_in_info
 from lexer_core.engines.states import EngineState
@@ -109,11 +110,11 @@ def broken_by(what: str, fix: str) -> Iterator[None]:
         # On use: the exceptions module imports pluggy and importlib.metadata.
         import traceback
 
-        from lexer_core.engines.exceptions import exception_location, exception_summary
+        from lexer_core.engines.exceptions import exception_location
 
         location = exception_location(error)
         raise PluginError(
-            f"{what}{exception_summary(error)}" + (f" ({location})" if location else ""),
+            f"{what}{error_summary(error)}" + (f" ({location})" if location else ""),
             fix=fix,
             details="".join(traceback.format_exception(error)),
         ) from error

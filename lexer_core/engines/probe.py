@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.engines.exceptions import exception_summary
+from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import LexerError, WorkerDiedError, WorkerError, WorkerTimeoutError
 from lexer_core.worker.process import WorkerProcess
@@ -71,7 +71,7 @@ class DeviceLister:
         except LexerError as error:
             return (), error.message
         except (Exception, SystemExit) as error:
-            return (), exception_summary(error)
+            return (), error_summary(error)
         return devices, "" if devices else "it has no usable device"
 
 

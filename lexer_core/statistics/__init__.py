@@ -14,8 +14,7 @@ Cases that took turns
     :func:`compared_by_means`, :func:`holm_adjust`, :func:`holm_confidences`,
     :func:`align_rounds`
 When to start and when to stop
-    :func:`find_steady_state`, :func:`plan_warm_up`, :func:`judge_warm_up`,
-    :func:`check_stop`, :func:`weigh_suspicions`,
+    :func:`judge_warm_up`, :func:`check_stop`, :func:`weigh_suspicions`,
     :func:`next_look_rounds`, :func:`look_index`, :func:`look_confidence`
 Old and new
     :func:`compare_launches` for saved runs, :func:`find_slowdowns` within one run
@@ -46,12 +45,6 @@ from lexer_core.statistics.round_centres import (
 )
 from lexer_core.statistics.round_warm_up import RoundWarmUp, judge_warm_up
 from lexer_core.statistics.slowdowns import Slowdown, find_slowdowns
-from lexer_core.statistics.steady_state import (
-    SteadyState,
-    WarmUpPlan,
-    find_steady_state,
-    plan_warm_up,
-)
 from lexer_core.statistics.stopping import StoppingRule, StoppingState, StopReason, check_stop
 from lexer_core.statistics.summary import Summary, summarise, throughput
 from lexer_core.statistics.suspicions import Suspicion, weigh_suspicions
@@ -82,14 +75,12 @@ __all__ = [
     "RoundWarmUp",
     "Slowdown",
     "Standing",
-    "SteadyState",
     "StopReason",
     "StoppingRule",
     "StoppingState",
     "Summary",
     "Suspicion",
     "Verdict",
-    "WarmUpPlan",
     "align_rounds",
     "check_stop",
     "compare_cases",
@@ -97,7 +88,6 @@ __all__ = [
     "compared_by_means",
     "diagnose",
     "find_slowdowns",
-    "find_steady_state",
     "holm_adjust",
     "holm_confidences",
     "judge_warm_up",
@@ -106,7 +96,6 @@ __all__ = [
     "next_look_rounds",
     "order_effect",
     "percentile_intervals",
-    "plan_warm_up",
     "position_effect",
     "ratio_interval",
     "robust_centre",

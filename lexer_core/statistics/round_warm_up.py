@@ -16,8 +16,8 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_positive
+from lexer_core.statistics.mser import batch_means, mser
 from lexer_core.statistics.robust_centre import robust_centre
-from lexer_core.statistics.steady_state import batch_means, mser
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

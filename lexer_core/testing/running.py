@@ -6,7 +6,8 @@ import time
 import traceback
 from typing import TYPE_CHECKING
 
-from lexer_core.engines.exceptions import exception_location, exception_summary
+from lexer_core.engine_helpers import error_summary
+from lexer_core.engines.exceptions import exception_location
 from lexer_core.errors import LexerError
 from lexer_core.testing.outcomes import CheckFailed, CheckResult, Skip
 
@@ -60,5 +61,5 @@ def run_check(check: Check, fixture: EngineFixture) -> CheckResult:
         details = "".join(traceback.format_exception(error))
         place = exception_location(error)
         where = f" ({place})" if place else ""
-        return result("failed", f"{exception_summary(error)}{where}", details=details)
+        return result("failed", f"{error_summary(error)}{where}", details=details)
     return result("passed")
