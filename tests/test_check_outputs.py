@@ -78,7 +78,7 @@ def test_an_export_that_gives_the_models_answers_says_so(toys: FakeSite, tmp_pat
     assert parity is not None
     assert parity.status == "pass"
     assert note == "outputs agree with the model's own, on Toy, max error 0"
-    refuse_wrong(parity, "Net")
+    refuse_wrong(parity, "Net", "dynamo")
 
 
 def test_an_export_that_gives_other_answers_is_refused(toys: FakeSite, tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_an_export_that_gives_other_answers_is_refused(toys: FakeSite, tmp_path:
 
     assert "outputs differ" in note
     with pytest.raises(ExportError, match="differ from those of Net") as caught:
-        refuse_wrong(parity, "Net")
+        refuse_wrong(parity, "Net", "dynamo")
     assert "validation=False" in caught.value.hint
 
 
@@ -110,7 +110,7 @@ def test_an_export_that_no_engine_runs_is_not_judged_and_says_why(
     parity, note = checked(tmp_path, "toy_raising")
     assert parity is None
     assert "MemoryError: too much" in note
-    refuse_wrong(parity, "Net")
+    refuse_wrong(parity, "Net", "dynamo")
 
     assert "no ready engine accepts 'onnx'" in checked(tmp_path)[1]
 
@@ -119,4 +119,4 @@ def test_a_model_that_disagrees_with_itself_is_no_measure(toys: FakeSite, tmp_pa
     parity, note = checked(tmp_path, "toy_wrong", reason="random")
 
     assert "not deterministic" in note
-    refuse_wrong(parity, "Net")
+    refuse_wrong(parity, "Net", "dynamo")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pickle
 import sys
 from collections import OrderedDict, namedtuple
 from dataclasses import dataclass
@@ -22,6 +23,14 @@ from lexer_core.model.structure import (
 from lexer_core.model.tensors import dtype_name, numpy_dtype, tensor_specs, to_numpy
 
 Pair = namedtuple("Pair", "left right")
+
+
+class Checked(namedtuple("Checked", "values length")):
+    """Like torch's PackedSequence: __new__ uses its arguments."""
+
+    def __new__(cls, values, length):
+        assert values.dtype == np.float64
+        return super().__new__(cls, values, length)
 
 
 @dataclass(frozen=True)
@@ -72,6 +81,7 @@ def test_tensors_are_named_by_their_path_in_the_call():
         {"a": np.ones(2), 3: {"b": np.zeros(1)}},
         OrderedDict(b=np.ones(2), a=2.5),
         Pair(left=np.ones(2), right=None),
+        Checked(np.ones(2), 2),
         Picture(pixels=np.ones(2)),
         Sound(wave=np.ones(2), rate=8000),
     ],
@@ -84,6 +94,16 @@ def test_a_rebuilt_call_equals_the_original(value):
 
     assert type(args[0]) is type(value)
     assert repr((args, kwargs)) == repr(((value, 7), {"key": value}))
+
+
+def test_the_structure_of_a_named_tuple_that_checks_its_fields_can_be_sent():
+    flat = flatten_call((Checked(np.ones(2), 2),), {}, ["packed"])
+
+    structure = pickle.loads(pickle.dumps(flat.structure))
+
+    (again,), _ = rebuild(structure, flat.leaves)
+    assert type(again) is Checked
+    assert again.values is flat.leaves["packed.values"]
 
 
 def test_each_call_gets_its_own_lists_and_dicts():

@@ -88,7 +88,11 @@ class Preparation(ABC):
         """
         if self._exports is None:
             self._exports = Exports(
-                self._source(), registry=EngineRegistry(), directory=directory, use_cache=use_cache
+                self._source(),
+                registry=EngineRegistry(),
+                directory=directory,
+                use_cache=use_cache,
+                captures_output=not by_value,
             )
         outcome = self._exports.for_engine(engine, device, options)
         exported, payload = outcome.exported, None

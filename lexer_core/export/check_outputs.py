@@ -90,8 +90,10 @@ def check_outputs(
     return None, f"outputs were not compared with the model's own: {why}"
 
 
-def refuse_wrong(parity: Parity | None, model_name: str) -> None:
+def refuse_wrong(parity: Parity | None, model_name: str, exporter: str) -> None:
     """Raise an error if an exported model computes different outputs.
+
+    ``exporter`` is the setting; the hint does not suggest the one that was used.
 
     Raises
     ------
@@ -101,8 +103,13 @@ def refuse_wrong(parity: Parity | None, model_name: str) -> None:
     if parity is not None and parity.status == "fail":
         raise ExportError(
             f"the exported model's outputs differ from those of {model_name}: {parity.reason}.",
-            hint="Nothing was written. Try another exporter (exporter='torchscript') or wider\n"
-            "tolerances (rtol=, atol=). validation=False writes the file without comparing.",
+            hint=(
+                "Nothing was written. Use wider tolerances (rtol=, atol=) if they are close enough."
+                if exporter == "torchscript"
+                else "Nothing was written. Try exporter='torchscript' or wider tolerances (rtol=, "
+                "atol=)."
+            )
+            + "\nvalidation=False writes the file without comparing.",
         )
 
 

@@ -22,12 +22,14 @@ from lexer_core.errors import (
     UsageError,
 )
 from lexer_core.export.cache import ExportCache
+from lexer_core.export.captured_output import captured_output
 from lexer_core.export.exporters import check_destination, no_exporter
 from lexer_core.export.formats import ONNX, TORCH
 from lexer_core.export.traced_source import TracedSource
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from lexer_core.export.exporters import Engines, Exporter
@@ -101,6 +103,9 @@ class Exports:
         Whether to reuse exports of earlier runs and to keep new ones.
     cache
         The cache. Default: the user's cache.
+    captures_output
+        Whether to keep what exporters print out of the caller's output. A worker's
+        output goes to its log anyway.
     """
 
     def __init__(
@@ -111,6 +116,7 @@ class Exports:
         directory: Path,
         use_cache: bool = True,
         cache: ExportCache | None = None,
+        captures_output: bool = True,
     ) -> None:
         self._registry = registry
         self._directory = directory
@@ -119,6 +125,7 @@ class Exports:
         self._attempts: dict[_Request, _Attempts] = {}
         self._served: dict[str, set[_Request]] = {}
         self._folders = 0
+        self._captures_output = captures_output
         self._notes: list[str] = []
 
     def for_engine(
@@ -245,7 +252,7 @@ class Exports:
     ) -> ExportOutcome | None:
         self._notes.clear()
         model = self._model
-        with model.in_eval_mode():
+        with self._captured_output(), model.in_eval_mode():
             key = self._key(format, exporter, options)
             cached = self._find(key, exporter)
             if cached is None and key is not None and model.trace():
@@ -271,6 +278,9 @@ class Exports:
             key=key or "",
             notes=self._all_notes(),
         )
+
+    def _captured_output(self) -> AbstractContextManager[None]:
+        return captured_output() if self._captures_output else contextlib.nullcontext()
 
     # -- the cache -------------------------------------------------------------
 

@@ -88,7 +88,7 @@ def export_to_file(
                 exports.discard_cached(outcome.exporter)
                 outcome = exports.to_format(format, CPU, settings.export_options())
                 parity, note = check(outcome.exported)
-            refuse_wrong(parity, named.model_name)
+            refuse_wrong(parity, named.model_name, settings.exporter)
             notes = (*outcome.exported.notes, note)
         assert outcome.exported.path is not None
         _copy(outcome.exported.path, path)

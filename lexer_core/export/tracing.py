@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
-from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import LexerError
+from lexer_core.export.trace_errors import explain_trace_error
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import torch
 
 __all__ = ["Trace", "trace"]
-
-_LONGEST_REASON = 200
 
 
 @frozen(kw_only=True, eq=False)
@@ -81,7 +79,7 @@ def trace(
     except LexerError:
         raise
     except Exception as error:
-        return Trace(reason=error_summary(error, longest=_LONGEST_REASON))
+        return Trace(reason=explain_trace_error(error, input_names).reason)
     return Trace(program=program)
 
 

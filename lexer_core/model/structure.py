@@ -58,6 +58,18 @@ class FlatOutputs:
     notes: tuple[str, ...] = ()
 
 
+@frozen(kw_only=True, eq=False)
+class _TupleParts:
+    """A named tuple with references, whose class checks or converts its fields.
+
+    Pickle calls ``__new__`` of such a class, which would refuse a reference:
+    ``torch.nn.utils.rnn.PackedSequence`` asks its tensor for the device.
+    """
+
+    type: type[Any]
+    items: tuple[Any, ...]
+
+
 def is_tensor(value: object) -> bool:
     """Whether a value is a ``torch.Tensor`` or a numpy array of numbers.
 
@@ -259,6 +271,8 @@ def _parts(value: object) -> list[tuple[str, Any]] | None:
     """Return the named parts of a container, or ``None`` if the value is not one."""
     if isinstance(value, Mapping):
         return [(str(key), part) for key, part in value.items()]
+    if isinstance(value, _TupleParts):
+        return list(zip(value.type._fields, value.items, strict=True))
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return list(zip(value._fields, value, strict=True))
     if isinstance(value, (list, tuple)):
@@ -301,8 +315,10 @@ def _with_items(container: object, items: list[Any]) -> Any:
         for key, item in zip(container, items, strict=True):
             filled[key] = item
         return filled
+    if isinstance(container, _TupleParts):
+        return _named_tuple(container.type, items)
     if isinstance(container, tuple) and hasattr(container, "_make"):
-        return cast("Any", container)._make(items)
+        return _named_tuple(type(container), items)
     if isinstance(container, (list, tuple)):
         return cast("Any", type(container))(items)
     # Without __init__: a dataclass may check its fields, which are references here.
@@ -311,6 +327,23 @@ def _with_items(container: object, items: list[Any]) -> Any:
     for name, item in zip(names, items, strict=True):
         object.__setattr__(filled, name, item)
     return filled
+
+
+def _named_tuple(kind: Any, items: list[Any]) -> Any:
+    if _has_own_new(kind) and any(_has_reference(item) for item in items):
+        return _TupleParts(type=kind, items=tuple(items))
+    return kind._make(items)
+
+
+def _has_own_new(kind: type[Any]) -> bool:
+    """Whether a class has another ``__new__`` than that of its ``namedtuple`` base."""
+    return next("_fields" not in vars(each) for each in kind.__mro__ if "__new__" in vars(each))
+
+
+def _has_reference(value: object) -> bool:
+    if isinstance(value, (TensorRef, _TupleParts)):
+        return True
+    return any(_has_reference(part) for _, part in _parts(value) or ())
 
 
 def _objects(value: object, name: str) -> Iterator[tuple[str, object]]:

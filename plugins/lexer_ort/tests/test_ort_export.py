@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from lexer_core.errors import ExportError, ModelError, SettingError, UnsupportedError
+from lexer_core.export.trace_errors import explain_trace_error
 from lexer_core.model.adapt import adapt_model, model_source, with_output_names
 from lexer_core.model.reference import reference_outputs
 from lexer_core.records import CPU, ExportedModel, ModelSource, SessionConfig
@@ -345,7 +346,8 @@ def test_an_axis_that_the_code_fixes_cannot_be_dynamic(tmp_path):
     with pytest.raises(ExportError) as raised:
         export(source, tmp_path)
 
-    assert "static shape of 2" in raised.value.message
+    assert "axis 0 of input 'x' is in dynamic_axes" in raised.value.message
+    assert "fixes its size to 2" in raised.value.message
     assert "dynamic_axes" in raised.value.hint
 
 
@@ -443,25 +445,108 @@ def test_the_limit_of_a_single_file_is_below_what_protobuf_can_hold():
 
 @BOTH
 def test_an_operator_without_a_translation_is_named(tmp_path, exporter):
-    source, _ = source_of(
-        Calls(lambda x: torch.linalg.eigh(x + x.T)[0]), torch.randn(3, 3), ["x"], ["y"]
-    )
+    class Eigenvalues(nn.Module):
+        def forward(self, x: Any) -> Any:
+            return torch.linalg.eigh(x + x.T)[0]
+
+    source, _ = source_of(Eigenvalues(), torch.randn(3, 3), ["x"], ["y"])
 
     with pytest.raises(ExportError) as raised:
         export(source, tmp_path, exporter=exporter)
 
     assert "linalg_eigh has no translation to ONNX" in raised.value.message
+    assert "torch.linalg.eigh(x + x.T)" in raised.value.message
     assert "\n" not in raised.value.message
-    assert "exporter=" in raised.value.hint
 
 
-def test_a_branch_on_values_says_why_it_cannot_be_traced(tmp_path):
+def test_an_operator_is_named_with_its_overload(tmp_path):
     source, _ = source_of(
-        Calls(lambda x: x + 1 if x.sum() > 0 else x), torch.randn(3), ["x"], ["y"]
+        Calls(lambda x: torch.sort(x, stable=True)[0]), torch.randn(3), ["x"], ["y"]
     )
 
-    with pytest.raises(ExportError, match="data-dependent"):
+    with pytest.raises(ExportError, match=r"operator aten\.sort\.stable has no translation"):
         export(source, tmp_path)
+
+
+def test_the_exporter_is_named_with_its_version(tmp_path):
+    source, _ = source_of(Calls(lambda x: torch.linalg.eigh(x)[0]), torch.eye(3), ["x"], ["y"])
+
+    with pytest.raises(ExportError) as raised:
+        export(source, tmp_path)
+
+    assert f"torch.onnx (dynamo) {torch.__version__} cannot export Calls" in raised.value.message
+
+
+def test_an_exporter_that_was_not_tried_is_the_hint_until_both_have_failed(tmp_path):
+    source, _ = source_of(Calls(lambda x: torch.linalg.eigh(x)[0]), torch.eye(3), ["x"], ["y"])
+
+    with pytest.raises(ExportError) as first:
+        export(source, tmp_path)
+    with pytest.raises(ExportError) as second:
+        export(source, tmp_path, exporter="torchscript")
+
+    assert first.value.hint == "Try exporter=torchscript (--exporter torchscript)."
+    assert "exporter=" not in second.value.hint
+    assert "dynamo exporter cannot export it either" in second.value.hint
+    assert "Replace aten._linalg_eigh in the model" in second.value.hint
+
+
+def test_a_model_that_only_the_default_exporter_can_export_is_sent_back_to_it(tmp_path):
+    source, _ = source_of(
+        Calls(lambda x: torch.cond(x.sum() > 0, torch.sin, torch.cos, (x,))),
+        torch.randn(3),
+        ["x"],
+        ["y"],
+    )
+
+    with pytest.raises(ExportError) as raised:
+        export(source, tmp_path, exporter="torchscript")
+
+    assert raised.value.hint == "Use exporter=dynamo, the default: it traces this model."
+
+
+def branch(x: Any) -> Any:
+    if x.sum() > 0:
+        return x + 1
+    return x - 1
+
+
+def count(x: Any) -> Any:
+    return x + int(x.abs().sum())
+
+
+def in_numpy(x: Any) -> Any:
+    return torch.from_numpy(np.sin(x.numpy())) + 1
+
+
+@pytest.mark.parametrize(
+    ("function", "what", "line", "hint"),
+    [
+        (branch, "branches on the values of a tensor", "if x.sum() > 0:", "for the example"),
+        (
+            count,
+            "the value of a tensor as a Python number",
+            "int(x.abs().sum())",
+            "for the example",
+        ),
+        (in_numpy, "converts a tensor to a numpy array", "np.sin(x.numpy())", "Use torch"),
+    ],
+)
+def test_code_that_cannot_be_traced_is_quoted(tmp_path, function, what, line, hint):
+    failure = explain_trace_error(_trace_error(function), ["x"])
+
+    assert what in failure.reason
+    assert "test_ort_export.py:" in failure.reason
+    assert line in failure.reason
+    assert hint in export_module._next_step(
+        source_of(Calls(function), torch.randn(3), ["x"], ["y"])[0], "dynamo", None, failure
+    )
+
+
+def _trace_error(function: Callable[..., Any]) -> Exception:
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - any of torch's errors
+        torch.export.export(Calls(function), (torch.randn(3),), strict=False)
+    return raised.value
 
 
 def test_a_branch_that_an_exporter_fixes_is_noted(tmp_path):

@@ -217,8 +217,12 @@ def test_a_model_that_cannot_be_traced_is_an_export_error(engine, tmp_path):
 
     adapted, _ = adapted_with_reference(Branches(), torch.ones(2))
 
-    with pytest.raises(ExportError, match=r"Branches cannot be traced by torch\.export"):
+    with pytest.raises(ExportError, match=r"torch\.export .* cannot trace Branches: ") as raised:
         exported(engine, adapted, tmp_path, "torch_export")
+
+    assert "branches on the values of a tensor" in raised.value.message
+    assert '"return x + 1 if x.sum() > 0 else x - 1"' in raised.value.message
+    assert "torch.where" in raised.value.hint
 
 
 def test_outputs_that_change_in_number_are_an_error(engine, tmp_path):

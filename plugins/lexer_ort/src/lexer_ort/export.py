@@ -16,12 +16,15 @@ from importlib.util import find_spec
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from lexer_core.errors import ExportError, LexerError, SettingError
+from lexer_core.export.trace_errors import TraceFailure
 from lexer_core.records import ExportedModel, ModelSource, OptionValue
 from lexer_ort.graph_names import ExportNames
 from lexer_ort.onnx_specs import OnnxFile, check_file, read_file
 from lexer_ort.quiet import quiet
-from lexer_ort.reasons import export_reason, own_error
+from lexer_ort.reasons import export_failure, own_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -106,10 +109,11 @@ def export_with_torch(
             own = own_error(error)
             if own is not None:
                 raise own from error
-            reason = names.in_text(export_reason(error, captured.text))
+            failure = _explained(error, captured.text, source, names)
             raise ExportError(
-                f"the {exporter} exporter cannot export {source.model_name} to ONNX: {reason}",
-                hint=_hint(source, exporter),
+                f"{_version_of(exporter)} cannot export {source.model_name} to ONNX: "
+                f"{failure.reason}",
+                hint=_next_step(source, exporter, opset, failure),
             ) from error
     names.restore(path)
     if exporter == "torchscript":
@@ -118,7 +122,7 @@ def export_with_torch(
     if checks:
         check_file(path)
     notes += _compare(source, file, exporter, opset)
-    notes += _check_inputs(source, file, exporter)
+    notes += _check_inputs(source, file, exporter, opset)
     traced = captured.first_warning("TracerWarning")
     if traced:
         notes += (f"warning of the exporter: {traced}",)
@@ -128,7 +132,7 @@ def export_with_torch(
         inputs=file.inputs,
         outputs=file.outputs,
         size_bytes=file.size_bytes,
-        exporter=f"torch.onnx ({exporter}) {torch.__version__}",
+        exporter=_version_of(exporter),
         notes=notes,
     )
 
@@ -164,6 +168,18 @@ def _export_with_dynamo(
     opset: int | None,
     largest_single_file: int,
 ) -> None:
+    exported = _dynamo_program(source, names, opset)
+    weights = sum(
+        value.const_value.nbytes
+        for value in exported.model.graph.initializers.values()
+        if value.const_value is not None
+    )
+    # External data gets the file's name with the suffix ".data".
+    exported.save(str(path), external_data=weights > largest_single_file)
+
+
+def _dynamo_program(source: ModelSource, names: ExportNames, opset: int | None) -> Any:
+    """Return the ``torch.onnx.ONNXProgram``, which has the model in memory."""
     import torch  # see export_with_torch
 
     named_axes = _named_axes(names)
@@ -182,13 +198,7 @@ def _export_with_dynamo(
         flat, tensors = _flattened(source)
         exported = torch.onnx.export(flat, tensors, **arguments)
     assert exported is not None  # the exporter returns None only without dynamo
-    weights = sum(
-        value.const_value.nbytes
-        for value in exported.model.graph.initializers.values()
-        if value.const_value is not None
-    )
-    # External data gets the file's name with the suffix ".data".
-    exported.save(str(path), external_data=weights > largest_single_file)
+    return exported
 
 
 def _export_with_torchscript(
@@ -321,13 +331,13 @@ def _compare(
         raise ExportError(
             f"the exported {source.model_name} has outputs {', '.join(outputs)} instead of "
             f"{', '.join(source.output_names)}.",
-            hint=_hint(source, exporter),
+            hint=_next_step(source, exporter, opset, _CHANGED_BY_EXPORTER),
         )
     unknown = [name for name in inputs if name not in source.input_names]
     if unknown:
         raise ExportError(
             f"the exported {source.model_name} has an extra input {unknown[0]!r}.",
-            hint=_hint(source, exporter),
+            hint=_next_step(source, exporter, opset, _CHANGED_BY_EXPORTER),
         )
     for spec in file.inputs:
         for axis, name in source.dynamic_axes.get(spec.name, {}).items():
@@ -343,7 +353,9 @@ def _compare(
     return ()
 
 
-def _check_inputs(source: ModelSource, file: OnnxFile, exporter: str) -> tuple[str, ...]:
+def _check_inputs(
+    source: ModelSource, file: OnnxFile, exporter: str, opset: int | None
+) -> tuple[str, ...]:
     """Check that no output was computed from the example inputs and stored; return notes.
 
     Python and numpy code in ``forward`` runs while the model is traced, and its results
@@ -367,12 +379,8 @@ def _check_inputs(source: ModelSource, file: OnnxFile, exporter: str) -> tuple[s
             f"the exported {source.model_name} does not depend on "
             f"{'its inputs' if set(unused) == set(source.input_names) else which}: values that "
             "the model computes from the inputs are constants in it.",
-            hint="Use torch functions in forward: numpy code and Python numbers are not traced.\n"
-            + (
-                "Or try the other exporter, which understands more: exporter=dynamo."
-                if exporter == "torchscript"
-                else "The engine torch measures the model without an export."
-            ),
+            hint=_next_step(source, exporter, opset, _FROZEN)
+            + "\nThe engine torch measures the model without an export.",
         )
     graph = {spec.name for spec in file.inputs}
     return tuple(
@@ -382,14 +390,62 @@ def _check_inputs(source: ModelSource, file: OnnxFile, exporter: str) -> tuple[s
     )
 
 
-def _hint(source: ModelSource, exporter: str) -> str:
+_FROZEN = TraceFailure(
+    reason="it stores values that the model computes from the inputs",
+    fix="Use torch functions in forward: numpy code and Python numbers are not traced.",
+    needs_change=True,
+)
+_CHANGED_BY_EXPORTER = TraceFailure(
+    reason="it changes the inputs or outputs",
+    fix="Return only tensors that the model computes from its inputs.",
+)
+
+
+def _version_of(exporter: str) -> str:
+    import torch  # see export_with_torch
+
+    return f"torch.onnx ({exporter}) {torch.__version__}"
+
+
+def _next_step(source: ModelSource, exporter: str, opset: int | None, failure: TraceFailure) -> str:
+    """Return what to try next: an exporter that was not tried, or a change of the model."""
     from lexer_core.model.state import contains_torchscript  # imports torch
 
     if source.module is not None and contains_torchscript(source.module):
-        hint = "Benchmark the original module: it can be exported with exporter=dynamo, too."
-    else:
-        other = _EXPORTERS[1 - _EXPORTERS.index(exporter)]
-        hint = f"Try the other exporter: exporter={other}."
-    if any(source.dynamic_axes.values()):
-        hint += "\nOr leave out dynamic_axes: static shapes are easier to export."
-    return hint
+        return "Benchmark the original module: it can be exported with exporter=dynamo, too."
+    if exporter == "dynamo":
+        if source.module is None or failure.needs_change:
+            return failure.fix
+        effect = (
+            ": it exports what the model does for the example inputs." if failure.branches else "."
+        )
+        return f"Try exporter=torchscript (--exporter torchscript){effect}"
+    # The other exporter is the default, and usually the reason for choosing this one.
+    other = _why_dynamo_fails(source, opset)
+    if other is None:
+        return "Use exporter=dynamo, the default: it traces this model."
+    return f"The dynamo exporter cannot export it either: {other.reason.rstrip('.')}.\n{other.fix}"
+
+
+def _why_dynamo_fails(source: ModelSource, opset: int | None) -> TraceFailure | None:
+    """Try the dynamo exporter; return ``None`` if it succeeds."""
+    import torch  # see export_with_torch
+
+    if find_spec("onnxscript") is None:
+        return TraceFailure(reason="onnxscript is not installed", fix="pip install onnxscript")
+    names = ExportNames.of(source)
+    with quiet() as captured:
+        try:
+            with torch.no_grad():
+                _dynamo_program(source, names, opset)
+        except Exception as error:  # it wraps any exception of the model
+            return _explained(error, captured.text, source, names)
+    return None
+
+
+def _explained(
+    error: Exception, printed: str, source: ModelSource, names: ExportNames
+) -> TraceFailure:
+    """Return the cause of a failed export, in the user's names."""
+    failure = export_failure(error, printed, source.input_names)
+    return attrs.evolve(failure, reason=names.in_text(failure.reason))

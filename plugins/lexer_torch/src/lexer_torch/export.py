@@ -9,6 +9,7 @@ import torch
 
 from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import ExportError
+from lexer_core.export.trace_errors import explain_trace_error
 from lexer_core.model.reference import call_module
 from lexer_core.model.state import (
     contains_torchscript,
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["export_module", "export_program"]
 
 _HINT_LINES = 12
-"""Lines of the tracer's message to show; the cause has all of it."""
+"""Lines of the model's message to show; the cause has all of it."""
 
 
 def export_module(source: ModelSource) -> ExportedModel:
@@ -46,7 +47,11 @@ def export_module(source: ModelSource) -> ExportedModel:
         with preserved_randomness(), measured_state(eager):
             outputs = flatten_outputs(call_module(eager, source.inputs))
     except Exception as error:  # the user's module may raise anything
-        raise _failed(source, "run", error) from error
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise ExportError(
+            f"{source.model_name} cannot run: {error_summary(error)}",
+            hint="\n".join(lines[1:_HINT_LINES]),
+        ) from error
     if len(outputs.tensors) != len(source.output_names):
         raise ExportError(
             f"{source.model_name} returned {len(outputs.tensors)} tensors, but there are "
@@ -115,7 +120,11 @@ def _trace(source: ModelSource, device: Device) -> torch.export.ExportedProgram:
                 dynamic_shapes=dynamic_shapes(source.input_names, source.dynamic_axes),
             )
     except Exception as error:  # any part of the tracer may raise anything
-        raise _failed(source, "be traced by torch.export", error) from error
+        failure = explain_trace_error(error, source.input_names)
+        raise ExportError(
+            f"torch.export {torch.__version__} cannot trace {source.model_name}: {failure.reason}",
+            hint=failure.fix,
+        ) from error
 
 
 def _module_of(source: ModelSource) -> torch.nn.Module:
@@ -147,12 +156,4 @@ def _traced_outputs(
             shape=tuple(size if isinstance(size, int) else str(size) for size in value.shape),
         )
         for name, value in zip(source.output_names, values, strict=True)
-    )
-
-
-def _failed(source: ModelSource, what: str, error: Exception) -> ExportError:
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return ExportError(
-        f"{source.model_name} cannot {what}: {error_summary(error)}",
-        hint="\n".join(lines[1:_HINT_LINES]),
     )
