@@ -17,7 +17,7 @@ from lexer_core.errors import TargetError, UsageError
 from lexer_core.export.to_file import export_to_file
 from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input
+from lexer_core.model.model_input import adapt_model_input, adapt_second_input
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
 
@@ -85,6 +85,7 @@ class LexerContext:
         progress: ProgressCallback | None = None,
         command: str = "",
         input_options: Sequence[str] = (),
+        second_input: object = None,
         **settings: Any,
     ) -> BenchmarkReport:
         """Benchmark a model on several engines, each in its own process.
@@ -120,6 +121,10 @@ class LexerContext:
             The equivalent command line, for the report.
         input_options
             The ``--input`` options that ``input`` was made from, for the report.
+        second_input
+            Second inputs, in the form of ``input``, with the same shapes and types and
+            other values: the outputs of every engine must be correct for these, too.
+            Default: made from ``input``, unless the setting ``second_inputs`` is off.
         **settings
             See :class:`lexer_core.settings.table.Settings`. Settings that are not given
             come from the decorator, this context, the environment and
@@ -170,13 +175,16 @@ class LexerContext:
             output_names=output_names,
             dynamic_axes={},
         )
+        second = adapt_second_input(model, torch_model, second_input, input_names=input_names)
         with contextlib.ExitStack() as stack:
             if progress is None and effective.show_progress:
                 # On use: where progress is shown, rich may be imported.
                 from lexer_core.reporting.progress import ProgressDisplay
 
                 progress = stack.enter_context(ProgressDisplay())
-            run = BenchmarkRun(model, input, selection, effective, progress).execute()
+            run = BenchmarkRun(
+                model, input, selection, effective, progress, second_inputs=second
+            ).execute()
         report = assemble_report(
             run,
             effective,

@@ -35,8 +35,9 @@ def differ_only_in_ties(
     Notes
     -----
     An index that the reference does not have can be that of an element which top-k
-    left out. It is accepted only if its value is equal to the last one and at least
-    two values of the row are: a single value does not show a tie.
+    left out. It is accepted only if its value is equal to the last one, and if two
+    values of the row are or another index of the row is right: a row of one element
+    shows neither a tie nor that the indices are meaningful.
     """
     for axis in range(values.ndim):
         rows = [
@@ -67,7 +68,8 @@ def _is_tied(indices: Numbers, expected: Numbers, values: Numbers, allowed: Numb
     positions = order[places]
     is_known = expected[positions] == indices[differs]
     last_group = _equal(values, values[-1], allowed)
-    if not is_known.all() and np.count_nonzero(last_group) < 2:  # noqa: PLR2004
+    is_plausible = np.count_nonzero(last_group) > 1 or differs.size < expected.size
+    if not is_known.all() and not is_plausible:
         return False
     tied = np.where(
         is_known,

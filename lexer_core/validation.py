@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[Any]
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["Float64Outputs", "Tolerance", "default_tolerance", "judge"]
+__all__ = ["Float64Outputs", "Tolerance", "default_tolerance", "judge", "with_second"]
 
 _FILL_MAGNITUDE = 5000.0
 _FILL_RATIO = 100.0
@@ -203,6 +203,18 @@ def judge(
             reasons.append(f"judged by tolerance only, without float64 outputs: {truth.reason}")
         return verdict("fail", rule, "; ".join(reasons))
     return verdict("pass", rule, "")
+
+
+def with_second(first: Parity, second: Parity) -> Parity:
+    """Add to a comparison that of the outputs for second inputs."""
+    if first.status != "pass" or second.status != "fail":
+        return attrs.evolve(first, second_inputs=second.status)
+    return attrs.evolve(
+        second,
+        second_inputs="fail",
+        reason="correct for the example inputs, wrong for second inputs with other values, as if "
+        f"a value or a branch were frozen: {second.reason}",
+    )
 
 
 class _Truth:

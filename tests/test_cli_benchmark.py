@@ -419,3 +419,40 @@ def test_help_imports_no_runtime_and_no_numpy():
     )
 
     assert done.returncode == 0
+
+
+# -- second inputs -----------------------------------------------------------------
+
+
+def test_second_inputs_are_generated_with_other_values(model):
+    context = _Context()
+
+    _run(model, INPUT, "--second-input=image=float32[1,3]", context=context)
+
+    first, second = context.asked["input"]["image"], context.asked["second_input"]["image"]
+    assert second.shape == first.shape
+    assert not np.array_equal(first, second)
+
+
+def test_second_inputs_are_read_from_a_file(model):
+    context = _Context()
+    np.savez("second.npz", image=np.ones((1, 3), np.float32))
+
+    _run(model, INPUT, "--second-input=second.npz", context=context)
+
+    assert context.asked["second_input"]["image"].tolist() == [[1.0, 1.0, 1.0]]
+
+
+def test_second_inputs_are_one_file_or_descriptions(model):
+    result = _run(model, INPUT, "--second-input=a.npz", "--second-input=image=float32[1,3]")
+
+    assert isinstance(result.exception, UsageError)
+    assert "once as the file a.npz" in result.exception.message
+
+
+def test_without_second_inputs_there_are_none_to_pass_on(model):
+    context = _Context()
+
+    _run(model, INPUT, context=context)
+
+    assert context.asked["second_input"] is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,12 @@ nn = torch.nn
 
 from real_models import IN_CALLER, benchmark, own_cache, parities  # noqa: E402
 
+from lexer.api.lexer_context import LexerContext  # noqa: E402
+from lexer_core.errors import ExportError, InputError  # noqa: E402
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lexer_core.report import BenchmarkReport
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
@@ -64,3 +70,110 @@ def test_indices_of_equal_values_may_differ(function: Any, exporter: str) -> Non
 
     assert parities(report) == AGREE
     assert any("indices differ" in each for each in report["onnxruntime"].warnings)
+
+
+# -- second inputs -----------------------------------------------------------------
+
+
+def branch(x: Any) -> Any:
+    return x * 2 if x.sum() > 0 else x - 1
+
+
+def partly_numpy(x: Any) -> Any:
+    return x * float(x.max())
+
+
+FROZEN = pytest.mark.parametrize("function", [branch, partly_numpy])
+IN_TORCHSCRIPT = {"exporter": "torchscript"}
+
+
+@FROZEN
+@pytest.mark.parametrize("x", [torch.randn(3, 8), torch.ones(3, 8), torch.rand(3, 8) - 0.2])
+def test_what_an_export_froze_is_found(function: Any, x: Any) -> None:
+    report = measure(function, x, **IN_TORCHSCRIPT)
+
+    assert parities(report) == {"torch": "pass", "onnxruntime": "fail"}
+    row = report["onnxruntime"]
+    assert row.rank is None
+    assert row.parity.second_inputs == "fail"
+    assert row.parity.reason.startswith("correct for the example inputs, wrong for second inputs")
+    assert report["torch"].parity.second_inputs == "pass"
+
+
+def test_what_an_export_froze_is_found_in_workers() -> None:
+    report = measure(partly_numpy, torch.ones(2, 3), isolation="process", **IN_TORCHSCRIPT)
+
+    assert parities(report) == {"torch": "pass", "onnxruntime": "fail"}
+    assert report["onnxruntime"].parity.second_inputs == "fail"
+
+
+@FROZEN
+def test_second_inputs_can_be_turned_off(function: Any) -> None:
+    report = measure(function, torch.randn(3, 8), second_inputs=False, **IN_TORCHSCRIPT)
+
+    assert parities(report) == AGREE
+    assert report["onnxruntime"].parity.second_inputs == ""
+
+
+@FROZEN
+def test_an_export_to_a_file_is_checked_too(function: Any, tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="wrong for second inputs"):
+        LexerContext().export(
+            Function(function), torch.randn(3, 8), tmp_path / "x.onnx", **IN_TORCHSCRIPT
+        )
+
+    assert not (tmp_path / "x.onnx").exists()
+
+
+def test_second_inputs_can_be_given() -> None:
+    x = torch.full((2, 3), 4.0)
+
+    right = measure(branch, x, second_input=x + 1, **IN_TORCHSCRIPT)
+    wrong = measure(branch, x, second_input=-x, **IN_TORCHSCRIPT)
+
+    assert parities(right) == AGREE
+    assert parities(wrong) == {"torch": "pass", "onnxruntime": "fail"}
+
+
+def test_given_second_inputs_must_be_like_the_first() -> None:
+    with pytest.raises(InputError, match=r"second_input is x: float32\[4, 8\]") as caught:
+        measure(branch, torch.ones(3, 8), second_input=torch.ones(4, 8))
+
+    assert "x: float32[3, 8]" in caught.value.hint
+
+
+def positive_only(x: Any) -> Any:
+    if (x[0] < 1).any():
+        raise ValueError("out of range")
+    return x * 2
+
+
+def test_second_inputs_that_the_model_rejects_are_not_used() -> None:
+    report = measure(positive_only, torch.ones(2, 2), **IN_TORCHSCRIPT)
+
+    assert parities(report) == AGREE
+    assert report["onnxruntime"].parity.second_inputs == ""
+    assert any("out of range" in note for note in report.notes)
+
+
+def test_second_inputs_whose_outputs_are_not_finite_are_not_used() -> None:
+    report = measure(lambda x: (x - 0.99).log(), torch.ones(2, 2))
+
+    assert parities(report) == AGREE
+    assert any("output 'output' is not finite" in note for note in report.notes)
+
+
+class CrashesForOthers(nn.Module):
+    """Ends its process for inputs that are not ones."""
+
+    def forward(self, x: Any) -> Any:
+        if not torch.compiler.is_compiling() and not bool((x == 1).all()):
+            os._exit(7)
+        return x * 2
+
+
+def test_a_crash_with_second_inputs_does_not_end_the_run() -> None:
+    report = benchmark(CrashesForOthers(), torch.ones(2, 2))
+
+    assert parities(report) == AGREE
+    assert any("not compared for second inputs" in note for note in report.notes)

@@ -383,6 +383,7 @@ def ranked(values, indices, reference_indices, reference_values=None):
     [
         ([[3, 2, 2, 1]], [[0, 2, 1, 3]], [[0, 1, 2, 3]]),
         ([[3, 2, 2]], [[0, 7, 8]], [[0, 1, 2]]),  # of more than k equal values
+        ([[3, 2, 1]], [[0, 1, 7]], [[0, 1, 2]]),
         ([[1, 1, 2], [0, 4, 4]], [[1, 0, 2], [0, 2, 1]], [[0, 1, 2], [0, 1, 2]]),
         ([[3], [2], [2]], [[0], [2], [1]], [[0], [1], [2]]),  # along the first axis
     ],
@@ -403,7 +404,8 @@ def test_values_within_the_tolerance_are_equal():
     ("values", "indices", "reference"),
     [
         ([[3, 2, 1]], [[1, 0, 2]], [[0, 1, 2]]),  # values differ
-        ([[3, 2, 1]], [[0, 1, 7]], [[0, 1, 2]]),  # a single value does not show a tie
+        ([[3]], [[7]], [[2]]),  # a single value does not show a tie
+        ([[3, 2]], [[7, 8]], [[0, 1]]),
         ([[3, 2, 2]], [[7, 1, 2]], [[0, 1, 2]]),  # not the last value
         ([[2, 2, 2]], [[0, 0, 1]], [[0, 1, 2]]),  # an index twice
         ([[2, 2, 2]], [[-1, 0, 1]], [[0, 1, 2]]),

@@ -304,6 +304,15 @@ class CaseSession:
                 loops=loops,
             )
 
+    def second_call(self, inputs: CallInputs) -> Mapping[str, npt.NDArray[Any]]:
+        """Make one call with other inputs; return its outputs."""
+        engine, session, device, _ = self._live()
+        with engine.call_context(session):
+            call = engine.make_call(session, engine.place_inputs(session, inputs, device))
+            if call.reset is not None:
+                call.reset()
+            return engine.fetch_outputs(session, call.run(), expected=self._expected)
+
     def close(self) -> None:
         """Release the session; may be called twice."""
         session, self._session = self._session, None

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import cloudpickle
 
 from lexer_core.benchmark.model_host import HostSettings, ModelHost
-from lexer_core.benchmark.parity import ParityJudge
+from lexer_core.benchmark.parity import ParityJudge, SecondJudge
 from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
 from lexer_core.errors import LexerError
 from lexer_core.model.batch_size import BatchSize, guess_batch_size
@@ -23,13 +23,14 @@ from lexer_core.target.onnx_inputs import inputs_for_graph
 from lexer_core.worker.executor import Executor, LocalExecutor
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from lexer_core.benchmark.cases import Case
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.model.reference import Reference
     from lexer_core.settings.table import Settings
 
 __all__ = ["OnnxModel", "RemoteModel", "TorchModel", "hosted_model"]
@@ -59,6 +60,7 @@ class _HostedModel(ABC):
         self.inputs = CallInputs(arrays={}, structure=CallStructure())
         self.batch_size = BatchSize()
         self._notes: list[str] = []
+        self._second_inputs: Mapping[str, Any] | None = None
         self._host: ModelHost | None = None
 
     @abstractmethod
@@ -141,7 +143,29 @@ class _HostedModel(ABC):
             not_judged=reference.not_judged,
             stateful=reference.stateful,
             float64=self._running.float64_outputs,
+            second=self._second_judge(reference, settings, timings),
         )
+
+    def _second_judge(
+        self, reference: Reference, settings: Settings, timings: RunTimings
+    ) -> SecondJudge | None:
+        """Run the model with second inputs; return ``None`` if outputs are not judged by them."""
+        is_judged = settings.validation and settings.second_inputs
+        if not is_judged or reference.not_judged or reference.stateful:
+            return None
+        with timings.timed("reference"):
+            second = self._running.second_reference(self._second_inputs)
+        if second.reason:
+            note = f"outputs were not compared for second inputs: {second.reason}"
+            timings.notes += self._titled([note])
+            return None
+        judge = ParityJudge(
+            settings,
+            second.outputs,
+            name=f"{self.title} {reference.name}".strip(),
+            float64=lambda: self._running.second_float64_outputs(second),
+        )
+        return SecondJudge(inputs=second.arrays, judge=judge)
 
 
 class TorchModel(_HostedModel):
@@ -153,10 +177,19 @@ class TorchModel(_HostedModel):
         The model and its inputs.
     title
         Prefix of its notes if the run has several models.
+    second_inputs
+        Second inputs by name. Default: made from the first.
     """
 
-    def __init__(self, adapted: AdaptedModel, *, title: str = "") -> None:
+    def __init__(
+        self,
+        adapted: AdaptedModel,
+        *,
+        title: str = "",
+        second_inputs: Mapping[str, Any] | None = None,
+    ) -> None:
         super().__init__(adapted.model_name, title=title)
+        self._second_inputs = second_inputs
         self.inputs = adapted.inputs
         self.batch_size = adapted.batch_size
         self._adapted = adapted
@@ -292,7 +325,13 @@ class RemoteModel(_HostedModel):
         return worker
 
 
-def hosted_model(model: AdaptedModel | Path, example: object, *, title: str = "") -> ModelUnderTest:
+def hosted_model(
+    model: AdaptedModel | Path,
+    example: object,
+    *,
+    title: str = "",
+    second_inputs: Mapping[str, Any] | None = None,
+) -> ModelUnderTest:
     """Return the model that a user gave, as a run needs it.
 
     Parameters
@@ -303,7 +342,9 @@ def hosted_model(model: AdaptedModel | Path, example: object, *, title: str = ""
         Example inputs for an ``.onnx`` file; an adapted model has its own.
     title
         Prefix of its notes if the run has several models.
+    second_inputs
+        Second inputs of an adapted model, by name. Default: made from the first.
     """
     if isinstance(model, Path):
         return OnnxModel(model, example, title=title)
-    return TorchModel(model, title=title)
+    return TorchModel(model, title=title, second_inputs=second_inputs)

@@ -15,6 +15,7 @@ from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
+from lexer_core.errors import LexerError
 from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.records import SessionConfig
 from lexer_core.statistics import compared_by_means, percentile_intervals
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.live_case import LiveCase
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import CaseOutcome
+    from lexer_core.benchmark.parity import SecondJudge
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.records import CallInputs
+    from lexer_core.results import Parity
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
@@ -190,14 +193,34 @@ class Launch:
         case.finish()
         assert case.first_outputs is not None
         assert case.final_facts is not None
-        outcome.parity = self.models[outcome.case.model].judge.judge_both(
-            case.label, case.first_outputs, case.final_facts.outputs
-        )
+        judge = self.models[outcome.case.model].judge
+        parity = judge.judge_both(case.label, case.first_outputs, case.final_facts.outputs)
+        outcome.parity = parity
         if outcome.fresh_calls is None:  # once is enough, in the first launch
             case.check_fresh_calls()
             outcome.fresh_calls = case.fresh_calls
             if case.unchecked:
                 outcome.warnings.append(f"calls on other inputs were not checked: {case.unchecked}")
+        if judge.second is not None and parity.status == "pass":
+            outcome.parity = self._judge_second(outcome, case, parity, judge.second)
+
+    def _judge_second(
+        self, outcome: CaseOutcome, case: LiveCase, parity: Parity, second: SecondJudge
+    ) -> Parity:
+        """Call the case with second inputs and judge its outputs."""
+        assert outcome.prepared is not None
+        inputs = evolve(self.models[outcome.case.model].inputs, arrays=second.inputs)
+        try:
+            outputs = case.second_call(inputs_of_export(inputs, outcome.prepared.exported))
+        except LexerError as error:  # the model itself accepts these inputs
+            return evolve(
+                parity,
+                status="fail",
+                second_inputs="fail",
+                reason="correct for the example inputs, failed for second inputs with other "
+                f"values: {error.message}",
+            )
+        return second.add_to(parity, case.label, outputs)
 
 
 def _has_tails(case: LiveCase) -> bool:

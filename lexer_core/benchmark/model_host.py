@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import frozen
 
 from lexer_core.errors import LexerError, ModelError, WorkerDiedError, WorkerTimeoutError
+from lexer_core.model.second_reference import SecondReference
 from lexer_core.validation import Float64Outputs
 from lexer_core.worker.executor import Executor, start_worker
 
@@ -119,12 +120,35 @@ class ModelHost:
 
     def float64_outputs(self) -> Float64Outputs:
         """Return the model's outputs in float64, or the reason why there are none."""
+        return self._float64("float64_outputs")
+
+    def _float64(self, method: str, *args: object) -> Float64Outputs:
         try:
-            outputs: Float64Outputs = self._call("float64_outputs")
+            outputs: Float64Outputs = self._call(method, *args)
         except LexerError as error:
             return Float64Outputs(outputs=None, reason=error.message)
         self._executor.suspend()
         return outputs
+
+    def second_reference(self, given: Mapping[str, Any] | None) -> SecondReference:
+        """Run the model with second inputs; see ``TorchPreparation.second_reference``.
+
+        Raises
+        ------
+        LexerError
+            The model does not run with the given inputs.
+        """
+        try:
+            second: SecondReference = self._call("second_reference", given)
+        except LexerError as error:
+            if given is not None:
+                raise
+            return SecondReference(reason=error.message.rstrip("."))
+        return second
+
+    def second_float64_outputs(self, second: SecondReference) -> Float64Outputs:
+        """Return the outputs for second inputs in float64, or the reason why there are none."""
+        return self._float64("second_float64_outputs", second)
 
     def export(
         self,

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import attrs
+from attrs import frozen
 
 from lexer_core.results import Parity
-from lexer_core.validation import Float64Outputs, judge
+from lexer_core.validation import Float64Outputs, judge, with_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,9 +23,24 @@ if TYPE_CHECKING:
 
     Outputs = Mapping[str, npt.NDArray[Any]]
 
-__all__ = ["ParityJudge"]
+__all__ = ["ParityJudge", "SecondJudge"]
 
 _TURNED_OFF = "validation is turned off"
+
+
+@frozen(kw_only=True, eq=False)
+class SecondJudge:
+    """Judges the outputs for second inputs.
+
+    ``inputs`` has the arrays of the second inputs by name.
+    """
+
+    inputs: Mapping[str, npt.NDArray[Any]]
+    judge: ParityJudge
+
+    def add_to(self, parity: Parity, label: str, outputs: Outputs) -> Parity:
+        """Add the comparison of a case's outputs for second inputs to that for the first."""
+        return with_second(parity, self.judge.judge(label, outputs))
 
 
 class ParityJudge:
@@ -46,6 +62,8 @@ class ParityJudge:
     float64
         Returns the reference outputs in float64. Called at most once, and only
         if an output exceeds the tolerance.
+    second
+        Judges the outputs for second inputs.
     """
 
     def __init__(
@@ -57,6 +75,7 @@ class ParityJudge:
         not_judged: str = "",
         stateful: bool = False,
         float64: Callable[[], Float64Outputs] | None = None,
+        second: SecondJudge | None = None,
     ) -> None:
         self._reference = outputs
         self._name = name
@@ -65,6 +84,7 @@ class ParityJudge:
         self._atol = settings.atol
         self._stateful = stateful
         self._ask_float64 = float64
+        self.second = second
         self._float64: Float64Outputs | None = None
 
     def judge(self, label: str, outputs: Outputs) -> Parity:

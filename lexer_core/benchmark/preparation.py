@@ -8,8 +8,9 @@ process, for a model that cannot be sent to another one.
 from __future__ import annotations
 
 import sys
+import time
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 import cloudpickle
@@ -28,6 +29,7 @@ from lexer_core.export.identity import (
 from lexer_core.model.adapt import AdaptedModel, model_source, with_output_names
 from lexer_core.model.by_value import dump_model
 from lexer_core.model.reference import Reference, reference_outputs
+from lexer_core.model.second_reference import SecondReference, second_reference
 from lexer_core.records import CallInputs, CallStructure, ModelSource, OptionValue
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ if TYPE_CHECKING:
     from lexer_core.validation import Float64Outputs
 
 __all__ = ["BuiltModel", "OnnxPreparation", "Preparation", "TorchPreparation"]
+
+
+_SLOW_CALL_SECONDS = 10.0
 
 
 class Preparation(ABC):
@@ -164,6 +169,7 @@ class TorchPreparation(Preparation):
         super().__init__()
         self._adapted: AdaptedModel | None = None
         self._reference: Reference | None = None
+        self._call_seconds = 0.0
 
     def open(self, adapted: AdaptedModel) -> None:
         """Set the model."""
@@ -201,8 +207,29 @@ class TorchPreparation(Preparation):
             The model raises, or returns nothing that can be compared.
         """
         assert self._adapted is not None
+        start = time.perf_counter()
         self._reference = reference_outputs(self._adapted)
+        self._call_seconds = (time.perf_counter() - start) / 2
         return self._reference
+
+    def second_reference(self, given: Mapping[str, Any] | None) -> SecondReference:
+        """Run the model with second inputs.
+
+        Parameters
+        ----------
+        given
+            The second inputs. Default: made from the first, unless a call is slow.
+        """
+        assert self._adapted is not None
+        assert self._reference is not None
+        if given is None and self._call_seconds > _SLOW_CALL_SECONDS:
+            return SecondReference(reason=f"a call takes {self._call_seconds:.0f} s")
+        return second_reference(self._adapted, self._reference, given)
+
+    def second_float64_outputs(self, second: SecondReference) -> Float64Outputs:
+        """Return the model's outputs for second inputs in float64, or the reason why not."""
+        assert self._adapted is not None
+        return second.float64(self._adapted)
 
     def float64_outputs(self) -> Float64Outputs:
         """Return the model's outputs in float64, or the reason why there are none."""

@@ -10,7 +10,7 @@ import random
 import secrets
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.error_isolation import contained, describe_failure
@@ -67,6 +67,8 @@ class BenchmarkRun:
         Called with every step; may be ``None``.
     others
         Further models, by the key that their cases use.
+    second_inputs
+        Second inputs of an adapted model, by name. Default: made from the first.
     """
 
     def __init__(
@@ -78,8 +80,9 @@ class BenchmarkRun:
         progress: ProgressCallback | None = None,
         *,
         others: Mapping[str, ModelUnderTest] | None = None,
+        second_inputs: Mapping[str, Any] | None = None,
     ) -> None:
-        self._first = hosted_model(model, inputs)
+        self._first = hosted_model(model, inputs, second_inputs=second_inputs)
         self._models = {"": self._first, **(others or {})}
         self._selection = selection
         self._settings = settings

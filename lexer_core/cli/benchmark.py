@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from lexer_core.cli.output import Format
     from lexer_core.report import BenchmarkReport
+    from lexer_core.target.example_inputs import InputRequest
 
 __all__ = ["benchmark", "exit_status"]
 
@@ -43,6 +44,15 @@ _OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv", "sho
 @click.command()
 @target_argument
 @input_options
+@click.option(
+    "--second-input",
+    "second_described",
+    multiple=True,
+    metavar="NAME=TYPE[SHAPE][:VALUES]|FILE.npz",
+    help="Second inputs, for which the outputs of every engine must be correct, too: described as "
+    "with --input, or a file as with --inputs. Same shapes and types, other values. Default: made "
+    "from the first inputs.",
+)
 @click.option(
     "--engine",
     "engines",
@@ -88,6 +98,7 @@ def benchmark(
     target: str,
     described: Sequence[str],
     inputs_file: str | None,
+    second_described: Sequence[str],
     batch_size: int | None,
     seed: int | None,
     input_names: str | None,
@@ -129,7 +140,9 @@ def benchmark(
 
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}
     configuration = command_configuration(options)
-    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    input_seed = configuration.settings.seed or 0
+    request = read_request(described, inputs_file, batch_size, input_seed)
+    second_request = _second_request(second_described, batch_size, input_seed)
     with stdout_to_stderr():
         loaded = load_target(target)
         inputs = example_inputs(loaded, request)
@@ -137,6 +150,9 @@ def benchmark(
             torch_model=loaded.model,
             input=inputs.value,
             input_options=inputs.options,
+            second_input=None
+            if second_request is None
+            else example_inputs(loaded, second_request).value,
             interpreters=interpreters,
             batch_size=batch_size,
             input_names=name_list(input_names),
@@ -150,6 +166,26 @@ def benchmark(
     output.deliver(report)
     chosen = configuration.settings.engines or report.settings.get("engines")
     context.exit(exit_status(report, named=bool(chosen or interpreters)))
+
+
+def _second_request(
+    described: Sequence[str], batch_size: int | None, seed: int
+) -> InputRequest | None:
+    """Read the values of --second-input; ``None`` if there are none."""
+    if not described:
+        return None
+    from lexer_core.target.example_inputs import read_request  # imports numpy
+
+    files = [text for text in described if text.endswith(".npz")]
+    if files and len(described) > 1:
+        raise UsageError(
+            f"--second-input is given {len(described)} times, once as the file {files[0]}.",
+            hint="Write one file, or describe every input.",
+        )
+    # Another seed, or the same description would generate the same values.
+    return read_request(
+        () if files else described, files[0] if files else None, batch_size, seed + 1
+    )
 
 
 def _interpreter(text: str) -> tuple[str, str]:

@@ -8,19 +8,21 @@ from lexer_core.engines.choice import resolve_options
 from lexer_core.errors import EngineError, ExportError
 from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.records import CPU, CallInputs, CallStructure, SessionConfig
-from lexer_core.validation import judge
+from lexer_core.validation import judge, with_second
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from lexer_core.engines.engine import Engine
     from lexer_core.export.exporters import Engines
     from lexer_core.model.reference import Reference
+    from lexer_core.model.second_reference import SecondReference
     from lexer_core.records import ExportedModel
     from lexer_core.results import Parity
     from lexer_core.settings.table import Settings
+    from lexer_core.validation import Float64Outputs
 
 __all__ = ["check_outputs", "refuse_wrong"]
 
@@ -32,8 +34,10 @@ def check_outputs(
     *,
     settings: Settings,
     registry: Engines,
+    second: SecondReference | None = None,
+    second_float64: Callable[[], Float64Outputs] | None = None,
 ) -> tuple[Parity | None, str]:
-    """Call an exported model once and compare its outputs with the model's own.
+    """Call an exported model and compare its outputs with the model's own.
 
     Parameters
     ----------
@@ -47,6 +51,9 @@ def check_outputs(
         Tolerances and threads.
     registry
         The engines that may run it.
+    second, second_float64
+        The model's own outputs for second inputs, and a function that returns them in
+        float64.
 
     Returns
     -------
@@ -65,7 +72,8 @@ def check_outputs(
     for engine in engines:
         name = engine.info.display_name
         try:
-            outputs = _call_once(engine, exported, arrays, settings.threads or 1)
+            sets = [arrays] if second is None else [arrays, second.arrays]
+            outputs, *others = _call(engine, exported, sets, settings.threads or 1)
         except EngineError as error:
             reasons.append(f"{name}: {error.message}")
             continue
@@ -81,6 +89,17 @@ def check_outputs(
             atol=settings.atol,
             not_judged=reference.not_judged,
         )
+        for other in others:
+            assert second is not None
+            second_parity = judge(
+                other,
+                second.outputs,
+                reference_name=reference.name,
+                float64=second_float64,
+                rtol=settings.rtol,
+                atol=settings.atol,
+            )
+            parity = with_second(parity, second_parity)
         if parity.status == "not_judged":
             return parity, f"outputs were not compared: {parity.reason}"
         size = "" if parity.max_abs_error is None else f", max error {parity.max_abs_error:.1g}"
@@ -113,22 +132,27 @@ def refuse_wrong(parity: Parity | None, model_name: str, exporter: str) -> None:
         )
 
 
-def _call_once(
+def _call(
     engine: Engine,
     exported: ExportedModel,
-    arrays: Mapping[str, npt.NDArray[Any]],
+    input_sets: Sequence[Mapping[str, npt.NDArray[Any]]],
     threads: int,
-) -> Mapping[str, npt.NDArray[Any]]:
+) -> list[Mapping[str, npt.NDArray[Any]]]:
+    """Call a model once with each set of inputs."""
     device = engine.find_device(CPU.name)
     config = SessionConfig(threads=threads, options=resolve_options(engine, {}), isolated=False)
-    inputs = inputs_of_export(CallInputs(arrays=arrays, structure=CallStructure()), exported)
     session = engine.create_session(exported, device, config)
     try:
         with engine.call_context(session):
-            call = engine.make_call(session, engine.place_inputs(session, inputs, device))
-            outputs = call.run()
-            engine.synchronize(session, device)
-            expected = tuple(output.name for output in exported.outputs)
-            return engine.fetch_outputs(session, outputs, expected=expected)
+            results: list[Mapping[str, npt.NDArray[Any]]] = []
+            for arrays in input_sets:
+                given = CallInputs(arrays=arrays, structure=CallStructure())
+                inputs = inputs_of_export(given, exported)
+                call = engine.make_call(session, engine.place_inputs(session, inputs, device))
+                outputs = call.run()
+                engine.synchronize(session, device)
+                expected = tuple(output.name for output in exported.outputs)
+                results.append(engine.fetch_outputs(session, outputs, expected=expected))
+            return results
     finally:
         session.close()

@@ -54,6 +54,7 @@ def export_to_file(
     """
     from lexer_core.model.adapt import model_source, with_output_names  # imports torch
     from lexer_core.model.reference import reference_outputs  # imports torch
+    from lexer_core.model.second_reference import second_reference  # imports numpy
 
     check_writable(path)
     reference = reference_outputs(adapted)
@@ -75,12 +76,17 @@ def export_to_file(
         if settings.validation:
             from lexer_core.export.check_outputs import check_outputs, refuse_wrong  # as above
 
+            second = None
+            if settings.second_inputs and not reference.not_judged and not reference.stateful:
+                second = second_reference(named, reference)
             check = partial(
                 check_outputs,
                 arrays=named.inputs.arrays,
                 reference=reference,
                 settings=settings,
                 registry=registry,
+                second=None if second is None or second.reason else second,
+                second_float64=partial(second.float64, named) if second is not None else None,
             )
             parity, note = check(outcome.exported)
             if outcome.cached and parity is not None and parity.status == "fail":

@@ -12,9 +12,11 @@ from lexer_core.model.lexer_metadata import metadata_of
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from lexer_core.model.adapt import AdaptedModel
 
-__all__ = ["adapt_model_input"]
+__all__ = ["adapt_model_input", "adapt_second_input"]
 
 
 def adapt_model_input(
@@ -73,6 +75,47 @@ def adapt_model_input(
         output_names=output_names or None,
         dynamic_axes=dynamic_axes,
     )
+
+
+def adapt_second_input(
+    adapted: AdaptedModel | Path,
+    model: Any,
+    second_input: object,
+    *,
+    input_names: Sequence[str] | None = None,
+) -> Mapping[str, npt.NDArray[Any]] | None:
+    """Convert the user's second inputs to arrays by name; ``None`` if there are none.
+
+    Parameters
+    ----------
+    adapted
+        The model with its first inputs.
+    model, input_names
+        As for :func:`adapt_model_input`.
+    second_input
+        Inputs like the first.
+
+    Raises
+    ------
+    InputError
+        They do not have the names, shapes and types of the first.
+    """
+    if second_input is None:
+        return None
+    if isinstance(adapted, Path):
+        raise InputError(
+            f"{adapted.name} has no use for second inputs.",
+            hint="They check exports of a torch model. Leave out second_input.",
+        )
+    second = adapt_model_input(model, second_input, input_names=input_names, dynamic_axes={})
+    assert not isinstance(second, Path)
+    if second.input_specs != adapted.input_specs:
+        raise InputError(
+            f"second_input is {', '.join(map(str, second.input_specs))}.",
+            hint="It must have the names, shapes and types of input: "
+            f"{', '.join(map(str, adapted.input_specs))}.",
+        )
+    return second.inputs.arrays
 
 
 def _onnx_file(path: Path) -> Path:

@@ -34,7 +34,14 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, npt.NDArray[Any]]
 
-__all__ = ["Reference", "call_module", "float64_outputs", "module_device", "reference_outputs"]
+__all__ = [
+    "Reference",
+    "call_module",
+    "float64_outputs",
+    "module_device",
+    "outputs_for",
+    "reference_outputs",
+]
 
 
 @frozen(kw_only=True, eq=False)
@@ -160,6 +167,26 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
         notes=notes,
         adapted=adapted,
     )
+
+
+def outputs_for(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Arrays:
+    """Run the model once and return its outputs by name.
+
+    Raises
+    ------
+    ModelError
+        The model raises, or returns another number of tensors.
+    """
+    module = adapted.export_module
+    with preserved_randomness(), measured_state(module):
+        outputs, _ = _run(adapted, module, adapted.inputs)
+    if len(outputs) != len(output_names):
+        raise ModelError(
+            f"{adapted.model_name} returned {len(outputs)} tensors, and {len(output_names)} for "
+            "the first inputs.",
+            hint="The number of outputs must not depend on the values of the inputs.",
+        )
+    return dict(zip(output_names, outputs.values(), strict=True))
 
 
 def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Float64Outputs:

@@ -254,6 +254,12 @@ class Settings:
         low=0,
         example="1e-4",
     )
+    second_inputs: bool = _setting(
+        True,
+        "benchmarks",
+        "Compare outputs also for second inputs, with the same shapes and other values. This "
+        "detects exports that froze a value or a branch. Not for models that take over 10 s.",
+    )
     load_timeout: float = _setting(
         600.0,
         "benchmarks",
