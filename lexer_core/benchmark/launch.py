@@ -195,14 +195,14 @@ class Launch:
         assert case.final_facts is not None
         judge = self.models[outcome.case.model].judge
         parity = judge.judge_both(case.label, case.first_outputs, case.final_facts.outputs)
+        if judge.second is not None and parity.status == "pass":
+            parity = self._judge_second(outcome, case, parity, judge.second)
         outcome.parity = parity
         if outcome.fresh_calls is None:  # once is enough, in the first launch
             case.check_fresh_calls()
             outcome.fresh_calls = case.fresh_calls
             if case.unchecked:
                 outcome.warnings.append(f"calls on other inputs were not checked: {case.unchecked}")
-        if judge.second is not None and parity.status == "pass":
-            outcome.parity = self._judge_second(outcome, case, parity, judge.second)
 
     def _judge_second(
         self, outcome: CaseOutcome, case: LiveCase, parity: Parity, second: SecondJudge
