@@ -29,6 +29,7 @@ def assemble_report(
     engines: Iterable[EngineListing],
     created_at: str,
     command: str = "",
+    target: str = "",
     input_options: Sequence[str] = (),
     notes: Sequence[str] = (),
 ) -> BenchmarkReport:
@@ -46,6 +47,8 @@ def assemble_report(
         Start time of the run: UTC, ISO 8601.
     command
         The equivalent command line.
+    target
+        The TARGET of the command line.
     input_options
         The ``--input`` options that recreate the inputs.
     notes
@@ -62,6 +65,7 @@ def assemble_report(
         model_name=run.model_name,
         input_specs=run.input_specs,
         command=command,
+        target=target,
         input_options=input_options,
         created_at=created_at,
         seed=run.seed,

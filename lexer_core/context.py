@@ -84,6 +84,7 @@ class LexerContext:
         output_names: Sequence[str] | None = None,
         progress: ProgressCallback | None = None,
         command: str = "",
+        target: str = "",
         input_options: Sequence[str] = (),
         second_input: object = None,
         **settings: Any,
@@ -119,6 +120,8 @@ class LexerContext:
             Called with a :class:`ProgressEvent` at each step.
         command
             The equivalent command line, for the report.
+        target
+            The TARGET of that command line, for the report.
         input_options
             The ``--input`` options that ``input`` was made from, for the report.
         second_input
@@ -191,6 +194,7 @@ class LexerContext:
             engines=registry.listings(),
             created_at=created_at,
             command=command,
+            target=target,
             input_options=input_options,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
@@ -200,7 +204,7 @@ class LexerContext:
             # On use: it imports rich.
             from lexer_core.reporting.terminal_table import print_report
 
-            print_report(report)
+            print_report(report, how_to_see_more="report.to_text(verbose=True)")
         return report
 
     def configuration(self, torch_model: Any = None, **settings: Any) -> Configuration:

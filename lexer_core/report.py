@@ -38,10 +38,25 @@ class BenchmarkReport(ReportData):
     """
 
     def __str__(self) -> str:
-        return report_to_text(self)
+        return report_to_text(self, how_to_see_more="report.to_text(verbose=True)")
 
     def _repr_html_(self) -> str:
         return report_to_html(self)
+
+    def to_text(self, *, width: int | None = None, verbose: bool = False) -> str:
+        """Return the report as it is printed on a terminal.
+
+        Parameters
+        ----------
+        width
+            Characters per line. Default: the width of the terminal, or 100.
+        verbose
+            If true, with all caveats, the details of a noisy machine, and where the
+            time went, as with ``lexer benchmark --verbose``.
+        """
+        return report_to_text(
+            self, width, verbose=verbose, how_to_see_more="report.to_text(verbose=True)"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report without raw samples, as JSON types (docs/json.md)."""

@@ -15,12 +15,13 @@ from toy_engine import TOY_ENGINE, write_toy_model
 
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.errors import InputError, SettingError, TargetError, UnknownEngineError, UsageError
+from lexer_core.report import BenchmarkReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lexer_core.report import BenchmarkReport
+    from lexer_core.benchmark.progress import ProgressEvent
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
@@ -229,6 +230,32 @@ def test_pressing_ctrl_c_twice_loses_no_row(toys: FakeSite, model: Path) -> None
     assert report.stopped_because == "interrupted"
     assert report["toy"].num_samples > 0
     assert psutil.Process().children() == []
+
+
+@pytest.mark.parametrize("phase", ["prepare", "export", "import", "load", "warm_up"])
+def test_ctrl_c_before_the_first_sample_calls_every_engine_interrupted(
+    toys: FakeSite, model: Path, phase: str
+) -> None:
+    def press_ctrl_c(event: ProgressEvent) -> None:
+        if event.phase == phase:
+            raise KeyboardInterrupt
+
+    other = EngineChoice("toy", label="other")
+    report = benchmark(model, "toy", other, isolation="none", progress=press_ctrl_c)
+
+    assert report.stopped_because == "interrupted"
+    assert [row.error.kind for row in report] == ["Interrupted", "Interrupted"]
+    assert report.sentences == ("Nothing was measured: interrupted before the first sample.",)
+    assert str(report).count("interrupted") == 3
+
+
+def test_the_time_of_the_samples_is_part_of_that_of_the_rounds(toys: FakeSite, model: Path) -> None:
+    report = benchmark(model, "toy", isolation="none", launches=2)
+
+    (row,) = report
+    assert row.sampled_ms == pytest.approx(row.samples.sum() * row.loops * 1000)
+    assert 0 < row.sampled_ms / 1000 < report.seconds["rounds"]
+    assert BenchmarkReport.from_json(report.to_json())["toy"].sampled_ms == row.sampled_ms
 
 
 def test_no_worker_is_left_behind(toys: FakeSite, model: Path) -> None:

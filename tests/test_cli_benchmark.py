@@ -26,6 +26,7 @@ from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
 from lexer_core.records import ExportedModel, TensorSpec
 from lexer_core.report import BenchmarkReport
+from lexer_core.results import Failure
 from lexer_core.settings.table import Settings
 
 
@@ -356,6 +357,39 @@ def test_results_are_printed_before_a_failure_ends_the_command(model):
 
     assert result.exit_code == 3
     assert "the worker died of SIGSEGV" in result.stdout
+
+
+def test_nothing_is_written_if_the_run_was_interrupted_before_its_first_sample(model):
+    failure = Failure(phase="rounds", kind="Interrupted", reason="before the first sample")
+    rows = [a_failed_row(error=failure), a_failed_row("torch", "Torch", error=failure)]
+    context = _Context(a_report(*rows, stopped_because="interrupted"))
+
+    result = _run(model, INPUT, "-o", "run.lexer", context=context)
+
+    assert result.exit_code == 130
+    assert not Path("run.lexer").exists()
+    assert "run.lexer was not written" in result.stderr
+
+
+@pytest.mark.parametrize("flag", ["-v", "--verbose"])
+def test_verbose_prints_every_caveat_and_is_not_repeated(model, flag):
+    notes = [f"note {at}" for at in range(9)]
+    context = _Context(a_report(a_row(), notes=notes))
+
+    brief, full = (_run(model, INPUT, *flags, context=context) for flags in ([], [flag]))
+
+    assert "6 more with --verbose" in brief.stdout
+    assert "note 8" not in brief.stdout
+    assert "note 8" in full.stdout
+    assert flag not in context.asked["command"]
+
+
+def test_the_target_is_kept_as_typed(model):
+    context = _Context()
+
+    _run(model, INPUT, context=context)
+
+    assert context.asked["target"] == "model.onnx"
 
 
 # --- Export. ---

@@ -120,6 +120,14 @@ def test_show_prints_the_very_table(report, saved, capsys):
     assert out == report_to_text(report, width=120) + "\n"
 
 
+def test_show_prints_every_detail_if_asked(report, saved, capsys):
+    status, out, _ = run(capsys, "show", "run.lexer", "-v")
+
+    assert status == 0
+    assert out == report_to_text(report, width=120, verbose=True) + "\n"
+    assert "Phases: " in out
+
+
 @pytest.mark.parametrize("form", ["json", "csv", "markdown"])
 def test_show_has_the_forms_of_a_benchmark(report, saved, capsys, form):
     status, out, _ = run(capsys, "show", "run.lexer", "--format", form)

@@ -3,30 +3,41 @@
 from __future__ import annotations
 
 import csv
+import html
 import io
 import re
 from html.parser import HTMLParser
 
+import numpy as np
 import pytest
-from report_samples import DIFFERS, a_failed_row, a_full_report, a_report, a_row
+from report_samples import (
+    DIFFERS,
+    a_comparison,
+    a_failed_row,
+    a_full_report,
+    a_report,
+    a_row,
+)
 
 from lexer_core.errors import OutputFileError
 from lexer_core.output_files import check_writable, write_text
 from lexer_core.records import Placement
+from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.numbers import (
     bytes_text,
     confidence_text,
     count_text,
     duration_text,
     error_text,
+    estimate_text,
     interval_text,
     rate_text,
     significant,
-    with_half_width,
 )
 from lexer_core.reporting.table_layout import lay_out
 from lexer_core.reporting.terminal_table import encodable, print_report, report_to_text
 from lexer_core.results import Interval, Parity
+from lexer_core.statistics import diagnose
 
 
 def _lines(report, width=160):
@@ -132,6 +143,197 @@ def test_a_tie_shares_its_rank_visibly():
     rows = [a_row(rank=1), a_row("onnxruntime", "ONNXRuntime", 38.0, rank=1)]
 
     assert lay_out(a_report(*rows)).columns[1].cells == ("1=", "1=")
+
+
+# --- Compared with the baseline. ---
+
+
+def test_every_row_has_its_speed_compared_with_the_baseline():
+    rows = [
+        a_row(),
+        a_row("onnxruntime", "ONNXRuntime", 9.9),
+        a_row("slow", "Slow", 99.0),
+        a_row("int8", "Int8", 5.0),
+    ]
+    pairs = [
+        a_comparison(ratio=(3.7, 3.9, 4.1)),
+        a_comparison(b="slow", ratio=(0.35, 0.38, 0.41), verdict="slower"),
+        a_comparison(b="int8", verdict="none", reason="its outputs disagree"),
+        a_comparison("onnxruntime", "int8"),
+    ]
+
+    report = a_report(*rows, comparisons=pairs)
+
+    columns = {column.heading: column.cells for column in lay_out(report).columns}
+    speeds = dict(zip(columns["engine"], columns["speed"], strict=True))
+    assert speeds == {
+        "Torch": "baseline",
+        "ONNXRuntime": "3.9x [3.7–4.1]",
+        "Slow": "0.38x [0.35–0.41]",
+        "Int8": "no verdict",
+    }
+    assert "3.9x [3.7–4.1]" in report.to_markdown().replace("\\", "")
+    assert "3.9x [3.7–4.1]" in report._repr_html_()
+
+
+def test_without_comparisons_no_speed_is_shown():
+    headings = [column.heading for column in lay_out(a_report(a_row())).columns]
+
+    assert "speed" not in headings
+
+
+def test_the_table_of_two_engines_fits_100_columns():
+    asymmetric = {"p50_ms": Interval(estimate=26.9, low=26.0, high=36.0)}
+    report = a_report(
+        a_row(p50=26.9, rank=2, intervals=asymmetric),
+        a_row("onnxruntime", "ONNXRuntime", 9.9, rank=1),
+        comparisons=[a_comparison(ratio=(2.47, 2.6, 2.91))],
+    )
+
+    first = _row_of(report, "Torch", 100)
+
+    assert "26.9 [26.0–36.0]" in first
+    assert "baseline" in first
+    assert "✓ 2e-06" in first
+    assert max(map(len, _lines(report, 100))) <= 100
+
+
+# --- What was measured. ---
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "title"),
+    [
+        ("net.py:AmazingNet", "AmazingNet", "net.py:AmazingNet"),
+        ("shop.models:make_ranker", "Ranker", "shop.models:make_ranker (Ranker)"),
+        ("models/bert.onnx", "bert", "models/bert.onnx"),
+        ("", "AmazingNet", "AmazingNet"),
+    ],
+)
+def test_the_heading_names_the_target_as_typed_and_the_class(target, name, title):
+    report = a_report(a_row(), target=target, model_name=name)
+
+    assert _lines(report)[0] == f"{title} · image: float32[1, 3, 224, 224]"
+    assert BenchmarkReport.from_json(report.to_json()).target == target
+
+
+# --- What to distrust. ---
+
+
+def _noisy(**diagnosis):
+    rows = [
+        a_row(diagnosis=diagnosis),
+        a_row("onnxruntime", "ONNXRuntime", 9.9, diagnosis=diagnosis),
+    ]
+    return a_report(*rows, comparisons=[a_comparison()])
+
+
+@pytest.mark.parametrize(
+    ("diagnosis", "text"),
+    [
+        (
+            {"drift": 0.08, "steal_share": 0.03},
+            (
+                "noisy machine: latencies moved by 8% during the run; ratios are protected by taking "
+                "turns, absolute times are good to ±4%"
+            ),
+        ),
+        (
+            {"drift": 0.001, "steal_share": 0.03},
+            (
+                "noisy machine: other virtual machines took 3% of the CPU time; ratios are protected "
+                "by taking turns, absolute times are good to ±0.3%"
+            ),
+        ),
+        (
+            {"drift": -0.3, "throttled_share": 0.4},
+            (
+                "noisy machine: the CPU quota was exhausted in 40% of the blocks; ratios are "
+                "protected by taking turns, absolute times are good to ±15%"
+            ),
+        ),
+        (
+            {"drift": 0.004},
+            (
+                "quiet machine: latencies moved by 0.4% during the run; absolute times are good to "
+                "±0.3%"
+            ),
+        ),
+    ],
+)
+def test_the_condition_of_the_machine_is_one_line(diagnosis, text):
+    report = _noisy(**diagnosis)
+
+    assert lay_out(report).condition == text
+    assert " ".join(text.split()) in " ".join(str(report).split())
+
+
+def test_taking_turns_protects_no_ratio_if_one_engine_alone_moved():
+    rows = [
+        a_row(diagnosis={"drift": 0.001}),
+        a_row("onnxruntime", "ONNXRuntime", 9.9, diagnosis={"drift": 0.12}),
+    ]
+
+    condition = lay_out(a_report(*rows, comparisons=[a_comparison()])).condition
+
+    assert condition.startswith(
+        "noisy machine: the latency of ONNXRuntime moved by 12%, more than that of others;"
+    )
+    assert "ratios" not in condition
+
+
+def test_the_terminal_shows_the_three_most_important_caveats():
+    warnings = [
+        "a note of the exporter",
+        "the first sample of a block is 2.0% slower than the others",
+        "another note",
+        "samples add up to 3 ms, but took 30 ms: the engine returns before its work is done",
+        "samples are autocorrelated (0.91), so the effective sample size is smaller",
+    ]
+    report = a_report(a_row(warnings=warnings), notes=["a note on the run"])
+
+    brief, full = report.to_text(width=120), report.to_text(width=120, verbose=True)
+
+    shown = [line for line in brief.splitlines() if line.startswith("! ")]
+    assert [line[:22] for line in shown] == [
+        "! Torch: samples add u",
+        "! Torch: a note of the",
+        "! Torch: another note",
+    ]
+    assert "3 more with report.to_text(verbose=True)" in brief
+    assert "more with" not in full
+    for text in (*warnings, "a note on the run"):
+        assert text in full
+        assert text in html.unescape(report._repr_html_())
+        assert text in report.to_markdown().replace("\\", "")
+
+
+def test_what_a_noisy_run_is_diagnosed_with_is_a_detail_of_its_condition():
+    rng = np.random.default_rng(1)
+    drifting = np.repeat(np.linspace(1.0, 1.5, 40), 10) * rng.lognormal(0.0, 0.01, 400)
+    found = diagnose(drifting, np.repeat(np.arange(40), 10))
+
+    layout = lay_out(a_report(a_row(warnings=found.warnings, diagnosis={"drift": found.drift})))
+
+    assert len(found.warnings) >= 2
+    assert layout.warnings == ()
+    assert len(layout.noise) == len(found.warnings)
+    assert layout.is_noisy
+
+
+def test_a_verbose_report_says_where_the_time_went():
+    report = a_report(
+        a_row(sampled_ms=4_000.0),
+        a_row("onnxruntime", "ONNXRuntime", 9.9, sampled_ms=2_000.0),
+        seconds={"import": 0.01, "rounds": 10.0},
+    )
+
+    brief, full = report.to_text(width=120), report.to_text(width=120, verbose=True)
+
+    assert "Phases: import 10 ms, rounds 10 s" in full
+    assert "Kept samples: 60% of the 10 s of rounds" in full
+    assert "Phases" not in brief
+    assert "Kept samples" not in brief
 
 
 def test_percentiles_of_too_few_samples_are_marked_and_share_one_footnote():
@@ -270,19 +472,23 @@ def test_numbers_have_three_digits(value, text):
 
 
 @pytest.mark.parametrize(
-    ("value", "half", "text"),
+    ("value", "low", "high", "text"),
     [
-        (9.9124, 0.034, "9.91 ±0.03"),
-        (9.9124, 0.0134, "9.912 ±0.013"),
-        (38.06, 2.1, "38 ±2"),
-        (1234.0, 210.0, "1,234 ±210"),
-        (10.0, 0.0, "10.0 ±0"),
-        (10.0, None, "10.0"),
-        (10.0, 1e-9, "10.000 ±0.001"),
+        (9.9124, 9.8784, 9.9464, "9.91 ±0.03"),
+        (9.9124, 9.899, 9.9258, "9.912 ±0.013"),
+        (38.06, 35.96, 40.16, "38.1 ±2.1"),
+        (1234.0, 1024.0, 1444.0, "1,234 ±210"),
+        (10.0, 10.0, 10.0, "10.0 ±0"),
+        (10.0, None, 10.5, "10.0"),
+        (10.0, 9.999999999, 10.000000001, "10.000 ±0.001"),
+        (26.9, 26.0, 36.0, "26.9 [26.0–36.0]"),
+        (26.9, 26.9, 36.0, "26.9 [26.9–36.0]"),
+        (1234.0, 1229.0, 1301.0, "1,234 [1,229–1,301]"),
+        (9.9124, 9.911, 9.9128, "9.912 [9.911–9.913]"),
     ],
 )
-def test_an_estimate_has_the_digits_of_its_uncertainty(value, half, text):
-    assert with_half_width(value, half) == text
+def test_an_interval_is_plus_minus_only_if_it_is_symmetric(value, low, high, text):
+    assert estimate_text(value, Interval(estimate=value, low=low, high=high)) == text
 
 
 def test_an_interval_has_enough_digits_to_differ():

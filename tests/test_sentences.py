@@ -3,34 +3,100 @@
 from __future__ import annotations
 
 import math
+import re
 
 import pytest
-from report_samples import AGREES, DIFFERS, a_comparison, a_failed_row, a_row
+from report_samples import AGREES, DIFFERS, a_comparison, a_failed_row, a_report, a_row
 
 from lexer_core.reporting.sentences import verdict_sentences
-from lexer_core.results import Comparison, Interval, Parity
+from lexer_core.results import Comparison, Failure, Interval, Parity
 
 TORCH = a_row(rank=2)
-ORT = a_row("onnxruntime", "ONNXRuntime", 9.9, rank=1)
+ORT = a_row("onnxruntime", "ONNXRuntime", 9.9, rank=1, first_call_ms=80.0)
 
 
-def test_faster_has_interval_agreement_and_break_even():
+def test_faster_has_interval_agreement_and_payback():
+    torch = a_row(mean_ms=40.0, first_call_ms=114.0, load_ms=310.0)
     ort = a_row(
         "onnxruntime",
         "ONNXRuntime",
         9.9,
         rank=1,
+        mean_ms=10.0,
         export_ms=6100.0,
         load_ms=300.0,
-        break_even_calls=220.4,
+        first_call_ms=84.0,
     )
 
-    assert verdict_sentences([TORCH, ort], [a_comparison()]) == (
+    # 6,100 ms of export less 10 ms of load, at 30 ms saved by each call.
+    assert verdict_sentences([torch, ort], [a_comparison()]) == (
         (
             "ONNXRuntime is 3.9x faster than Torch (95% 3.7-4.1), outputs agree (max error 2e-06). "
-            "Export and load cost 6.4 s: paid back after 221 calls."
+            "The set-up of ONNXRuntime (export) takes 6.1 s longer than that of Torch: paid back "
+            "after 203 calls."
         ),
     )
+
+
+def _on_onnx(label, engine, mean_ms, **facts):
+    export = {"format": "onnx", "exporter": "torch", "export_ms": 6100.0}
+    return a_row(label, engine, mean_ms, mean_ms=mean_ms, **export | facts)
+
+
+def test_each_payback_is_that_of_its_own_pair():
+    torch = a_row(mean_ms=40.0, p50_ms=40.0)
+    ort = _on_onnx("onnxruntime", "ONNXRuntime", 10.0, load_ms=310.0)
+    openvino = _on_onnx("openvino", "OpenVINO", 8.0, load_ms=410.0)
+    pairs = [a_comparison(), a_comparison(b="openvino"), a_comparison("onnxruntime", "openvino")]
+
+    said = verdict_sentences([torch, ort, openvino], pairs)
+
+    # Both load the same export, so it counts for neither: 102 ms at 2 ms per call, of
+    # which 2 ms are the first call's, which exceeds an ordinary one by that much more.
+    assert said[-1].endswith(
+        "The set-up of OpenVINO (load) takes 102 ms longer than that of ONNXRuntime: paid back "
+        "after 51 calls."
+    )
+    assert "longer than that of Torch: paid back after" in said[1]
+    assert "longer than that of Torch: paid back after" in said[2]
+
+
+def test_a_second_export_counts():
+    ort = _on_onnx("onnxruntime", "ONNXRuntime", 10.0)
+    other = _on_onnx("openvino", "OpenVINO", 8.0, exporter="other", export_ms=6300.0)
+
+    (said,) = verdict_sentences([ort, other], [a_comparison("onnxruntime", "openvino")])
+
+    assert "The set-up of OpenVINO (export) takes 202 ms longer" in said
+
+
+def test_an_engine_that_starts_sooner_as_well_has_nothing_to_pay_back():
+    ort = a_row("onnxruntime", "ONNXRuntime", 9.9, load_ms=10.0, first_call_ms=20.0)
+
+    (said,) = verdict_sentences([TORCH, ort], [a_comparison()])
+
+    assert "set-up" not in said
+
+
+def test_a_slower_engine_is_told_when_the_faster_one_has_paid():
+    ort = _on_onnx("onnxruntime", "ONNXRuntime", 10.0)
+    torch = a_row(mean_ms=40.0)
+    pair = a_comparison("onnxruntime", "torch", (0.244, 0.25, 0.257), "slower")
+
+    (said,) = verdict_sentences([ort, torch], [pair])
+
+    assert "The set-up of ONNXRuntime (export) takes 6.1 s longer than that of Torch" in said
+
+
+def test_of_a_wide_interval_only_its_near_end_is_stated():
+    faster = a_comparison(ratio=(2.96, 4.1, 6.2))
+    slower = a_comparison("onnxruntime", "torch", (0.1, 0.2, 0.31), "slower")
+
+    (one,) = verdict_sentences([TORCH, ORT], [faster])
+    (other,) = verdict_sentences([ORT, TORCH], [slower])
+
+    assert one.startswith("ONNXRuntime is at least 2.9x faster than Torch (95% 3.0-6.2)")
+    assert other.startswith("Torch is at least 3.2x slower than ONNXRuntime (95% 3.2-10.0)")
 
 
 def test_slower_inverts_the_ratio():
@@ -52,15 +118,58 @@ def test_a_tie_is_called_a_tie():
     )
 
 
-def test_undecided_says_what_may_help():
-    pair = a_comparison(ratio=(0.97, 1.02, 1.08), verdict="undecided", delta=0.05)
-
-    assert verdict_sentences([TORCH, ORT], [pair]) == (
+@pytest.mark.parametrize(
+    ("ratio", "said"),
+    [
         (
-            "No verdict between Torch and ONNXRuntime: 1.02x (95% 0.97-1.08) is only partly within "
-            "+-5%; more samples may decide."
+            (0.97, 1.12, 1.31),
+            (
+                "ONNXRuntime is between 0.97x and 1.31x as fast as Torch (95%), outputs agree "
+                "(max error 2e-06): more samples may tell which one is faster."
+            ),
         ),
+        (
+            (1.01, 1.04, 1.08),
+            (
+                "ONNXRuntime is between 1.01x and 1.08x as fast as Torch (95%), outputs agree "
+                "(max error 2e-06): it is faster, but perhaps by less than 5%."
+            ),
+        ),
+        (
+            (0.91, 0.94, 0.98),
+            (
+                "ONNXRuntime is between 0.91x and 0.98x as fast as Torch (95%), outputs agree "
+                "(max error 2e-06): it is slower, but perhaps by less than 5%."
+            ),
+        ),
+    ],
+)
+def test_undecided_says_what_the_data_support(ratio, said):
+    pair = a_comparison(ratio=ratio, verdict="undecided", delta=0.05)
+
+    assert verdict_sentences([TORCH, ORT], [pair]) == (said,)
+
+
+def test_undecided_without_an_interval_says_so():
+    ratio = Interval(estimate=1.04, low=None, high=None)
+    pair = Comparison(a="torch", b="onnxruntime", ratio=ratio, verdict="undecided")
+
+    (said,) = verdict_sentences([TORCH, ORT], [pair])
+
+    assert said.startswith("ONNXRuntime is about 1.04x as fast as Torch (no interval)")
+
+
+def test_interrupted_engines_are_called_so_once():
+    failure = Failure(phase="rounds", kind="Interrupted", reason="before the first sample")
+    rows = [a_failed_row(error=failure), a_failed_row("ort", "ONNXRuntime", error=failure)]
+
+    assert verdict_sentences(rows, []) == (
+        "Nothing was measured: interrupted before the first sample.",
     )
+    text = a_report(*rows).to_text(width=100)
+    assert [text.count(f"{name} ") for name in ("TVM", "ONNXRuntime")] == [1, 1]
+    assert len(re.findall(r"^(TVM|ONNXRuntime) .* interrupted$", text, re.MULTILINE)) == 2
+    assert "failed" not in text
 
 
 def test_no_verdict_has_its_reason_and_the_numbers():

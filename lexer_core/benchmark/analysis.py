@@ -14,6 +14,7 @@ from attrs import frozen
 
 from lexer_core.records import Device
 from lexer_core.results import BenchmarkResult, Comparison, Interval
+from lexer_core.results.set_up import payback
 from lexer_core.statistics import (
     CaseComparison,
     Comparisons,
@@ -33,7 +34,7 @@ from lexer_core.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 
@@ -95,13 +96,12 @@ def analyse_run(run: RunOutcome, *, tie: float) -> RunAnalysis:
             summaries.get(outcome.case.label),
             diagnoses.get(outcome.case.label),
             rank=ranks.get(outcome.case.label),
-            break_even=_break_even(outcome, summaries, reference),
         )
         for outcome in run.cases
     )
     pairs = sorted(comparisons.pairs, key=lambda pair: reference not in (pair.a, pair.b))
     return RunAnalysis(
-        results=rows,
+        results=_with_break_even(rows),
         comparisons=tuple(_comparison(pair) for pair in pairs),
         notes=_order_notes(run),
     )
@@ -228,23 +228,16 @@ def _comparison(pair: CaseComparison) -> Comparison:
     )
 
 
-def _break_even(
-    outcome: CaseOutcome, summaries: Mapping[str, Summary], reference: str
-) -> float | None:
-    """Return the number of calls that pay back export and load, relative to the baseline."""
-    own, base = summaries.get(outcome.case.label), summaries.get(reference)
-    if (
-        own is None
-        or base is None
-        or outcome.case.label == reference
-        or outcome.prepared is None
-        or outcome.load_facts is None
-    ):
-        return None
-    saved = base.mean - own.mean
-    if saved <= 0:
-        return None
-    return (outcome.prepared.seconds + outcome.load_facts.load_seconds) / saved
+def _with_break_even(rows: tuple[BenchmarkResult, ...]) -> tuple[BenchmarkResult, ...]:
+    """Add the calls that pay back the set-up, compared with the baseline."""
+    baseline = next((row for row in rows if row.num_samples), None)
+    if baseline is None:
+        return rows
+    paid = [payback(row, baseline) for row in rows]
+    return tuple(
+        attrs.evolve(row, break_even_calls=each.calls) if each is not None else row
+        for row, each in zip(rows, paid, strict=True)
+    )
 
 
 def _row(
@@ -254,7 +247,6 @@ def _row(
     diagnosis: Diagnosis | None,
     *,
     rank: int | None,
-    break_even: float | None,
 ) -> BenchmarkResult:
     case, prepared = outcome.case, outcome.prepared
     load = outcome.load_facts
@@ -292,7 +284,6 @@ def _row(
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
         withheld=_withheld(outcome, run) if summary is not None else "",
-        break_even_calls=break_even,
         warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, run.threads)),
         error=outcome.failure,
         warm_up_samples=outcome.log.warm_up_samples,
@@ -383,6 +374,7 @@ def _numbers(
         "intervals": intervals,
         "notes_on_percentiles": notes,
         "loops": summary.loops,
+        "sampled_ms": log.seconds * _MS,
         "rounds": summary.rounds,
         "launches": _launches(outcome),
         "outliers_mild": summary.outliers_mild,

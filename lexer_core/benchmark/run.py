@@ -299,11 +299,12 @@ class BenchmarkRun:
         for outcome in self._outcomes:
             if outcome.status == "ok" and not len(outcome.log):
                 outcome.status = "failed"
+                interrupted = self._stopped_because == "interrupted"
                 outcome.failure = Failure(
                     phase="rounds",
-                    kind="NoSamples",
+                    kind="Interrupted" if interrupted else "NoSamples",
                     reason="interrupted before the first sample"
-                    if self._stopped_because == "interrupted"
+                    if interrupted
                     else "no samples were taken",
                 )
         refused = [

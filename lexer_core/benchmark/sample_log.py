@@ -6,6 +6,7 @@ rounds, launches and counters are kept per block.
 
 from __future__ import annotations
 
+import math
 from array import array
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,7 @@ class SampleLog:
         self._samples = array("d")
         self._device_samples = array("d")
         self._lengths: list[int] = []
+        self._seconds: list[float] = []
         self._rounds: list[int] = []
         self._launches: list[int] = []
         self._edges: list[tuple[SystemCounters, SystemCounters]] = []
@@ -49,6 +51,7 @@ class SampleLog:
         if block.device_samples is not None:
             self._device_samples.frombytes(np.ascontiguousarray(block.device_samples).tobytes())
         self._lengths.append(len(block.samples))
+        self._seconds.append(float(block.samples.sum()) * block.loops)
         self._rounds.append(round_id)
         self._launches.append(self.launch)
         self._edges.append((block.before, block.after))
@@ -77,6 +80,7 @@ class SampleLog:
             del self._device_samples[start:end]
         for per_block in (
             self._lengths,
+            self._seconds,
             self._rounds,
             self._launches,
             self._edges,
@@ -92,6 +96,11 @@ class SampleLog:
     def samples(self) -> npt.NDArray[np.float64]:
         """All samples in seconds per call, float64 of shape ``(n,)``; a view."""
         return np.frombuffer(self._samples, dtype=np.float64)
+
+    @property
+    def seconds(self) -> float:
+        """The total time of all calls in the samples."""
+        return math.fsum(self._seconds)
 
     @property
     def device_samples(self) -> npt.NDArray[np.float64] | None:

@@ -21,7 +21,7 @@ from lexer_core.cli.options import (
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, plan_output
+from lexer_core.cli.output import FORMATS, plan_output, verbose_option
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
@@ -38,7 +38,14 @@ __all__ = ["benchmark", "exit_status"]
 
 # The first three have their own options (--seed is an input option); the command always prints.
 _NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report", "preset")
-_OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv", "show_progress")
+_OUTPUT_OPTIONS = (
+    "format",
+    "output_file",
+    "verbose",
+    "include_model",
+    "include_csv",
+    "show_progress",
+)
 
 
 @click.command()
@@ -90,6 +97,7 @@ _OUTPUT_OPTIONS = ("format", "output_file", "include_model", "include_csv", "sho
     help="Also write the results to a file: run.lexer contains everything; results.json, .csv or "
     ".md contain the rows. Lexer checks that it can write the file before it measures.",
 )
+@verbose_option
 @click.pass_context
 def benchmark(
     context: click.Context,
@@ -108,6 +116,7 @@ def benchmark(
     pythons: Sequence[str],
     format: Format | None,
     output_file: str | None,
+    verbose: bool,
     **settings: Any,
 ) -> None:
     """Measure a model on one or more engines.
@@ -132,7 +141,7 @@ def benchmark(
     results so far).
     """  # noqa: D301  click looks for the real \b
     # Check everything that can be checked without running a model first.
-    output = plan_output(format, output_file)
+    output = plan_output(format, output_file, verbose=verbose)
     choices = [parse_engine_choice(text) for text in engines]
     interpreters = dict(map(_interpreter, pythons))
     from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
@@ -160,6 +169,7 @@ def benchmark(
             command=command_line(
                 context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
             ),
+            target=target,
             print_report=False,
             **given_settings({**options, "seed": configuration.settings.seed}),
         )

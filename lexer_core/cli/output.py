@@ -11,6 +11,7 @@ from attrs import frozen
 
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable, write_text
+from lexer_core.reporting.sentences import is_interrupted
 from lexer_core.reporting.terminal_table import print_report, report_to_text
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from lexer_core.report import BenchmarkReport
 
-__all__ = ["FORMATS", "Format", "Output", "format_of_file", "plan_output"]
+__all__ = ["FORMATS", "Format", "Output", "format_of_file", "plan_output", "verbose_option"]
 
 FormatT = TypeVar("FormatT")
 
@@ -44,15 +45,18 @@ class Output:
     """Where the results of a command go.
 
     ``shown`` is the format for standard output; ``file``, if any, is written in
-    ``file_format``.
+    ``file_format``. ``verbose`` is whether a table shows all caveats and details.
     """
 
     shown: Format
+    verbose: bool = False
     file: Path | None = None
     file_format: FileFormat = "table"
 
     def deliver(self, report: BenchmarkReport) -> None:
         """Print the report, then write the file, whose failure then loses nothing.
+
+        A run that was interrupted before its first sample is not written.
 
         Raises
         ------
@@ -60,19 +64,36 @@ class Output:
             The file cannot be written.
         """
         if self.shown == "table":
-            print_report(report)
+            print_report(report, verbose=self.verbose)
         else:
-            sys.stdout.write(_RENDERERS[self.shown](report))
+            sys.stdout.write(self._render(self.shown, report))
         sys.stdout.flush()
         if self.file is None:
+            return
+        if report.results and all(map(is_interrupted, report)):
+            click.echo(f"Nothing was measured, so {self.file} was not written.", err=True)
             return
         if self.file_format == "lexer":
             _save(report, self.file)
         else:
-            write_text(self.file, _RENDERERS[self.file_format](report))
+            write_text(self.file, self._render(self.file_format, report))
+
+    def _render(self, format: Format, report: BenchmarkReport) -> str:
+        if format == "table":
+            text = report_to_text(report, width=_FILE_TABLE_WIDTH, verbose=self.verbose)
+            return f"{text}\n"
+        return _RENDERERS[format](report)
 
 
-def plan_output(format: Format | None, file: str | None) -> Output:
+verbose_option = click.option(
+    "-v",
+    "--verbose",
+    is_flag=True,
+    help="In a table, show all caveats, the details of a noisy machine, and where the time went.",
+)
+
+
+def plan_output(format: Format | None, file: str | None, *, verbose: bool = False) -> Output:
     """Choose the formats, and check that the file can be written.
 
     Parameters
@@ -83,6 +104,8 @@ def plan_output(format: Format | None, file: str | None) -> Output:
     file
         The value of ``-o``; ``-`` is standard output. Its suffix implies the
         format if ``--format`` is not used.
+    verbose
+        The value of ``--verbose``.
 
     Raises
     ------
@@ -92,15 +115,15 @@ def plan_output(format: Format | None, file: str | None) -> Output:
         The file cannot be written.
     """
     if file is None or file == "-":
-        return Output(shown=format or "table")
+        return Output(shown=format or "table", verbose=verbose)
     path = Path(file)
     if path.suffix.lower() == ".lexer":
         # It contains every format, so --format applies to standard output.
         check_writable(path)
-        return Output(shown=format or "table", file=path, file_format="lexer")
+        return Output(shown=format or "table", file=path, file_format="lexer", verbose=verbose)
     file_format: FileFormat = format_of_file(file, _SUFFIXES) if format is None else format
     check_writable(path)
-    return Output(shown="table", file=path, file_format=file_format)
+    return Output(shown="table", file=path, file_format=file_format, verbose=verbose)
 
 
 def format_of_file(file: str, formats: Mapping[str, FormatT]) -> FormatT:
@@ -133,12 +156,7 @@ def _save(report: BenchmarkReport, path: Path) -> None:
     save_as_set(report, path, warn=lambda text: click.echo(f"Warning: {text}", err=True))
 
 
-def _table(report: BenchmarkReport) -> str:
-    return report_to_text(report, width=_FILE_TABLE_WIDTH) + "\n"
-
-
 _RENDERERS: Mapping[Format, Callable[[BenchmarkReport], str]] = {
-    "table": _table,
     "json": lambda report: report.to_json(),
     "csv": lambda report: report.to_csv(),
     "markdown": lambda report: report.to_markdown(),

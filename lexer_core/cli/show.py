@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexer_core.cli.output import FORMATS, plan_output
+from lexer_core.cli.output import FORMATS, plan_output, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import bytes_text
 
@@ -37,7 +37,14 @@ __all__ = ["show"]
     is_flag=True,
     help="List the contents of the file.",
 )
-def show(file: str, format: Format | None, output_file: str | None, only_contents: bool) -> None:
+@verbose_option
+def show(
+    file: str,
+    format: Format | None,
+    output_file: str | None,
+    only_contents: bool,
+    verbose: bool,
+) -> None:
     """Show a benchmark that was saved with -o run.lexer or flush().
 
     Prints the same table as the benchmark did. Measures nothing and runs no
@@ -56,7 +63,7 @@ def show(file: str, format: Format | None, output_file: str | None, only_content
             raise UsageError("--contents cannot be combined with --format or -o.")
         click.echo(_listing(contents(file)))
         return
-    output = plan_output(format, output_file)
+    output = plan_output(format, output_file, verbose=verbose)
     output.deliver(load(file))
 
 

@@ -24,7 +24,7 @@ __all__ = [
     "count_text",
     "duration_text",
     "error_text",
-    "half_width",
+    "estimate_text",
     "interval_text",
     "percent_text",
     "rate_text",
@@ -32,7 +32,6 @@ __all__ = [
     "time_unit",
     "unit_of_times",
     "whole_text",
-    "with_half_width",
 ]
 
 MISSING = "—"
@@ -90,29 +89,48 @@ def _decimals(value: float, digits: int) -> int:
     return max(0, digits - 1 - exponent)
 
 
-def half_width(interval: Interval | None) -> float | None:
-    """Return the larger of the two sides of an interval; ``None`` if one is open."""
-    if interval is None or interval.low is None or interval.high is None:
-        return None
-    return max(interval.estimate - interval.low, interval.high - interval.estimate, 0.0)
+def estimate_text(value: float | None, interval: Interval | None = None, scale: float = 1.0) -> str:
+    """Format a number with its interval: as ± if both sides are equal, else in brackets.
 
+    Parameters
+    ----------
+    value
+        The estimate.
+    interval
+        Its interval; ``None``, or one that is open on a side, is not shown.
+    scale
+        What value and interval are multiplied by.
 
-def with_half_width(value: float | None, half: float | None) -> str:
-    """Format a number with its uncertainty, both to the digits that the uncertainty allows.
-
-    >>> with_half_width(9.9124, 0.034), with_half_width(38.06, 0.21)
-    ('9.91 ±0.03', '38.1 ±0.2')
+    Examples
+    --------
+    >>> estimate_text(9.9124, Interval(estimate=9.9124, low=9.879, high=9.946))
+    '9.91 ±0.03'
+    >>> estimate_text(26.9, Interval(estimate=26.9, low=26.0, high=36.0))
+    '26.9 [26.0–36.0]'
     """
-    if value is None or half is None or not (math.isfinite(value) and math.isfinite(half)):
-        return significant(value)
-    if half == 0:
-        return f"{significant(value)} ±0"
-    # One digit of the uncertainty, or two if the first is 1, but at most five
-    # significant digits of the value.
-    digits = 2 if f"{half:e}".startswith("1") else 1
-    decimals = min(_decimals(half, digits), _decimals(value, 5) if value else _MOST_DECIMALS)
-    shown = max(half, 10.0**-decimals)
-    return f"{value:,.{decimals}f} ±{shown:,.{decimals}f}"
+    if value is None or interval is None or interval.low is None or interval.high is None:
+        return significant(None if value is None else value * scale)
+    low, estimate, high = interval.low * scale, value * scale, interval.high * scale
+    if not (math.isfinite(low) and math.isfinite(estimate) and math.isfinite(high)):
+        return significant(estimate)
+    half = max(estimate - low, high - estimate)
+    if half <= 0:
+        return f"{significant(estimate)} ±0"
+    # The digits that the uncertainty allows: one of its own, or two if the first is
+    # 1; at least three of the estimate and at most five.
+    allowed = _decimals(half, 2 if f"{half:e}".startswith("1") else 1)
+    most = _decimals(estimate, 5) if estimate else _MOST_DECIMALS
+    decimals = max(min(allowed, most), _decimals(estimate, _DIGITS))
+    below, above = f"{estimate - low:,.{decimals}f}", f"{high - estimate:,.{decimals}f}"
+    if below == above:
+        shown = max(half, 10.0**-decimals)
+        return f"{estimate:,.{decimals}f} ±{shown:,.{decimals}f}"
+    decimals = _decimals(estimate, _DIGITS)
+    texts = tuple(f"{number:,.{decimals}f}" for number in (low, estimate, high))
+    while texts[0] == texts[2] and decimals < most:
+        decimals += 1
+        texts = tuple(f"{number:,.{decimals}f}" for number in (low, estimate, high))
+    return f"{texts[1]} [{texts[0]}–{texts[2]}]"
 
 
 def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, str]:

@@ -51,6 +51,7 @@ _FIELDS = (
     "max_ms",
     "effective_samples",
     "loops",
+    "sampled_ms",
     "rounds",
     "launches",
     "outliers_mild",

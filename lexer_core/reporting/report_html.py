@@ -36,7 +36,8 @@ def report_to_html(report: ReportData) -> str:
             f'<p style="{_TONES["bad"]}">{escape(line.strip())}</p>' for line in layout.problems
         ),
         _list(layout.sentences),
-        _list([f"Note: {warning}" for warning in layout.warnings]),
+        _small([layout.condition] if layout.condition else []),
+        _list([f"Note: {warning}" for warning in (*layout.warnings, *layout.noise)]),
         _small(layout.facts),
         f"<pre>{escape(layout.command)}</pre>" if layout.command else "",
     ]

@@ -33,7 +33,8 @@ def report_to_markdown(report: ReportData) -> str:
         "  \n".join(map(escaped, layout.footnotes)),
         "  \n".join(map(escaped, (line.strip() for line in layout.problems))),
         _list(layout.sentences),
-        _list([f"Note: {warning}" for warning in layout.warnings]),
+        escaped(layout.condition),
+        _list([f"Note: {warning}" for warning in (*layout.warnings, *layout.noise)]),
         "  \n".join(map(escaped, layout.facts)),
         _fenced(layout.command),
     ]

@@ -10,6 +10,7 @@ import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from lexer_core.reporting.baseline import baseline_of, inverse
 from lexer_core.reporting.numbers import (
     confidence_text,
     count_text,
@@ -19,12 +20,17 @@ from lexer_core.reporting.numbers import (
     significant,
     time_unit,
 )
-from lexer_core.results import BenchmarkResult, Comparison, Interval
+from lexer_core.results.set_up import payback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["agreement", "problem", "titles", "verdict_sentences"]
+    from lexer_core.results import BenchmarkResult, Comparison, Interval
+
+__all__ = ["agreement", "is_interrupted", "problem", "titles", "verdict_sentences"]
+
+_WIDE = 1.5
+"""Ratio of the ends of an interval from which only its near end is stated as a result."""
 
 _PHASES = {
     "resolve": "before it started",
@@ -55,10 +61,17 @@ def titles(results: Sequence[BenchmarkResult]) -> dict[str, str]:
     return {label: title if taken[title] == 1 else label for label, title in plain.items()}
 
 
+def is_interrupted(row: BenchmarkResult) -> bool:
+    """Return whether a row has no samples because the run was interrupted."""
+    return row.error is not None and row.error.kind == "Interrupted"
+
+
 def problem(row: BenchmarkResult) -> str:
     """Return in one line why a row has no numbers; empty if it has them."""
     if row.status == "ok":
         return ""
+    if is_interrupted(row):
+        return "was interrupted before its first sample"
     what = "is unsupported" if row.status == "unsupported" else "failed"
     if row.error is None:
         return what
@@ -120,7 +133,11 @@ def _fails(row: BenchmarkResult) -> bool:
 def _nothing_measured(results: Sequence[BenchmarkResult], names: Mapping[str, str]) -> str:
     if not results:
         return "Nothing was measured: there were no engines to measure."
-    reasons = "; ".join(f"{names[row.label]} {problem(row)}" for row in results)
+    reasons = "; ".join(
+        f"{names[row.label]} {problem(row)}" for row in results if not is_interrupted(row)
+    )
+    if any(map(is_interrupted, results)):
+        reasons = "; ".join(filter(None, ("interrupted before the first sample", reasons)))
     return f"Nothing was measured: {reasons}."
 
 
@@ -179,7 +196,7 @@ def _fastest(
 def _selected(pairs: Sequence[Comparison], rows: Mapping[str, BenchmarkResult]) -> list[Comparison]:
     if len(rows) <= 3:  # noqa: PLR2004  three pairs can be read
         return list(pairs)
-    baseline = pairs[0].a if pairs else ""
+    baseline = baseline_of(pairs)
     by_speed = sorted(rows.values(), key=lambda row: row.p50_ms or 0.0)
     neighbours = [{one.label, other.label} for one, other in itertools.pairwise(by_speed)]
     return [
@@ -194,54 +211,74 @@ def _verdict(
     pair: Comparison, rows: Mapping[str, BenchmarkResult], names: Mapping[str, str]
 ) -> str:
     a, b = names[pair.a], names[pair.b]
-    row = rows[pair.b]
+    row, other = rows[pair.b], rows[pair.a]
     if pair.verdict == "faster":
-        return (
-            f"{b} is {_ratio(pair.ratio)[0]}x faster than {a}{_ratio(pair.ratio)[1]}, "
-            f"{agreement(row)}.{_payback(row)}"
-        )
+        difference = _difference(pair.ratio, "faster", a)
+        return f"{b} is {difference}, {agreement(row)}.{_payback(row, other, b, a)}"
     if pair.verdict == "slower":
-        ratio, bounds = _ratio(_inverse(pair.ratio))
-        return f"{b} is {ratio}x slower than {a}{bounds}, {agreement(row)}."
-    ratio, bounds = _ratio(pair.ratio)
+        difference = _difference(inverse(pair.ratio), "slower", a)
+        return f"{b} is {difference}, {agreement(row)}.{_payback(other, row, a, b)}"
     if pair.verdict == "tie":
+        ratio, bounds = _ratio(pair.ratio)
         return (
             f"{a} and {b} are a tie: {ratio}x{bounds} is within +-{_percent(pair.delta)}, "
             f"{agreement(row)}."
         )
     if pair.verdict == "undecided":
-        return (
-            f"No verdict between {a} and {b}: {ratio}x{bounds} is only partly within "
-            f"+-{_percent(pair.delta)}; more samples may decide."
-        )
+        return f"{b} is {_range(pair, a)}, {agreement(row)}: {_undecided(pair)}."
     reason = _one_line(pair.reason) or "the samples do not support one"
+    ratio, bounds = _ratio(pair.ratio)
     measured = f" (measured: {ratio}x{bounds})" if math.isfinite(pair.ratio.estimate) else ""
     return f"No verdict between {a} and {b}: {reason}{measured}."
 
 
-def _payback(row: BenchmarkResult) -> str:
-    """Say after how many calls a faster engine has made up for its start-up cost."""
-    if row.break_even_calls is None:
-        return ""
-    costs = {"export": row.export_ms, "load": row.load_ms}
-    named = [name for name, ms in costs.items() if ms]
-    if not named:
-        return ""
-    total = duration_text(sum(costs[name] or 0.0 for name in named))
-    verb = "cost" if len(named) > 1 else "costs"
-    if row.break_even_calls <= 1:
-        paid = "paid back by the first call"
-    else:
-        paid = f"paid back after {count_text(row.break_even_calls)} calls"
-    return f" {' and '.join(named).capitalize()} {verb} {total}: {paid}."
+def _difference(ratio: Interval, word: str, other: str) -> str:
+    """Say how much faster or slower; of a wide interval only the end that is certain."""
+    low, high = ratio.low, ratio.high
+    if low is not None and (high is None or high > _WIDE * low):
+        bounds = "" if high is None else _ratio(ratio)[1]
+        return f"at least {_rounded_down(low)}x {word} than {other}{bounds}"
+    estimate, bounds = _ratio(ratio)
+    return f"{estimate}x {word} than {other}{bounds}"
 
 
-def _inverse(ratio: Interval) -> Interval:
-    return Interval(
-        estimate=1 / ratio.estimate,
-        low=None if not ratio.high else 1 / ratio.high,
-        high=None if not ratio.low else 1 / ratio.low,
-        confidence=ratio.confidence,
+def _range(pair: Comparison, other: str) -> str:
+    """Say what the data support about a pair without a verdict."""
+    ratio = pair.ratio
+    confidence = f" ({confidence_text(ratio.confidence)})"
+    if ratio.low is not None and ratio.high is not None:
+        low, _, high = interval_text(ratio.low, ratio.estimate, ratio.high)
+        return f"between {low}x and {high}x as fast as {other}{confidence}"
+    if ratio.low is not None:
+        return f"at least {_rounded_down(ratio.low)}x as fast as {other}{confidence}"
+    return f"about {significant(ratio.estimate)}x as fast as {other} (no interval)"
+
+
+def _undecided(pair: Comparison) -> str:
+    low, high = pair.ratio.low, pair.ratio.high
+    edge = f"perhaps by less than {_percent(pair.delta)}"
+    if low is not None and low >= 1:
+        return f"it is faster, but {edge}"
+    if high is not None and high <= 1:
+        return f"it is slower, but {edge}"
+    return _one_line(pair.reason) or "more samples may tell which one is faster"
+
+
+def _rounded_down(value: float) -> str:
+    """Format a lower bound, so that the text is not above it: 2.96 is 2.9."""
+    decimals = 2 if value < 2 else 1 if value < 100 else 0  # noqa: PLR2004  as interval_text
+    return f"{math.floor(value * 10**decimals) / 10**decimals:,.{decimals}f}"
+
+
+def _payback(fast: BenchmarkResult, slow: BenchmarkResult, name: str, other: str) -> str:
+    """Say after how many calls the faster of two has made up for a longer set-up."""
+    paid = payback(fast, slow)
+    if paid is None or paid.extra_ms <= 0:
+        return ""
+    when = "with the first call" if paid.calls <= 1 else f"after {count_text(paid.calls)} calls"
+    return (
+        f" The set-up of {name} ({' and '.join(paid.parts)}) takes "
+        f"{duration_text(paid.extra_ms)} longer than that of {other}: paid back {when}."
     )
 
 

@@ -8,43 +8,36 @@ correct, what does it cost; then problems, the verdict, and how to repeat the ru
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
+from lexer_core.reporting.baseline import baseline_of, with_baseline
+from lexer_core.reporting.caveats import caveats_of, condition_of
 from lexer_core.reporting.footnotes import Footnotes, collect_footnotes
 from lexer_core.reporting.numbers import (
     MISSING,
     TimeUnit,
     bytes_text,
-    confidence_text,
     count_text,
     duration_text,
     error_text,
-    half_width,
+    estimate_text,
+    interval_text,
     rate_text,
     significant,
     time_unit,
-    whole_text,
-    with_half_width,
 )
-from lexer_core.reporting.sentences import problem, titles
+from lexer_core.reporting.run_lines import detail_lines, fact_lines, heading_lines
+from lexer_core.reporting.sentences import is_interrupted, problem, titles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from lexer_core.results import BenchmarkResult, ReportData
+    from lexer_core.results import BenchmarkResult, Comparison, ReportData
 
 __all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows"]
-
-_STOPPED = {
-    "precise": "stopped when precise enough",
-    "launches": "stopped because only more launches (--launches) would be more precise",
-    "max_seconds": "stopped at the time limit",
-    "num_iterations": "stopped at the requested number of samples",
-    "rounds": "stopped at the requested number of rounds",
-    "nothing left": "stopped because nothing was left to measure",
-}
 
 
 @frozen(kw_only=True)
@@ -68,7 +61,9 @@ class Column:
 class Layout:
     """All texts of a report, without control characters.
 
-    ``columns[0]`` names the rows. Show ``command`` on one line, so that it can be
+    ``columns[0]`` names the rows. ``condition`` is that of the machine in one line,
+    and ``noise`` and ``details`` are for a detailed report. ``warnings`` are the other
+    caveats, the most important first. Show ``command`` on one line, so that it can be
     copied.
     """
 
@@ -77,8 +72,12 @@ class Layout:
     footnotes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
     sentences: tuple[str, ...] = ()
+    condition: str = ""
+    is_noisy: bool = False
     warnings: tuple[str, ...] = ()
+    noise: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
+    details: tuple[str, ...] = ()
     command: str = ""
 
 
@@ -86,28 +85,35 @@ def lay_out(report: ReportData) -> Layout:
     """Convert a report to the texts that are shown."""
     rows = in_order(report.results)
     names = titles(report.results)
-    columns, footnotes = lay_out_rows(rows, names)
+    columns, footnotes = lay_out_rows(rows, names, report.comparisons)
+    condition, caveats = condition_of(report), caveats_of(report)
     return Layout(
-        heading=_clean(_heading(report, time_unit(rows))),
+        heading=_clean(heading_lines(report, time_unit(rows))),
         columns=columns,
         footnotes=footnotes,
         problems=_clean(_problems(rows, names)),
         sentences=_clean(report.sentences),
-        warnings=_clean((*_warnings(rows, names), *report.notes)),
-        facts=_clean(_facts(report)),
+        condition=_clean([condition.text])[0] if condition else "",
+        is_noisy=condition is not None and condition.is_noisy,
+        warnings=_clean(caveats.main),
+        noise=_clean(caveats.noise),
+        facts=_clean(fact_lines(report)),
+        details=_clean(detail_lines(report)),
         command=" ".join(_clean([report.command])),
     )
 
 
 def lay_out_rows(
-    rows: Sequence[BenchmarkResult], names: dict[str, str]
+    rows: Sequence[BenchmarkResult],
+    names: dict[str, str],
+    comparisons: Sequence[Comparison] = (),
 ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """Convert rows to columns and footnotes.
 
     ``names`` are the rows' names by label. Empty columns are left out.
     """
     notes = collect_footnotes(rows, names)
-    columns = _columns(rows, names, time_unit(rows), notes)
+    columns = _columns(rows, names, time_unit(rows), notes, comparisons)
     return tuple(column for column in columns if _is_shown(column)), _clean(notes.lines)
 
 
@@ -129,7 +135,11 @@ def _is_shown(column: Column) -> bool:
 
 
 def _columns(
-    rows: Sequence[BenchmarkResult], names: dict[str, str], unit: TimeUnit, notes: Footnotes
+    rows: Sequence[BenchmarkResult],
+    names: dict[str, str],
+    unit: TimeUnit,
+    notes: Footnotes,
+    comparisons: Sequence[Comparison],
 ) -> list[Column]:
     def cells(text: Callable[[BenchmarkResult], str]) -> tuple[str, ...]:
         return tuple(_clean([text(row) if row.status == "ok" else MISSING])[0] for row in rows)
@@ -151,6 +161,14 @@ def _columns(
             return MISSING
         return f"{row.rank}{'=' if [other.rank for other in rows].count(row.rank) > 1 else ''}"
 
+    pairs = with_baseline(comparisons)
+
+    def speed(row: BenchmarkResult) -> str:
+        if pairs and row.label == baseline_of(comparisons):
+            return "baseline"
+        pair = pairs.get(row.label)
+        return MISSING if pair is None else _speed(pair)
+
     medians = _aligned([_median(row, unit, notes) for row in rows])
     return [
         Column(
@@ -168,6 +186,7 @@ def _columns(
             align="left",
             tones=tuple("" if row.status == "ok" else "bad" for row in rows),
         ),
+        Column(heading="speed", cells=cells(speed), align="left"),
         latency("p90", "p90_ms"),
         latency("p95", "p95_ms", optional=True),
         latency("p99", "p99_ms"),
@@ -213,19 +232,29 @@ def _scaled(ms: float | None, unit: TimeUnit) -> float | None:
 
 def _median(row: BenchmarkResult, unit: TimeUnit, notes: Footnotes) -> str:
     if row.status != "ok":
-        return row.status
-    half = half_width(row.intervals.get("p50_ms"))
-    text = with_half_width(_scaled(row.p50_ms, unit), _scaled(half, unit))
+        return "interrupted" if is_interrupted(row) else row.status
+    text = estimate_text(row.p50_ms, row.intervals.get("p50_ms"), unit.per_ms)
     return notes.marked(text, "p50", row)
 
 
+def _speed(pair: Comparison) -> str:
+    """Format how fast a row is compared with the baseline: ``2.8x [2.7–2.9]``."""
+    ratio = pair.ratio
+    if pair.verdict == "none":
+        return "no verdict"
+    if ratio.low is None or ratio.high is None:
+        return f"~{significant(ratio.estimate)}x"
+    low, estimate, high = interval_text(ratio.low, ratio.estimate, ratio.high)
+    return f"{estimate}x [{low}–{high}]"
+
+
 def _aligned(cells: Sequence[str]) -> list[str]:
-    """Align the numbers on both sides of the ±."""
-    parts = [cell.partition(" ±") for cell in cells]
-    width = max((len(number) for number, sign, _ in parts if sign), default=0)
+    """Align the numbers to the left of ± and of brackets."""
+    parts = [re.split("(?= [±[])", cell, maxsplit=1) for cell in cells]
+    width = max((len(number) for number, *interval in parts if interval), default=0)
     return [
-        f"{number.rjust(width)}{sign}{rest}" if sign else cell
-        for cell, (number, sign, rest) in zip(cells, parts, strict=True)
+        f"{number.rjust(width)}{interval[0]}" if interval else cell
+        for cell, (number, *interval) in zip(cells, parts, strict=True)
     ]
 
 
@@ -249,96 +278,24 @@ def _export(row: BenchmarkResult) -> str:
 
 
 def _payback(row: BenchmarkResult) -> str:
-    return MISSING if row.break_even_calls is None else f"{count_text(row.break_even_calls)} calls"
+    if row.break_even_calls is None:
+        return MISSING
+    return f"{count_text(row.break_even_calls)} calls" if row.break_even_calls else "at once"
 
 
-# --- Lines above and below. ---
-
-
-def _heading(report: ReportData, unit: TimeUnit) -> list[str]:
-    inputs = ", ".join(map(str, report.input_specs))
-    first = " · ".join(part for part in (report.model_name, inputs) if part)
-    rows = [row for row in report.results if row.status == "ok"]
-    if not rows:
-        return [first] if first else []
-    parts = [
-        _span((row.num_samples for row in rows), "samples per engine", "sample per engine"),
-        _span((row.rounds for row in rows), "rounds", "round"),
-        _span((row.threads for row in rows), "threads", "thread"),
-        _span((row.batch_size for row in rows), "items per call", "item per call")
-        or "1 item per call (assumed)",
-        _STOPPED.get(report.stopped_because, report.stopped_because),
-    ]
-    lines = [first, ", ".join(part for part in parts if part)]
-    explained = f"latency per call in {unit.name}"
-    if any(half_width(row.intervals.get("p50_ms")) is not None for row in rows):
-        confidence = next(
-            row.intervals["p50_ms"].confidence for row in rows if "p50_ms" in row.intervals
-        )
-        explained += f", ± is the {confidence_text(confidence)} confidence interval of the median"
-    if any(row.parity for row in rows):
-        explained += "; outputs: ✓ agree, ✗ differ, with the maximum error"
-    return [line for line in (*lines, explained) if line]
-
-
-def _span(values: Iterable[int | None], many: str, one: str) -> str:
-    known = [value for value in values if value is not None]
-    if not known:
-        return ""
-    low, high = min(known), max(known)
-    if low == high:
-        return f"{whole_text(high)} {one if high == 1 else many}"
-    return f"{whole_text(low)} to {whole_text(high)} {many}"
+# --- Lines below. ---
 
 
 def _problems(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[str]:
     lines = []
     for row in rows:
-        if row.status == "ok":
+        # The table calls a row interrupted, and there is no more to say.
+        if row.status == "ok" or is_interrupted(row):
             continue
         lines.append(f"{names[row.label]} {problem(row)}.")
         if row.error is not None:
             lines += [f"  {line}" for line in row.error.hint.splitlines()]
     return lines
-
-
-def _warnings(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[str]:
-    by_warning: dict[str, list[str]] = {}
-    for row in rows:
-        warnings = list(row.warnings)
-        if row.placement is not None and row.placement.fallbacks:
-            elsewhere = ", ".join(row.placement.fallbacks)
-            warnings.append(f"some of the work did not run on the {row.device}: {elsewhere}")
-        for warning in warnings:
-            by_warning.setdefault(warning, []).append(names[row.label])
-    return [f"{', '.join(who)}: {warning}" for warning, who in by_warning.items()]
-
-
-def _facts(report: ReportData) -> list[str]:
-    environment = report.environment
-    measured = {row.engine for row in report.results}
-    cores = environment.cores_usable
-    machine = [
-        environment.cpu_model,
-        f"{cores:g} {'core' if cores == 1 else 'cores'}" if cores is not None else "",
-        f"Python {environment.python}" if environment.python else "",
-        # Only measured engines; the environment lists all installed ones.
-        *(f"{name} {version}" for name, version in environment.engines.items() if name in measured),
-        *(
-            f"{row.label}: {' '.join(filter(None, (row.engine, row.engine_version)))} "
-            f"in {row.interpreter}"
-            for row in report.results
-            if row.interpreter
-        ),
-    ]
-    total = sum(seconds for seconds in report.seconds.values() if seconds)
-    phases = ", ".join(
-        f"{name.replace('_', ' ')} {duration_text(seconds * 1000)}"
-        for name, seconds in report.seconds.items()
-        if seconds and seconds >= total / 50
-    )
-    took = f"Took {duration_text(total * 1000)}: {phases}" if total else ""
-    return [line for line in (", ".join(part for part in machine if part), took) if line]
 
 
 def _clean(lines: Iterable[str]) -> tuple[str, ...]:

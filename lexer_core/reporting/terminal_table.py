@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 from lexer_core.reporting.table_layout import Column, Layout, lay_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from rich.console import Console
     from rich.table import Table
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["encodable", "print_report", "report_to_text"]
 
 _FALLBACK_WIDTH = 100
+_MOST_CAVEATS = 3
 _GAP = 2
 _WIDEST_WORD = 30
 _TONES = {"good": "green", "bad": "red", "": ""}
@@ -36,7 +37,13 @@ _ASCII = str.maketrans(
 )
 
 
-def report_to_text(report: ReportData, width: int | None = None) -> str:
+def report_to_text(
+    report: ReportData,
+    width: int | None = None,
+    *,
+    verbose: bool = False,
+    how_to_see_more: str = "--verbose",
+) -> str:
     """Return a report as plain text.
 
     Parameters
@@ -45,6 +52,11 @@ def report_to_text(report: ReportData, width: int | None = None) -> str:
         The report.
     width
         Characters per line. Default: ``COLUMNS``, the width of the terminal, or 100.
+    verbose
+        Whether to show all caveats, the details of a noisy machine, and where the time
+        went. Otherwise the most important caveats are shown, and how many more there are.
+    how_to_see_more
+        What shows the other caveats.
     """
     from rich.console import Console  # takes 60 ms to import
 
@@ -59,23 +71,32 @@ def report_to_text(report: ReportData, width: int | None = None) -> str:
         # Without the environment: FORCE_COLOR is for terminals, not for str().
         _environ={},
     )
-    _print(console, lay_out(report))
+    _print(console, lay_out(report), verbose, how_to_see_more)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
-def print_report(report: ReportData, file: TextIO | None = None) -> None:
+def print_report(
+    report: ReportData,
+    file: TextIO | None = None,
+    *,
+    verbose: bool = False,
+    how_to_see_more: str = "--verbose",
+) -> None:
     """Print a report, in colour on a terminal unless ``NO_COLOR`` is set.
 
-    Characters that the stream cannot encode are replaced by ASCII.
+    Characters that the stream cannot encode are replaced by ASCII. ``verbose`` and
+    ``how_to_see_more`` are as in :func:`report_to_text`.
     """
     from rich.console import Console  # as above
 
     stream = file or sys.stdout
     shows_all = encodable("±✓─", stream.encoding) == "±✓─"
     if stream.isatty() and shows_all and not os.environ.get("NO_COLOR"):
-        _print(Console(file=stream, force_jupyter=False), lay_out(report))
+        console = Console(file=stream, force_jupyter=False)
+        _print(console, lay_out(report), verbose, how_to_see_more)
     else:
-        stream.write(encodable(report_to_text(report), stream.encoding) + "\n")
+        text = report_to_text(report, verbose=verbose, how_to_see_more=how_to_see_more)
+        stream.write(encodable(text, stream.encoding) + "\n")
 
 
 def encodable(text: str, encoding: str | None) -> str:
@@ -88,7 +109,7 @@ def encodable(text: str, encoding: str | None) -> str:
     return text
 
 
-def _print(console: Console, layout: Layout) -> None:
+def _print(console: Console, layout: Layout, verbose: bool, how_to_see_more: str) -> None:
     from rich.text import Text  # as above
 
     def lines(texts: Sequence[str], style: str = "", mark: str = "") -> None:
@@ -111,18 +132,33 @@ def _print(console: Console, layout: Layout) -> None:
     cells = [cell for columns in pages for column in columns for cell in column.cells]
     # If a column is left out, its footnote has no mark in the table.
     lines([note for note in layout.footnotes if _marks_any(note, cells)], "dim")
-    for texts, style, mark in (
-        (layout.problems, "red", ""),
-        (layout.sentences, "bold", ""),
-        (layout.warnings, "yellow", "! "),
-        (layout.facts, "dim", ""),
-    ):
+    for texts, style in ((layout.problems, "red"), (layout.sentences, "bold")):
         if texts:
             console.print()
-            lines(texts, style, mark)
+            lines(texts, style)
+    _print_caveats(layout, lines, verbose, how_to_see_more)
+    facts = (*layout.facts, *layout.details) if verbose else layout.facts
+    if facts:
+        console.print()
+        lines(facts, "dim")
     if layout.command:
         # On one line, so that it can be copied.
         console.print(Text(f"Repeat: {layout.command}", style="dim"), soft_wrap=True)
+
+
+def _print_caveats(
+    layout: Layout, lines: Callable[..., None], verbose: bool, how_to_see_more: str
+) -> None:
+    caveats = (*layout.warnings, *layout.noise)
+    shown = caveats if verbose else layout.warnings[:_MOST_CAVEATS]
+    if not (layout.condition or caveats):
+        return
+    lines([""])
+    if layout.condition:
+        lines([layout.condition], "yellow" if layout.is_noisy else "dim", "! " * layout.is_noisy)
+    lines(shown, "yellow", "! ")
+    if more := len(caveats) - len(shown):
+        lines([f"{more} more with {how_to_see_more}"], "dim")
 
 
 def _marks_any(footnote: str, cells: Sequence[str]) -> bool:

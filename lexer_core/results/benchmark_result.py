@@ -100,6 +100,8 @@ class BenchmarkResult:
         Why a percentile is missing or has no interval, by field name.
     loops
         Calls per sample. If above 1, percentiles are of means of calls.
+    sampled_ms
+        Total time of all calls in the samples.
     rounds, launches
         Number of rounds and worker processes.
     outliers_mild, outliers_severe
@@ -124,8 +126,9 @@ class BenchmarkResult:
     withheld
         Why the row has numbers but is excluded from verdicts; otherwise empty.
     break_even_calls
-        Calls after which the time saved exceeds that of export and load, relative
-        to the baseline.
+        Calls after which the time saved exceeds the extra time of the set-up (export,
+        load, first call), compared with the baseline; an export that both use does
+        not count.
     diagnosis
         Observations about noise, by name: ``"sample_autocorrelation"``,
         ``"steal_share"``, …
@@ -181,6 +184,7 @@ class BenchmarkResult:
     intervals: Mapping[str, Interval] = mapping()
     notes_on_percentiles: Mapping[str, str] = mapping()
     loops: int = count(1)
+    sampled_ms: float | None = number()
     rounds: int | None = count()
     launches: int | None = count()
     outliers_mild: int = count(0)

@@ -62,6 +62,9 @@ class ReportData(Sequence[BenchmarkResult]):
         Notes on the run as a whole.
     model_name
         The model's name.
+    target
+        The TARGET of the command line, as typed; empty if the run was started from
+        Python.
     input_specs
         Names, dtypes and shapes of the example inputs.
     command
@@ -97,6 +100,7 @@ class ReportData(Sequence[BenchmarkResult]):
     sentences: tuple[str, ...] = field(default=(), converter=texts)
     notes: tuple[str, ...] = field(default=(), converter=texts)
     model_name: str = ""
+    target: str = ""
     input_specs: tuple[TensorSpec, ...] = field(default=(), converter=tuple)
     command: str = ""
     input_options: tuple[str, ...] = field(default=(), converter=texts)

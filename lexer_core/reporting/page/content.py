@@ -30,6 +30,7 @@ from lexer_core.reporting.page.overview import difference_table, overview_table
 from lexer_core.reporting.page.parts import Table, from_columns
 from lexer_core.reporting.page.ratios import ratio_plot
 from lexer_core.reporting.page.repro_snippet import snippet
+from lexer_core.reporting.run_lines import model_title
 from lexer_core.reporting.sentences import titles
 from lexer_core.reporting.table_layout import in_order, lay_out
 
@@ -141,9 +142,9 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
     # The same order everywhere: that of the table.
     report = attrs.evolve(measured, results=in_order(measured.results))
     layout = lay_out(report)
-    model = report.model_name or "A model"
+    model = model_title(report) or "A model"
     first, *others = layout.heading or ("",)
-    inputs = first.removeprefix(report.model_name).removeprefix(" · ")
+    inputs = first.removeprefix(model_title(report)).removeprefix(" · ")
     sections = (
         Section(key="results", title="Results", blocks=_results(report)),
         Section(key="latency", title="Latency", blocks=_latency(report)),
@@ -245,8 +246,8 @@ def _outputs(report: ReportData) -> tuple[Block, ...]:
 def _diagnosis(report: ReportData) -> tuple[Block, ...]:
     layout = lay_out(report)
     blocks: list[Block] = []
-    if layout.warnings:
-        blocks.append(Listing(items=layout.warnings))
+    if caveats := (*layout.warnings, *layout.noise):
+        blocks.append(Listing(items=caveats))
     elif any(row.status == "ok" for row in report.results):
         blocks.append(Text(lines=("No warnings.",)))
     if text := reference_workload_text(report.canary):

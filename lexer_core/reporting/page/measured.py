@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from lexer_core.errors import StatisticsError
-from lexer_core.reporting.numbers import half_width, with_half_width
+from lexer_core.reporting.numbers import estimate_text
 from lexer_core.reporting.page.series import Series, series_of
 from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.sentences import titles
@@ -99,6 +99,5 @@ def median_text(row: BenchmarkResult, unit: TimeUnit) -> str:
     """Format a row's median like the table: ``"median 9.91 ±0.03 ms"``."""
     if row.p50_ms is None:
         return "no median"
-    half = half_width(row.intervals.get("p50_ms"))
-    scaled = None if half is None else half * unit.per_ms
-    return f"median {with_half_width(row.p50_ms * unit.per_ms, scaled)} {unit.name}"
+    interval = row.intervals.get("p50_ms")
+    return f"median {estimate_text(row.p50_ms, interval, unit.per_ms)} {unit.name}"

@@ -12,6 +12,7 @@ from lexer_core.reporting.page.figure_layout import NARROW, STYLE, WIDE
 from lexer_core.reporting.page.svg_embed import figure_to_svg
 from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import custom_properties
+from lexer_core.reporting.run_lines import model_title
 from lexer_core.results import ReportData
 
 if TYPE_CHECKING:
@@ -104,7 +105,9 @@ def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[s
 
 
 def _name(report: ReportData) -> str:
-    return " ".join(part for part in (report.model_name, report.created_at) if part) or "benchmark"
+    return (
+        " ".join(part for part in (model_title(report), report.created_at) if part) or "benchmark"
+    )
 
 
 def _unique(names: Sequence[str]) -> list[str]:
