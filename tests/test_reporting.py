@@ -234,15 +234,15 @@ def _noisy(**diagnosis):
         (
             {"drift": 0.08, "steal_share": 0.03},
             (
-                "noisy machine: latencies moved by 8% during the run; ratios are protected by taking "
-                "turns, absolute times are good to ±4%"
+                "noisy machine: latencies moved by 8% during the run; ratios are protected by "
+                "taking turns, absolute times are good to ±4%"
             ),
         ),
         (
             {"drift": 0.001, "steal_share": 0.03},
             (
-                "noisy machine: other virtual machines took 3% of the CPU time; ratios are protected "
-                "by taking turns, absolute times are good to ±0.3%"
+                "noisy machine: other virtual machines took 3% of the CPU time; ratios are "
+                "protected by taking turns, absolute times are good to ±0.3%"
             ),
         ),
         (
