@@ -97,6 +97,44 @@ def test_it_begins_with_the_verdict(page):
     assert "3.2x faster than Torch (95% 3.0-3.4)" in verdicts[0]
 
 
+def test_the_condition_of_the_machine_follows_the_verdict(page):
+    paragraphs = page.all("p")
+    (at,) = [
+        at for at, each in enumerate(paragraphs) if each.attributes.get("class") == "condition"
+    ]
+
+    assert "verdict" in paragraphs[at - 1].attributes["class"]
+    assert paragraphs[at].text == (
+        "Quiet machine: latencies moved by 1% during the run; absolute times are good to ±2%."
+    )
+
+
+def test_the_medians_are_the_first_plot(page):
+    first = page.all("figure")[0]
+
+    assert first.all("h3")[0].text == "Median latency"
+    assert [row[0::2] for row in next(iter(cells_of(first).values()))[1:]] == [
+        ["ONNXRuntime", "3.2x [3.0–3.4]"],
+        ["Torch", "baseline"],
+    ]
+
+
+def test_the_heading_is_the_target_as_typed():
+    page = read_page(report_page(a_sampled_report(target="shop.py:make")))
+
+    assert page.all("h1")[0].text == "shop.py:make (AmazingNet)"
+
+
+def test_every_caveat_is_on_the_page():
+    notes = [f"note {at}" for at in range(9)]
+
+    page = read_page(report_page(a_sampled_report(notes=notes)))
+
+    items = [each.text for each in page.all("li")]
+    assert set(notes) <= set(items)
+    assert "ONNXRuntime: samples are autocorrelated (0.31)" in items
+
+
 def test_every_section_is_present_in_order(page):
     assert [each.text for each in page.all("h2")] == [
         "Results",
@@ -109,7 +147,7 @@ def test_every_section_is_present_in_order(page):
         "Environment",
         "How to reproduce",
     ]
-    assert len(page.all("figure")) == 5
+    assert len(page.all("figure")) == 6
 
 
 def test_an_empty_section_is_left_out():
@@ -141,14 +179,14 @@ def test_a_report_without_samples_says_what_it_cannot_draw():
     assert "Torch: this report has no raw samples of it" in page.text
     assert "ONNXRuntime: this report has no raw samples of it" in page.text
     titles = [each.all("h3")[0].text for each in page.all("figure")]
-    assert titles == ["Speed ratios", "Start-up time and memory"]
+    assert titles == ["Median latency", "Speed ratios", "Start-up time and memory"]
 
 
 def test_descriptions_for_screen_readers_contain_the_numbers(page):
     descriptions = [each.text for each in page.all("desc")]
 
     report = a_sampled_report()
-    for text in descriptions[:4]:
+    for text in descriptions[:6]:
         assert f"median {report['torch'].p50_ms:.1f}" in text
     assert any("ONNXRuntime vs. Torch: faster, 3.2x (95% 3.0-3.4)" in t for t in descriptions)
     assert any("Load: ONNXRuntime 310 ms, Torch 310 ms." in text for text in descriptions)
@@ -542,7 +580,7 @@ def test_a_page_of_a_saved_run_has_its_samples(saved):
     assert run(["report", "run.lexer", "-o", "report.html"]) == 0
 
     page = read_page((saved / "report.html").read_text(encoding="utf-8"))
-    assert len(page.all("figure")) == 5
+    assert len(page.all("figure")) == 6
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ pytest.importorskip("matplotlib", reason="needs lexer-core[report]")
 pytest.importorskip("jinja2", reason="needs lexer-core[report]")
 
 PHONE, DESKTOP = 390, 1280
+LONG_COMMAND = "lexer benchmark net.py:Net --input 'image=float32[1,3,224,224]' --engine torch " * 3
 
 CHROMIUM = find_chromium()
 pytestmark = pytest.mark.skipif(
@@ -44,7 +45,7 @@ def _long_names():
 def files(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     reports = {
-        "one": a_sampled_report(canary=a_canary()),
+        "one": a_sampled_report(canary=a_canary(), command=LONG_COMMAND),
         "several": [a_sampled_report(), a_sampled_report()],
         "hostile": a_hostile_report(),
         "long": _long_names(),
@@ -110,7 +111,7 @@ def test_each_plot_is_shown_once_and_its_text_can_be_read(width, browser, files)
                 * text.getScreenCTM().a))
     """)
 
-    assert shown == [1] * 5
+    assert shown == [1] * 6
     assert smallest >= 9.5
 
 
@@ -132,6 +133,26 @@ def test_no_text_of_a_plot_is_cut_off(name, width, browser, files):
     """)
 
     assert outside == []
+
+
+def test_on_a_phone_the_results_and_the_command_need_no_scrolling(browser, files):
+    page = browser.open(files / "one.html", width=PHONE)
+
+    wider = page.evaluate("""
+        [...document.querySelectorAll("table.stacked, pre")]
+            .filter(each => each.checkVisibility())
+            .filter(each => each.scrollWidth > each.clientWidth + 1
+                || each.getBoundingClientRect().right > innerWidth)
+            .map(each => each.innerText.slice(0, 60))
+    """)
+    labels = page.evaluate("""
+        [...document.querySelectorAll("table.stacked td:not(.missing)")]
+            .filter(each => each.checkVisibility())
+            .map(each => getComputedStyle(each, "::before").content)
+    """)
+
+    assert wider == []
+    assert {'"p50 (ms)"', '"speed"', '"outputs"'} <= set(labels)
 
 
 def test_a_reader_with_a_keyboard_reaches_links_folds_and_what_scrolls(browser, files):
@@ -175,14 +196,14 @@ def test_a_screen_reader_finds_the_parts_of_a_page_by_name(width, browser, files
             assert name, f"a {role} without a name"
     # Chromium calls an svg of the role img an image.
     pictures = [name for role, name in named if role in ("image", "img")]
-    assert len(pictures) == 5
+    assert len(pictures) == 6
     described = [
         node["description"]["value"]
         for node in nodes
         if node.get("role", {}).get("value") in ("image", "img") and node.get("description")
     ]
     median = f"median {a_sampled_report()['torch'].p50_ms:.1f}"
-    assert len([text for text in described if median in text]) == 3
+    assert len([text for text in described if median in text]) == 4
 
 
 def test_on_paper_folds_are_open_and_links_are_gone(browser, files):

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkResult, Comparison, ReportData
 
-__all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows"]
+__all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows", "payback_text", "speed_texts"]
 
 
 @frozen(kw_only=True)
@@ -122,6 +122,19 @@ def in_order(rows: Iterable[BenchmarkResult]) -> list[BenchmarkResult]:
     return sorted(rows, key=_sort_key)
 
 
+def speed_texts(
+    rows: Iterable[BenchmarkResult], comparisons: Sequence[Comparison]
+) -> dict[str, str]:
+    """Return how fast each row is compared with the baseline, by label: ``2.8x [2.7–2.9]``."""
+    pairs = with_baseline(comparisons)
+    baseline = baseline_of(comparisons)
+    return {
+        row.label: "baseline" if row.label == baseline else _speed(pairs[row.label])
+        for row in rows
+        if row.label in pairs or row.label == baseline
+    }
+
+
 def _sort_key(row: BenchmarkResult) -> tuple[bool, bool, float]:
     wrong = row.parity is not None and row.parity.status == "fail"
     return row.status != "ok", wrong, math.inf if row.p50_ms is None else row.p50_ms
@@ -161,14 +174,7 @@ def _columns(
             return MISSING
         return f"{row.rank}{'=' if [other.rank for other in rows].count(row.rank) > 1 else ''}"
 
-    pairs = with_baseline(comparisons)
-
-    def speed(row: BenchmarkResult) -> str:
-        if pairs and row.label == baseline_of(comparisons):
-            return "baseline"
-        pair = pairs.get(row.label)
-        return MISSING if pair is None else _speed(pair)
-
+    speeds = speed_texts(rows, comparisons)
     medians = _aligned([_median(row, unit, notes) for row in rows])
     return [
         Column(
@@ -186,7 +192,9 @@ def _columns(
             align="left",
             tones=tuple("" if row.status == "ok" else "bad" for row in rows),
         ),
-        Column(heading="speed", cells=cells(speed), align="left"),
+        Column(
+            heading="speed", cells=cells(lambda row: speeds.get(row.label, MISSING)), align="left"
+        ),
         latency("p90", "p90_ms"),
         latency("p95", "p95_ms", optional=True),
         latency("p99", "p99_ms"),
@@ -210,7 +218,7 @@ def _columns(
         cost("first call", lambda row: duration_text(row.first_call_ms)),
         cost("memory", lambda row: bytes_text(row.peak_memory_bytes)),
         cost("model size", lambda row: bytes_text(row.model_bytes), optional=True),
-        cost("paid back after", _payback, optional=True),
+        cost("paid back after", payback_text, optional=True),
     ]
 
 
@@ -277,7 +285,8 @@ def _export(row: BenchmarkResult) -> str:
     return "cached" if row.export_cached else duration_text(row.export_ms)
 
 
-def _payback(row: BenchmarkResult) -> str:
+def payback_text(row: BenchmarkResult) -> str:
+    """Format the calls after which a row has paid for its set-up: ``221 calls``, ``at once``."""
     if row.break_even_calls is None:
         return MISSING
     return f"{count_text(row.break_even_calls)} calls" if row.break_even_calls else "at once"

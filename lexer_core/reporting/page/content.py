@@ -1,7 +1,8 @@
 """Which sections does a page have, and in which order?
 
-The order is that of the terminal: the verdict, the latencies and how certain they
-are, costs, output checks, warnings, the environment, and how to repeat the run.
+The order is that of the terminal: the verdict and the condition of the machine, the
+latencies and how certain they are, costs, output checks, warnings, the environment,
+and how to repeat the run.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from lexer_core.reporting.page.detail_tables import (
 )
 from lexer_core.reporting.page.distributions import distribution_plots
 from lexer_core.reporting.page.measured import undrawn
+from lexer_core.reporting.page.medians import median_plot
 from lexer_core.reporting.page.over_time import over_time_plot
 from lexer_core.reporting.page.overview import difference_table, overview_table
 from lexer_core.reporting.page.parts import Table, from_columns
@@ -118,12 +120,16 @@ class Section:
 
 @frozen(kw_only=True, eq=False)
 class Run:
-    """One benchmark: title, what was measured, verdict, and sections."""
+    """One benchmark: title, what was measured, verdict, condition, and sections.
+
+    ``condition`` is that of the machine in one line; empty if nothing is known.
+    """
 
     key: str
     title: str
     details: tuple[str, ...]
     verdict: tuple[str, ...]
+    condition: str
     sections: tuple[Section, ...]
 
 
@@ -165,6 +171,7 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
         title=f"{name}: {model}" if name else model,
         details=tuple(line for line in (inputs, *others) if line),
         verdict=layout.sentences,
+        condition=f"{layout.condition[:1].upper()}{layout.condition[1:]}.".removeprefix("."),
         sections=tuple(section for section in sections if section.blocks),
     )
 
@@ -200,7 +207,7 @@ def _results(report: ReportData) -> tuple[Block, ...]:
     named, *others = layout.columns
     speed = [column for column in others if column.group == "speed"]
     cost = [column for column in others if column.group == "cost"]
-    blocks: list[Block] = []
+    blocks: list[Block] = [*_figures([median_plot(report)])]
     if report.results:
         blocks.append(Grid(table=from_columns("All engines, fastest first", [named, *speed])))
     blocks += _small(layout.footnotes)
@@ -250,6 +257,8 @@ def _diagnosis(report: ReportData) -> tuple[Block, ...]:
         blocks.append(Listing(items=caveats))
     elif any(row.status == "ok" for row in report.results):
         blocks.append(Text(lines=("No warnings.",)))
+    if layout.details:
+        blocks.append(Text(lines=layout.details))
     if text := reference_workload_text(report.canary):
         blocks.append(Text(lines=(text,)))
     return (*blocks, *_grid(diagnosis_table(report)))

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.reporting.numbers import MISSING, bytes_text, count_text, duration_text
+from lexer_core.reporting.numbers import bytes_text, duration_text
 from lexer_core.reporting.page.figure_layout import Width, new_figure, panel_for
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.series import series_of
+from lexer_core.reporting.table_layout import payback_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -129,17 +130,12 @@ def _draw(
 def _table(
     costs: Sequence[_Cost], rows: Sequence[BenchmarkResult], series: Mapping[str, Series]
 ) -> Table:
-    def payback(row: BenchmarkResult) -> str:
-        return (
-            MISSING if row.break_even_calls is None else f"{count_text(row.break_even_calls)} calls"
-        )
-
     return table(
-        "Costs of each engine; an engine is paid back when its faster calls have made up for its "
-        "export and load",
+        "Costs of each engine; paid back: its faster calls have made up for a longer set-up than "
+        "that of the baseline",
         ("engine", *(cost.name.lower() for cost in costs), "paid back after"),
         (
-            (series[row.label].name, *(cost.text(row) for cost in costs), payback(row))
+            (series[row.label].name, *(cost.text(row) for cost in costs), payback_text(row))
             for row in rows
         ),
     )

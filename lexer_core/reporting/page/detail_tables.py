@@ -245,7 +245,7 @@ def _plain(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:g}"
+        return f"{value:.12g}"
     return ", ".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
 
 
@@ -271,6 +271,7 @@ def _number(value: float) -> str:
 # The name of each observation, and the format of its number.
 _OBSERVATIONS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "drift": ("latency, second half of the run vs. the first", _signed),
+    "position_effect": ("first sample of a block vs. the others", _signed),
     "round_spread": ("standard deviation of the round medians", _percent),
     "sample_autocorrelation": ("autocorrelation of samples", _number),
     "round_autocorrelation": ("autocorrelation of rounds", _number),
@@ -311,7 +312,7 @@ def _observed(row: BenchmarkResult, name: str) -> str:
     value = row.diagnosis.get(name)
     if value is None:
         return MISSING
-    return _OBSERVATIONS[name][1](value) if name in _OBSERVATIONS else f"{value:g}"
+    return _OBSERVATIONS[name][1](value) if name in _OBSERVATIONS else _number(value)
 
 
 def _settled(row: BenchmarkResult) -> str:

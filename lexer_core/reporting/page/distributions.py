@@ -51,7 +51,9 @@ def distribution_plots(report: ReportData) -> list[Plot]:
     if not rows:
         return []
     unit = time_unit(report.results)
-    looped = [f"{each.series.name}: {each.row.loops}" for each in rows if each.row.loops > 1]
+    looped = [
+        f"{each.series.name}: {whole_text(each.row.loops)}" for each in rows if each.row.loops > 1
+    ]
     means = f"A sample is the mean of several calls ({', '.join(looped)})." if looped else ""
     summaries = [_summary(each, unit) for each in rows]
     return [

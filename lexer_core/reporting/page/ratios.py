@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.reporting.numbers import MISSING, confidence_text, interval_text, significant
+from lexer_core.reporting.numbers import (
+    MISSING,
+    confidence_text,
+    interval_text,
+    significant,
+    whole_text,
+)
 from lexer_core.reporting.page.figure_layout import Width, log_axis, new_figure, panel_for
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
@@ -179,7 +185,7 @@ def _table(pairs: Sequence[_Pair]) -> Table:
             interval or MISSING,
             _verdict(pair),
             f"±{comparison.delta * 100:.3g}%",
-            str(comparison.rounds),
+            whole_text(comparison.rounds),
             harmless(comparison.reason) or MISSING,
         ]
 
