@@ -15,6 +15,7 @@ from real_models import IN_CALLER, benchmark, own_cache, parities  # noqa: E402
 
 from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.errors import ExportError, InputError  # noqa: E402
+from lexer_ort import export as export_module  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -177,3 +178,38 @@ def test_a_crash_with_second_inputs_does_not_end_the_run() -> None:
 
     assert parities(report) == AGREE
     assert any("not compared for second inputs" in note for note in report.notes)
+
+
+# -- exports of earlier runs -------------------------------------------------------
+
+
+def other_when_exported(x: Any) -> Any:
+    is_traced = torch.compiler.is_compiling() or torch.onnx.is_in_onnx_export()
+    return x + 1 if is_traced else x + 2
+
+
+def test_a_cached_export_that_stays_wrong_is_made_again_once() -> None:
+    again = "the cached export gave wrong outputs; the model was exported again"
+    rows = [measure(other_when_exported, torch.ones(3, 8))["onnxruntime"] for _ in range(4)]
+
+    assert [row.parity.status for row in rows] == ["fail"] * 4
+    assert [again in row.warnings for row in rows] == [False, True, False, False]
+    assert [row.export_cached for row in rows] == [False, False, True, True]
+
+
+def test_a_file_that_stays_wrong_is_refused_and_made_again_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LEXER_CACHE_DIR", str(tmp_path / "cache"))
+    made = []
+    export = export_module.export_with_torch
+    monkeypatch.setattr(
+        export_module, "export_with_torch", lambda *args: made.append(args) or export(*args)
+    )
+    for _ in range(4):
+        with pytest.raises(ExportError, match="differ"):
+            LexerContext().export(
+                Function(other_when_exported), torch.ones(3, 8), tmp_path / "wrong.onnx"
+            )
+
+    assert len(made) == 2

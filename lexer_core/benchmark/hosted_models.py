@@ -109,7 +109,12 @@ class _HostedModel(ABC):
 
     def discard_cached(self, case: Case) -> None:
         """Delete a cached export that gave wrong outputs."""
-        self._running.discard_cached(case.remote_engine.name if case.remote_engine else case.engine)
+        self._running.discard_cached(_engine_name(case))
+
+    def mark_wrong(self, case: Case) -> None:
+        """Note in the cache that a new export gave wrong outputs, too."""
+        self._running.mark_wrong(_engine_name(case))
+        self._running.suspend()
 
     def suspend(self) -> None:
         """Take the model's process off the CPUs until it is needed again."""
@@ -323,6 +328,10 @@ class RemoteModel(_HostedModel):
             raise
         self.inputs, self._model_notes, self.sys_path = built.inputs, built.notes, built.sys_path
         return worker
+
+
+def _engine_name(case: Case) -> str:
+    return case.remote_engine.name if case.remote_engine else case.engine
 
 
 def hosted_model(

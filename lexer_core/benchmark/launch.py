@@ -107,15 +107,17 @@ class Launch:
         case.load(self._spec(outcome, case), self._inputs_of(outcome))
         assert outcome.prepared is not None
         assert case.first_outputs is not None
-        if not outcome.prepared.cached:
+        if not outcome.prepared.cached or outcome.prepared.known_wrong:
             return
-        judge = self.models[outcome.case.model].judge
-        if judge.judge(case.label, case.first_outputs).status == "fail":
+        model = self.models[outcome.case.model]
+        if model.judge.judge(case.label, case.first_outputs).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
                 "the cached export gave wrong outputs; the model was exported again"
             )
             case.load(self._spec(outcome, case), self._inputs_of(outcome))
+            if model.judge.judge(case.label, case.first_outputs).status == "fail":
+                model.mark_wrong(outcome.case)
 
     def _warm_up(self, outcome: CaseOutcome, case: LiveCase) -> None:
         del outcome

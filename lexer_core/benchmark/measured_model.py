@@ -115,5 +115,8 @@ class ModelUnderTest(Protocol):
     def discard_cached(self, case: Case) -> None:
         """Delete a cached export that gave wrong outputs."""
 
+    def mark_wrong(self, case: Case) -> None:
+        """Note in the cache that a new export gave wrong outputs, too."""
+
     def close(self) -> list[str]:
         """End the model's process; return notes for the reader of the report."""

@@ -179,6 +179,10 @@ class ModelHost:
         """Delete a cached export that gave wrong outputs."""
         self._call("discard_cached", engine)
 
+    def mark_wrong(self, engine: str) -> None:
+        """Note in the cache that a new export gave wrong outputs, too."""
+        self._call("mark_wrong", engine)
+
     def suspend(self) -> None:
         """Take the process off the CPUs until the next step."""
         self._executor.suspend()

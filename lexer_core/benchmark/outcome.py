@@ -29,13 +29,14 @@ class PreparedModel:
 
     ``model_bytes`` is the live model of ``exported``, pickled by value to be sent to
     another process. ``seconds`` is the time of the export, ``cached`` whether it was
-    made in an earlier run.
+    made in an earlier run, and ``known_wrong`` whether making it again is of no use.
     """
 
     exported: ExportedModel
     model_bytes: bytes | None = None
     seconds: float = 0.0
     cached: bool = False
+    known_wrong: bool = False
     notes: tuple[str, ...] = ()
 
 

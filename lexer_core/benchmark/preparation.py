@@ -118,6 +118,7 @@ class Preparation(ABC):
             # A live model and the user's own file need no export.
             seconds=0.0 if exported.path in (None, self._onnx_path) else outcome.seconds,
             cached=outcome.cached,
+            known_wrong=outcome.known_wrong,
             notes=outcome.notes,
         )
 
@@ -125,6 +126,11 @@ class Preparation(ABC):
         """Delete a cached export that gave wrong outputs, so that it is made again."""
         assert self._exports is not None
         self._exports.discard_cached(engine)
+
+    def mark_wrong(self, engine: str) -> None:
+        """Note in the cache that a new export gave wrong outputs, too."""
+        assert self._exports is not None
+        self._exports.mark_wrong(engine)
 
 
 class OnnxPreparation(Preparation):

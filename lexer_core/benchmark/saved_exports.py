@@ -81,6 +81,9 @@ class SavedExports:
     def discard_cached(self, case: Case) -> None:
         """Do nothing: saved exports do not come from the cache."""
 
+    def mark_wrong(self, case: Case) -> None:
+        """Do nothing: saved exports do not come from the cache."""
+
     def close(self) -> list[str]:
         """Do nothing: there is no process."""
         return []

@@ -227,6 +227,17 @@ class ExportCache:
             self._remove(folder)
         return True
 
+    def mark_wrong(self, key: str) -> None:
+        """Note that a new export gave wrong outputs; no effect if the entry does not exist."""
+        folder = self._folder(key)
+        if not folder.is_dir():
+            return
+        with self._locked():
+            try:
+                write_entry(folder, evolve(read_entry(folder, key), known_wrong=True))
+            except _DAMAGE as error:
+                self._damaged(key, str(error))
+
     def clear(self, *, older_than: float | None = None) -> tuple[Entry, ...]:
         """Remove entries, and files that an interrupted process left behind.
 

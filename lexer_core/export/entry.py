@@ -52,6 +52,9 @@ class Entry:
         Name of the file that is the model.
     files
         All files.
+    known_wrong
+        Whether it gave wrong outputs although it had just been made again, so that
+        making it again is of no use.
     """
 
     key: str
@@ -62,6 +65,7 @@ class Entry:
     exported: ExportedModel = field(eq=False)
     model_file: str
     files: tuple[StoredFile, ...]
+    known_wrong: bool = False
 
     @property
     def size_bytes(self) -> int:
@@ -80,6 +84,7 @@ def write_entry(folder: Path, entry: Entry) -> None:
         "export_seconds": entry.export_seconds,
         "model_file": entry.model_file,
         "files": [asdict(file) for file in entry.files],
+        "known_wrong": entry.known_wrong,
         "exported": {
             "format": exported.format,
             "inputs": [asdict(spec) for spec in exported.inputs],

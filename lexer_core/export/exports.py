@@ -51,6 +51,8 @@ class ExportOutcome:
         How long the export took when it was made, tracing included.
     cached
         Whether it was made in an earlier run.
+    known_wrong
+        Whether it is cached and would be as wrong if it were made again.
     exporter
         Name of the engine that made it.
     key
@@ -62,6 +64,7 @@ class ExportOutcome:
     exported: ExportedModel
     seconds: float
     cached: bool
+    known_wrong: bool = False
     exporter: str
     key: str = ""
     notes: tuple[str, ...] = ()
@@ -219,6 +222,14 @@ class Exports:
                     with self._cache_errors_noted():
                         self._cache.discard(outcome.key)
 
+    def mark_wrong(self, engine: str) -> None:
+        """Note in the cache that new exports, which an engine got, gave wrong outputs."""
+        for request in self._served.get(engine, set()):
+            for outcome in self._attempts[request].outcomes:
+                if self._cache is not None and outcome.key and not outcome.cached:
+                    with self._cache_errors_noted():
+                        self._cache.mark_wrong(outcome.key)
+
     def _export(
         self,
         request: _Request,
@@ -256,6 +267,10 @@ class Exports:
             key = self._key(format, exporter, options)
             cached = self._find(key, exporter)
             if cached is None and key is not None and model.trace():
+                key = self._key(format, exporter, options)
+                cached = self._find(key, exporter)
+            if cached is not None and cached.known_wrong and model.trace():
+                # What is known of an earlier trace may be the reason.
                 key = self._key(format, exporter, options)
                 cached = self._find(key, exporter)
             if cached is not None:
@@ -320,6 +335,7 @@ class Exports:
                     exported=cached.exported,
                     seconds=cached.entry.export_seconds,
                     cached=True,
+                    known_wrong=cached.entry.known_wrong,
                     exporter=exporter.name,
                     key=key,
                     notes=self._all_notes(),

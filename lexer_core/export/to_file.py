@@ -89,11 +89,14 @@ def export_to_file(
                 second_float64=partial(second.float64, named) if second is not None else None,
             )
             parity, note = check(outcome.exported)
-            if outcome.cached and parity is not None and parity.status == "fail":
+            is_wrong = parity is not None and parity.status == "fail"
+            if outcome.cached and is_wrong and not outcome.known_wrong:
                 # The cache must not be the reason for wrong outputs.
                 exports.discard_cached(outcome.exporter)
                 outcome = exports.to_format(format, CPU, settings.export_options())
                 parity, note = check(outcome.exported)
+                if parity is not None and parity.status == "fail":
+                    exports.mark_wrong(outcome.exporter)
             refuse_wrong(parity, named.model_name, settings.exporter)
             notes = (*outcome.exported.notes, note)
         assert outcome.exported.path is not None
