@@ -344,7 +344,7 @@ def _show(parameter: Parameter) -> str:
         return f"**{parameter.name}"
     if parameter.default is Parameter.empty:
         return parameter.name
-    default = repr(parameter.default)
+    default = _repr(parameter.default)
     return f"{parameter.name}={default if len(default) <= _LONGEST_DEFAULT else '...'}"
 
 
@@ -356,6 +356,13 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # a class of the user's may raise anything
+        return f"<{type(value).__name__}>"
+
+
 def _describe(value: Any) -> str:
-    text = repr(value)
+    text = _repr(value)
     return text if len(text) <= 40 else f"of type {type(value).__name__}"  # noqa: PLR2004

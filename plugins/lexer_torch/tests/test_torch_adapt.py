@@ -143,3 +143,18 @@ def test_tied_weights_are_counted_once():
     two.weight = one.weight
 
     assert storage_bytes(nn.Sequential(one, two)) == 8 * 8 * 4
+
+
+class Speechless:
+    """A default value that cannot be printed."""
+
+    def __repr__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_a_default_that_cannot_be_printed_is_named_by_its_type():
+    class Net(nn.Module):
+        def forward(self, x, mode=Speechless()):  # noqa: B008
+            return x
+
+    assert adapt_model(Net(), torch.ones(2)).title == "Net.forward(x, mode=<Speechless>)"
