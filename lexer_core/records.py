@@ -210,10 +210,13 @@ class CallInputs:
         The arguments of the call, with references to ``arrays``. The formats
         ``onnx`` and ``torch_export`` take flat tensors: one positional argument
         per array.
+    requires_grad
+        Names of the inputs that require gradients in the user's call.
     """
 
     arrays: Mapping[str, npt.NDArray[Any]]
     structure: CallStructure
+    requires_grad: frozenset[str] = frozenset()
 
 
 @frozen(kw_only=True, eq=False)
@@ -344,11 +347,14 @@ class SessionPhases:
 class Session(Protocol):
     """A model loaded by one engine on one device, ready to run.
 
-    A session may have two more attributes. ``phases`` is a :class:`SessionPhases`,
+    A session may have three more attributes. ``phases`` is a :class:`SessionPhases`,
     read after ``lexer_create_session`` and again after ``lexer_place_inputs``.
     ``call_context`` is a function that returns a context manager, such as
     ``torch.inference_mode``, which the core enters around each *series* of calls,
-    not around each call.
+    not around each call. ``relax_call_context`` is a function that the core calls with
+    the exception if the first call raises: if ``call_context`` can return a less
+    strict context from now on, it returns a note for the row, and the core places the
+    inputs and makes the call again; otherwise it returns ``""``.
     """
 
     @property

@@ -27,7 +27,7 @@ def test_a_model_computes_in_torch_what_its_reference_does(case):
 
     for arrays in case.trials():
         with torch.no_grad():
-            found = flatten_outputs(call_module(exported.model, case.call_inputs(arrays)))
+            found = flatten_outputs(call_module(exported.model, case.call_inputs(arrays)).returned)
         outputs = named(case, found.tensors.values())
         expect_outputs(outputs, case.reference(arrays), after="in torch")
 

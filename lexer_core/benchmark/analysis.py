@@ -176,6 +176,8 @@ def _withheld(outcome: CaseOutcome, run: RunOutcome) -> str:
     """Return why a measured case gets no verdict; empty if it gets one."""
     if outcome.parity is not None and outcome.parity.status == "fail":
         return "its outputs disagree with the model's own"
+    if outcome.not_comparable:
+        return f"not comparable: {outcome.not_comparable}"
     if hidden := _hidden_work(outcome, run):
         return hidden
     if outcome.completion is not None and not outcome.completion.plausible:

@@ -11,15 +11,18 @@ from __future__ import annotations
 import gc
 import importlib
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
 from attrs import frozen
 
 from lexer_core.benchmark.fresh_calls import FreshCalls, make_fresh_calls, plausible_copy
 from lexer_core.engines.registry import EngineRegistry
+from lexer_core.errors import HookError
 from lexer_core.machine.affinity import move_to_common_cpu, observed_threads
 from lexer_core.machine.system_counters import SystemCounters, read_counters
+from lexer_core.model.structure import constants_of
+from lexer_core.model.value_state import ValueState, state_of
 from lexer_core.records import (
     Call,
     CallInputs,
@@ -32,16 +35,30 @@ from lexer_core.records import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy as np
     import numpy.typing as npt
 
     from lexer_core.engines.engine import Engine
 
-__all__ = ["Block", "CaseSession", "CaseSpec", "CompletionCheck", "FinalFacts", "LoadFacts"]
+__all__ = [
+    "Block",
+    "CaseSession",
+    "CaseSpec",
+    "CompletionCheck",
+    "FinalFacts",
+    "FirstCall",
+    "LoadFacts",
+]
+
+Result = TypeVar("Result")
 
 _CHECK_TRIES = 3
+_RENEWED = (
+    "its calls change their inputs: each call got new ones, which were made outside the timed "
+    "region"
+)
 
 
 @frozen(kw_only=True, eq=False)
@@ -69,6 +86,19 @@ class LoadFacts:
 
 
 @frozen(kw_only=True, eq=False)
+class FirstCall:
+    """The first call: its time in seconds, its outputs, and notes for the row.
+
+    ``renewed``: every further call gets new inputs, so it must be timed alone.
+    """
+
+    seconds: float
+    outputs: Mapping[str, npt.NDArray[Any]]
+    renewed: bool
+    notes: tuple[str, ...]
+
+
+@frozen(kw_only=True, eq=False)
 class Block:
     """Consecutive samples of one session.
 
@@ -90,8 +120,8 @@ class CompletionCheck:
     """Whether the samples of a block account for its time, including the fetch; in seconds.
 
     ``sampled`` is the sum of the samples, ``elapsed`` the time in which they were
-    taken, and ``waited`` the time of another call until its outputs were available,
-    without the cost of fetching them.
+    taken without that of resets, and ``waited`` the time of another call until its
+    outputs were available, without the cost of fetching them.
     """
 
     sampled: float
@@ -112,11 +142,15 @@ class CompletionCheck:
 
 @frozen(kw_only=True, eq=False)
 class FinalFacts:
-    """What is read after the last sample."""
+    """What is read after the last sample.
+
+    ``inputs_changed``: calls after the first one changed the inputs of later calls.
+    """
 
     outputs: Mapping[str, npt.NDArray[Any]]
     placement: Placement
     threads: Mapping[str, int]
+    inputs_changed: bool
 
 
 class CaseSession:
@@ -129,6 +163,10 @@ class CaseSession:
         self._call: Call | None = None
         self._inputs: CallInputs | None = None
         self._last_outputs: Mapping[str, npt.NDArray[Any]] = {}
+        self._placed: object = None
+        self._notes: list[str] = []
+        self._placed_state: ValueState | None = None
+        """Before the first call; ``None`` if each call gets new inputs."""
         self._loaded: LoadFacts | None = None
         self._expected: tuple[str, ...] = ()
         self._frozen = False
@@ -157,6 +195,7 @@ class CaseSession:
         session = engine.create_session(exported, device, spec.config)
         seconds = time.perf_counter() - start
         self._session, self._device = session, device
+        self._notes, self._placed_state = [], None
         self._isolated = spec.config.isolated
         self._expected = tuple(output.name for output in exported.outputs)
         self._loaded = LoadFacts(load_seconds=seconds, phases=_phases_of(session), device=device)
@@ -164,6 +203,9 @@ class CaseSession:
 
     def place(self, inputs: CallInputs) -> LoadFacts:
         """Move the inputs to the session's device; compiling for them counts as loading."""
+        return self._retried(lambda: self._place(inputs))
+
+    def _place(self, inputs: CallInputs) -> LoadFacts:
         engine, session, device = self._engine, self._session, self._device
         assert engine is not None
         assert session is not None
@@ -171,7 +213,7 @@ class CaseSession:
         with engine.call_context(session):
             placed = engine.place_inputs(session, inputs, device)
         self._call = engine.make_call(session, placed)
-        self._inputs = inputs
+        self._inputs, self._placed = inputs, placed
         loaded = self._loaded
         assert loaded is not None
         phases = _phases_of(session)
@@ -181,9 +223,32 @@ class CaseSession:
         )
         return self._loaded
 
-    def first_call(self) -> tuple[float, Mapping[str, npt.NDArray[Any]]]:
-        """Make the first call; return its time in seconds and its outputs."""
+    def first_call(self) -> FirstCall:
+        """Make the first call.
+
+        If it raises, and the session can relax its context, it is made again. If it
+        changes its inputs, every further call gets new ones.
+        """
+        inputs = self._inputs
+        assert inputs is not None
+        seconds, outputs = self._retried(
+            self._first_call, again=lambda: (self._place(inputs), self._first_call())[1]
+        )
+        # The state of an object that cannot be read may have changed.
+        constants = constants_of(inputs.structure)
+        hidden = any(not state_of(value).is_complete for _, value in constants)
+        renewed = hidden or state_of(self._placed) != self._placed_state
+        if renewed:
+            engine, session, device, _ = self._live()
+            self._call = engine.make_renewing_call(session, inputs, device)
+            self._placed = self._placed_state = None
+            self._notes.append(_RENEWED)
+        notes = tuple(self._notes)
+        return FirstCall(seconds=seconds, outputs=outputs, renewed=renewed, notes=notes)
+
+    def _first_call(self) -> tuple[float, Mapping[str, npt.NDArray[Any]]]:
         engine, session, device, call = self._live()
+        self._placed_state = state_of(self._placed)
         with engine.call_context(session):
             if call.reset is not None:
                 call.reset()
@@ -192,6 +257,26 @@ class CaseSession:
             engine.synchronize(session, device)
             seconds = time.perf_counter() - start
             return seconds, engine.fetch_outputs(session, outputs, expected=self._expected)
+
+    def _retried(
+        self, action: Callable[[], Result], *, again: Callable[[], Result] | None = None
+    ) -> Result:
+        """Do something; if it raises, again in each less strict context that the session has."""
+        try:
+            return action()
+        except Exception as error:  # the user's model may raise anything
+            assert self._engine is not None
+            assert self._session is not None
+            cause = error.__cause__ if isinstance(error, HookError) else None
+            failed = cause if isinstance(cause, Exception) else error
+            while note := self._engine.relax_call_context(self._session, failed):
+                try:
+                    result = (again or action)()
+                except Exception:  # noqa: S112 - the first error is the one to report
+                    continue
+                self._notes.append(note)
+                return result
+            raise
 
     def discard(self, count: int) -> None:
         """Make the calls after a switch between processes that are not samples."""
@@ -249,14 +334,17 @@ class CaseSession:
         """
         engine, session, device, call = self._live()
         for _ in range(_CHECK_TRIES):
+            resets = _TimedReset(call.reset)
+            timed = call if call.reset is None else attrs.evolve(call, reset=resets)
             with engine.call_context(session):
                 start = time.perf_counter()
                 timings = engine.time_calls(
-                    session, call, count, loops, device, time.perf_counter_ns
+                    session, timed, count, loops, device, time.perf_counter_ns
                 )
-                sampled = time.perf_counter()
+                ended = time.perf_counter()
                 if call.reset is not None:
                     call.reset()
+                sampled = time.perf_counter()
                 outputs = call.run()
                 arrays = engine.fetch_outputs(session, outputs, expected=self._expected)
                 fetched = time.perf_counter()
@@ -265,7 +353,7 @@ class CaseSession:
             longest = max(plausible_copy(arrays, device), float(timings.host.mean()))
             check = CompletionCheck(
                 sampled=float(timings.host.sum()) * loops,
-                elapsed=sampled - start,
+                elapsed=ended - start - resets.seconds,
                 waited=max(0.0, fetched - sampled - min(fetching, longest)),
                 calls=count * loops,
             )
@@ -283,8 +371,12 @@ class CaseSession:
             outputs = engine.fetch_outputs(session, call.run(), expected=self._expected)
         self._last_outputs = outputs
         threads = observed_threads()
+        before = self._placed_state
         return FinalFacts(
-            outputs=outputs, placement=engine.describe_placement(session), threads=threads
+            outputs=outputs,
+            inputs_changed=before is not None and state_of(self._placed) != before,
+            placement=engine.describe_placement(session),
+            threads=threads,
         )
 
     def check_fresh_calls(self, measured: float, samples: int, loops: int = 1) -> FreshCalls:
@@ -316,7 +408,7 @@ class CaseSession:
     def close(self) -> None:
         """Release the session; may be called twice."""
         session, self._session = self._session, None
-        self._call = self._inputs = None
+        self._call = self._inputs = self._placed = None
         self._last_outputs = {}
         if self._frozen:
             gc.unfreeze()
@@ -330,6 +422,20 @@ class CaseSession:
         assert self._device is not None
         assert self._call is not None
         return self._engine, self._session, self._device, self._call
+
+
+class _TimedReset:
+    """A reset, and the seconds that it took in all its calls."""
+
+    def __init__(self, reset: Callable[[], object] | None) -> None:
+        self._reset = reset
+        self.seconds = 0.0
+
+    def __call__(self) -> None:
+        start = time.perf_counter()
+        assert self._reset is not None
+        self._reset()
+        self.seconds += time.perf_counter() - start
 
 
 def _phases_of(session: Session) -> SessionPhases:

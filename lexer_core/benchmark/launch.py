@@ -17,6 +17,8 @@ from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
 from lexer_core.errors import LexerError
 from lexer_core.export.flat_inputs import inputs_of_export
+from lexer_core.export.formats import is_flat
+from lexer_core.model.structure import frozen_tensors
 from lexer_core.records import SessionConfig
 from lexer_core.statistics import compared_by_means, percentile_intervals
 
@@ -104,7 +106,7 @@ class Launch:
 
     def _load(self, outcome: CaseOutcome, case: LiveCase) -> None:
         """Load one case; export again, once, if a cached export gives wrong outputs."""
-        case.load(self._spec(outcome, case), self._inputs_of(outcome))
+        self._load_once(outcome, case)
         assert outcome.prepared is not None
         assert case.first_outputs is not None
         if not outcome.prepared.cached or outcome.prepared.known_wrong:
@@ -115,9 +117,13 @@ class Launch:
             outcome.warnings.append(
                 "the cached export gave wrong outputs; the model was exported again"
             )
-            case.load(self._spec(outcome, case), self._inputs_of(outcome))
+            self._load_once(outcome, case)
             if model.judge.judge(case.label, case.first_outputs).status == "fail":
                 model.mark_wrong(outcome.case)
+
+    def _load_once(self, outcome: CaseOutcome, case: LiveCase) -> None:
+        case.load(self._spec(outcome, case), self._inputs_of(outcome))
+        outcome.warnings += [note for note in case.notes if note not in outcome.warnings]
 
     def _warm_up(self, outcome: CaseOutcome, case: LiveCase) -> None:
         del outcome
@@ -125,7 +131,14 @@ class Launch:
 
     def _inputs_of(self, outcome: CaseOutcome) -> CallInputs:
         assert outcome.prepared is not None
-        return inputs_of_export(self.models[outcome.case.model].inputs, outcome.prepared.exported)
+        inputs, exported = self.models[outcome.case.model].inputs, outcome.prepared.exported
+        frozen_at = frozen_tensors(inputs.structure) if is_flat(exported.format) else ()
+        if frozen_at:
+            outcome.not_comparable = (
+                f"its export contains the tensors in {', '.join(frozen_at)} as constants, which "
+                "the model reads in every call"
+            )
+        return inputs_of_export(inputs, exported)
 
     def _spec(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
         assert outcome.prepared is not None
@@ -200,6 +213,8 @@ class Launch:
         if judge.second is not None and parity.status == "pass":
             parity = self._judge_second(outcome, case, parity, judge.second)
         outcome.parity = parity
+        if case.final_facts.inputs_changed:
+            outcome.not_comparable = "its calls changed their inputs, but not in the first call"
         if outcome.fresh_calls is None:  # once is enough, in the first launch
             case.check_fresh_calls()
             outcome.fresh_calls = case.fresh_calls

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         CaseSpec,
         CompletionCheck,
         FinalFacts,
+        FirstCall,
         LoadFacts,
     )
     from lexer_core.benchmark.fresh_calls import FreshCalls
@@ -79,7 +80,9 @@ class LiveCase:
         self.final_facts: FinalFacts | None = None
         self.peak_memory_bytes: int | None = None
         self.size = BlockSize(count=1, loops=1)
-        self.stateful = False
+        self.single_calls = False
+        """Whether something is reset before each call, so that each is timed alone."""
+        self.notes: tuple[str, ...] = ()
         self.by_means = False
         """Whether the centre of a block is its mean; else it is its median."""
         self._call_timeout = call_timeout
@@ -89,7 +92,7 @@ class LiveCase:
         """Import plugin and runtime; other workers should be doing nothing heavy."""
         self.phase = "import"
         self.executor.resume()
-        self.stateful = self.executor.call("import_engine", name, timeout=self._load_timeout)
+        self.single_calls = self.executor.call("import_engine", name, timeout=self._load_timeout)
         self.executor.suspend()
 
     def load(self, spec: CaseSpec, inputs: CallInputs) -> None:
@@ -101,9 +104,12 @@ class LiveCase:
         self.load_facts = self.executor.call("place", inputs, timeout=self._load_timeout)
         self.phase = "first_call"
         # An engine may compile on its first call: it has a loading time's limit.
-        self.first_call_seconds, self.first_outputs = self.executor.call(
+        first: FirstCall = self.executor.call(
             "first_call", timeout=max(self._call_timeout, self._load_timeout)
         )
+        self.first_call_seconds, self.first_outputs = first.seconds, first.outputs
+        self.notes = first.notes
+        self.single_calls = self.single_calls or first.renewed
         self.executor.suspend()
 
     def warm_up(self, max_seconds: float) -> None:
@@ -118,7 +124,7 @@ class LiveCase:
         self.warm_up_facts = warm_up(take, self.first_call_seconds, max_seconds=max_seconds)
         self.log.add_warm_up(self.warm_up_facts.latencies)
         typical = self.warm_up_facts.typical_seconds
-        self.size = block_size(typical, single_calls=self.stateful)
+        self.size = block_size(typical, single_calls=self.single_calls)
         count = max(1, min(_COMPLETION_CALLS, int(0.1 / typical)))
         self.completion = self.executor.call(
             "check_completion",

@@ -60,6 +60,8 @@ class CaseOutcome:
     final_facts: FinalFacts | None = None
     peak_memory_bytes: int | None = None
     parity: Parity | None = None
+    not_comparable: str = ""
+    """Why it does not do the same work as the model; empty if it does."""
     warnings: list[str] = field(factory=list)
     printed: list[str] = field(factory=list)
     """The output of its workers, by launch."""

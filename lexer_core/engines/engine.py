@@ -7,8 +7,10 @@ errors.
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -200,6 +202,39 @@ class Engine:
             run=partial(session.run, placed),
             reset=implementation.bind(session=session, placed=placed),
         )
+
+    def make_renewing_call(self, session: Session, inputs: CallInputs, device: Device) -> Call:
+        """Bind a session to inputs that are placed again before each call, untimed.
+
+        For calls that change their inputs. Like :meth:`make_call`, ``run`` adds no
+        Python frame.
+        """
+        reset_state = self._implementations.get("lexer_reset_state")
+        next_inputs: deque[object] = deque(maxlen=1)
+
+        def reset() -> None:
+            placed = self.place_inputs(session, inputs, device)
+            if reset_state is not None:
+                reset_state.bind(session=session, placed=placed)()
+            next_inputs.append(placed)
+
+        calls = map(session.run, map(deque.popleft, repeat(next_inputs)))
+        return Call(run=calls.__next__, reset=reset)
+
+    def relax_call_context(self, session: Session, error: Exception) -> str:
+        """Make a session's context less strict after a call raised an error in it.
+
+        Returns
+        -------
+        str
+            What changed, for the reader of the row; the call should be made again with
+            inputs that are placed again. Empty: the error is final.
+        """
+        relax: Callable[[Exception], str] | None = getattr(session, "relax_call_context", None)
+        if relax is None:
+            return ""
+        with self.naming("lexer_create_session"):
+            return relax(error)
 
     def call_context(self, session: Session) -> AbstractContextManager[object]:
         """Return the context to enter around a series of calls, a null context by default."""

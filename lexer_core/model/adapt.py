@@ -112,8 +112,8 @@ def adapt_model(
     input
         A tensor or numpy array, a tuple of positional arguments, or a mapping of
         keyword arguments by ``forward``'s names or by ``input_names``. Arguments
-        may contain tuples, lists, mappings and dataclasses. A list is one argument.
-        Tensors may be on any device, and are copied.
+        may contain tuples, lists, mappings, dataclasses and other objects. A list is
+        one argument. Tensors may be on any device, and are copied.
     input_names
         Names of the tensors in the order of ``forward``'s parameters. Default: from
         the signature.
@@ -136,15 +136,20 @@ def adapt_model(
     _check_weights(export_module, model_name)
     forward = read_forward(export_module, model_name)
     flat = name_inputs(forward, input, input_names)
-    arrays = {name: _frozen_copy(name, leaf, forward) for name, leaf in flat.leaves.items()}
+    arrays = _frozen_copies(flat.leaves, forward)
     declared = None if output_names is None else tuple(output_names)
     notes = [*_compile_notes(module), *_layout_notes(flat.leaves)]
     notes += [
-        f"{path} is a {type(value).__name__}, passed to forward unchanged: "
-        "the same object in every call"
+        f"{path} is a {type(value).__name__}, which is not a tensor: exports contain it as it is"
         for path, value in constants_of(flat.structure)
     ]
-    inputs = CallInputs(arrays=arrays, structure=flat.structure)
+    inputs = CallInputs(
+        arrays=arrays,
+        structure=flat.structure,
+        requires_grad=frozenset(
+            name for name, leaf in flat.leaves.items() if getattr(leaf, "requires_grad", False)
+        ),
+    )
     return AdaptedModel(
         module=module,
         export_module=export_module,
@@ -251,6 +256,15 @@ def _listed(names: Sequence[str]) -> str:
     shown = ", ".join(names[:_MOST_LISTED])
     rest = len(names) - _MOST_LISTED
     return f"{shown} and {rest} more" if rest > 0 else shown
+
+
+def _frozen_copies(leaves: Mapping[str, Any], forward: Forward) -> dict[str, np.ndarray[Any, Any]]:
+    """Copy the inputs. A tensor that is passed twice is one array under two names."""
+    copies: dict[int, np.ndarray[Any, Any]] = {}
+    for name, leaf in leaves.items():
+        if id(leaf) not in copies:
+            copies[id(leaf)] = _frozen_copy(name, leaf, forward)
+    return {name: copies[id(leaf)] for name, leaf in leaves.items()}
 
 
 def _frozen_copy(name: str, leaf: Any, forward: Forward) -> np.ndarray[Any, Any]:

@@ -3,7 +3,8 @@
 The reference for every engine's outputs: the model in eval mode, without
 gradients, run twice to see whether it is deterministic. It runs under ``no_grad``
 and not ``inference_mode``, because caches that a model fills under the latter
-break its training later. torch is imported inside functions because the core
+break its training later. A model that needs gradients in ``forward`` runs with them.
+torch is imported inside functions because the core
 works without it.
 """
 
@@ -12,6 +13,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 from attrs import field, frozen
 
@@ -19,9 +21,9 @@ from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import InputError, ModelError
 from lexer_core.model.naming import name_outputs
 from lexer_core.model.state import measured_state, preserved_randomness
-from lexer_core.model.structure import constants_of, flatten_outputs, rebuild, with_own_constants
-from lexer_core.model.tensors import to_numpy, to_torch
-from lexer_core.records import CallInputs, CallStructure
+from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
+from lexer_core.model.tensors import place_leaves, to_numpy, to_torch
+from lexer_core.model.value_state import state_of
 from lexer_core.validation import Float64Outputs, judge
 
 if TYPE_CHECKING:
@@ -31,10 +33,12 @@ if TYPE_CHECKING:
     import torch
 
     from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.records import CallInputs, CallStructure
 
     Arrays = dict[str, npt.NDArray[Any]]
 
 __all__ = [
+    "ModuleCall",
     "Reference",
     "call_module",
     "float64_outputs",
@@ -60,8 +64,8 @@ class Reference:
         The largest absolute difference between the runs; ``None`` if they cannot
         be subtracted.
     stateful
-        Whether the model wrote to its buffers, or may have written to an argument:
-        only first calls can be compared.
+        Whether the model wrote to its buffers or parameters: only first calls can be
+        compared.
     notes
         Notes for the reader of the results.
     """
@@ -138,7 +142,7 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     module = adapted.export_module
     with preserved_randomness(), measured_state(module) as state:
         first, notes = _run(adapted, module, adapted.inputs)
-        changed = state.restore_buffers()
+        changed = state.restore_tensors()
         second, _ = _run(adapted, module, adapted.inputs)
     notes += state.notes
     names = name_outputs(
@@ -150,7 +154,8 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     agreement = judge(second, first, reference_name="the first run")
     if changed:
         paths = ", ".join(changed)
-        notes += (f"the model writes to its buffers ({paths}): only first calls are compared",)
+        kinds = state.kinds_of(changed)
+        notes += (f"the model writes to its {kinds} ({paths}): only first calls are compared",)
     if adapted.declared_output_names is None:
         notes += tuple(
             f"output '{own}' is called '{name}' because an input has the same name"
@@ -163,7 +168,7 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
         outputs=outputs,
         deterministic=agreement.status == "pass",
         self_difference=agreement.max_abs_error,
-        stateful=bool(changed) or any(True for _ in constants_of(adapted.inputs.structure)),
+        stateful=bool(changed),
         notes=notes,
         adapted=adapted,
     )
@@ -219,10 +224,7 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
         with preserved_randomness(), measured_state(adapted.export_module):
             module = copy.deepcopy(adapted.export_module)
             module._apply(widen)  # type: ignore[no-untyped-call]
-            inputs = CallInputs(
-                arrays={name: _widen(array) for name, array in adapted.inputs.arrays.items()},
-                structure=adapted.inputs.structure,
-            )
+            inputs = _widen_inputs(adapted.inputs)
             found, _ = _run(adapted, module, inputs)
     except Exception as error:  # a model may raise anything
         cause = error.__cause__ or error
@@ -232,15 +234,60 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
     return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
 
 
-def call_module(module: torch.nn.Module, inputs: CallInputs) -> object:
-    """Call a module once, without gradients, with new copies of its inputs."""
+@frozen(kw_only=True, eq=False)
+class ModuleCall:
+    """One call of a module.
+
+    Parameters
+    ----------
+    returned
+        What ``forward`` returned.
+    needs_gradients
+        Whether it only runs with gradients enabled.
+    changed_inputs
+        Names of the arguments that the call changed.
+    """
+
+    returned: object
+    needs_gradients: bool
+    changed_inputs: tuple[str, ...]
+
+
+def call_module(module: torch.nn.Module, inputs: CallInputs) -> ModuleCall:
+    """Call a module once with new copies of its inputs, without gradients if it runs without."""
+    import torch  # the core works without it
+
+    with torch.no_grad():
+        try:
+            return _call_module(module, inputs)
+        except (InputError, SystemExit):
+            raise
+        except Exception:  # a model may raise anything
+            with torch.enable_grad():
+                try:
+                    return _call_module(module, inputs)
+                except Exception:  # noqa: S110 - the first error is the one to report
+                    pass
+            raise
+
+
+def _call_module(module: torch.nn.Module, inputs: CallInputs) -> ModuleCall:
     import torch  # the core works without it
 
     device = module_device(module)
-    structure = _own_constants(inputs.structure)
-    args, kwargs = rebuild(structure, inputs.arrays, lambda array: to_torch(array, device))
-    with torch.no_grad():
-        return module(*args, **kwargs)
+    leaves = place_leaves(inputs, lambda array: to_torch(array, device))
+    args, kwargs = rebuild(_own_constants(inputs.structure), leaves)
+    # The lists are not the arguments themselves, so that the leaves are not described twice.
+    values = {**leaves, **{f"argument {at}": each for at, each in enumerate(args)}, **kwargs}
+    before = {name: state_of(value) for name, value in values.items()}
+    returned = module(*args, **kwargs)
+    changed = [name for name, value in values.items() if state_of(value) != before[name]]
+    tensors = tuple(name for name in changed if name in leaves)
+    return ModuleCall(
+        returned=returned,
+        needs_gradients=torch.is_grad_enabled(),
+        changed_inputs=tensors or tuple(changed),
+    )
 
 
 def _own_constants(structure: CallStructure) -> CallStructure:
@@ -267,21 +314,28 @@ def _run(
 ) -> tuple[Arrays, tuple[str, ...]]:
     """Call the module once; return its outputs by the model's own names, and notes."""
     try:
-        returned = call_module(module, inputs)
+        call = call_module(module, inputs)
     except InputError:
         raise
     except (Exception, SystemExit) as error:  # a model may raise anything
         raise _raised(adapted, error) from error
-    flat = flatten_outputs(returned)
+    flat = flatten_outputs(call.returned)
     if not flat.tensors:
-        what = "nothing" if returned is None else f"a {type(returned).__name__} without tensors"
+        kind = type(call.returned).__name__
+        what = "nothing" if call.returned is None else f"a {kind} without tensors"
         raise ModelError(
             f"{adapted.model_name} returned {what}.",
             hint=f"{adapted.title} must return a tensor, or tensors in a tuple, list, dict or "
             "dataclass.",
         )
+    notes = flat.notes
+    if call.changed_inputs:
+        names = ", ".join(map(repr, call.changed_inputs))
+        notes += (f"the model changes its inputs ({names}): every call gets new copies",)
+    if call.needs_gradients:
+        notes += ("forward only runs with gradients enabled: the reference was run so",)
     try:
-        return {name: to_numpy(tensor) for name, tensor in flat.tensors.items()}, flat.notes
+        return {name: to_numpy(tensor) for name, tensor in flat.tensors.items()}, notes
     except TypeError as error:
         raise ModelError(
             f"an output of {adapted.model_name} cannot be compared: {error}.",
@@ -317,6 +371,16 @@ def _type_hint(adapted: AdaptedModel) -> str:
     return (
         f"{names} {'is' if len(others) == 1 else 'are'} {others[0].dtype}, "
         f"the model's parameters are {', '.join(sorted(of_model))}.\n"
+    )
+
+
+def _widen_inputs(inputs: CallInputs) -> CallInputs:
+    wide: dict[int, npt.NDArray[Any]] = {}
+    for array in inputs.arrays.values():  # one array may have two names
+        if id(array) not in wide:
+            wide[id(array)] = _widen(array)
+    return attrs.evolve(
+        inputs, arrays={name: wide[id(array)] for name, array in inputs.arrays.items()}
     )
 
 

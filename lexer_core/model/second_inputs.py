@@ -11,19 +11,21 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
 
 from lexer_core.model.reference import call_module
 from lexer_core.model.state import measured_state, preserved_randomness
 from lexer_core.model.structure import flatten_outputs
 from lexer_core.model.tensors import to_numpy
-from lexer_core.records import CallInputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
     import torch
+
+    from lexer_core.records import CallInputs
 
     Array = npt.NDArray[Any]
 
@@ -92,11 +94,11 @@ def depends_on(module: torch.nn.Module, inputs: CallInputs, names: Sequence[str]
     with measured_state(module) as state:
 
         def run(arrays: Mapping[str, Array]) -> list[Array]:
-            call = CallInputs(arrays={**inputs.arrays, **arrays}, structure=inputs.structure)
+            call = attrs.evolve(inputs, arrays={**inputs.arrays, **arrays})
             with preserved_randomness():
-                returned = flatten_outputs(call_module(module, call)).tensors
+                returned = flatten_outputs(call_module(module, call).returned).tensors
             outputs = [to_numpy(tensor) for tensor in returned.values()]
-            state.restore_buffers()
+            state.restore_tensors()
             return outputs
 
         for arrays in attempts:

@@ -2,16 +2,22 @@
 
 Pure functions. Containers are tuples, lists, mappings, named tuples, dataclasses
 and attrs classes, nested to any depth; a tensor is a ``torch.Tensor`` or a numpy
-array of numbers. Everything else is a constant of the call.
+array of numbers. In arguments, an object that consists only of its attributes, such
+as a cache of ``transformers``, is a container, too, if it holds tensors of torch.
+Everything else is a constant of the call.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import enum
+import io
+import pickle
 import sys
 from collections.abc import Callable, Iterator, Mapping, MutableMapping, Sequence
+from operator import attrgetter
 from typing import Any, cast
 
 import numpy as np
@@ -22,9 +28,12 @@ from lexer_core.records import CallStructure, TensorRef
 __all__ = [
     "FlatCall",
     "FlatOutputs",
+    "ObjectState",
+    "attributes_of",
     "constants_of",
     "flatten_call",
     "flatten_outputs",
+    "frozen_tensors",
     "is_tensor",
     "names_in_lists",
     "rebuild",
@@ -36,7 +45,18 @@ __all__ = [
 _NOT_NUMBERS = "OUSMm"
 """numpy's kinds for objects, text, bytes and times. ml_dtypes types have kind V."""
 
+_PYTHON_CLASS = 1 << 9
+"""``Py_TPFLAGS_HEAPTYPE``: the class was made by a class statement."""
+
 _PLAIN = (bool, int, float, complex, str, bytes, range, slice, enum.Enum, type, np.generic)
+
+
+@frozen(eq=False)
+class ObjectState:
+    """An object with tensors in the structure of a call: its class and its attributes."""
+
+    kind: type
+    attributes: Mapping[str, Any]
 
 
 @frozen(kw_only=True, eq=False)
@@ -100,12 +120,12 @@ def flatten_call(
         container is named by its path: ``batch.ids``, ``pair.0``. Containers are
         copies; tensors and constants are the same objects.
     """
-    leaves: dict[str, Any] = {}
+    taker = _Taker()
     structure = CallStructure(
-        args=tuple(_take(arg, name, leaves) for arg, name in zip(args, arg_names, strict=True)),
-        kwargs={name: _take(value, name, leaves) for name, value in kwargs.items()},
+        args=tuple(taker.take(arg, name) for arg, name in zip(args, arg_names, strict=True)),
+        kwargs={name: taker.take(value, name) for name, value in kwargs.items()},
     )
-    return FlatCall(leaves=leaves, structure=structure)
+    return FlatCall(leaves=taker.leaves, structure=structure)
 
 
 def rebuild(
@@ -127,33 +147,38 @@ def rebuild(
     Returns
     -------
     tuple[tuple, dict]
-        ``args`` and ``kwargs``, with new lists and mappings.
+        ``args`` and ``kwargs``, with new lists, mappings and objects.
 
     Raises
     ------
     KeyError
         A name of the structure is not in ``leaves``.
     """
-    args = tuple([_put(arg, leaves, convert) for arg in structure.args])
-    kwargs = {name: _put(value, leaves, convert) for name, value in structure.kwargs.items()}
+    args = tuple([_put(arg, leaves, convert, revive=True) for arg in structure.args])
+    kwargs = {
+        name: _put(value, leaves, convert, revive=True) for name, value in structure.kwargs.items()
+    }
     return args, kwargs
 
 
 def rename(call: FlatCall, names: Mapping[str, str]) -> FlatCall:
     """Rename the tensors of a call; ``names`` has a new name for each."""
     references = {old: TensorRef(new) for old, new in names.items()}
-    args, kwargs = rebuild(call.structure, references)
+    structure = call.structure
     return FlatCall(
         leaves={names[old]: leaf for old, leaf in call.leaves.items()},
-        structure=CallStructure(args=args, kwargs=kwargs),
+        structure=CallStructure(
+            args=tuple([_put(arg, references, None) for arg in structure.args]),
+            kwargs={name: _put(arg, references, None) for name, arg in structure.kwargs.items()},
+        ),
     )
 
 
 def constants_of(structure: CallStructure) -> Iterator[tuple[str, object]]:
     """Yield the path and value of every constant that may have state.
 
-    Such an object (a cache, a configuration) is passed to ``forward`` unchanged.
-    Numbers, text, ``None`` and torch's own constants are left out.
+    Such an object (a configuration, a random generator) is passed to ``forward`` as it
+    is. Numbers, text, ``None`` and torch's own constants are left out.
     """
     for position, arg in enumerate(structure.args):
         yield from _objects(arg, f"argument {position}")
@@ -172,6 +197,40 @@ def with_own_constants(structure: CallStructure) -> CallStructure:
     if not any(True for _ in constants_of(structure)):
         return structure
     return copy.deepcopy(structure)
+
+
+def frozen_tensors(structure: CallStructure) -> tuple[str, ...]:
+    """Return the paths of the constants that hold tensors.
+
+    An export of the model contains these tensors as they are in the example, although
+    the model reads them from its arguments. Modules are not looked into: their weights
+    are constants of the model itself.
+    """
+    return tuple(path for path, value in constants_of(structure) if _holds_tensors(value))
+
+
+def attributes_of(value: object) -> dict[str, Any] | None:
+    """Return the attributes of an object that consists of nothing else, or ``None``.
+
+    Such an object is an instance of a Python class without slots that leaves copying
+    and pickling to Python, so a new instance with the same attributes is its copy.
+    """
+    kind = type(value)
+    if _is_of_torch(value, "nn.Module") or not hasattr(value, "__dict__"):
+        return None
+    plain = (
+        kind.__reduce_ex__ is object.__reduce_ex__
+        and kind.__reduce__ is object.__reduce__
+        and kind.__getstate__ is object.__getstate__
+        and not any(hasattr(kind, name) for name in ("__setstate__", "__copy__", "__deepcopy__"))
+        and all(map(_is_plain_class, kind.__mro__))
+    )
+    return dict(vars(value)) if plain else None
+
+
+def _is_plain_class(kind: type) -> bool:
+    is_python = bool(kind.__flags__ & _PYTHON_CLASS) and not vars(kind).get("__slots__")
+    return kind is object or is_python
 
 
 def flatten_outputs(outputs: object) -> FlatOutputs:
@@ -235,31 +294,106 @@ def _collect(
         _collect(part, f"{name}.{key}", is_leaf, tensors, others)
 
 
-def _take(value: object, name: str, leaves: dict[str, Any]) -> Any:
-    """Return ``value`` with a reference for each tensor in it."""
-    if is_tensor(value):
-        unused = _unused(name, leaves)
-        leaves[unused] = value
-        return TensorRef(unused)
-    parts = _parts(value)
-    if parts is None:
+class _Taker:
+    """Replaces the tensors in values by references, and collects them."""
+
+    def __init__(self) -> None:
+        self.leaves: dict[str, Any] = {}
+        self._objects: dict[int, bool] = {}
+        """By the id of an object: whether it may hold tensors."""
+        self._depth = 0
+
+    def take(self, value: object, name: str) -> Any:
+        """Return ``value`` with a reference for each tensor in it."""
+        # An array in an object stays an array: the model expects what the object holds.
+        if is_tensor(value) and not (self._depth and isinstance(value, np.ndarray)):
+            unused = _unused(name, self.leaves)
+            self.leaves[unused] = value
+            return TensorRef(unused)
+        parts = _parts(value)
+        if parts is None:
+            attributes = None if isinstance(value, _PLAIN) else attributes_of(value)
+            return value if attributes is None else self._take_object(value, attributes, name)
+        before = len(self.leaves)
+        items = [self.take(part, f"{name}.{key}") for key, part in parts]
+        if len(self.leaves) == before and type(value) not in (list, dict):
+            return value
+        return _with_items(value, items)
+
+    def _take_object(self, value: object, attributes: dict[str, Any], name: str) -> object:
+        """Return the state of an object with tensors; the object itself if it has none."""
+        if self._objects.get(id(value)) is False:
+            return value
+        if id(value) in self._objects:
+            raise _SharedObjectError
+        before = dict(self.leaves), dict(self._objects)
+        self._objects[id(value)] = True
+        self._depth += 1
+        try:
+            items = {key: self.take(part, f"{name}.{key}") for key, part in attributes.items()}
+        except (_SharedObjectError, RecursionError):
+            if self._depth > 1:
+                raise
+            # Its parts refer to each other, which a copy made from them would not preserve.
+            self.leaves, self._objects = before
+            return value
+        finally:
+            self._depth -= 1
+        if len(self.leaves) > len(before[0]):
+            return ObjectState(type(value), items)
+        self._objects[id(value)] = False
         return value
-    before = len(leaves)
-    items = [_take(part, f"{name}.{key}", leaves) for key, part in parts]
-    if len(leaves) == before and type(value) not in (list, dict):
-        return value
-    return _with_items(value, items)
 
 
-def _put(value: object, leaves: Mapping[str, Any], convert: Callable[[Any], Any] | None) -> Any:
-    """Return ``value`` with a leaf for each reference in it."""
+class _SharedObjectError(Exception):
+    """An object with tensors is reachable in two ways."""
+
+
+def _holds_tensors(value: object) -> bool:
+    """Whether pickling an object comes across a tensor of torch."""
+    finder = _TensorFinder(io.BytesIO())
+    with contextlib.suppress(Exception):  # an object may refuse to be pickled in any way
+        finder.dump(value)
+    return finder.found
+
+
+class _TensorFinder(pickle.Pickler):
+    found = False
+
+    def persistent_id(self, obj: Any) -> str | None:
+        found = _is_of_torch(obj, "Tensor")
+        self.found = self.found or found
+        return "" if found or _is_of_torch(obj, "nn.Module") else None
+
+
+def _is_of_torch(value: object, name: str) -> bool:
+    """Whether a value is of one of torch's classes, without importing torch."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, attrgetter(name)(torch))
+
+
+def _put(
+    value: object,
+    leaves: Mapping[str, Any],
+    convert: Callable[[Any], Any] | None,
+    *,
+    revive: bool = False,
+) -> Any:
+    """Return ``value`` with a leaf for each reference in it.
+
+    ``revive``: make an object of the state of one.
+    """
     if isinstance(value, TensorRef):
         leaf = leaves[value.name]
         return leaf if convert is None else convert(leaf)
     parts = _parts(value)
     if parts is None:
         return value
-    items = [_put(part, leaves, convert) for _, part in parts]
+    items = [_put(part, leaves, convert, revive=revive) for _, part in parts]
+    if revive and isinstance(value, ObjectState):
+        revived: Any = object.__new__(value.kind)
+        vars(revived).update(zip(value.attributes, items, strict=True))
+        return revived
     if type(value) not in (list, dict) and all(
         new is old for new, (_, old) in zip(items, parts, strict=True)
     ):
@@ -269,6 +403,8 @@ def _put(value: object, leaves: Mapping[str, Any], convert: Callable[[Any], Any]
 
 def _parts(value: object) -> list[tuple[str, Any]] | None:
     """Return the named parts of a container, or ``None`` if the value is not one."""
+    if isinstance(value, ObjectState):
+        return list(value.attributes.items())
     if isinstance(value, Mapping):
         return [(str(key), part) for key, part in value.items()]
     if isinstance(value, _TupleParts):
@@ -310,6 +446,8 @@ def _with_items(container: object, items: list[Any]) -> Any:
     """Return a container like ``container`` with other parts, in the same order."""
     if type(container) is dict:
         return dict(zip(container, items, strict=True))
+    if isinstance(container, ObjectState):
+        return ObjectState(container.kind, dict(zip(container.attributes, items, strict=True)))
     if isinstance(container, Mapping):
         filled: Any = copy.copy(container) if isinstance(container, MutableMapping) else {}
         for key, item in zip(container, items, strict=True):

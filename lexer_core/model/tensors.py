@@ -15,15 +15,18 @@ from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.records import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
     import torch
+
+    from lexer_core.records import CallInputs
 
 __all__ = [
     "dense_parts",
     "dtype_name",
     "is_lazy",
+    "place_leaves",
     "storage_bytes",
     "tensor_spec",
     "tensor_specs",
@@ -99,17 +102,39 @@ def to_torch(array: npt.NDArray[Any], device: object = None) -> torch.Tensor:
     """
     import torch  # only here: the core works without it
 
-    owned = to_numpy(array)
-    name = owned.dtype.name
+    native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
+    name = native.dtype.name
+    # Not from_numpy: a model may resize a tensor whose memory is torch's own.
     if name.startswith(("bfloat16", "float8_")):
         dtype = getattr(torch, name, None)
         if dtype is None:
             raise TypeError(f"torch has no element type {name!r}")
-        bits = owned.view(np.dtype(_SAME_SIZE[owned.dtype.itemsize]))
-        tensor = torch.from_numpy(bits).view(dtype)
+        bits = native.view(np.dtype(_SAME_SIZE[native.dtype.itemsize]))
+        tensor = torch.tensor(bits).view(dtype)
     else:
-        tensor = torch.from_numpy(owned)
+        tensor = torch.tensor(native)
     return tensor if device is None else tensor.to(device)  # type: ignore[call-overload]
+
+
+def place_leaves(
+    inputs: CallInputs, convert: Callable[[npt.NDArray[Any]], torch.Tensor]
+) -> dict[str, torch.Tensor]:
+    """Convert the arrays of a call to tensors, as the user passed them.
+
+    Inputs that are the same array are the same tensor, and tensors require gradients
+    if the user's do, except in inference mode, which has none.
+    """
+    import torch  # the core works without it
+
+    made: dict[int, torch.Tensor] = {}
+    for array in inputs.arrays.values():
+        if id(array) not in made:
+            made[id(array)] = convert(array)
+    tensors = {name: made[id(array)] for name, array in inputs.arrays.items()}
+    if not torch.is_inference_mode_enabled():
+        for name in inputs.requires_grad:
+            tensors[name].requires_grad_()
+    return tensors
 
 
 def tensor_spec(name: str, value: Any) -> TensorSpec:

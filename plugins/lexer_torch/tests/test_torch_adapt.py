@@ -124,7 +124,7 @@ def test_a_memory_layout_that_a_copy_loses_is_noted():
     assert "input 'input' is not contiguous" in adapt_model(nn.Conv2d(3, 3, 1), x).notes[0]
 
 
-def test_an_object_among_the_inputs_is_passed_to_forward_unchanged_with_a_note():
+def test_an_object_without_tensors_among_the_inputs_has_a_note():
     class WithSettings(nn.Module):
         def forward(self, x, settings):
             return x * settings.factor
@@ -134,7 +134,7 @@ def test_an_object_among_the_inputs_is_passed_to_forward_unchanged_with_a_note()
 
     adapted, reference = adapted_with_reference(WithSettings(), (torch.ones(2), Settings()))
 
-    assert "is a Settings, passed to forward unchanged" in adapted.notes[0]
+    assert "is a Settings, which is not a tensor: exports contain it as it is" in adapted.notes[0]
     assert reference.outputs["output"].tolist() == [3.0, 3.0]
 
 

@@ -84,6 +84,7 @@ class CompiledSession(TorchSession):
             compiled, device=device, config=config, output_names=output_names, undo=undo
         )
         self.phases = SessionPhases()
+        self._compiled_for: CallInputs | None = None
 
     def place(self, inputs: CallInputs) -> BoundCall:
         """Bind the module to the arguments of a call and compile it for them.
@@ -93,13 +94,27 @@ class CompiledSession(TorchSession):
         UnsupportedError
             ``torch.compile`` cannot compile the module.
         """
-        trial = super().place(inputs)
-        placed = super().place(inputs)
+        # The core places the same inputs again for a module that changes them. Other
+        # inputs may need other code, even if only their values differ.
+        if inputs is not self._compiled_for:
+            self._compile_for(inputs)
+            self._compiled_for = inputs
+        with self.call_context():
+            return super().place(inputs)
+
+    def relax_call_context(self, error: Exception) -> str:
+        """Relax the context as for an eager module; the module is compiled again in it."""
+        self._compiled_for = None
+        return super().relax_call_context(error)
+
+    def _compile_for(self, inputs: CallInputs) -> None:
         before = read_counts()
         start = time.perf_counter()
-        # In the same context as the measured calls; buffers are restored.
-        with self.call_context(), preserved_randomness(), measured_state(self._eager):
-            self._compile(trial)
+        # In the same context as the measured calls. Buffers are restored; other attributes
+        # are not, because the module is compiled for the values that they have now.
+        state = measured_state(self._eager, attributes=False)
+        with self.call_context(), preserved_randomness(), state:
+            self._compile(super().place(inputs))
         seconds = time.perf_counter() - start
         if self._isolated:
             end_compile_workers()
@@ -108,7 +123,6 @@ class CompiledSession(TorchSession):
             compile_seconds=(self.phases.compile_seconds or 0.0) + seconds,
             cache_warm=self.phases.cache_warm if warm is None else warm,
         )
-        return placed
 
     def close(self) -> None:
         """Release the module, and restore its state and that of the process."""

@@ -45,7 +45,7 @@ def export_module(source: ModelSource) -> ExportedModel:
     eager = eager_module(module)
     try:
         with preserved_randomness(), measured_state(eager):
-            outputs = flatten_outputs(call_module(eager, source.inputs))
+            outputs = flatten_outputs(call_module(eager, source.inputs).returned)
     except Exception as error:  # the user's module may raise anything
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
         raise ExportError(

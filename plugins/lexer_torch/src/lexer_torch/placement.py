@@ -11,10 +11,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from lexer_core.engine_helpers import count_placement
-from lexer_core.model.state import eager_module
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from lexer_core.records import Placement
     from lexer_torch.session import TorchSession
@@ -57,14 +56,10 @@ def describe_placement(session: TorchSession) -> Placement | None:
     of the model, on the same device. ``None`` before inputs are placed, and if
     torch counts nothing (for a scripted module optimised for inference, say).
     """
-    if session.placed is None or session.module is None:
-        return None
-    eager = eager_module(session.module)
-    call: Callable[..., Any] = eager
     counter = _OperatorCount()
-    with torch.no_grad(), counter:
-        call(*session.placed.args, **session.placed.keywords)
-    return _placement(counter.counts, session.device)
+    with counter:
+        called = session.call_eagerly()
+    return _placement(counter.counts, session.device) if called else None
 
 
 def count_program(program: torch.export.ExportedProgram, device: torch.device) -> Placement | None:

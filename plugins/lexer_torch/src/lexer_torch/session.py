@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import copy
 import operator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 
 from lexer_core.engine_helpers import run_closed
 from lexer_core.errors import ModelError, UnsupportedError
-from lexer_core.model.state import measured_state, set_training
+from lexer_core.model.state import eager_module, make_normal, measured_state, set_training
 from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
-from lexer_core.model.tensors import to_numpy, to_torch
+from lexer_core.model.tensors import place_leaves, to_numpy, to_torch
 from lexer_torch.devices import torch_device
 from lexer_torch.settings import set_matmul_precision, set_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -35,6 +35,8 @@ __all__ = ["BoundCall", "TorchSession", "create_session", "make_session"]
 
 BoundCall = partial[Any]
 """A module bound to the arguments of one call, on its device."""
+
+_Mode = Literal["inference", "no gradients", "gradients"]
 
 _PRECISIONS = {
     "float16": torch.float16,
@@ -65,7 +67,8 @@ class TorchSession:
         self.run = operator.call
         self.module: torch.nn.Module | None = module
         self.device = device
-        self.placed: BoundCall | None = None
+        self._inputs: CallInputs | None = None
+        self._mode: _Mode = "inference" if config.isolated else "no gradients"
         self._dtype = _PRECISIONS.get(config.precision)
         self._channels_last = bool(config.options.get("channels_last"))
         self._output_names = output_names
@@ -73,21 +76,51 @@ class TorchSession:
         self._undo = undo
 
     def call_context(self) -> AbstractContextManager[object]:
-        """Return the context of a call: inference mode, or no gradients.
+        """Return the context of a call: inference mode, no gradients, or gradients.
 
         Tensors that a model caches in inference mode would break later training,
         so inference mode is only used in a process of the session's own.
         """
-        return torch.inference_mode() if self._isolated else torch.no_grad()
+        if self._mode == "inference":
+            return torch.inference_mode()
+        return _outside_inference(self._mode == "gradients")
+
+    def relax_call_context(self, error: Exception) -> str:
+        """Leave inference mode, then enable gradients: ``forward`` may compute some.
+
+        After an error of the compiler, only if gradients are its subject: compiling
+        again takes long.
+        """
+        if self._mode == "gradients" or self.module is None:
+            return ""
+        if isinstance(error, UnsupportedError) and not _is_about_gradients(error):
+            return ""
+        self._mode = "no gradients" if self._mode == "inference" else "gradients"
+        make_normal(self.module)
+        if self._mode == "gradients":
+            return "forward needs gradients: called with gradients enabled, which takes longer"
+        return "forward does not run in inference mode: called under torch.no_grad()"
 
     def place(self, inputs: CallInputs) -> BoundCall:
         """Bind the module to the arguments of a call, as tensors on the device."""
         if self.module is None:
             run_closed(inputs)
+        self._inputs = inputs
+        return self._bind(self.module, inputs)
+
+    def call_eagerly(self) -> bool:
+        """Call the module on new inputs without compiling it; ``False`` before inputs exist."""
+        if self.module is None or self._inputs is None:
+            return False
+        # Outside inference mode, in which operators cannot be counted.
+        with _outside_inference(self._mode == "gradients"):
+            self._bind(eager_module(self.module), self._inputs)()
+        return True
+
+    def _bind(self, module: torch.nn.Module, inputs: CallInputs) -> BoundCall:
         structure = with_own_constants(inputs.structure)
-        args, kwargs = rebuild(structure, inputs.arrays, self._place_array)
-        self.placed = partial(self.module, *args, **kwargs)
-        return self.placed
+        args, kwargs = rebuild(structure, place_leaves(inputs, self._place_array))
+        return partial(module, *args, **kwargs)
 
     def fetch(self, outputs: object) -> dict[str, npt.NDArray[np.generic]]:
         """Copy the outputs to numpy, under the names of the export."""
@@ -105,7 +138,7 @@ class TorchSession:
         """Release the module, and restore its state and that of the process."""
         self.run = run_closed
         self.module = None
-        self.placed = None
+        self._inputs = None
         self._undo.close()
 
     def _place_array(self, array: npt.NDArray[Any]) -> torch.Tensor:
@@ -166,6 +199,17 @@ def make_session(
             undo=undo.pop_all(),
         )
     raise AssertionError("unreachable: the ExitStack suppresses no exception")
+
+
+@contextmanager
+def _outside_inference(gradients: bool) -> Iterator[None]:
+    with torch.inference_mode(False), torch.set_grad_enabled(gradients):
+        yield
+
+
+def _is_about_gradients(error: UnsupportedError) -> bool:
+    text = f"{error.message} {error.hint} {error.__cause__}".lower()
+    return "grad" in text or "inference" in text
 
 
 def _dtype(precision: str) -> torch.dtype | None:
