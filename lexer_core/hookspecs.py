@@ -300,7 +300,9 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
 
     Called before calls are timed: for every engine, a timed call starts with its
     inputs on the device. An engine that needs example inputs to compile does so
-    here, and reports the time in ``session.phases``.
+    here, and reports the time in ``session.phases``. If the first call changes what
+    this hook returned, the hook is called again with the same ``inputs`` before each
+    call, untimed; do not compile again for them.
 
     Parameters
     ----------
@@ -308,7 +310,9 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
         The session from ``lexer_create_session``.
     inputs
         Numpy arrays by input name in ``inputs.arrays``, and the structure of the
-        call. The arrays are read-only; copy those that the call modifies.
+        call. The arrays are read-only: return copies if calls may write to their
+        inputs. The core notices changes in arrays, tensors, containers and
+        attributes of the returned object; calls must not change anything else.
     device
         The session's device.
 
@@ -340,7 +344,8 @@ def lexer_reset_state(session: Session, placed: object) -> None:
     """Reset a session that keeps state from call to call to its initial state.
 
     Called before each call, untimed. Implement it only for sessions that keep
-    state: if it is implemented, every sample is a single call.
+    state: if it is implemented, every sample is a single call. Calls that only
+    change their inputs do not need it: the core places them again.
 
     Parameters
     ----------

@@ -202,6 +202,13 @@ class ForcesWithOwnGradients(Energy):
             return -torch.autograd.grad(energy, positions)[0]
 
 
+class WritesAndNeedsGradients(ForcesWithOwnGradients):
+    def forward(self, positions):
+        forces = super().forward(positions)
+        positions.add_(forces)
+        return forces
+
+
 class Backward(Energy):
     """Leaves gradients in its parameters."""
 

@@ -656,6 +656,40 @@ def test_a_call_that_is_reset_is_never_looped(build):
         engine.time_calls(session, engine.make_call(session, {}), 2, 5, CPU, VirtualClock())
 
 
+def test_inputs_that_calls_change_are_placed_again_before_each_call_untimed(build):
+    engine = build(
+        RECORDING,
+        STATEFUL,
+        """
+@hookimpl
+def lexer_place_inputs(session, inputs):
+    events.append("place")
+    return list(inputs.arrays)
+""",
+    )
+    session = session_of(engine)
+    session.clock = clock = VirtualClock()
+    session.run = lambda placed: placed.append("changed") or placed
+    inputs = CallInputs(arrays={"x": np.ones(2)}, structure=CallStructure())
+
+    call = engine.make_renewing_call(session, inputs, CPU)
+    engine.time_calls(session, call, 2, 1, CPU, clock)
+    call.reset()
+
+    assert call.run() == ["x", "changed"]
+    around = ["synchronize", "synchronize"]
+    assert events_of(engine)[:8] == 2 * ["place", ("reset", ["x", "changed"]), *around]
+
+
+def test_a_session_may_relax_its_context_after_an_error(build):
+    engine = build()
+    session = session_of(engine)
+
+    assert engine.relax_call_context(session, ValueError("x")) == ""
+    session.relax_call_context = lambda error: f"because of {error}"
+    assert engine.relax_call_context(session, ValueError("x")) == "because of x"
+
+
 @pytest.mark.parametrize(("count", "loops"), [(0, 1), (1, 0), (-1, 1)])
 def test_a_block_has_at_least_one_call(count, loops, build):
     engine = build()

@@ -103,6 +103,88 @@ def test_buffers_that_a_model_writes_to_or_replaces_are_put_back():
     assert "writes to its buffers (calls, total)" in reference.notes[0]
 
 
+class Restless(nn.Module):
+    """Changes everything that it can in a call."""
+
+    def __init__(self):
+        super().__init__()
+        self.written = nn.Parameter(torch.ones(2))
+        self.replaced = nn.Parameter(torch.ones(2))
+        self.moved = nn.Parameter(torch.ones(2))
+        self.removed = nn.Parameter(torch.ones(2))
+        self.table = torch.zeros(2)
+        self.seen = []
+        self.calls = 0
+
+    def forward(self, x):
+        self.written.data += 1
+        self.replaced = nn.Parameter(torch.zeros(2))
+        self.moved.data = torch.zeros(3)
+        self.moved.requires_grad_(False)
+        if hasattr(self, "removed"):
+            del self.removed
+        self.added = nn.Parameter(torch.zeros(2))
+        self.cache = x
+        self.table += 1
+        self.seen.append(x)
+        self.calls += 1
+        self.written.grad = torch.ones(2)
+        return x * self.written
+
+
+def test_parameters_attributes_and_gradients_are_put_back():
+    model = Restless()
+    parameters, attributes = dict(model.named_parameters()), set(vars(model))
+    table, seen = model.table, model.seen
+
+    reference = reference_outputs(adapt_model(model, torch.ones(2)))
+
+    now = dict(model.named_parameters())
+    assert list(now) == list(parameters)
+    assert all(now[name] is each for name, each in parameters.items())
+    assert all(each.tolist() == [1.0, 1.0] for each in now.values())
+    assert all(each.requires_grad and each.grad is None for each in now.values())
+    assert set(vars(model)) == attributes
+    assert (model.table is table, table.tolist()) == (True, [0.0, 0.0])
+    assert (model.seen is seen, seen, model.calls) == (True, [], 0)
+    assert reference.stateful
+    assert reference.deterministic
+    assert any("writes to its parameters (written," in note for note in reference.notes)
+
+
+def test_the_sign_of_zero_and_the_bits_of_nan_are_put_back():
+    class Zero(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("zero", torch.tensor([-0.0]))
+
+        def forward(self, x):
+            self.zero.abs_()
+            return x + self.zero
+
+    model = Zero()
+    reference_outputs(adapt_model(model, torch.ones(2)))
+
+    assert torch.signbit(model.zero).all()
+
+
+def test_weights_that_eval_changes_are_no_writes_of_a_call():
+    class Merging(nn.Linear):
+        def train(self, mode=True):
+            if mode != self.training:
+                self.weight.data *= 3 if mode else 1 / 3
+            return super().train(mode)
+
+    model = Merging(4, 4)
+    before = model.weight.detach().clone()
+
+    reference = reference_outputs(adapt_model(model, torch.ones(2, 4)))
+
+    assert torch.equal(model.weight, before)
+    assert not reference.stateful
+    assert reference.notes == ()
+
+
 def test_the_model_trains_after_a_reference_run():
     net = Net()
     x = torch.randn(3, 4)
