@@ -198,6 +198,22 @@ def test_the_table_of_two_engines_fits_100_columns():
     assert max(map(len, _lines(report, 100))) <= 100
 
 
+def test_what_does_not_fit_into_the_table_of_a_noisy_run_shares_that_of_costs():
+    wide = {"p50_ms": Interval(estimate=0.672, low=0.35, high=0.819)}
+    numbers = {"p90_ms": 61.1, "p99_ms": 104.2, "mean_ms": 15.84, "intervals": wide}
+    report = a_report(
+        a_row(p50=0.988, rank=2, **numbers),
+        a_row("onnxruntime", "ONNXRuntime", 0.672, rank=1, **numbers),
+        comparisons=[a_comparison(ratio=(1.3, 2.1, 124.2))],
+    )
+
+    headings = [line.split() for line in _lines(report, 86) if line.startswith("engine")]
+
+    assert len(headings) == 2
+    assert headings[0][-1] == "items/s"
+    assert headings[1][:3] == ["engine", "outputs", "load"]
+
+
 # --- What was measured. ---
 
 

@@ -66,16 +66,19 @@ def heading_lines(report: ReportData, unit: TimeUnit) -> list[str]:
 
 
 def _legend(report: ReportData, rows: Sequence[BenchmarkResult], unit: TimeUnit) -> str:
-    latency = f"latency per call in {unit.name}"
+    parts = [f"latency per call in {unit.name}"]
     medians = [row.intervals["p50_ms"] for row in rows if "p50_ms" in row.intervals]
-    if any(each.low is not None and each.high is not None for each in medians):
-        latency += f", ± or [ ] is its {confidence_text(medians[0].confidence)} interval"
-    parts = [latency]
     pairs = [pair for pair in with_baseline(report.comparisons).values() if pair.verdict != "none"]
+    intervals = ""
+    if any(each.low is not None and each.high is not None for each in medians):
+        intervals = confidence_text(medians[0].confidence)
     if pairs:
-        parts.append(f"speed vs. the baseline ({confidence_text(pairs[0].ratio.confidence)})")
+        speed = f"speed vs. the baseline: {confidence_text(pairs[0].ratio.confidence)}"
+        intervals = f"{intervals} ({speed})" if intervals else speed
+    if intervals:
+        parts.append(f"intervals: {intervals}")
     if any(row.parity for row in rows):
-        parts.append("outputs ✓ agree, ✗ differ")
+        parts.append("outputs: ✓ agree, ✗ differ")
     return "; ".join(parts)
 
 

@@ -193,7 +193,8 @@ def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
     """Distribute the columns over as few tables as possible, each with the rows' names.
 
     All in one table; otherwise without the optional columns; otherwise speed and
-    costs in separate tables; otherwise as many columns in each as fit.
+    costs in separate tables, where what does not fit into the first may share the
+    second; otherwise as many columns in each as fit.
     """
     named, *rest = columns
     room = width - _least_name_width(named)
@@ -209,7 +210,9 @@ def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
         members = [column for column in rest if column.group == group]
         if not fits(members):
             members = [column for column in members if not column.optional]
-        pages.append([])
+        # The few that a group has too many for one table share the next one.
+        if len(pages) < 2 or not fits([*pages[-1], *members]):  # noqa: PLR2004
+            pages.append([])
         for column in members:
             if pages[-1] and not fits([*pages[-1], column]):
                 pages.append([])
