@@ -207,7 +207,7 @@ def test_what_does_not_fit_into_the_table_of_a_noisy_run_shares_that_of_costs():
         comparisons=[a_comparison(ratio=(1.3, 2.1, 124.2))],
     )
 
-    headings = [line.split() for line in _lines(report, 86) if line.startswith("engine")]
+    headings = [line.split() for line in _lines(report, 90) if line.startswith("engine")]
 
     assert len(headings) == 2
     assert headings[0][-1] == "items/s"
