@@ -349,6 +349,10 @@ class Session(Protocol):
 
     A session may have three more attributes. ``phases`` is a :class:`SessionPhases`,
     read after ``lexer_create_session`` and again after ``lexer_place_inputs``.
+    ``caveat`` is text, read after ``lexer_place_inputs``: why the outputs for this
+    model and these inputs may be wrong, such as a limit of the runtime that only some
+    values exceed. If the outputs turn out to be wrong, the row is unsupported, with
+    this as the reason; if they are right, it is measured like any other.
     ``call_context`` is a function that returns a context manager, such as
     ``torch.inference_mode``, which the core enters around each *series* of calls,
     not around each call. ``relax_call_context`` is a function that the core calls with

@@ -242,6 +242,20 @@ def test_nothing_measured_names_every_reason():
     assert "ONNXRuntime is unsupported" in said
 
 
+@pytest.mark.parametrize(
+    ("status", "words"), [("failed", "failed"), ("unsupported", "are unsupported")]
+)
+def test_engines_with_the_same_problem_share_a_sentence(status, words):
+    rows = [
+        a_failed_row(label, label.upper(), status=status) for label in ("ort", "openvino", "tvm")
+    ]
+
+    (said,) = verdict_sentences(rows, [])
+
+    assert f"ORT, OPENVINO and TVM {words} while loading the model: " in said
+    assert said.count("while loading") == 1
+
+
 def test_a_run_without_engines_says_so():
     assert verdict_sentences([], []) == ("Nothing was measured: there were no engines to measure.",)
 

@@ -78,11 +78,15 @@ class CaseSpec:
 
 @frozen(kw_only=True)
 class LoadFacts:
-    """Results of loading; times in seconds."""
+    """Results of loading; times in seconds.
+
+    ``caveat`` is why the outputs may be wrong; empty if the engine knows no reason.
+    """
 
     load_seconds: float
     phases: SessionPhases
     device: Device
+    caveat: str = ""
 
 
 @frozen(kw_only=True, eq=False)
@@ -219,7 +223,10 @@ class CaseSession:
         phases = _phases_of(session)
         before, after = loaded.phases.compile_seconds or 0.0, phases.compile_seconds or 0.0
         self._loaded = attrs.evolve(
-            loaded, phases=phases, load_seconds=loaded.load_seconds + max(0.0, after - before)
+            loaded,
+            phases=phases,
+            load_seconds=loaded.load_seconds + max(0.0, after - before),
+            caveat=str(getattr(session, "caveat", "")),
         )
         return self._loaded
 

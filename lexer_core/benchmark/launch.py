@@ -15,7 +15,7 @@ from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
-from lexer_core.errors import LexerError
+from lexer_core.errors import LexerError, UnsupportedError
 from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.export.formats import is_flat
 from lexer_core.model.structure import frozen_tensors
@@ -88,7 +88,8 @@ class Launch:
             start = time.perf_counter()
             self._each("warm_up", self._warm_up)
             ended = self._rounds(time.perf_counter() - start)
-            self._each("fetch", self._finish)
+            # A case with a caveat must not provide the outputs that others are compared with.
+            self._each("fetch", self._finish, last=lambda case: bool(_caveat(case)))
         except KeyboardInterrupt:
             ended = evolve(ended, stopped_because="interrupted")
         finally:
@@ -96,8 +97,14 @@ class Launch:
                 _keep(outcome, case)
         return ended
 
-    def _each(self, phase: str, action: Callable[[CaseOutcome, LiveCase], object]) -> None:
-        for outcome, case in self.members:
+    def _each(
+        self,
+        phase: str,
+        action: Callable[[CaseOutcome, LiveCase], object],
+        *,
+        last: Callable[[LiveCase], bool] = lambda _: False,
+    ) -> None:
+        for outcome, case in sorted(self.members, key=lambda member: last(member[1])):
             if case.failure is not None:
                 continue
             self.timings.report(phase, case.label)
@@ -109,9 +116,11 @@ class Launch:
         self._load_once(outcome, case)
         assert outcome.prepared is not None
         assert case.first_outputs is not None
+        model = self.models[outcome.case.model]
+        if _caveat(case) and model.judge.has_reference:
+            _refuse_wrong(case, model.judge.judge(case.label, case.first_outputs))
         if not outcome.prepared.cached or outcome.prepared.known_wrong:
             return
-        model = self.models[outcome.case.model]
         if model.judge.judge(case.label, case.first_outputs).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
@@ -213,6 +222,11 @@ class Launch:
         if judge.second is not None and parity.status == "pass":
             parity = self._judge_second(outcome, case, parity, judge.second)
         outcome.parity = parity
+        if _caveat(case):
+            _refuse_wrong(case, parity)
+            if parity.status == "not_judged":
+                warning = f"outputs may be wrong, and were not compared: {_caveat(case)}"
+                outcome.warnings += [warning] if warning not in outcome.warnings else []
         if case.final_facts.inputs_changed:
             outcome.not_comparable = "its calls changed their inputs, but not in the first call"
         if outcome.fresh_calls is None:  # once is enough, in the first launch
@@ -238,6 +252,19 @@ class Launch:
                 f"values: {error.message}",
             )
         return second.add_to(parity, case.label, outputs)
+
+
+def _caveat(case: LiveCase) -> str:
+    return case.load_facts.caveat if case.load_facts is not None else ""
+
+
+def _refuse_wrong(case: LiveCase, parity: Parity) -> None:
+    """Raise the engine's caveat if its outputs are indeed wrong."""
+    if parity.status != "fail":
+        return
+    case.phase = "parity"
+    error = "" if parity.max_abs_error is None else f" (max error {parity.max_abs_error:.2g})"
+    raise UnsupportedError(f"outputs are wrong{error}: {_caveat(case)}", engine=case.label)
 
 
 def _has_tails(case: LiveCase) -> bool:

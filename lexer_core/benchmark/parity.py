@@ -87,6 +87,11 @@ class ParityJudge:
         self.second = second
         self._float64: Float64Outputs | None = None
 
+    @property
+    def has_reference(self) -> bool:
+        """Whether the next outputs are compared, instead of becoming the reference."""
+        return self._reference is not None
+
     def judge(self, label: str, outputs: Outputs) -> Parity:
         """Judge the outputs of one case."""
         if self._reference is None:

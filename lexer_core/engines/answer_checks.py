@@ -109,6 +109,12 @@ def wrong_session(session: Any) -> WrongAnswer | None:
             f"returned a session whose phases is {describe(phases)}",
             "The optional attribute 'phases' must be a SessionPhases or None.",
         )
+    caveat = getattr(session, "caveat", "")
+    if not isinstance(caveat, str):
+        return WrongAnswer(
+            f"returned a session whose caveat is {describe(caveat)}",
+            "The optional attribute 'caveat' must be a str.",
+        )
     if not callable(getattr(session, "call_context", nullcontext)):
         return WrongAnswer(
             "returned a session whose call_context is not callable",

@@ -27,7 +27,14 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkResult, Comparison, Interval
 
-__all__ = ["agreement", "is_interrupted", "problem", "titles", "verdict_sentences"]
+__all__ = [
+    "agreement",
+    "is_interrupted",
+    "problem",
+    "same_problems",
+    "titles",
+    "verdict_sentences",
+]
 
 _WIDE = 1.5
 """Ratio of the ends of an interval from which only its near end is stated as a result."""
@@ -70,9 +77,35 @@ def problem(row: BenchmarkResult) -> str:
     """Return in one line why a row has no numbers; empty if it has them."""
     if row.status == "ok":
         return ""
+    return _problem(row, several=False)
+
+
+def same_problems(
+    rows: Sequence[BenchmarkResult], names: Mapping[str, str]
+) -> list[tuple[str, BenchmarkResult]]:
+    """Return a sentence for each problem, with all rows that have it, and one of the rows.
+
+    Engines that accept the same format fail together if the model cannot be exported.
+    Interrupted rows are left out: the table calls them interrupted.
+    """
+    together: dict[tuple[str, str], list[BenchmarkResult]] = {}
+    for row in rows:
+        if row.status != "ok" and not is_interrupted(row):
+            hint = row.error.hint if row.error is not None else ""
+            together.setdefault((problem(row), hint), []).append(row)
+    sentences = []
+    for group in together.values():
+        *others, last = (names[row.label] for row in group)
+        who = f"{', '.join(others)} and {last}" if others else last
+        sentences.append((f"{who} {_problem(group[0], several=bool(others))}", group[0]))
+    return sentences
+
+
+def _problem(row: BenchmarkResult, *, several: bool) -> str:
     if is_interrupted(row):
         return "was interrupted before its first sample"
-    what = "is unsupported" if row.status == "unsupported" else "failed"
+    unsupported = f"{'are' if several else 'is'} unsupported"
+    what = unsupported if row.status == "unsupported" else "failed"
     if row.error is None:
         return what
     return f"{what} {_PHASES.get(row.error.phase, '')}: {_one_line(row.error.reason)}"
@@ -133,9 +166,7 @@ def _fails(row: BenchmarkResult) -> bool:
 def _nothing_measured(results: Sequence[BenchmarkResult], names: Mapping[str, str]) -> str:
     if not results:
         return "Nothing was measured: there were no engines to measure."
-    reasons = "; ".join(
-        f"{names[row.label]} {problem(row)}" for row in results if not is_interrupted(row)
-    )
+    reasons = "; ".join(sentence for sentence, _ in same_problems(results, names))
     if any(map(is_interrupted, results)):
         reasons = "; ".join(filter(None, ("interrupted before the first sample", reasons)))
     return f"Nothing was measured: {reasons}."

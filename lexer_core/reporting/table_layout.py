@@ -30,7 +30,7 @@ from lexer_core.reporting.numbers import (
     time_unit,
 )
 from lexer_core.reporting.run_lines import detail_lines, fact_lines, heading_lines
-from lexer_core.reporting.sentences import is_interrupted, problem, titles
+from lexer_core.reporting.sentences import is_interrupted, same_problems, titles
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -297,11 +297,8 @@ def payback_text(row: BenchmarkResult) -> str:
 
 def _problems(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[str]:
     lines = []
-    for row in rows:
-        # The table calls a row interrupted, and there is no more to say.
-        if row.status == "ok" or is_interrupted(row):
-            continue
-        lines.append(f"{names[row.label]} {problem(row)}.")
+    for sentence, row in same_problems(rows, names):
+        lines.append(f"{sentence}.")
         if row.error is not None:
             lines += [f"  {line}" for line in row.error.hint.splitlines()]
     return lines

@@ -58,6 +58,11 @@ class OpenSession:
             self.engine.synchronize(self.session, self.device)
         return outputs
 
+    @property
+    def caveat(self) -> str:
+        """Why the outputs for the inputs of the last call may be wrong."""
+        return str(getattr(self.session, "caveat", ""))
+
     def fetch(self, outputs: object) -> dict[str, npt.NDArray[Any]]:
         """Return the outputs of a call as named arrays."""
         with self.engine.call_context(self.session):

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lexer_core.errors import UnsupportedError
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.validation import judge
 
 if TYPE_CHECKING:
     from lexer_core.testing.model_zoo import Arrays
 
-__all__ = ["expect_outputs", "expect_same"]
+__all__ = ["expect_outputs", "expect_outputs_or_caveat", "expect_same"]
 
 
 def expect_outputs(got: Arrays, wanted: Arrays, *, after: str, hint: str = "") -> None:
@@ -40,6 +41,24 @@ def expect_same(got: Arrays, before: Arrays, *, after: str, hint: str = "") -> N
     for name, array in before.items():
         if got[name].tobytes() != array.tobytes():
             raise CheckFailed(f"{after}, output {name!r} {_example(got[name], array)}", hint)
+
+
+def expect_outputs_or_caveat(
+    got: Arrays, wanted: Arrays, *, caveat: str, after: str, hint: str = ""
+) -> None:
+    """Compare like :func:`expect_outputs`; refuse wrong outputs of a session with a caveat.
+
+    Raises
+    ------
+    UnsupportedError
+        The outputs differ, and the session has a caveat.
+    """
+    try:
+        expect_outputs(got, wanted, after=after, hint=hint)
+    except CheckFailed as failed:
+        if caveat:
+            raise UnsupportedError(caveat) from failed
+        raise
 
 
 def _difference(got: Arrays, wanted: Arrays) -> str:

@@ -14,6 +14,7 @@ from lexer_core.engines.installed import find_distributions
 from lexer_core.engines.registry import EngineState
 from lexer_core.errors import LexerError, UnsupportedError
 from lexer_core.hookspecs import CONTRACT_VERSION, ENTRY_POINT_GROUP
+from lexer_core.testing.expectations import expect_outputs_or_caveat
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
@@ -160,7 +161,11 @@ def _try(fixture: EngineFixture, capability: str) -> None:
     case = MODELS[capability]
     with fixture.session(capability) as opened:
         for arrays in case.trials():
-            opened.answer(arrays)
+            answer = opened.answer(arrays)
+            if opened.caveat:
+                expect_outputs_or_caveat(
+                    answer, case.reference(arrays), caveat=opened.caveat, after="in a call"
+                )
 
 
 def _module(fixture: EngineFixture) -> ModuleType:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lexer_core.errors import UnsupportedError
-from lexer_core.testing.expectations import expect_outputs
+from lexer_core.testing.expectations import expect_outputs_or_caveat
 from lexer_core.testing.model_zoo import MODEL_ZOO, ModelCase
 from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Check, Suite
@@ -26,9 +26,10 @@ def outputs_are_right(case: ModelCase, fixture: EngineFixture) -> None:
         with fixture.session(case.name) as opened:
             for number, arrays in enumerate(case.trials(), start=1):
                 shapes = ", ".join(f"{name}{list(a.shape)}" for name, a in arrays.items())
-                expect_outputs(
+                expect_outputs_or_caveat(
                     opened.answer(arrays),
                     case.reference(arrays),
+                    caveat=opened.caveat,
                     after=f"for inputs {number} ({shapes})",
                     hint=case.protects,
                 )

@@ -18,6 +18,7 @@ import ml_dtypes
 import onnx
 from onnx import helper
 
+from lexer_core import LexerContext
 from lexer_core.errors import EngineError, UnsupportedError
 from lexer_core.records import (
     CPU,
@@ -125,7 +126,7 @@ def test_float64_is_refused_because_it_would_be_computed_in_float32(tmp_path):
     assert "float32" in raised.value.hint
 
 
-def test_whole_numbers_beyond_32_bits_are_refused_and_others_are_not(tmp_path):
+def test_inputs_beyond_32_bits_are_the_sessions_caveat(tmp_path):
     exported = write_onnx(
         tmp_path / "sum.onnx",
         [helper.make_node("Add", ["x", "x"], ["y"])],
@@ -135,11 +136,12 @@ def test_whole_numbers_beyond_32_bits_are_refused_and_others_are_not(tmp_path):
     made = hooks.lexer_create_session(exported, CPU, CONFIG)
 
     assert run(made, x=np.array([2**29, -3]))["y"].tolist() == [2**30, -6]
-    with pytest.raises(UnsupportedError, match="beyond 32 bits"):
-        run(made, x=np.array([2**40, 0]))
+    assert made.caveat == ""
+    assert run(made, x=np.array([2**40, 0]))["y"].tolist() != [2**41, 0]
+    assert made.caveat == "OpenVINO computes integers in 32 bits, but input 'x' has larger values"
 
 
-def test_a_constant_beyond_32_bits_is_refused_where_it_is_computed_with(tmp_path):
+def test_a_constant_beyond_32_bits_is_a_caveat_where_it_is_computed_with(tmp_path):
     def with_constant(operator: str, *names: str) -> ExportedModel:
         return write_onnx(
             tmp_path / f"{operator}.onnx",
@@ -152,8 +154,94 @@ def test_a_constant_beyond_32_bits_is_refused_where_it_is_computed_with(tmp_path
     to_the_end = hooks.lexer_create_session(with_constant("Slice", "first", "wide"), CPU, CONFIG)
 
     assert run(to_the_end, x=np.arange(4))["y"].tolist() == [1, 2, 3]
-    with pytest.raises(UnsupportedError, match=r"beyond 32 bits: wide \(Add\)"):
-        hooks.lexer_create_session(with_constant("Add", "wide"), CPU, CONFIG)
+    assert to_the_end.caveat == ""
+    added = hooks.lexer_create_session(with_constant("Add", "wide"), CPU, CONFIG)
+    assert added.caveat.endswith(f"the model computes with {2**63 - 1} in wide (Add)")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("dtype", "status"),
+    [
+        ("bool", "ok"),
+        # OpenVINO then computes the sentinel as -2**31, which is not clamped.
+        ("int64", "unsupported"),
+    ],
+)
+def test_an_integer_beyond_32_bits_is_unsupported_only_if_the_outputs_are_wrong(
+    monkeypatch, tmp_path, dtype, status
+):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setenv("LEXER_CACHE_DIR", str(tmp_path))
+
+    class Sentinel(torch.nn.Module):
+        """Replaces what is masked by the largest integer, and clamps it."""
+
+        def forward(self, mask):
+            masked = mask if mask.dtype == torch.bool else mask > 0
+            return torch.where(masked, 1, torch.iinfo(torch.int64).max).clamp(max=100)
+
+    report = LexerContext().benchmark(
+        torch_model=Sentinel(),
+        input=torch.tensor([0, 1, 0]).to(getattr(torch, dtype)),
+        engines=["torch", "openvino"],
+        num_iterations=20,
+        warm_up_seconds=0.05,
+        threads=1,
+    )
+
+    row = report["openvino"]
+    assert row.status == status
+    if status == "ok":
+        assert row.parity.status == "pass"
+        assert not any("32 bits" in each for each in row.warnings)
+    else:
+        assert row.error.phase == "parity"
+        assert "outputs are wrong (max error 2.1e+09)" in row.error.reason
+        assert f"in 32 bits, but the model computes with {2**63 - 1}" in row.error.reason
+
+
+def test_without_a_reference_wide_integers_are_a_warning(tmp_path):
+    exported = write_onnx(
+        tmp_path / "sum.onnx",
+        [helper.make_node("Add", ["x", "x"], ["y"])],
+        [tensor("x", 2, dtype="int64")],
+        [tensor("y", 2, dtype="int64")],
+    )
+
+    report = LexerContext().benchmark(
+        torch_model=str(exported.path),
+        input={"x": np.array([2**40, 0])},
+        engines=["openvino"],
+        num_iterations=20,
+        warm_up_seconds=0.05,
+        threads=1,
+    )
+
+    assert report["openvino"].status == "ok"
+    assert any("outputs may be wrong" in each for each in report["openvino"].warnings)
+
+
+def test_another_engine_is_the_reference_for_one_with_a_caveat(tmp_path):
+    exported = write_onnx(
+        tmp_path / "sum.onnx",
+        [helper.make_node("Add", ["x", "x"], ["y"])],
+        [tensor("x", 2, dtype="int64")],
+        [tensor("y", 2, dtype="int64")],
+    )
+
+    report = LexerContext().benchmark(
+        torch_model=str(exported.path),
+        input={"x": np.array([2**40, 0])},
+        engines=["openvino", "onnxruntime"],
+        num_iterations=20,
+        warm_up_seconds=0.05,
+        threads=1,
+    )
+
+    assert report["onnxruntime"].status == "ok"
+    assert report["openvino"].status == "unsupported"
+    assert "input 'x' has larger values" in report["openvino"].error.reason
 
 
 def test_text_is_unsupported(tmp_path):
@@ -161,6 +249,61 @@ def test_text_is_unsupported(tmp_path):
 
     with pytest.raises(UnsupportedError, match="'x' is"):
         hooks.lexer_create_session(exported, CPU, CONFIG)
+
+
+@pytest.mark.parametrize(
+    ("node", "shapes", "kind", "reason"),
+    [
+        (
+            helper.make_node("GridSample", ["x", "grid"], ["y"], name="n"),
+            {"x": (1, 1, 4, 4, 4), "grid": (1, 2, 2, 2, 3)},
+            UnsupportedError,
+            "node 'y': GridSample is only supported for 4D input tensors. Got rank: 5",
+        ),
+        (
+            helper.make_node("MatMul", ["x", "grid"], ["y"], name="n"),
+            {"x": (3, 4), "grid": (3, 4)},
+            EngineError,
+            "cannot convert MatMul (opset 20), node 'y': Incompatible MatMul matrix dimension.",
+        ),
+        (
+            helper.make_node("Det", ["x"], ["y"], name="n"),
+            {"x": (3, 3)},
+            UnsupportedError,
+            "cannot convert Det (opset 20).",
+        ),
+        (
+            helper.make_node(
+                "LSTM",
+                ["x", "w", "r"],
+                ["y"],
+                hidden_size=4,
+                activations=["Softsign", "Tanh", "Tanh"],
+            ),
+            {"x": (1, 1, 3), "w": (1, 16, 3), "r": (1, 16, 4)},
+            UnsupportedError,
+            "LSTMSequence: Unknown activation function: softsign",
+        ),
+    ],
+    ids=lambda value: value.op_type if hasattr(value, "op_type") else "",
+)
+def test_the_reason_is_the_operator_and_what_openvino_says_of_it(
+    tmp_path, node, shapes, kind, reason
+):
+    exported = write_onnx(
+        tmp_path / "m.onnx",
+        [node],
+        [tensor(name, *shape) for name, shape in shapes.items()],
+        [tensor("y", "n")],
+        opset=20,
+    )
+
+    with pytest.raises(EngineError) as raised:
+        hooks.lexer_create_session(exported, CPU, CONFIG)
+
+    assert type(raised.value) is kind
+    assert reason in raised.value.message
+    assert "\n" not in raised.value.message
 
 
 def test_an_unknown_operator_is_unsupported_and_named_in_one_line(tmp_path):

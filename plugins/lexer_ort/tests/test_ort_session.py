@@ -101,6 +101,58 @@ class TestOnnx(OnnxEngineTests):
     forbidden_imports = ("onnx", "torch", "openvino")
 
 
+# -- reasons -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("node", "shapes", "kind", "reason"),
+    [
+        (
+            helper.make_node("MatMul", ["x", "z"], ["y"], name="the_node"),
+            {"x": (3, 4), "z": (3, 4)},
+            EngineError,
+            "on CPU: Node (the_node) Op (MatMul) [ShapeInferenceError] Incompatible dimensions",
+        ),
+        (
+            helper.make_node("RoiAlign", ["x", "rois", "i"], ["y"], mode="none"),
+            {"x": (1, 1, 8, 8), "rois": (1, 4), "i": (1,)},
+            EngineError,
+            "on CPU: Invalid mode of value none specified. It should be either avg or max",
+        ),
+        (
+            helper.make_node("ImageDecoder", ["i"], ["y"], name="the_node"),
+            {"i": (10,)},
+            UnsupportedError,
+            "no kernel for ImageDecoder (opset 20), node 'the_node', with the element types",
+        ),
+    ],
+    ids=["shapes", "attribute", "kernel"],
+)
+def test_the_reason_is_the_specific_part_of_onnxruntimes_error(
+    tmp_path, node, shapes, kind, reason
+):
+    integers = "uint8" if node.op_type == "ImageDecoder" else "int64"
+    exported = write_onnx(
+        tmp_path / "m.onnx",
+        [node],
+        [
+            tensor(name, *shape, dtype=integers if name == "i" else "float32")
+            for name, shape in shapes.items()
+        ],
+        [tensor("y", "a", "b", "c", dtype="uint8")]
+        if node.op_type == "ImageDecoder"
+        else [tensor("y", "a", "b")],
+        opset=20,
+    )
+
+    with pytest.raises(EngineError) as raised:
+        hooks.lexer_create_session(exported, CPU, CONFIG)
+
+    assert type(raised.value) is kind
+    assert reason in raised.value.message
+    assert "[ONNXRuntimeError]" not in raised.value.message
+
+
 # -- calls -------------------------------------------------------------------------
 
 

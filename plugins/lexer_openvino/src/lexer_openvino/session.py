@@ -29,7 +29,7 @@ from lexer_openvino.whole_numbers import beyond_int32, find_wide_constant
 from lexer_openvino_runtime import openvino
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -63,12 +63,7 @@ def create_session(
         raise openvino_error(error, where=f"OpenVINO cannot read {path.name}") from error
     inputs = _ports(model.inputs, exported.inputs, "input")
     outputs = _ports(model.outputs, exported.outputs, "output")
-    wide = find_wide_constant(model)
-    if wide:
-        raise UnsupportedError(
-            f"{path.name} computes with an integer beyond 32 bits: {wide}; "
-            "OpenVINO computes integers in int32."
-        )
+    wide_constant = find_wide_constant(model)
     start = time.perf_counter()
     try:
         compiled = core.compile_model(model, known.identifier, properties)
@@ -83,6 +78,7 @@ def create_session(
         inputs=inputs,
         outputs=outputs,
         context=remote_context(core, known),
+        wide_constant=wide_constant,
         phases=SessionPhases(
             compile_seconds=seconds,
             cache_warm=bool(compiled.get_property("LOADED_FROM_CACHE")),
@@ -128,11 +124,15 @@ class OpenVinoSession:
         The model's inputs and outputs.
     context
         Allocates device memory; ``None`` for the host's memory.
+    wide_constant
+        A constant of the model beyond OpenVINO's integer arithmetic; empty if none.
     phases
         How long compilation took, and whether the cache was used.
 
     Attributes
     ----------
+    caveat
+        Why the outputs for the inputs of the last :meth:`place` may be wrong.
     run
         Executes a request that :meth:`place` returned, waits for it, and returns it.
     """
@@ -147,6 +147,7 @@ class OpenVinoSession:
         inputs: tuple[Port, ...],
         outputs: tuple[Port, ...],
         context: Any = None,
+        wide_constant: str = "",
         phases: SessionPhases,
     ) -> None:
         self.device = device
@@ -155,6 +156,8 @@ class OpenVinoSession:
         self._inputs = inputs
         self._outputs = outputs
         self._context = context
+        self._wide_constant = wide_constant
+        self.caveat = _caveat(wide_constant, [])
         self.run = _run if context is None else _run_remotely
 
     @property
@@ -180,13 +183,13 @@ class OpenVinoSession:
         ------
         InputError
             An input is missing, or its type or shape is wrong.
-        UnsupportedError
-            An input has values beyond OpenVINO's integer arithmetic.
         """
         request = self.compiled.create_infer_request()
+        wide_inputs = []
         for port in self._inputs:
             array = input_array(inputs, port.spec)
-            _check_values(port.spec, array)
+            if port.spec.dtype in BEYOND_INT32 and beyond_int32(array):
+                wide_inputs.append(port.spec.name)
             request.set_input_tensor(port.index, to_tensor(array, port.element, self._context))
         if self._context is not None:
             for port in self._outputs:
@@ -194,6 +197,7 @@ class OpenVinoSession:
                 if shape is not None:
                     tensor = empty_tensor(shape, port.element, self._context)
                     request.set_output_tensor(port.index, tensor)
+        self.caveat = _caveat(self._wide_constant, wide_inputs)
         return request
 
     def fetch(self, request: Any) -> Mapping[str, npt.NDArray[Any]]:
@@ -260,9 +264,9 @@ def _shape(partial: Any) -> tuple[int | str, ...]:
     return tuple("?" if size.is_dynamic else size.get_length() for size in partial)
 
 
-def _check_values(spec: TensorSpec, array: npt.NDArray[Any]) -> None:
-    if spec.dtype in BEYOND_INT32 and beyond_int32(array):
-        raise UnsupportedError(
-            f"input {spec.name!r} has values beyond 32 bits; OpenVINO computes "
-            f"{spec.dtype} in int32."
-        )
+def _caveat(wide_constant: str, wide_inputs: Sequence[str]) -> str:
+    """Return why outputs may be wrong; empty if no value exceeds the integer arithmetic."""
+    wide = [f"input {name!r} has larger values" for name in wide_inputs]
+    if wide_constant:
+        wide.append(f"the model computes with {wide_constant}")
+    return f"OpenVINO computes integers in 32 bits, but {' and '.join(wide)}" if wide else ""

@@ -1,6 +1,8 @@
 """Does a model compute with integers beyond OpenVINO's arithmetic?
 
 OpenVINO accepts int64 but computes in int32, which silently changes larger values.
+Whether that changes the outputs depends on the model: a sentinel such as 2**63 - 1 may
+be clamped away. So such values are not refused but named, in case the outputs are wrong.
 """
 
 from __future__ import annotations
@@ -55,7 +57,7 @@ def find_wide_constant(model: Any) -> str:
     Returns
     -------
     str
-        Its name and the operations; empty if there is none.
+        One of its values, its name and the operations; empty if there is none.
     """
     for node in model.get_ops():
         if node.get_type_name() != "Constant":
@@ -64,5 +66,7 @@ def find_wide_constant(model: Any) -> str:
             continue
         users = {each.get_node().get_type_name() for each in node.output(0).get_target_inputs()}
         if users & _ARITHMETIC and beyond_int32(node.data):
-            return f"{node.get_friendly_name()} ({', '.join(sorted(users & _ARITHMETIC))})"
+            value = max(node.data.flat, key=lambda each: abs(int(each)))
+            operations = ", ".join(sorted(users & _ARITHMETIC))
+            return f"{value} in {node.get_friendly_name()} ({operations})"
     return ""
