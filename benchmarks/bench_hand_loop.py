@@ -66,16 +66,14 @@ class Case:
     model: str
     prepared: PreparedModel
     inputs: CallInputs
-    pickle: Path
 
     @property
     def file(self) -> Path:
         """The file that a hand-written loop loads."""
         if self.prepared.exported.path is not None:
             return self.prepared.exported.path
-        assert self.prepared.model_bytes is not None
-        self.pickle.write_bytes(self.prepared.model_bytes)
-        return self.pickle
+        assert self.prepared.model_file is not None
+        return self.prepared.model_file
 
 
 class LexerSide:
@@ -97,7 +95,7 @@ class LexerSide:
             engine=engine,
             device="cpu",
             exported=prepared.exported,
-            model_bytes=prepared.model_bytes,
+            model_file=prepared.model_file,
             config=SessionConfig(threads=threads, options=_defaults(engine)),
         )
         self._call("load", spec)
@@ -194,7 +192,7 @@ def main() -> None:
         for model in models.MODELS:
             inputs, prepared = prepare(model, Path(folder, model))
             for engine in LOOPS:
-                case = Case(engine, model, prepared[engine], inputs, Path(folder, model, "pickle"))
+                case = Case(engine, model, prepared[engine], inputs)
                 figures += compare(case, read.launches, read.seconds)
                 print(f"  {model} on {engine} done", file=sys.stderr)
     print_figures(figures)

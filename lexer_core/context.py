@@ -99,6 +99,7 @@ class LexerContext:
         input
             Example inputs: a tensor, a tuple of positional arguments, a dict of
             keyword arguments, or containers of these. Tensors may be numpy arrays.
+            Default for an ``ExportedProgram``: the inputs it was exported with.
         num_iterations
             Exact number of samples per engine. Default: measure until the result
             is precise enough.

@@ -20,6 +20,11 @@ from lexer_core.benchmark.fresh_calls import FreshCalls, make_fresh_calls, plaus
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import HookError
 from lexer_core.machine.affinity import move_to_common_cpu, observed_threads
+from lexer_core.machine.memory import (
+    keep_freed_memory,
+    reset_peak_memory,
+    return_freed_memory,
+)
 from lexer_core.machine.system_counters import SystemCounters, read_counters
 from lexer_core.model.structure import constants_of
 from lexer_core.model.value_state import ValueState, state_of
@@ -36,6 +41,7 @@ from lexer_core.records import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
     import numpy as np
     import numpy.typing as npt
@@ -65,7 +71,7 @@ _RENEWED = (
 class CaseSpec:
     """What a process needs to load a case.
 
-    ``model_bytes`` is the pickled live model of ``exported``, whose ``model`` is then
+    ``model_file`` contains the live model of ``exported``, whose ``model`` is then
     ``None``.
     """
 
@@ -73,7 +79,7 @@ class CaseSpec:
     device: str
     exported: ExportedModel
     config: SessionConfig
-    model_bytes: bytes | None = None
+    model_file: Path | None = None
 
 
 @frozen(kw_only=True)
@@ -190,10 +196,16 @@ class CaseSession:
         engine = self._engine
         assert engine is not None
         exported = spec.exported
-        if spec.model_bytes is not None:
-            import cloudpickle  # slow; only a live model needs it
+        if spec.model_file is not None:
+            from lexer_core.model.by_value import load_model  # only a live model needs it
 
-            exported = attrs.evolve(exported, model=cloudpickle.loads(spec.model_bytes))
+            if spec.config.isolated:
+                keep_freed_memory()
+            exported = attrs.evolve(exported, model=load_model(spec.model_file))
+            if spec.config.isolated:
+                # What it took to send the model is not the engine's memory.
+                return_freed_memory()
+                reset_peak_memory()
         device = engine.find_device(spec.device)
         start = time.perf_counter()
         session = engine.create_session(exported, device, spec.config)

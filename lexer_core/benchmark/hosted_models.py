@@ -15,11 +15,16 @@ import cloudpickle
 from lexer_core.benchmark.model_host import HostSettings, ModelHost
 from lexer_core.benchmark.parity import ParityJudge, SecondJudge
 from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
-from lexer_core.errors import LexerError
+from lexer_core.engine_helpers import first_line
+from lexer_core.errors import LexerError, ModelError, WorkerError
 from lexer_core.model.batch_size import BatchSize, guess_batch_size
-from lexer_core.model.by_value import dump_model
+from lexer_core.model.by_value import remove_model, save_model
+from lexer_core.model.caller_state import CallerState, read_caller_state
+from lexer_core.model.reference import outputs_for
+from lexer_core.model.state import preserved_attributes
 from lexer_core.records import CallInputs, CallStructure
 from lexer_core.target.onnx_inputs import inputs_for_graph
+from lexer_core.validation import judge
 from lexer_core.worker.executor import Executor, LocalExecutor
 
 if TYPE_CHECKING:
@@ -38,6 +43,9 @@ __all__ = ["OnnxModel", "RemoteModel", "TorchModel", "hosted_model"]
 _TORCH_FACTORY = "lexer_core.benchmark.preparation:TorchPreparation"
 _ONNX_FACTORY = "lexer_core.benchmark.preparation:OnnxPreparation"
 
+_CHECK_SECONDS = 1.0
+"""The longest call that is repeated in the caller's process, as a check."""
+
 
 class _HostedModel(ABC):
     """A model that a process holds, to export it.
@@ -52,6 +60,7 @@ class _HostedModel(ABC):
 
     sys_path: tuple[str, ...] | None = None
     has_own_sys_path = False
+    caller_state = CallerState()
     judge: ParityJudge
 
     def __init__(self, name: str, *, title: str) -> None:
@@ -134,12 +143,17 @@ class _HostedModel(ABC):
     def _titled(self, notes: Sequence[str]) -> list[str]:
         return [f"{self.title}: {note}" if self.title else note for note in notes]
 
+    def _reference(self, settings: Settings) -> Reference:
+        """Run the model for the outputs that its cases must return."""
+        del settings
+        return self._running.reference()
+
     def _judge_by_reference(
         self, model_notes: Sequence[str], settings: Settings, timings: RunTimings
     ) -> None:
         timings.report("reference", message=self.title)
         with timings.timed("reference"):
-            reference = self._running.reference()
+            reference = self._reference(settings)
         timings.notes += self._titled([*model_notes, *reference.notes])
         self.judge = ParityJudge(
             settings,
@@ -197,6 +211,7 @@ class TorchModel(_HostedModel):
         self._second_inputs = second_inputs
         self.inputs = adapted.inputs
         self.batch_size = adapted.batch_size
+        self.caller_state = read_caller_state(adapted.export_module)
         self._adapted = adapted
 
     def run_reference(self, settings: Settings, timings: RunTimings) -> None:
@@ -206,21 +221,35 @@ class TorchModel(_HostedModel):
     def match_inputs(self, exports: Sequence[PreparedModel], first: CallInputs) -> None:
         """Do nothing: the inputs are the model's."""
 
+    def start(
+        self, folder: Path, settings: Settings, *, threads: int, memory_limit_bytes: int | None
+    ) -> None:
+        """Start the process that prepares the model."""
+        self._file = folder / "sent" / "model"
+        super().start(folder, settings, threads=threads, memory_limit_bytes=memory_limit_bytes)
+
     def _open(self, settings: HostSettings) -> Executor:
         if not settings.isolated:
             return self._open_here()
         if not self._adapted.can_be_sent:
             return self._open_here("it was compiled in place, which is lost in a copy")
         try:
-            payload = dump_model(self._adapted)
+            save_model(self._adapted, self._file)
         except Exception as error:  # an object of the user's may raise anything
+            remove_model(self._file)
             return self._open_here(f"{type(error).__name__}: {error}")
-        worker = settings.start_worker(_TORCH_FACTORY, preload=("torch",))
+        worker = settings.start_worker(
+            _TORCH_FACTORY,
+            preload=("torch", *self.caller_state.modules),
+            initializer=self.caller_state.initializer,
+        )
         try:
-            worker.call("load", payload, timeout=settings.timeout)
+            worker.call("load", self._file, timeout=settings.timeout)
         except LexerError as error:
             worker.close()
             return self._open_here(error.message)
+        finally:
+            remove_model(self._file)
         return worker
 
     def _open_here(self, problem: str = "") -> Executor:
@@ -232,6 +261,70 @@ class TorchModel(_HostedModel):
         preparation = TorchPreparation()
         preparation.open(self._adapted)
         return LocalExecutor(preparation)
+
+    def _reference(self, settings: Settings) -> Reference:
+        """Run the model in its process, and make sure that it is the same model there."""
+        host = self._running
+        try:
+            reference = host.reference()
+        except ModelError as error:
+            # A crash or a hang must not be repeated in the caller's process.
+            if not host.isolated or isinstance(error.__cause__, WorkerError):
+                raise
+            here = self._move_here(
+                f"it runs there, but not in a worker process: {first_line(error.message)}"
+            )
+            if here is None:
+                raise
+            return here
+        if host.isolated and settings.validation:
+            difference = self._difference_here(reference, settings)
+            if difference:
+                return self._move_here(difference) or reference
+        return reference
+
+    def _difference_here(self, reference: Reference, settings: Settings) -> str:
+        """Compare the reference with a call in the caller's process, if that is cheap.
+
+        Finds what a worker cannot know: a function or a class that was patched.
+        """
+        if reference.seconds > _CHECK_SECONDS or not reference.deterministic:
+            return ""
+        try:
+            with preserved_attributes(self._adapted.export_module):
+                outputs = outputs_for(self._adapted, tuple(reference.outputs))
+        except LexerError as error:
+            self._notes.append(
+                "the model runs in a worker process, but not in the caller's: "
+                f"{first_line(error.message)}"
+            )
+            return ""
+        parity = judge(
+            outputs,
+            reference.outputs,
+            reference_name=reference.name,
+            float64=self._running.float64_outputs,
+            rtol=settings.rtol,
+            atol=settings.atol,
+        )
+        if parity.status != "fail":
+            return ""
+        by = "" if parity.max_abs_error is None else f" (by up to {parity.max_abs_error:.3g})"
+        return (
+            f"its outputs in a worker process differ from those in the caller's process{by}, so "
+            "something in the caller's process changes it: a patched function or class, perhaps"
+        )
+
+    def _move_here(self, reason: str) -> Reference | None:
+        """Go on in the caller's process; ``None`` if the model does not run there either."""
+        executor = self._open_here()
+        try:
+            reference: Reference = executor.call("reference", timeout=None)
+        except LexerError:
+            return None
+        self._notes.append(f"the model is measured in the parent process: {reason}")
+        self._running.move(executor, lambda: executor)
+        return reference
 
 
 class OnnxModel(_HostedModel):
@@ -327,6 +420,7 @@ class RemoteModel(_HostedModel):
             worker.close()
             raise
         self.inputs, self._model_notes, self.sys_path = built.inputs, built.notes, built.sys_path
+        self.caller_state = built.caller_state
         return worker
 
 

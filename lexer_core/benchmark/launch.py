@@ -155,7 +155,7 @@ class Launch:
             engine=outcome.case.engine,
             device=outcome.case.device,
             exported=outcome.prepared.exported,
-            model_bytes=outcome.prepared.model_bytes,
+            model_file=outcome.prepared.model_file,
             config=SessionConfig(
                 threads=self.threads,
                 precision=outcome.case.precision,
@@ -284,4 +284,5 @@ def _keep(outcome: CaseOutcome, case: LiveCase) -> None:
     outcome.final_facts = case.final_facts or outcome.final_facts
     peaks = [peak for peak in (outcome.peak_memory_bytes, case.peak_memory_bytes) if peak]
     outcome.peak_memory_bytes = max(peaks, default=None)
+    outcome.warnings += [note for note in case.executor.notes if note not in outcome.warnings]
     outcome.printed.append(case.executor.log_tail(None))

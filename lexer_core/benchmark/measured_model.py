@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.model.batch_size import BatchSize
+    from lexer_core.model.caller_state import CallerState
     from lexer_core.records import CallInputs
     from lexer_core.settings.table import Settings
 
@@ -43,6 +44,8 @@ class ModelUnderTest(Protocol):
     has_own_sys_path
         Whether ``sys_path`` is known only after :meth:`start`, so that the workers
         of its cases cannot start earlier.
+    caller_state
+        What a worker with its framework takes over from the process that has the model.
     """
 
     name: str
@@ -51,6 +54,7 @@ class ModelUnderTest(Protocol):
     judge: ParityJudge
     sys_path: tuple[str, ...] | None
     has_own_sys_path: bool
+    caller_state: CallerState
 
     def start(
         self, folder: Path, settings: Settings, *, threads: int, memory_limit_bytes: int | None

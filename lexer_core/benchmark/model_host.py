@@ -55,6 +55,7 @@ class HostSettings:
         *,
         preload: Sequence[str] = (),
         sys_path: Sequence[str] | None = None,
+        initializer: tuple[str, object] | None = None,
     ) -> Executor:
         """Start a worker for a model; ``factory`` makes its ``Preparation``."""
         return start_worker(
@@ -66,6 +67,7 @@ class HostSettings:
             # Export is not measured, so it may use every core.
             pinned=False,
             sys_path=sys_path,
+            initializer=initializer,
         )
 
 
@@ -95,6 +97,19 @@ class ModelHost:
         self._has_reference = False
         self._starts = 1
         self._executor = open_model()
+
+    @property
+    def isolated(self) -> bool:
+        """Whether the model has a separate process."""
+        return self._executor.isolated
+
+    def move(self, executor: Executor, open_model: Callable[[], Executor]) -> None:
+        """Go on with a model that is loaded elsewhere, and has run for its reference there."""
+        self._executor.close()
+        self._executor, self._open_model = executor, open_model
+        self._crashed = False
+        self._has_reference = True
+        self._starts += 1
 
     def reference(self) -> Reference:
         """Run the model itself.

@@ -10,6 +10,7 @@ from lexer_core.benchmark.sample_log import SampleLog
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from lexer_core.benchmark.case_session import CompletionCheck, FinalFacts, LoadFacts
     from lexer_core.benchmark.cases import Case
@@ -27,13 +28,13 @@ __all__ = ["CaseOutcome", "PreparedModel", "RunOutcome"]
 class PreparedModel:
     """A model in a format that the case's engine accepts.
 
-    ``model_bytes`` is the live model of ``exported``, pickled by value to be sent to
+    ``model_file`` contains the live model of ``exported``, saved by value to be sent to
     another process. ``seconds`` is the time of the export, ``cached`` whether it was
     made in an earlier run, and ``known_wrong`` whether making it again is of no use.
     """
 
     exported: ExportedModel
-    model_bytes: bytes | None = None
+    model_file: Path | None = None
     seconds: float = 0.0
     cached: bool = False
     known_wrong: bool = False

@@ -27,7 +27,8 @@ from lexer_core.export.identity import (
     program_identity,
 )
 from lexer_core.model.adapt import AdaptedModel, model_source, with_output_names
-from lexer_core.model.by_value import dump_model
+from lexer_core.model.by_value import load_model, save_model
+from lexer_core.model.caller_state import CallerState, read_caller_state
 from lexer_core.model.reference import Reference, reference_outputs
 from lexer_core.model.second_reference import SecondReference, second_reference
 from lexer_core.records import CallInputs, CallStructure, ModelSource, OptionValue
@@ -50,6 +51,8 @@ class Preparation(ABC):
 
     def __init__(self) -> None:
         self._exports: Exports | None = None
+        self._files: list[tuple[object, Path]] = []
+        """Live models of the exports, and the file of each."""
         self._onnx_path: Path | None = None
         """The file of a model that is an ``.onnx`` file."""
 
@@ -84,7 +87,7 @@ class Preparation(ABC):
         use_cache
             Whether to reuse an export of an earlier run.
         by_value
-            Whether to pickle a live model, to send it to another process.
+            Whether to save a live model to a file, to send it to another process.
 
         Raises
         ------
@@ -100,7 +103,7 @@ class Preparation(ABC):
                 captures_output=not by_value,
             )
         outcome = self._exports.for_engine(engine, device, options)
-        exported, payload = outcome.exported, None
+        exported, file = outcome.exported, None
         if not isinstance(engine, str) and exported.model is not None:
             # A pickle needs the same versions on both sides; a file does not.
             raise UnsupportedError(
@@ -110,17 +113,27 @@ class Preparation(ABC):
                 hint="In another interpreter, an engine must accept a file format such as ONNX.",
             )
         if by_value and exported.model is not None:
-            payload = dump_model(exported.model)
+            file = self._saved(exported.model, directory)
             exported = attrs.evolve(exported, model=None)
         return PreparedModel(
             exported=exported,
-            model_bytes=payload,
+            model_file=file,
             # A live model and the user's own file need no export.
             seconds=0.0 if exported.path in (None, self._onnx_path) else outcome.seconds,
             cached=outcome.cached,
             known_wrong=outcome.known_wrong,
             notes=outcome.notes,
         )
+
+    def _saved(self, model: object, directory: Path) -> Path:
+        """Save a live model, once for all engines that run it."""
+        for saved, path in self._files:
+            if saved is model:
+                return path
+        path = directory / f"live-{len(self._files)}"
+        save_model(model, path)
+        self._files.append((model, path))
+        return path
 
     def discard_cached(self, engine: str) -> None:
         """Delete a cached export that gave wrong outputs, so that it is made again."""
@@ -160,12 +173,14 @@ class OnnxPreparation(Preparation):
 class BuiltModel:
     """What the parent process must know about a model that its own process built.
 
-    ``sys_path`` is where its modules were found.
+    ``sys_path`` is where its modules were found; ``caller_state`` is for the workers of
+    its cases.
     """
 
     inputs: CallInputs
     notes: tuple[str, ...]
     sys_path: tuple[str, ...]
+    caller_state: CallerState
 
 
 class TorchPreparation(Preparation):
@@ -181,9 +196,9 @@ class TorchPreparation(Preparation):
         """Set the model."""
         self._adapted = adapted
 
-    def load(self, payload: bytes) -> None:
-        """Load a model that the parent process pickled by value."""
-        self.open(cloudpickle.loads(payload))
+    def load(self, path: Path) -> None:
+        """Load a model that the parent process saved by value."""
+        self.open(load_model(path))
 
     def build(self, payload: bytes) -> BuiltModel:
         """Build the model here, with a function that the parent process pickled.
@@ -202,7 +217,12 @@ class TorchPreparation(Preparation):
                 hint="Wrap it instead: torch.compile(model).",
             )
         self.open(adapted)
-        return BuiltModel(inputs=adapted.inputs, notes=adapted.notes, sys_path=tuple(sys.path))
+        return BuiltModel(
+            inputs=adapted.inputs,
+            notes=adapted.notes,
+            sys_path=tuple(sys.path),
+            caller_state=read_caller_state(adapted.export_module),
+        )
 
     def reference(self) -> Reference:
         """Run the model itself, twice.

@@ -141,12 +141,20 @@ class BenchmarkRun:
             return LocalExecutor(CaseSession())
         case = outcome.case
         engine = case.remote_engine or self._selection.engines[case.engine]
+        modules = engine.info.runtime_modules
+        initializer = None
+        # Another interpreter gets files, which do not depend on the caller.
+        if "torch" in modules and case.remote_engine is None:
+            state = self._model(outcome).caller_state
+            modules = (*modules, *state.modules)
+            initializer = state.initializer
         return start_worker(
             _CASE_FACTORY,
             label=outcome.case.label,
             threads=self._threads,
             memory_limit_bytes=self._memory_limit,
-            preload=engine.info.runtime_modules,
+            preload=modules,
+            initializer=initializer,
             environment=hash_seed_environment(launch),
             sys_path=self._model(outcome).sys_path,
             python=case.remote_engine.python if case.remote_engine is not None else None,
@@ -283,8 +291,8 @@ class BenchmarkRun:
             executor = LocalExecutor(CaseSession())
             if launch == 0:
                 outcome.warnings.append(
-                    "measured in the parent process, because the model cannot be sent to another "
-                    "one: its memory is unknown, and time limits are not enforced"
+                    "measured in the parent process (the notes say why): its memory is unknown, "
+                    "and time limits are not enforced"
                 )
         outcome.isolation = "process" if executor.isolated else "none"
         return LiveCase(

@@ -9,6 +9,7 @@ import attrs
 from lexer_core.benchmark.parity import ParityJudge
 from lexer_core.errors import InputError
 from lexer_core.model.batch_size import BatchSize
+from lexer_core.model.caller_state import CallerState
 from lexer_core.records import CallInputs, CallStructure, TensorRef
 from lexer_core.target.onnx_inputs import inputs_for_graph
 
@@ -41,6 +42,7 @@ class SavedExports:
 
     sys_path: tuple[str, ...] | None = None
     has_own_sys_path = False
+    caller_state = CallerState()
     judge: ParityJudge
 
     def __init__(self, name: str, exports: Mapping[str, PreparedModel]) -> None:

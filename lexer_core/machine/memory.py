@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from lexer_core.machine.cgroups import group_folders, read_fields, read_first_number
@@ -21,10 +22,12 @@ from lexer_core.machine.cgroups import group_folders, read_fields, read_first_nu
 __all__ = [
     "CAN_READ_OTHER_PROCESSES",
     "available_memory_bytes",
+    "keep_freed_memory",
     "oom_kills",
     "peak_memory_bytes",
     "prefer_for_oom_kill",
     "private_memory_bytes",
+    "reset_peak_memory",
     "return_freed_memory",
 ]
 
@@ -32,10 +35,12 @@ CAN_READ_OTHER_PROCESSES = sys.platform == "linux"
 """Whether another process's peak memory can be read."""
 
 _OOM_SCORE = 800
+_LARGEST_DYNAMIC_BYTES = 31 * 2**20
+"""Just below the size from which glibc always returns a block to the system."""
 
 
 def peak_memory_bytes(pid: int | None = None) -> int | None:
-    """Return the peak resident memory of a process since its start, in bytes.
+    """Return the peak resident memory of a process, in bytes, since its start or last reset.
 
     Parameters
     ----------
@@ -64,6 +69,16 @@ def peak_memory_bytes(pid: int | None = None) -> int | None:
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def reset_peak_memory() -> None:
+    """Make this process's peak start again at its current memory; only on Linux.
+
+    Where the system does not allow it, the peak goes on from the process's start.
+    """
+    if sys.platform == "linux":
+        with suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5")
 
 
 def private_memory_bytes(pid: int | None = None) -> int | None:
@@ -161,6 +176,19 @@ def _named_number(fields: list[str], name: str) -> int:
     pairs = dict(zip(fields[::2], fields[1::2], strict=False))
     value = pairs.get(name, "0")
     return int(value) if value.isdigit() else 0
+
+
+def keep_freed_memory() -> None:
+    """Make the C library keep the memory that a call frees for the next call.
+
+    glibc does so once a large block was freed, as in any program that has read a
+    file; until then it returns every large block to the system. Measured with
+    EfficientNet-Lite0 and torch: 4700 page faults per call, and 24 ms instead of 16.
+    """
+    if sys.platform == "linux":
+        import numpy as np  # its memory is malloc's, and is not touched
+
+        np.empty(_LARGEST_DYNAMIC_BYTES, np.uint8)
 
 
 def return_freed_memory() -> None:

@@ -17,7 +17,9 @@ from attrs import field, frozen
 
 from lexer_core.errors import InputError, TargetError
 from lexer_core.model.batch_size import BatchSize, guess_batch_size
+from lexer_core.model.by_value import program_module
 from lexer_core.model.naming import Forward, name_inputs, read_forward
+from lexer_core.model.program import program_signature
 from lexer_core.model.state import eager_module, is_compiled
 from lexer_core.model.structure import constants_of
 from lexer_core.model.tensors import is_lazy, tensor_specs, to_numpy
@@ -134,7 +136,11 @@ def adapt_model(
     export_module = eager_module(module)
     model_name = _name_of(export_module, program)
     _check_weights(export_module, model_name)
-    forward = read_forward(export_module, model_name)
+    forward = (
+        read_forward(export_module, model_name)
+        if program is None
+        else Forward(model_name=model_name, signature=program_signature(program))
+    )
     flat = name_inputs(forward, input, input_names)
     arrays = _frozen_copies(flat.leaves, forward)
     declared = None if output_names is None else tuple(output_names)
@@ -190,7 +196,7 @@ def _module_of(model: Any) -> tuple[torch.nn.Module, Any]:
     if isinstance(model, torch.nn.Module):
         return model, None
     if isinstance(model, torch.export.ExportedProgram):
-        return model.module(), model
+        return program_module(model), model
     if isinstance(model, type) and issubclass(model, torch.nn.Module):
         raise TargetError(
             f"{model.__name__} is a class, not a model.",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import InputError, TargetError
 from lexer_core.model.lexer_metadata import metadata_of
+from lexer_core.model.program import example_input
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +36,7 @@ def adapt_model_input(
     model
         A module, an exported program, or the path of an ``.onnx`` file.
     input
-        Example inputs.
+        Example inputs. Default for a program: those it was exported with.
     input_names, output_names, dynamic_axes
         Default: those of the decorator, if the model is decorated.
 
@@ -52,6 +54,9 @@ def adapt_model_input(
     """
     if isinstance(model, (str, os.PathLike)):
         model = _onnx_file(Path(model))
+    torch = sys.modules.get("torch")  # until it is imported, there is no program
+    if input is None and torch is not None and isinstance(model, torch.export.ExportedProgram):
+        input = example_input(model)  # noqa: A001  the documented name of the argument
     if input is None:
         raise InputError(
             f"{model.name if isinstance(model, Path) else type(model).__name__} "

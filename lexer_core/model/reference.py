@@ -11,6 +11,7 @@ works without it.
 from __future__ import annotations
 
 import copy
+import time
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -68,6 +69,8 @@ class Reference:
         compared.
     notes
         Notes for the reader of the results.
+    seconds
+        How long the second run took.
     """
 
     name: str
@@ -76,6 +79,7 @@ class Reference:
     self_difference: float | None
     stateful: bool = False
     notes: tuple[str, ...] = ()
+    seconds: float = 0.0
     _adapted: AdaptedModel | None = None
     _float64: list[Float64Outputs] = field(factory=list, init=False, repr=False)
 
@@ -119,6 +123,7 @@ _SENT = (
     "self_difference",
     "stateful",
     "notes",
+    "seconds",
 )
 
 
@@ -143,7 +148,9 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     with preserved_randomness(), measured_state(module) as state:
         first, notes = _run(adapted, module, adapted.inputs)
         changed = state.restore_tensors()
+        start = time.perf_counter()
         second, _ = _run(adapted, module, adapted.inputs)
+        seconds = time.perf_counter() - start
     notes += state.notes
     names = name_outputs(
         list(first),
@@ -170,6 +177,7 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
         self_difference=agreement.max_abs_error,
         stateful=bool(changed),
         notes=notes,
+        seconds=seconds,
         adapted=adapted,
     )
 

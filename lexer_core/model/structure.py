@@ -90,6 +90,22 @@ class _TupleParts:
     items: tuple[Any, ...]
 
 
+@frozen
+class SubclassRef(TensorRef):
+    """A reference to a tensor of a subclass: the call gets a tensor of that class again."""
+
+    tensor_class: type
+    attributes: Mapping[str, Any]
+
+    def restore(self, leaf: Any) -> Any:
+        """Return a leaf as a tensor of the class; a reference keeps the class."""
+        if isinstance(leaf, TensorRef):
+            return SubclassRef(leaf.name, self.tensor_class, self.attributes)
+        tensor = leaf.as_subclass(self.tensor_class)
+        vars(tensor).update(self.attributes)
+        return tensor
+
+
 def is_tensor(value: object) -> bool:
     """Whether a value is a ``torch.Tensor`` or a numpy array of numbers.
 
@@ -309,7 +325,9 @@ class _Taker:
         if is_tensor(value) and not (self._depth and isinstance(value, np.ndarray)):
             unused = _unused(name, self.leaves)
             self.leaves[unused] = value
-            return TensorRef(unused)
+            if not _is_subclass(value):
+                return TensorRef(unused)
+            return SubclassRef(unused, type(value), dict(vars(value)))
         parts = _parts(value)
         if parts is None:
             attributes = None if isinstance(value, _PLAIN) else attributes_of(value)
@@ -385,7 +403,8 @@ def _put(
     """
     if isinstance(value, TensorRef):
         leaf = leaves[value.name]
-        return leaf if convert is None else convert(leaf)
+        leaf = leaf if convert is None else convert(leaf)
+        return value.restore(leaf) if isinstance(value, SubclassRef) else leaf
     parts = _parts(value)
     if parts is None:
         return value
@@ -399,6 +418,13 @@ def _put(
     ):
         return value
     return _with_items(value, items)
+
+
+def _is_subclass(value: Any) -> bool:
+    """Whether it is a tensor of a class that is not torch's own."""
+    if isinstance(value, np.ndarray):
+        return False
+    return type(value).__module__.partition(".")[0] != "torch"
 
 
 def _parts(value: object) -> list[tuple[str, Any]] | None:

@@ -30,6 +30,10 @@ class Executor(Protocol):
     def peak_memory_bytes(self) -> int | None:
         """Peak resident memory of that process, if known."""
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Problems of that process that do not prevent it from working."""
+
     def call(self, method: str, *args: Any, timeout: float | None, **kwargs: Any) -> Any:
         """Call a method; ``timeout`` in seconds, if it can be enforced."""
 
@@ -55,6 +59,7 @@ class LocalExecutor:
 
     isolated = False
     peak_memory_bytes: int | None = None
+    notes: tuple[str, ...] = ()
 
     def __init__(self, hosted: object) -> None:
         self._hosted = hosted
@@ -98,6 +103,7 @@ def start_worker(
     pinned: bool = True,
     sys_path: Sequence[str] | None = None,
     python: str | None = None,
+    initializer: tuple[str, object] | None = None,
 ) -> WorkerProcess:
     """Start a worker with a number of threads; see :meth:`WorkerProcess.start`.
 
@@ -119,4 +125,5 @@ def start_worker(
         preload=preload,
         sys_path=sys_path,
         python=python,
+        initializer=initializer,
     )

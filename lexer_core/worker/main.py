@@ -3,8 +3,8 @@
 :class:`~lexer_core.worker.process.WorkerProcess` runs it as
 ``python -m lexer_core.worker.main``. It makes sure to end with its parent, takes
 over the parent's ``sys.path``, pins itself to its CPUs, imports the modules to
-preload, and then runs the methods of one object, one after the other, until the
-connection closes.
+preload, calls its initializer, and then runs the methods of one object, one after the
+other, until the connection closes.
 
 Nothing slow is imported here, so that an engine's import time and memory are its
 own.
@@ -149,6 +149,7 @@ class _Worker:
                 traceback.print_exc()
 
     def _set_up(self, hello: dict[str, Any]) -> None:
+        sys.setrecursionlimit(hello["recursion_limit"])
         if hello["sys_path"] is not None:
             sys.path[:] = hello["sys_path"]
         if hello["python_path"] is None:
@@ -169,6 +170,8 @@ class _Worker:
         self.notify("started", None)
         for name in hello["preload"]:
             self._import(name)
+        if hello["initializer"] is not None:
+            self._initialize(*hello["initializer"])
         self.notify("ready", None)
 
     def _import(self, name: str) -> None:
@@ -179,6 +182,18 @@ class _Worker:
             # The code that needs the module imports it again, and raises then.
             traceback.print_exc()
             self.notify("note", f"{name} could not be imported: {type(error).__name__}: {error}")
+        self._output.repair()
+
+    def _initialize(self, function: str, argument: object) -> None:
+        self.notify("importing", function)
+        module, _, name = function.partition(":")
+        try:
+            notes = getattr(importlib.import_module(module), name)(argument)
+        except Exception as error:  # it may import anything
+            traceback.print_exc()
+            notes = [f"{function} failed in the worker: {type(error).__name__}: {error}"]
+        for note in notes:
+            self.notify("note", note)
         self._output.repair()
 
     def _answer(self, frame: framing.Frame) -> None:

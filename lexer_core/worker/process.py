@@ -87,6 +87,7 @@ class WorkerProcess:
         python: str | None = None,
         sys_path: Sequence[str] | None = None,
         preload: Sequence[str] = (),
+        initializer: tuple[str, object] | None = None,
     ) -> WorkerProcess:
         """Start a worker and return at once, while it starts and imports.
 
@@ -116,6 +117,9 @@ class WorkerProcess:
         preload
             Modules to import at once. A failing import is noted, and raised when the
             hosted object needs the module.
+        initializer
+            A function, as ``"package.module:function"``, and its argument. Called
+            after the imports; it returns notes.
 
         Raises
         ------
@@ -150,6 +154,8 @@ class WorkerProcess:
                 "sys_path": None if own_path else list(sys.path if sys_path is None else sys_path),
                 "cpus": None if cpus is None else list(cpus),
                 "preload": list(preload),
+                "initializer": initializer,
+                "recursion_limit": sys.getrecursionlimit(),
                 "python_path": variables.get("PYTHONPATH"),
             }
         )

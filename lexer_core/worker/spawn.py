@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,9 @@ def spawn(
         paths = (str(_PACKAGE_ROOT), environment.get("PYTHONPATH"))
         environment = {**environment, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     method = transport.METHOD
-    command = [python, "-P", "-m", _MODULE, method]
+    # Asserts of the model run in the worker if they do in the parent.
+    optimized = [] if own_path or not sys.flags.optimize else ["-" + "O" * sys.flags.optimize]
+    command = [python, "-P", *optimized, "-m", _MODULE, method]
     parent = str(os.getpid())
     if method == transport.INHERITED:
         ours, theirs = transport.socket_pair()

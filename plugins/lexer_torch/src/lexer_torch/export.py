@@ -10,6 +10,7 @@ import torch
 from lexer_core.engine_helpers import error_summary
 from lexer_core.errors import ExportError
 from lexer_core.export.trace_errors import explain_trace_error
+from lexer_core.model.by_value import program_module
 from lexer_core.model.reference import call_module
 from lexer_core.model.state import (
     contains_torchscript,
@@ -128,8 +129,8 @@ def _trace(source: ModelSource, device: Device) -> torch.export.ExportedProgram:
 
 
 def _module_of(source: ModelSource) -> torch.nn.Module:
-    module: torch.nn.Module = source.program.module() if source.module is None else source.module
-    return module
+    # A module that Lexer makes from a program can be sent to another process.
+    return program_module(source.program) if source.module is None else source.module
 
 
 def _device_of(module: torch.nn.Module, device: Device) -> torch.device:
