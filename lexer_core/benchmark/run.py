@@ -29,6 +29,7 @@ from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
 from lexer_core.model.batch_size import BatchSize, confirm_batch_size
 from lexer_core.model.tensors import tensor_specs
+from lexer_core.model.torch_settings import threads_set_by_caller
 from lexer_core.results import Failure
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
 from lexer_core.worker.interrupts import interrupts_apart, without_interrupts
@@ -89,6 +90,13 @@ class BenchmarkRun:
         self._timings = RunTimings(progress)
         self._timings.notes += selection.notes
         self._threads = settings.threads or usable_threads()
+        callers = threads_set_by_caller() if settings.threads is None else None
+        if callers not in (None, self._threads) and not isinstance(model, Path):
+            self._timings.notes.append(
+                f"torch uses {callers} threads per operator in the caller's process, but every "
+                f"engine is measured with {self._threads}: the setting threads={callers} would "
+                "measure with the same number"
+            )
         self._seed = settings.seed if settings.seed is not None else secrets.randbelow(2**31)
         self._outcomes = [CaseOutcome(case=case) for case in selection.cases]
         self._executors: dict[str, Executor] = {}

@@ -28,6 +28,7 @@ import numpy as np
 
 from lexer_core.export.fingerprint import digest_tensors
 from lexer_core.export.identity import describe_code
+from lexer_core.model.torch_settings import read_torch_settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -315,10 +316,8 @@ def _torch_text(value: object) -> str | None:
 
 
 def _torch_settings() -> Iterator[str]:
-    import torch  # see _torch_text
 
-    yield f"default dtype {torch.get_default_dtype()} device {torch.get_default_device()}"
-    yield f"deterministic {torch.are_deterministic_algorithms_enabled()}"
+    yield f"settings {sorted(read_torch_settings().items())}"
 
 
 def _installed_distributions() -> Iterator[str]:

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from lexer_core.machine.affinity import usable_cpus
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-__all__ = ["apply_torch_settings", "read_torch_settings"]
+__all__ = ["apply_torch_settings", "read_torch_settings", "threads_set_by_caller"]
 
 _FLAGS = (
     "backends.fp32_precision",
@@ -123,6 +125,21 @@ def apply_torch_settings(settings: Mapping[str, Any]) -> list[str]:
                 f"in the worker: {type(error).__name__}: {error}"
             )
     return problems
+
+
+def threads_set_by_caller() -> int | None:
+    """Return torch's threads per operator in this process, unless they are the default.
+
+    ``None`` before torch is imported.
+    """
+    torch = sys.modules.get("torch")
+    if torch is None:
+        return None
+    import psutil  # slow to import, and needed once per run
+
+    threads: int = torch.get_num_threads()
+    defaults = (len(usable_cpus()), psutil.cpu_count(logical=False))
+    return None if threads in defaults else threads
 
 
 _UNKNOWN = object()

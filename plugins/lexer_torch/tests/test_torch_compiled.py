@@ -6,7 +6,6 @@ import subprocess
 import sys
 
 import attrs
-import cloudpickle
 import numpy as np
 import pytest
 from torch_helpers import (
@@ -28,7 +27,7 @@ from lexer_core.errors import (
     ModelError,
     UnsupportedError,
 )
-from lexer_core.model.by_value import dump_model
+from lexer_core.model.by_value import load_model, save_model
 from lexer_core.records import CPU, Device, ExportedModel, SessionConfig, TensorSpec
 from lexer_core.validation import judge
 from lexer_torch.compiler import find_compiler
@@ -390,10 +389,11 @@ def program_of(model, *inputs):
     )
 
 
-def test_a_program_travels_to_another_process_with_all_that_was_traced():
+def test_a_program_travels_to_another_process_with_all_that_was_traced(tmp_path):
     program = torch.export.export(nn.Linear(3, 2), (torch.ones(1, 3),))
 
-    there = cloudpickle.loads(dump_model({"program": program}))["program"]
+    save_model(program, tmp_path / "model")
+    there = load_model(tmp_path / "model")
 
     x = torch.randn(1, 3)
     torch.testing.assert_close(there.module()(x), program.module()(x))
