@@ -44,6 +44,10 @@ def on_torch(model: Any, input: Any, **settings: Any) -> BenchmarkReport:
     return benchmark(model, input, engines=["torch"], **settings)
 
 
+def about_processes(report: BenchmarkReport) -> list[str]:
+    return [note for note in report.notes if "process" in note]
+
+
 @pytest.fixture
 def restored_settings() -> Iterator[None]:
     before = read_torch_settings()
@@ -101,7 +105,7 @@ def test_a_setting_of_torch_applies_in_workers(change: str) -> None:
 
     assert parities(report) == {"torch": "pass"}
     assert report["torch"].isolation == "process"
-    assert report.notes == ()
+    assert about_processes(report) == []
 
 
 def test_an_environment_variable_that_the_caller_set_applies_in_workers(
@@ -128,7 +132,7 @@ def test_a_number_of_threads_that_the_caller_set_is_noted() -> None:
         torch.set_num_threads(before)
 
     assert [note for note in noted.notes if f"threads={many}" in note]
-    assert decided.notes == ()
+    assert about_processes(decided) == []
 
 
 # -- operators -----------------------------------------------------------------------
@@ -204,8 +208,8 @@ def test_an_operator_of_a_notebook_is_measured_in_the_caller_and_the_note_says_w
 
     assert parities(report) == {"torch": "pass"}
     assert report["torch"].isolation == "none"
-    assert "not in a worker process: Net raised AttributeError" in report.notes[0]
-    assert "cell_ops" in report.notes[0]
+    assert "not in a worker process: Net raised AttributeError" in about_processes(report)[0]
+    assert "cell_ops" in about_processes(report)[0]
 
 
 def test_a_model_that_fails_everywhere_fails_as_in_the_worker() -> None:
@@ -226,7 +230,7 @@ def test_a_patched_function_is_measured_in_the_caller(monkeypatch: pytest.Monkey
 
     assert parities(report) == {"torch": "pass"}
     assert report["torch"].isolation == "none"
-    assert "differ from those in the caller's process (by up to 100)" in report.notes[0]
+    assert "differ from those in the caller's process (by up to 100)" in about_processes(report)[0]
 
 
 def test_a_patched_method_is_measured_in_the_caller(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,7 +314,7 @@ def test_a_program_is_called_by_its_own_specification(input: Any) -> None:
     assert parities(report) == {"torch": "pass", "onnxruntime": "pass"}
     assert [row.isolation for row in report] == ["process", "process"]
     assert [spec.name for spec in report.input_specs] == ["x", "mask"]
-    assert report.notes == ()
+    assert about_processes(report) == []
 
 
 def test_a_program_that_was_loaded_from_a_file_is_measured(tmp_path: Path) -> None:

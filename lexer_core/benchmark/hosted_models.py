@@ -21,7 +21,6 @@ from lexer_core.model.batch_size import BatchSize, guess_batch_size
 from lexer_core.model.by_value import remove_model, save_model
 from lexer_core.model.caller_state import CallerState, read_caller_state
 from lexer_core.model.reference import outputs_for
-from lexer_core.model.state import preserved_attributes
 from lexer_core.records import CallInputs, CallStructure
 from lexer_core.target.onnx_inputs import inputs_for_graph
 from lexer_core.validation import judge
@@ -291,8 +290,7 @@ class TorchModel(_HostedModel):
         if reference.seconds > _CHECK_SECONDS or not reference.deterministic:
             return ""
         try:
-            with preserved_attributes(self._adapted.export_module):
-                outputs = outputs_for(self._adapted, tuple(reference.outputs))
+            outputs = outputs_for(self._adapted, tuple(reference.outputs))
         except LexerError as error:
             self._notes.append(
                 "the model runs in a worker process, but not in the caller's: "

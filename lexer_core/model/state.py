@@ -35,7 +35,6 @@ __all__ = [
     "is_compiled",
     "make_normal",
     "measured_state",
-    "preserved_attributes",
     "preserved_randomness",
     "set_training",
 ]
@@ -335,28 +334,6 @@ def make_normal(module: torch.nn.Module) -> None:
             for name, value in list(holder.items()):
                 if is_tensor(value) and not isinstance(value, np.ndarray) and value.is_inference():
                     setattr(each, name, value.clone())
-
-
-@contextmanager
-def preserved_attributes(module: torch.nn.Module) -> Iterator[None]:
-    """Restore the attributes of a module and its submodules at exit.
-
-    An attribute that a call rebinds (a counter, the state of the last call) has its
-    value again. An object that a call writes to is not restored.
-    """
-    import torch  # the core works without it
-
-    attributes = [
-        (part, dict(vars(part)))
-        for part in module.modules()
-        if not isinstance(part, torch.jit.ScriptModule)  # its attributes are not Python's
-    ]
-    try:
-        yield
-    finally:
-        for part, values in attributes:
-            vars(part).clear()
-            vars(part).update(values)
 
 
 @contextmanager

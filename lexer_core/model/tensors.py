@@ -105,14 +105,15 @@ def to_torch(array: npt.NDArray[Any], device: object = None) -> torch.Tensor:
     native = np.asarray(array, dtype=array.dtype.newbyteorder("="), order="C")
     name = native.dtype.name
     # Not from_numpy: a model may resize a tensor whose memory is torch's own.
+    # Not on the default device, which the caller may have set.
     if name.startswith(("bfloat16", "float8_")):
         dtype = getattr(torch, name, None)
         if dtype is None:
             raise TypeError(f"torch has no element type {name!r}")
         bits = native.view(np.dtype(_SAME_SIZE[native.dtype.itemsize]))
-        tensor = torch.tensor(bits).view(dtype)
+        tensor = torch.tensor(bits, device="cpu").view(dtype)
     else:
-        tensor = torch.tensor(native)
+        tensor = torch.tensor(native, device="cpu")
     return tensor if device is None else tensor.to(device)  # type: ignore[call-overload]
 
 
@@ -195,7 +196,11 @@ def _scales(tensor: torch.Tensor) -> tuple[torch.Tensor, ...]:
 
     if tensor.qscheme() in (torch.per_tensor_affine, torch.per_tensor_symmetric):
         # float64 holds every zero point exactly.
-        return (torch.tensor([tensor.q_scale(), tensor.q_zero_point()], dtype=torch.float64),)
+        return (
+            torch.tensor(
+                [tensor.q_scale(), tensor.q_zero_point()], dtype=torch.float64, device="cpu"
+            ),
+        )
     return tensor.q_per_channel_scales(), tensor.q_per_channel_zero_points()
 
 
