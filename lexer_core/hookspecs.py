@@ -181,6 +181,8 @@ def lexer_export_model(
     ------
     ExportError
         The engine supports the conversion, but it fails for this model.
+    UnsupportedError
+        The engine cannot run this model or element type, which it can tell already.
 
     Notes
     -----
@@ -240,18 +242,26 @@ def lexer_create_session(
     Parameters
     ----------
     exported
-        The model in one of the formats that ``lexer_engine_info`` accepts.
+        The model in one of the formats that ``lexer_engine_info`` accepts. Its files
+        are shared with other engines: do not write to them or next to them, and do
+        not recognise a model by its file's name, size or time.
     device
         One of the devices that ``lexer_list_devices`` returned.
     config
         Threads, precision, a cache folder and the engine's options, which are
-        validated and completed with their defaults.
+        validated and completed with their defaults. With ``isolated=False``, the
+        session restores in ``close()`` what it changes in the process: environment
+        variables, the current folder, random states, warning filters, signal handlers
+        and the like.
 
     Returns
     -------
     Session
         ``run(placed)`` executes one call and returns the engine's own outputs,
-        still on the device. ``close()`` may be called twice.
+        still on the device. It computes every call, even on inputs that it had
+        before, and prints nothing. Calls come one at a time, but not always from the
+        thread that created the session. ``close()`` releases everything, and may be
+        called twice.
 
     Raises
     ------
@@ -299,10 +309,11 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
     """Move the inputs of a call to the session's device, as the engine's own type.
 
     Called before calls are timed: for every engine, a timed call starts with its
-    inputs on the device. An engine that needs example inputs to compile does so
-    here, and reports the time in ``session.phases``. If the first call changes what
-    this hook returned, the hook is called again with the same ``inputs`` before each
-    call, untimed; do not compile again for them.
+    inputs on the device. It copies and converts; the model is computed in ``run``. An
+    engine that needs example inputs to compile does so here, and reports the time in
+    ``session.phases``. Also called later, for inputs of the same shapes and other values.
+    If the first call changes what this hook returned, the hook is called again with the
+    same ``inputs`` before each call, untimed; do not compile again for them.
 
     Parameters
     ----------
@@ -310,9 +321,10 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
         The session from ``lexer_create_session``.
     inputs
         Numpy arrays by input name in ``inputs.arrays``, and the structure of the
-        call. The arrays are read-only: return copies if calls may write to their
-        inputs. The core notices changes in arrays, tensors, containers and
-        attributes of the returned object; calls must not change anything else.
+        call. The arrays are read-only, of any layout in memory, and may be placed
+        again with other values: return copies if calls may write to their inputs. The
+        core notices changes in arrays, tensors, containers and attributes of the
+        returned object; calls must not change anything else.
     device
         The session's device.
 
@@ -344,8 +356,9 @@ def lexer_reset_state(session: Session, placed: object) -> None:
     """Reset a session that keeps state from call to call to its initial state.
 
     Called before each call, untimed. Implement it only for sessions that keep
-    state: if it is implemented, every sample is a single call. Calls that only
-    change their inputs do not need it: the core places them again.
+    state: if it is implemented, every sample is a single call. It restores a state; the
+    model is computed in ``run``. Calls that only change their inputs do not need it: the
+    core places them again.
 
     Parameters
     ----------
@@ -435,7 +448,8 @@ def lexer_time_calls(
     Timings
         ``host``: float64 of shape ``(count,)``, in seconds per call; each value is
         the mean of ``loops`` completed calls. Exactly ``count * loops`` calls are
-        made. ``device``: the device's own times, same shape and unit, or ``None``.
+        made. ``device``: the device's own times, same shape and unit, or ``None``, as
+        for the CPU.
 
     Notes
     -----
@@ -471,7 +485,8 @@ def lexer_fetch_outputs(
 ) -> Mapping[str, npt.NDArray[np.generic]] | None:
     """Convert the outputs of one call to numpy arrays by output name.
 
-    Called outside the timed region.
+    Called outside the timed region, so it only copies and converts: an engine that
+    computes here gets no rank. Not called after every call.
 
     Parameters
     ----------
@@ -483,7 +498,8 @@ def lexer_fetch_outputs(
     Returns
     -------
     Mapping[str, numpy.ndarray]
-        Arrays by the names in ``ExportedModel.outputs``. The caller owns them:
+        Arrays by the names, and of the element types, in ``ExportedModel.outputs``.
+        The caller owns them:
         copy buffers that a later call overwrites. The dtype of bfloat16 is
         ``ml_dtypes.bfloat16``.
 

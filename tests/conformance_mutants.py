@@ -64,6 +64,16 @@ def programs():
         "identity": lambda x: [x],
         "float16": lambda x: [x * half_scale + half_shift],
         "int64": lambda x: [x + x + (2**53 + 1)],
+        "small_int64": lambda x: [x + x],
+        "int32": lambda x: [x + x + np.int32(2**24 + 1)],
+        "uint8": lambda x: [x.transpose().copy()],
+        "float64": lambda x: [2 + 2.0 * x],
+        "indices": lambda x: [np.argmax(x, 1)],
+        "full_range": lambda x: [x + x],
+        "large_values": layer,
+        "many_rows": layer,
+        "twin_a": lambda x: [x + x],
+        "twin_b": lambda x: [x + x + x + x],
         "bool": lambda keep, drop: [np.logical_and(keep, np.logical_not(drop))],
         "scalar": lambda x: [np.asarray(three * x + one)],
         "zero_size": lambda x: [two * x],
@@ -491,6 +501,26 @@ MUTANTS = (
         "    return placed\n",
     ),
     wrong_program("takes_one_branch_always", "control_flow", "lambda x: [x + x]"),
+    wrong_program(
+        "computes_int32_in_float32",
+        "int32",
+        "lambda x: [(np.float32(2) * x.astype('f4') + np.float32(2**24 + 1)).astype('i4')]",
+    ),
+    wrong_program("widens_bytes", "uint8", "lambda x: [x.transpose().astype(np.int32)]"),
+    wrong_program(
+        "computes_float64_in_float32",
+        "float64",
+        "lambda x: [(2 + 2 * x.astype('f4')).astype('f8')]",
+    ),
+    wrong_program(
+        "returns_indices_as_float32", "indices", "lambda x: [np.argmax(x, 1).astype(np.float32)]"
+    ),
+    Mutant(
+        name="lists_a_device_that_does_nothing",
+        check="every_listed_device_works",
+        old='    return Placement(share=1.0, method="nodes")\n',
+        new='    return Placement(share=0.0, method="nodes", fallbacks=("Relu on another",))\n',
+    ),
     # -- sessions
     Mutant(
         name="writes_to_its_placed_inputs",

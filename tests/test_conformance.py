@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import ast
+import gc
 import os
 import re
+import signal
 import subprocess
 import sys
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -14,6 +17,7 @@ import numpy as np
 import pytest
 from conformance_mutants import MUTANTS, REFERENCE, STATEFUL, ModelZooEngine
 from fake_engines import FakeSite
+from sly_mutants import SLY_MUTANTS
 
 import lexer_core.testing as kit
 from lexer_core.hookspecs import CONTRACT_VERSION
@@ -23,6 +27,7 @@ from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.model_zoo import CAPABILITIES, MODEL_ZOO, MODELS
 from lexer_core.testing.running import run_check
 
+WRONG = (*MUTANTS, *SLY_MUTANTS)
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "docs/conformance.md").read_text(encoding="utf-8")
 VARIED = [case for case in MODEL_ZOO if case.name != "zero_size"]  # there is but one such tensor
@@ -37,7 +42,7 @@ def site(tmp_path_factory):
         site.add_module("runtime_of_nobody", "")
         site.add_engine("right", REFERENCE)
         site.add_engine("stateful", STATEFUL)
-        for mutant in MUTANTS:
+        for mutant in WRONG:
             site.add_engine(mutant.name, mutant.text, value=mutant.entry)
         before = dict(os.environ)
         yield site
@@ -66,6 +71,14 @@ def reason_to_skip(check):
     """Why a right engine without limits and state does not have this check."""
     if check == "declared_limits_are_refused":
         return "no limit is declared"
+    if check == "precisions_take_effect":
+        return "the engine computes in the model's own types only"
+    if check == "device_times_are_measured":
+        return "the engine reports no times of a device"
+    if check == "compile_time_is_plausible":
+        return "the session reports no phases"
+    if check == "threads_are_as_configured":
+        return "calls use hardly any CPU time"
     if check == "resets_are_left_out":
         return "the engine keeps no state between calls (it has no lexer_reset_state)"
     if check in NEEDS_A_SOURCE and find_spec("torch") is None and find_spec("onnx") is None:
@@ -73,6 +86,19 @@ def reason_to_skip(check):
     if check == "exports_leave_the_model_alone" and find_spec("torch") is None:
         return "torch is not installed, so there is no module to export"
     return ""
+
+
+@pytest.fixture
+def restored_process():
+    """Undo what a wrong engine changes in this process."""
+    environment, handler, errors = dict(os.environ), signal.getsignal(signal.SIGTERM), np.geterr()
+    with warnings.catch_warnings():
+        yield
+    os.environ.clear()
+    os.environ.update(environment)
+    signal.signal(signal.SIGTERM, handler)
+    np.seterr(**errors)
+    gc.enable()
 
 
 # -- right and wrong engines ---------------------------------------------------------
@@ -97,8 +123,11 @@ def test_a_right_engine_that_keeps_state_passes(name, stateful):
         assert result.reason == "the engine keeps state between calls, so every sample is one call"
 
 
-@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(mutant, site, tmp_path):
+@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.name)
+def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(
+    mutant, site, tmp_path, monkeypatch, restored_process
+):
+    monkeypatch.chdir(tmp_path)
     missing = [package for package in mutant.needs if find_spec(package) is None]
     if missing:
         pytest.skip(f"not installed: {', '.join(missing)}")
@@ -111,9 +140,9 @@ def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(mutant, site, tm
 
 
 def test_every_check_has_a_wrong_engine_that_it_finds():
-    names = [mutant.name for mutant in MUTANTS]
+    names = [mutant.name for mutant in WRONG]
 
-    assert {mutant.check for mutant in MUTANTS} == set(CHECKS)
+    assert {mutant.check for mutant in WRONG} == set(CHECKS)
     assert len(set(names)) == len(names) >= 40
 
 

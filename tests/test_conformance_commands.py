@@ -20,7 +20,7 @@ DECLARATIONS = "conformance_mutants:ModelZooEngine"
 RUN = "        return self.compute(**placed)\n"
 CREATE = "    return Session(exported.path, config)\n"
 REFUSE_INT64 = (
-    "    if 'int64' in exported.path.name:\n        raise UnsupportedError('there is no int64')\n"
+    "    if exported.path.stem == 'int64':\n        raise UnsupportedError('there is no int64')\n"
 )
 
 

@@ -16,6 +16,7 @@ from lexer_core.testing.checks import (
     outputs,
     resources,
     sessions,
+    side_effects,
     timing,
 )
 
@@ -37,6 +38,7 @@ SUITES: tuple[Suite, ...] = (
     errors.SUITE,
     exports.SUITE,
     resources.SUITE,
+    side_effects.SUITE,
 )
 """The checks by topic."""
 

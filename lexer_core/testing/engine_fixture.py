@@ -91,15 +91,17 @@ class EngineFixture:
 
     Attributes
     ----------
-    long_run
-        The resources of the process before and after 1000 calls, once measured.
+    long_run, fresh_calls
+        What several checks read from 1000 calls, and from slow calls on new inputs, once
+        measured.
     """
 
     declared: type[EngineUnderTest]
     folder: Path
     isolated: bool
     is_declared: bool = True
-    long_run: tuple[Any, Any] | None = field(default=None, init=False)
+    long_run: Any = field(default=None, init=False)
+    fresh_calls: Any = field(default=None, init=False)
     # From before the plugin was imported in this process and may have changed it.
     _environment: dict[str, str] = field(factory=lambda: dict(os.environ), init=False)
     _registry: EngineRegistry = field(factory=EngineRegistry, init=False)
@@ -158,12 +160,14 @@ class EngineFixture:
             It cannot be created.
         """
         if name not in self._models:
-            case, folder = MODELS[name], self.new_folder()
-            model = self.declared.make_model(case, folder)
-            if model is None:
-                model = build_model(self.engine, case, self.new_folder())
-            self._models[name] = model
+            self._models[name] = self.new_model(name)
         return self._models[name]
+
+    def new_model(self, name: str) -> ExportedModel:
+        """Create a model of the kit that no session has loaded; raise like :meth:`model`."""
+        case, folder = MODELS[name], self.new_folder()
+        model = self.declared.make_model(case, folder)
+        return build_model(self.engine, case, self.new_folder()) if model is None else model
 
     def new_folder(self) -> Path:
         """Create an empty folder."""
@@ -173,15 +177,24 @@ class EngineFixture:
         return folder
 
     def config(
-        self, options: Mapping[str, object] | None = None, precision: str = ""
+        self,
+        options: Mapping[str, object] | None = None,
+        precision: str = "",
+        *,
+        isolated: bool | None = None,
     ) -> SessionConfig:
         """Return a session's settings, like a benchmark."""
         return SessionConfig(
             threads=self.declared.threads,
             precision=precision,
             options=resolve_options(self.engine, options or {}),
-            isolated=self.isolated,
+            isolated=self.isolated if isolated is None else isolated,
         )
+
+    @property
+    def original_environment(self) -> Mapping[str, str]:
+        """The environment variables from before the plugin was imported."""
+        return self._environment
 
     @contextmanager
     def session(
@@ -190,6 +203,8 @@ class EngineFixture:
         *,
         options: Mapping[str, object] | None = None,
         exported: ExportedModel | None = None,
+        config: SessionConfig | None = None,
+        device: Device | None = None,
     ) -> Iterator[OpenSession]:
         """Open a session on a model of the kit, and close it afterwards.
 
@@ -201,10 +216,14 @@ class EngineFixture:
             The engine's options. Default: their defaults.
         exported
             The exported model. Default: :meth:`model`.
+        config
+            The session's settings. Default: :meth:`config` with the options.
+        device
+            The device. Default: the declared one.
         """
-        engine, device = self.engine, self.device
+        engine, device = self.engine, device or self.device
         model = exported or self.model(name)
-        session = engine.create_session(model, device, self.config(options))
+        session = engine.create_session(model, device, config or self.config(options))
         try:
             yield OpenSession(
                 engine=engine, session=session, device=device, case=MODELS[name], exported=model

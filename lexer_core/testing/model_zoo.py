@@ -28,6 +28,8 @@ Arrays = Mapping[str, Any]
 
 _LARGEST = 8
 _BEYOND_FLOAT64 = 2**53 + 1
+_BEYOND_FLOAT32 = 2**24 + 1
+_FLOAT64_STEP = 2.0**-40
 
 SLOW_PRODUCTS = 8
 """Number of matrix products in the model ``slow``."""
@@ -124,6 +126,8 @@ def _random(
 ) -> npt.NDArray[Any]:
     if dtype.kind == "b":
         return generator.integers(0, 2, shape).astype(bool)
+    if dtype.kind == "u":
+        return generator.integers(0, 1 + np.iinfo(dtype).max, shape).astype(dtype)
     numbers = np.asarray(generator.integers(1 - 4 * _LARGEST, 4 * _LARGEST, shape))
     # np.asarray: arithmetic on an array without dimensions returns a scalar.
     return np.asarray(numbers if dtype.kind == "i" else numbers / 4, dtype=dtype)
@@ -177,7 +181,36 @@ def _both_branches(case: ModelCase) -> tuple[Arrays, ...]:
 
 
 def _several_batches(case: ModelCase) -> tuple[Arrays, ...]:
-    return tuple(case.random_inputs(size, batch=size) for size in (2, 5, 1, 2))
+    return tuple(case.random_inputs(size, batch=size) for size in (2, 5, 1, 2, 301, 64))
+
+
+def _full_range(case: ModelCase) -> tuple[Arrays, ...]:
+    """Return values that a smaller element type does not have, which are exact if doubled."""
+    random = case.random_inputs()["x"] + np.float32(1)  # a few are zero, which is welcome
+    infinity = np.float32(np.inf)
+    special = np.array([[np.nan, infinity, -infinity], [0, -0.0, 1]], np.float32)
+    steps = 1 + np.arange(6, dtype=np.float32).reshape(2, 3) * 1001 * np.finfo(np.float32).eps
+    return (
+        {"x": special},
+        {"x": random * np.float32(2.0**100)},
+        {"x": random * np.float32(2.0**-100)},
+        {"x": steps},
+    )
+
+
+def _large_values(case: ModelCase) -> tuple[Arrays, ...]:
+    return tuple({"x": case.random_inputs(seed)["x"] * np.float32(2**14)} for seed in range(3))
+
+
+def _beyond_float32(case: ModelCase) -> tuple[Arrays, ...]:
+    """Return values of which only digits that float32 lacks are left in the result."""
+    return tuple({"x": case.random_inputs(seed)["x"] * _FLOAT64_STEP - 1.0} for seed in range(3))
+
+
+def _without_ties(case: ModelCase) -> tuple[Arrays, ...]:
+    del case
+    numbers = np.array([[1, -2.5, 3], [0.5, 0.25, -1]], dtype=np.float32)
+    return {"x": numbers}, {"x": -numbers}, {"x": numbers[::-1].copy()}
 
 
 MODEL_ZOO: tuple[ModelCase, ...] = (
@@ -259,6 +292,77 @@ MODEL_ZOO: tuple[ModelCase, ...] = (
         needs="int64",
     ),
     ModelCase(
+        name="small_int64",
+        protects="Integers stay int64 even if their values are small.",
+        inputs=(TensorSpec(name="x", dtype="int64", shape=(2, 3)),),
+        outputs=(TensorSpec(name="y", dtype="int64", shape=(2, 3)),),
+        reference=lambda arrays: {"y": arrays["x"] * 2},
+        needs="indices",
+    ),
+    ModelCase(
+        name="int32",
+        protects="int32 integers keep all of their bits, which float32 cannot represent.",
+        inputs=(TensorSpec(name="x", dtype="int32", shape=(2, 3)),),
+        outputs=(TensorSpec(name="y", dtype="int32", shape=(2, 3)),),
+        reference=lambda arrays: {"y": arrays["x"] * np.int32(2) + np.int32(_BEYOND_FLOAT32)},
+        weights={"shift": _frozen(np.array(_BEYOND_FLOAT32, dtype=np.int32))},
+        needs="int32",
+    ),
+    ModelCase(
+        name="uint8",
+        protects="Bytes, such as those of images, stay uint8.",
+        inputs=(TensorSpec(name="x", dtype="uint8", shape=(4, 5)),),
+        outputs=(TensorSpec(name="y", dtype="uint8", shape=(5, 4)),),
+        reference=lambda arrays: {"y": arrays["x"].T.copy()},
+        needs="uint8",
+    ),
+    ModelCase(
+        name="float64",
+        protects="float64 values are computed in float64.",
+        inputs=(TensorSpec(name="x", dtype="float64", shape=(2, 3)),),
+        outputs=(TensorSpec(name="y", dtype="float64", shape=(2, 3)),),
+        reference=lambda arrays: {"y": arrays["x"] * 2.0 + 2.0},
+        weights={"scale": _frozen(np.array(2.0)), "shift": _frozen(np.array(2.0))},
+        needs="float64",
+        special_trials=_beyond_float32,
+    ),
+    ModelCase(
+        name="indices",
+        protects="Indices of an argmax are int64, as the export says.",
+        inputs=(_floats("x", 2, 3),),
+        outputs=(TensorSpec(name="y", dtype="int64", shape=(2,)),),
+        reference=lambda arrays: {"y": arrays["x"].argmax(axis=1).astype(np.int64)},
+        needs="indices",
+        special_trials=_without_ties,
+    ),
+    ModelCase(
+        name="full_range",
+        protects="float32 values keep range, digits, infinity and NaN: nothing is narrowed.",
+        inputs=(_floats("x", 2, 3),),
+        outputs=(_floats("y", 2, 3),),
+        reference=lambda arrays: {"y": arrays["x"] * np.float32(2)},
+        needs="full_range",
+        special_trials=_full_range,
+    ),
+    ModelCase(
+        name="large_values",
+        protects="Matrix products beyond the range of float16 neither overflow nor are clipped.",
+        inputs=(_floats("x", 2, 3),),
+        outputs=(_floats("y", 2, 4),),
+        reference=_layer,
+        weights=_LAYER,
+        needs="full_range",
+        special_trials=_large_values,
+    ),
+    ModelCase(
+        name="many_rows",
+        protects="Rows beyond the first hundreds are computed like the first.",
+        inputs=(_floats("x", 4099, 3),),
+        outputs=(_floats("y", 4099, 4),),
+        reference=_layer,
+        weights=_LAYER,
+    ),
+    ModelCase(
         name="bool",
         protects="bool inputs and outputs stay bool.",
         inputs=(
@@ -315,6 +419,19 @@ _TOOLS: tuple[ModelCase, ...] = (
         outputs=(_floats("y", 128, 128),),
         reference=lambda arrays: {"y": arrays["x"] * np.float32(2)},
     ),
+    *(
+        ModelCase(
+            name=f"twin_{letter}",
+            protects="A model is not mistaken for one with the same name and size.",
+            inputs=(_floats("x", 2, 3),),
+            outputs=(_floats("y", 2, 3),),
+            reference=reference,
+        )
+        for letter, reference in (
+            ("a", lambda arrays: {"y": arrays["x"] * np.float32(2)}),
+            ("b", lambda arrays: {"y": arrays["x"] * np.float32(4)}),
+        )
+    ),
     ModelCase(
         name="slow",
         protects="Work takes long enough for missing synchronization to be noticed.",
@@ -335,7 +452,12 @@ CAPABILITIES: Mapping[str, str] = {
     "unused_input": "models with an input that no output depends on",
     "identity": "models that return an input unchanged",
     "float16": "inputs and outputs of type float16",
-    "int64": "inputs and outputs of type int64",
+    "int64": "integers of type int64 that need more than 32 bits",
+    "int32": "inputs and outputs of type int32",
+    "uint8": "inputs and outputs of type uint8",
+    "float64": "inputs and outputs of type float64, computed in float64",
+    "indices": "inputs and outputs of type int64 with small values, such as token ids",
+    "full_range": "the whole range of float32, with infinity and NaN",
     "bool": "inputs and outputs of type bool",
     "scalar": "tensors without dimensions",
     "zero_size": "tensors without elements",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexer_core.errors import LexerError
+from lexer_core.errors import LexerError, UnsupportedError
 from lexer_core.records import CPU
 from lexer_core.testing.outcomes import CheckFailed
 
@@ -40,6 +40,8 @@ def build_model(engine: Engine, case: ModelCase, folder: Path) -> ExportedModel:
     ------
     CheckFailed
         No format is possible, or the engine's own export fails.
+    UnsupportedError
+        The engine's own export refuses the model.
     """
     missing: list[str] = []
     for name in engine.info.formats:
@@ -91,6 +93,8 @@ def _by_own_export(
         workdir.mkdir()
         try:
             exported = engine.export_model(source, format, CPU, workdir, {})
+        except UnsupportedError:
+            raise  # a limit of the engine, which it may declare
         except LexerError as error:
             raise CheckFailed(
                 f"the engine's own export of {case.name!r} to {format} fails: {error}", _DECLARE

@@ -186,6 +186,21 @@ def _int64(case: ModelCase) -> _Graph:
     return nodes, case.weights
 
 
+def _small_int64(case: ModelCase) -> _Graph:
+    del case
+    return [_node("Add", ["x", "x"], "y")], _NOTHING
+
+
+def _transposed(case: ModelCase) -> _Graph:
+    del case
+    return [_node("Transpose", ["x"], "y", perm=[1, 0])], _NOTHING
+
+
+def _argmax(case: ModelCase) -> _Graph:
+    del case
+    return [_node("ArgMax", ["x"], "y", axis=1, keepdims=0)], _NOTHING
+
+
 def _bool(case: ModelCase) -> _Graph:
     del case
     return [_node("Not", ["drop"], "kept"), _node("And", ["keep", "kept"], "y")], _NOTHING
@@ -236,6 +251,16 @@ _GRAPHS: Mapping[str, Callable[[ModelCase], _Graph]] = {
     "identity": _identity,
     "float16": _float16,
     "int64": _int64,
+    "small_int64": _small_int64,
+    "int32": _int64,
+    "uint8": _transposed,
+    "float64": _float16,
+    "indices": _argmax,
+    "full_range": _times(2),
+    "large_values": _layer,
+    "many_rows": _layer,
+    "twin_a": _times(2),
+    "twin_b": _times(4),
     "bool": _bool,
     "scalar": _scalar,
     "zero_size": _times(2),

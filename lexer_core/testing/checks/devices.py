@@ -66,6 +66,26 @@ def absent_device_is_refused(fixture: EngineFixture) -> None:
         )
 
 
+@SUITE.check("full", "Every device of the list works, and is used.")
+def every_listed_device_works(fixture: EngineFixture) -> None:
+    """Make a call on each device that is listed."""
+    for device in fixture.engine.list_devices():
+        with fixture.session(device=device) as opened:
+            arrays = opened.case.trials()[0]
+            expect_outputs(
+                opened.answer(arrays),
+                opened.case.reference(arrays),
+                after=f"on device {device}",
+                hint="List only devices that work.",
+            )
+            placement = opened.engine.describe_placement(opened.session)
+        if placement.share == 0:
+            raise CheckFailed(
+                f"a session on {device} does no work there, by its own placement.",
+                "Raise DeviceUnavailableError, or UnsupportedError for such a model.",
+            )
+
+
 @SUITE.check("full", "The reported placement is consistent, and reporting it has no side effects.")
 def placement_is_consistent(fixture: EngineFixture) -> None:
     """Get the placement twice after a call, then call again."""

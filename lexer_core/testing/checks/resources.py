@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.machine.memory import private_memory_bytes
-from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
@@ -25,16 +25,40 @@ _WARM_UP_CALLS = 200
 _CALLS = 1000
 _FEWEST_SESSIONS, _MOST_SESSIONS = 3, 20
 _SESSIONS_SECONDS = 10.0
-_WARM_UP_SESSIONS = 2
+_FEWEST_WARM_UP_SESSIONS = 2
+_WARM_UP_SESSIONS = 5
+
+_SESSIONS_FOR_MEMORY = 10
+_BYTES_PER_SESSION = 256 * 1024
+"""Tolerated memory growth per session of a model with a few weights."""
+
+_THREAD_WARM_UP = 3
+_THREAD_SECONDS = 0.6
+_LEAST_CPU_SECONDS = 0.1
+_BEYOND_SHARE = 0.3
+"""Tolerated share of the CPU time in threads beyond those configured."""
 
 _BYTES_PER_CALL = 16 * 1024
 """Tolerated memory growth per call: a quarter of its output."""
 
 
+@SUITE.check("full", "The last call of a long run is as right as the first.")
+def long_runs_stay_right(fixture: EngineFixture) -> None:
+    """Compare the outputs of each of 1200 calls."""
+    wrong = _thousand_calls(fixture).wrong
+    if wrong:
+        raise CheckFailed(
+            f"on the same inputs, call {wrong[0]} returns other outputs than the first; so do "
+            f"{len(wrong) - 1} of {_WARM_UP_CALLS + _CALLS - wrong[0]} later calls.",
+            "Every call must compute the model, however many there are.",
+        )
+
+
 @SUITE.check("full", "A long run does not accumulate threads.")
 def calls_keep_no_threads(fixture: EngineFixture) -> None:
     """Count the threads before and after 1000 calls."""
-    before, after = _thousand_calls(fixture)
+    run = _thousand_calls(fixture)
+    before, after = run.before, run.after
     if after.threads > before.threads:
         raise CheckFailed(
             f"after {_CALLS} calls, there are {after.threads - before.threads} more threads.",
@@ -45,7 +69,8 @@ def calls_keep_no_threads(fixture: EngineFixture) -> None:
 @SUITE.check("full", "A long run does not run out of file descriptors.")
 def calls_keep_no_files(fixture: EngineFixture) -> None:
     """Count the open files before and after 1000 calls."""
-    before, after = _thousand_calls(fixture)
+    run = _thousand_calls(fixture)
+    before, after = run.before, run.after
     if after.files > before.files:
         raise CheckFailed(
             f"after {_CALLS} calls, there are {after.files - before.files} more open files.",
@@ -56,7 +81,8 @@ def calls_keep_no_files(fixture: EngineFixture) -> None:
 @SUITE.check("full", "A long run does not run out of memory.")
 def calls_keep_no_memory(fixture: EngineFixture) -> None:
     """Compare the memory before and after 1000 calls with outputs of 64 KiB."""
-    before, after = _thousand_calls(fixture)
+    run = _thousand_calls(fixture)
+    before, after = run.before, run.after
     grown = after.memory - before.memory
     if grown > _CALLS * _BYTES_PER_CALL:
         raise CheckFailed(
@@ -65,14 +91,47 @@ def calls_keep_no_memory(fixture: EngineFixture) -> None:
         )
 
 
+@SUITE.check("full", "A call uses no more threads than it was given.")
+def threads_are_as_configured(fixture: EngineFixture) -> None:
+    """Make slow calls, and compare the CPU time of the busiest threads with that of all."""
+    import threadpoolctl  # slow to import
+
+    allowed = fixture.declared.threads
+    # As in a benchmark's worker, where environment variables limit BLAS and OpenMP.
+    with threadpoolctl.threadpool_limits(allowed), fixture.session("slow") as opened:
+        call = opened.call(opened.case.trials()[0])
+        for _ in range(_THREAD_WARM_UP):
+            opened.run(call)
+        before, start = _cpu_by_thread(), time.process_time()
+        deadline = time.monotonic() + _THREAD_SECONDS
+        with opened.engine.call_context(opened.session):
+            while time.monotonic() < deadline:
+                if call.reset is not None:
+                    call.reset()
+                call.run()
+        total, after = time.process_time() - start, _cpu_by_thread()
+    if total < _LEAST_CPU_SECONDS:
+        raise Skip("calls use hardly any CPU time")
+    gains = sorted(after[thread] - before.get(thread, 0.0) for thread in after)
+    beyond = total - sum(gains[-allowed:])
+    if beyond > _BEYOND_SHARE * total:
+        raise CheckFailed(
+            f"with threads={allowed}, {beyond / total:.0%} of the CPU time of calls is spent in "
+            "further threads.",
+            "Pass config.threads to the runtime: all engines are measured with the same number.",
+        )
+
+
 @SUITE.check("full", "A closed session releases everything that it used.")
 def closed_sessions_are_released(fixture: EngineFixture) -> None:
-    """Open and close sessions, then look for objects, threads and files that remain."""
-    for _ in range(_WARM_UP_SESSIONS):
-        _open_and_close(fixture)
+    """Open and close sessions, then look for objects, threads, files and memory that remain."""
+    deadline = time.monotonic() + _SESSIONS_SECONDS  # some engines compile for seconds
+    for number in range(_WARM_UP_SESSIONS):
+        if number < _FEWEST_WARM_UP_SESSIONS or time.monotonic() < deadline:
+            _open_and_close(fixture)
     before = _take_stock()
     left: list[weakref.ref[object] | None] = []
-    deadline = time.monotonic() + _SESSIONS_SECONDS  # some engines compile for seconds
+    deadline = time.monotonic() + _SESSIONS_SECONDS
     while len(left) < _FEWEST_SESSIONS or (
         len(left) < _MOST_SESSIONS and time.monotonic() < deadline
     ):
@@ -91,6 +150,13 @@ def closed_sessions_are_released(fixture: EngineFixture) -> None:
                 f"after {len(left)} sessions were closed, there are {more} more {what}.",
                 "Release in close() everything that the session uses.",
             )
+    grown = after.memory - before.memory
+    if len(left) >= _SESSIONS_FOR_MEMORY and grown > len(left) * _BYTES_PER_SESSION:
+        raise CheckFailed(
+            f"after {len(left)} sessions were closed, {grown / 2**20:.1f} MiB more memory is in "
+            "use.",
+            "Release in close() everything that the session uses.",
+        )
 
 
 @frozen
@@ -111,19 +177,41 @@ def _take_stock() -> _Stock:
     return _Stock(process.num_threads(), files, private_memory_bytes(os.getpid()) or 0)
 
 
-def _thousand_calls(fixture: EngineFixture) -> tuple[_Stock, _Stock]:
-    """Return the stock before and after 1000 calls, made once for all checks."""
+@frozen
+class _LongRun:
+    """The stock before and after 1000 calls, and the numbers of calls with other outputs."""
+
+    before: _Stock
+    after: _Stock
+    wrong: tuple[int, ...]
+
+
+def _thousand_calls(fixture: EngineFixture) -> _LongRun:
+    """Make 1000 calls after the warm-up, once for all checks."""
     if fixture.long_run is None:
+        wrong = []
         with fixture.session("wide") as opened:
-            call = opened.call(opened.case.trials()[0])
-            for _ in range(_WARM_UP_CALLS):
-                opened.fetch(opened.run(call))
-            before = _take_stock()
-            for _ in range(_CALLS):
-                opened.fetch(opened.run(call))
-            fixture.long_run = (before, _take_stock())
-    before, after = fixture.long_run
-    return before, after
+            arrays = opened.case.trials()[0]
+            call = opened.call(arrays)
+            (wanted,) = (each.tobytes() for each in opened.case.reference(arrays).values())
+            for number in range(1, 1 + _WARM_UP_CALLS + _CALLS):
+                (output,) = opened.fetch(opened.run(call)).values()
+                if output.tobytes() != wanted:
+                    wrong.append(number)
+                if number == _WARM_UP_CALLS:
+                    before = _take_stock()
+            after = _take_stock()
+        fixture.long_run = _LongRun(before, after, tuple(wrong))
+    run: _LongRun = fixture.long_run
+    return run
+
+
+def _cpu_by_thread() -> dict[int, float]:
+    import psutil  # slow to import
+
+    return {
+        thread.id: thread.user_time + thread.system_time for thread in psutil.Process().threads()
+    }
 
 
 def _open_and_close(fixture: EngineFixture) -> weakref.ref[object] | None:

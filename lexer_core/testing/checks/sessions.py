@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
+import attrs
 import numpy as np
+import numpy.typing as npt
 
 from lexer_core.errors import LexerError
 from lexer_core.records import CallInputs
@@ -13,8 +18,10 @@ from lexer_core.testing.outcomes import CheckFailed
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    import numpy.typing as npt
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+    from lexer_core.records import ExportedModel
     from lexer_core.testing.engine_fixture import EngineFixture
 
 __all__ = ["SUITE"]
@@ -22,6 +29,7 @@ __all__ = ["SUITE"]
 SUITE = Suite("Sessions")
 
 _CALLS = 5
+_PLACINGS = 20
 
 
 @SUITE.check("basic", "Every call on the same inputs has the same outputs.")
@@ -53,6 +61,34 @@ def calls_follow_their_inputs(fixture: EngineFixture) -> None:
                 after=f"in alternating calls, for inputs {number + 1}",
                 hint="Do not reuse outputs of another call, or the inputs that were placed last.",
             )
+
+
+@SUITE.check("full", "Outputs are computed from the values of the inputs, not looked up.")
+def outputs_follow_every_value(fixture: EngineFixture) -> None:
+    """Change values in the middle, their order, and arrays that were placed before."""
+    with fixture.session("wide") as opened:
+        first = opened.case.trials()[0]["x"]
+        swapped = first.copy()
+        swapped[64, [1, 2]] = first[64, [2, 1]] + np.array([1, -1], np.float32)
+        # The kit's own array, placed again with other values, and often enough that memory
+        # is used again, too.
+        reused = first.copy()
+        inputs = CallInputs(arrays={"x": reused}, structure=opened.case.structure)
+        middle = [_one_changed(first, number) for number in range(_PLACINGS)]
+        for values in (first, swapped, first[::-1], first, *middle):
+            reused[...] = values
+            with opened.engine.call_context(opened.session):
+                placed = opened.engine.place_inputs(opened.session, inputs, opened.device)
+            call = opened.engine.make_call(opened.session, placed)
+            for _ in range(2):
+                expect_outputs(
+                    opened.fetch(opened.run(call)),
+                    opened.case.reference({"x": values}),
+                    after="for inputs of which some values changed",
+                    hint="Compute every call; do not recognise inputs by their object, memory, "
+                    "or some of their values.",
+                )
+            del placed, call
 
 
 @SUITE.check("basic", "Later calls do not change outputs that were fetched.")
@@ -103,24 +139,24 @@ def inputs_are_left_alone(fixture: EngineFixture) -> None:
 @SUITE.check("full", "Inputs are read correctly whatever their layout in memory.")
 def inputs_of_any_layout_are_read(fixture: EngineFixture) -> None:
     """Place arrays whose elements are not contiguous in memory."""
-    with fixture.session() as opened:
-        arrays = opened.case.trials()[0]
-        for layout, changed in (
-            ("transposed", {name: array.T.copy().T for name, array in arrays.items()}),
-            ("strided", {name: _strided(array) for name, array in arrays.items()}),
-        ):
-            for array in changed.values():
-                array.flags.writeable = False
-            inputs = CallInputs(arrays=changed, structure=opened.case.structure)
-            with opened.engine.call_context(opened.session):
-                placed = opened.engine.place_inputs(opened.session, inputs, opened.device)
-            call = opened.engine.make_call(opened.session, placed)
-            expect_outputs(
-                opened.fetch(opened.run(call)),
-                opened.case.reference(arrays),
-                after=f"for {layout} inputs",
-                hint="Convert inputs with numpy.ascontiguousarray before passing on their memory.",
-            )
+    for name in ("one_input", "wide"):  # of which one is square
+        with fixture.session(name) as opened:
+            arrays = opened.case.trials()[0]
+            for layout, change in _LAYOUTS.items():
+                changed = {each: change(array) for each, array in arrays.items()}
+                for array in changed.values():
+                    array.flags.writeable = False
+                inputs = CallInputs(arrays=changed, structure=opened.case.structure)
+                with opened.engine.call_context(opened.session):
+                    placed = opened.engine.place_inputs(opened.session, inputs, opened.device)
+                call = opened.engine.make_call(opened.session, placed)
+                expect_outputs(
+                    opened.fetch(opened.run(call)),
+                    opened.case.reference(changed),
+                    after=f"for {layout} inputs",
+                    hint="Convert inputs with numpy.ascontiguousarray before passing on their "
+                    "memory.",
+                )
 
 
 @SUITE.check("full", "Later sessions on a model work like the first.")
@@ -150,6 +186,40 @@ def two_sessions_at_once(fixture: EngineFixture) -> None:
                 after=f"with two sessions open, for model {opened.case.name!r}",
                 hint="Store a session's state in the session instead of in the module.",
             )
+
+
+@SUITE.check("full", "Models with the same file name and size are told apart.")
+def equal_looking_models_are_told_apart(fixture: EngineFixture) -> None:
+    """Load two models of which only the contents differ."""
+    twins = [fixture.new_model(name) for name in ("twin_a", "twin_b")]
+    names = iter(("twin_a", "twin_b"))
+    if all(twin.path is not None and _is_one_file(twin) for twin in twins):
+        twins = [_renamed(twin, fixture.new_folder()) for twin in twins]
+    for twin, name in zip(twins, names, strict=True):
+        with fixture.session(name, exported=twin) as opened:
+            arrays = opened.case.trials()[0]
+            expect_outputs(
+                opened.answer(arrays),
+                opened.case.reference(arrays),
+                after="for the second of two models with the same name and size"
+                if name == "twin_b"
+                else "for the first of two models",
+                hint="Do not recognise a model by its file's name, size or time.",
+            )
+
+
+@SUITE.check("full", "A session may be called from another thread.")
+def sessions_move_between_threads(fixture: EngineFixture) -> None:
+    """Create a session, then call and close it in another thread."""
+    with fixture.session() as opened, ThreadPoolExecutor(1) as other:
+        arrays = opened.case.trials()[0]
+        opened.answer(arrays)
+        expect_outputs(
+            other.submit(opened.answer, arrays).result(),
+            opened.case.reference(arrays),
+            after="in another thread than the one that created the session",
+            hint="One call at a time, from any thread: keep no state in thread-local variables.",
+        )
 
 
 @SUITE.check("full", "Closing a session does not affect others.")
@@ -187,8 +257,48 @@ def close_may_be_called_twice(fixture: EngineFixture) -> None:
                 ) from error
 
 
+def _one_changed(array: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
+    """Change a value in the middle."""
+    changed = array.copy()
+    changed[64, 64] += number
+    return changed
+
+
+def _is_one_file(exported: ExportedModel) -> bool:
+    assert exported.path is not None
+    return exported.path.is_file() and exported.path.stat().st_size == exported.size_bytes
+
+
+def _renamed(exported: ExportedModel, folder: Path) -> ExportedModel:
+    """Copy an export to a file whose name and times are the same for every model."""
+    assert exported.path is not None
+    path = folder / f"model{exported.path.suffix}"
+    shutil.copyfile(exported.path, path)
+    os.utime(path, (1_000_000_000, 1_000_000_000))
+    return attrs.evolve(exported, path=path)
+
+
+def _reversed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    return array[::-1].copy()[::-1]
+
+
+def _broadcast(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Repeat the first row without copying it."""
+    rows = np.broadcast_to(array[:1].copy(), array.shape)
+    rows.flags.writeable = False
+    return rows
+
+
 def _strided(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """Copy an array to every second element of a larger one."""
     larger = np.zeros((*array.shape, 2), array.dtype)
     larger[..., 0] = array
     return larger[..., 0]
+
+
+_LAYOUTS: Mapping[str, Callable[[npt.NDArray[Any]], npt.NDArray[Any]]] = {
+    "transposed": lambda array: array.T.copy().T,
+    "strided": _strided,
+    "reversed": _reversed,
+    "broadcast": _broadcast,
+}

@@ -10,8 +10,12 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
+import attrs
+from attrs import frozen
+
 from lexer_core.benchmark.case_session import CaseSession, CaseSpec
-from lexer_core.records import Call
+from lexer_core.benchmark.fresh_calls import FreshCalls, Steps, make_fresh_calls
+from lexer_core.records import Call, SessionPhases
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
@@ -37,6 +41,13 @@ _TOLERANCE = 0.01
 _LEAST_SECONDS = 0.02
 _FEWEST_CALLS, _MOST_CALLS = 3, 200
 _TRIES = 4
+_SLOW_SAMPLES = 20
+_DEVICE_CALLS = 9
+
+_HIDDEN_SHARE = 0.5
+_HIDDEN_SECONDS = 1e-3
+_REMEMBERED_RATIO = 3.0
+"""What a hook or a repeated call may differ by from a call on new inputs."""
 
 
 class ScriptedClock:
@@ -197,6 +208,166 @@ def completion_is_timed(fixture: EngineFixture) -> None:
             f"{check.waited * 1e3:.3g} ms.",
             "Implement lexer_synchronize, or wait in run until the work is done.",
         )
+
+
+@SUITE.check("basic", "The work of a call is done in run, the only part that is timed.")
+def work_is_done_in_the_call(fixture: EngineFixture) -> None:
+    """Time placing, running, fetching and resetting for a slow model."""
+    seen = _slow_calls(fixture)
+    facts, steps = seen.facts, seen.facts.steps
+    work = max(facts.usual, steps.running)
+    for hook, excess, taken in (
+        ("lexer_fetch_outputs", steps.fetching - facts.copying_outputs, steps.fetching),
+        ("lexer_place_inputs", steps.placing - facts.copying_inputs, steps.placing),
+        ("lexer_reset_state", seen.resetting - facts.copying_inputs, seen.resetting),
+    ):
+        if excess > _HIDDEN_SHARE * work and excess > _HIDDEN_SECONDS:
+            raise CheckFailed(
+                f"{hook} takes {taken * 1e3:.3g} ms, a call {work * 1e3:.3g} ms: it computes.",
+                "Compute in session.run, once. Only run is timed; placing and fetching copy, and "
+                "resetting restores a state.",
+            )
+
+
+@SUITE.check("basic", "Each call computes its outputs, even on inputs that it had before.")
+def answers_are_not_kept(fixture: EngineFixture) -> None:
+    """Compare calls on the same inputs with calls on newly placed ones, for a slow model."""
+    seen = _slow_calls(fixture)
+    facts = seen.facts
+    excess = facts.steps.running - facts.copying_inputs - facts.copying_outputs
+    if excess > _REMEMBERED_RATIO * seen.shortest and excess > _HIDDEN_SECONDS:
+        raise CheckFailed(
+            f"a call on inputs that were used before takes {seen.shortest * 1e3:.3g} ms, on new "
+            f"ones {facts.steps.running * 1e3:.3g} ms.",
+            "Keep no outputs: a benchmark repeats the same call to time its work. What new "
+            "inputs of the same shape need is done in lexer_place_inputs.",
+        )
+    if facts.outputs == "same":
+        raise CheckFailed(
+            "for other inputs, the outputs are the same bit by bit.", "Keep no outputs."
+        )
+
+
+@SUITE.check("full", "Times of the device are measured.")
+def device_times_are_measured(fixture: EngineFixture) -> None:
+    """Compare the device's own times with those of the host, for two models."""
+    medians = {}
+    for name in ("one_input", "slow"):
+        with fixture.session(name) as opened:
+            call = opened.call(opened.case.trials()[0])
+            opened.run(call)
+            engine = opened.engine
+            with engine.call_context(opened.session):
+                start = time.perf_counter()
+                timings = engine.time_calls(
+                    opened.session, call, _DEVICE_CALLS, 1, opened.device, time.perf_counter_ns
+                )
+                elapsed = time.perf_counter() - start
+        if timings.device is None:
+            raise Skip("the engine reports no times of a device")
+        if opened.device.kind == "cpu":
+            raise CheckFailed(
+                "Timings.device is set for the CPU.",
+                "The host's clock measures the CPU: return device=None.",
+            )
+        if timings.device.sum() > elapsed * (1 + _TOLERANCE):
+            raise CheckFailed(
+                f"{_DEVICE_CALLS} calls take {elapsed * 1e3:.3g} ms; by the device's own times, "
+                f"{timings.device.sum() * 1e3:.3g} ms.",
+                "Return in Timings.device the seconds per call between events of the device.",
+            )
+        medians[name] = sorted(timings.device)[_DEVICE_CALLS // 2]
+    if medians["slow"] <= medians["one_input"]:
+        raise CheckFailed(
+            "by the device's own times, a large model is not slower than a tiny one.",
+            "Return in Timings.device the seconds per call between events of the device.",
+        )
+
+
+@SUITE.check("full", "The time of compilation is part of the time of loading.")
+def compile_time_is_plausible(fixture: EngineFixture) -> None:
+    """Compare the session's phases with the time that creating and placing take."""
+    start = time.perf_counter()
+    with fixture.session() as opened:
+        opened.call(opened.case.trials()[0])
+        elapsed = time.perf_counter() - start
+        phases = getattr(opened.session, "phases", None)
+    if phases is None:
+        raise Skip("the session reports no phases")
+    if not isinstance(phases, SessionPhases):
+        raise CheckFailed(
+            f"session.phases is a {type(phases).__name__}.", "Set it to a SessionPhases."
+        )
+    seconds = phases.compile_seconds
+    if seconds is None:
+        return
+    if not 0 <= seconds <= elapsed * (1 + _TOLERANCE):
+        raise CheckFailed(
+            f"session.phases.compile_seconds is {seconds:.3g}; creating the session and placing "
+            f"its inputs took {elapsed:.3g} s.",
+            "Report the seconds that compilation took.",
+        )
+
+
+@frozen(kw_only=True)
+class _SlowCalls:
+    """Calls of a slow model, in seconds: steps, the shortest sample, and the shortest reset."""
+
+    facts: FreshCalls
+    shortest: float
+    resetting: float
+
+
+def _slow_calls(fixture: EngineFixture) -> _SlowCalls:
+    """Call a slow model on the same and on other inputs, once for all checks."""
+    if fixture.fresh_calls is None:
+        with fixture.session("slow") as opened:
+            case, engine, session = opened.case, opened.engine, opened.session
+            inputs = case.call_inputs(case.trials()[0])
+            with engine.call_context(session):
+                placed = engine.place_inputs(session, inputs, opened.device)
+            call = engine.make_call(session, placed)
+            outputs = opened.fetch(opened.run(call))
+            samples = _time(opened, call, _SLOW_SAMPLES, 1, time.perf_counter_ns)
+            with engine.call_context(session):
+                tries = [
+                    make_fresh_calls(
+                        engine,
+                        session,
+                        opened.device,
+                        call,
+                        inputs,
+                        outputs=outputs,
+                        measured=0.0,
+                        samples=1,
+                        loops=1,
+                    )
+                    for _ in range(_TRIES)
+                ]
+            resets = [_reset_seconds(call) for _ in range(_TRIES)]
+        steps = [each.steps for each in tries]
+        fixture.fresh_calls = _SlowCalls(
+            facts=attrs.evolve(
+                tries[0],
+                usual=min(each.usual for each in tries),
+                steps=Steps(
+                    placing=min(each.placing for each in steps),
+                    running=min(each.running for each in steps),
+                    fetching=min(each.fetching for each in steps),
+                ),
+            ),
+            shortest=float(samples.min()),
+            resetting=min(resets),
+        )
+    seen: _SlowCalls = fixture.fresh_calls
+    return seen
+
+
+def _reset_seconds(call: Call) -> float:
+    start = time.perf_counter()
+    if call.reset is not None:
+        call.reset()
+    return time.perf_counter() - start
 
 
 def _scripted(

@@ -23,7 +23,10 @@ def compiled_property(name: str) -> Callable[[Any], str]:
 
 class TestOpenVino(EngineConformance):
     engine_name = "openvino"
-    cannot = {"int64": "OpenVINO computes whole numbers in 32 bits"}  # noqa: RUF012
+    cannot = {  # noqa: RUF012
+        "int64": "OpenVINO computes whole numbers in 32 bits",
+        "float64": "OpenVINO's CPU plugin computes float64 in float32",
+    }
     option_effects = {  # noqa: RUF012
         "performance_hint": compiled_property("PERFORMANCE_HINT"),
         "num_streams": compiled_property("NUM_STREAMS"),
