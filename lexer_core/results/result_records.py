@@ -125,9 +125,8 @@ class Parity:
     rtol, atol
         The tolerance.
     rule
-        The rule that decided: the tolerance of the dtype, the error of the
-        reference itself against float64, or the user's metric; empty if nothing
-        was judged.
+        The rule that decided: the tolerance of the dtype, or the error of the
+        reference itself against float64; empty if nothing was judged.
     reason
         Why the outputs fail or were not judged.
     outputs
@@ -149,7 +148,7 @@ class Parity:
     mismatched_share: float | None = number()
     rtol: float | None = number()
     atol: float | None = number()
-    rule: Literal["tolerance", "float64", "metric", ""] = ""
+    rule: Literal["tolerance", "float64", ""] = ""
     reason: str = ""
     outputs: tuple[OutputParity, ...] = field(default=(), converter=tuple)
     notes: tuple[str, ...] = field(default=(), converter=texts)

@@ -83,7 +83,6 @@ _STATUSES = {"pass": "✓ agree", "fail": "✗ differ", "not_judged": "not judge
 _RULES = {
     "tolerance": "tolerance of the dtype",
     "float64": "rounding error of the reference",
-    "metric": "requested tolerance",
 }
 
 
