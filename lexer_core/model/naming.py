@@ -8,14 +8,14 @@ and model do not match, the error shows both.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
 from lexer_core.errors import InputError
-from lexer_core.model.structure import FlatCall, flatten_call, rename
+from lexer_core.model.structure import FlatCall, flatten_call, names_in_objects, rename
 from lexer_core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -139,7 +139,8 @@ def name_inputs(forward: Forward, input: object, declared: Sequence[str] | None)
         )
     if declared is None:
         return flat
-    return rename(flat, _declared_names(forward, list(flat.leaves), declared))
+    in_objects = names_in_objects(flat.structure)
+    return rename(flat, _declared_names(forward, list(flat.leaves), declared, in_objects))
 
 
 def name_outputs(
@@ -248,15 +249,23 @@ def _aliases(forward: Forward, declared: Sequence[str]) -> dict[str, str]:
 
 
 def _declared_names(
-    forward: Forward, found: Sequence[str], declared: Sequence[str]
+    forward: Forward, found: Sequence[str], declared: Sequence[str], in_objects: Collection[str]
 ) -> dict[str, str]:
-    """Return the declared name of each tensor."""
-    if len(declared) == len(found):
+    """Return the declared name of each tensor.
+
+    Tensors in objects, such as caches, need not be declared: they are named by their path.
+    """
+    others = [name for name in found if name not in in_objects]
+    by_path = {name: name for name in in_objects}
+    fits = len(declared) == len(forward.names) and set(others) <= set(forward.names)
+    if len(declared) == len(found) and not (in_objects and fits):
         names = dict(zip(found, declared, strict=True))
-    elif len(declared) == len(forward.names) and set(found) <= set(forward.names):
+    elif fits:
         # The decorator names every parameter, but this call omits optional ones.
         by_parameter = dict(zip(forward.names, declared, strict=True))
-        names = {name: by_parameter[name] for name in found}
+        names = {name: by_parameter[name] for name in others} | by_path
+    elif len(declared) == len(others):
+        names = dict(zip(others, declared, strict=True)) | by_path
     else:
         raise _wrong_count(forward, found, declared)
     for parameter, name in names.items():

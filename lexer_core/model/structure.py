@@ -215,6 +215,24 @@ def with_own_constants(structure: CallStructure) -> CallStructure:
     return copy.deepcopy(structure)
 
 
+def names_in_objects(structure: CallStructure) -> frozenset[str]:
+    """Return the names of the tensors that are in objects, not only in containers."""
+    return frozenset(
+        name
+        for each in (*structure.args, *structure.kwargs.values())
+        for name in _referenced(each, in_object=False)
+    )
+
+
+def _referenced(value: object, *, in_object: bool) -> Iterator[str]:
+    if isinstance(value, TensorRef):
+        if in_object:
+            yield value.name
+        return
+    for _, part in _parts(value) or ():
+        yield from _referenced(part, in_object=in_object or isinstance(value, ObjectState))
+
+
 def frozen_tensors(structure: CallStructure) -> tuple[str, ...]:
     """Return the paths of the constants that hold tensors.
 

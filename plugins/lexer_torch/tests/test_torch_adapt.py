@@ -158,3 +158,44 @@ def test_a_default_that_cannot_be_printed_is_named_by_its_type():
             return x
 
     assert adapt_model(Net(), torch.ones(2)).title == "Net.forward(x, mode=<Speechless>)"
+
+
+class Step(nn.Module):
+    def forward(self, ids, cache):
+        return ids * cache.layers[0].keys
+
+
+class Cache:
+    """An object like the caches of transformers."""
+
+    def __init__(self):
+        layer = type("Layer", (), {})()
+        layer.keys, layer.limits = torch.ones(2), np.ones(1)
+        self.layers = [layer]
+
+
+@pytest.mark.parametrize("declared", [None, ["ids"], ["ids", "cache"]])
+def test_tensors_in_objects_are_inputs_and_need_no_declared_names(declared):
+    cache = Cache()
+
+    adapted, reference = adapted_with_reference(
+        Step(), (torch.full((2,), 3.0), cache), input_names=declared
+    )
+
+    assert adapted.input_names == ("ids", "cache.layers.0.keys")
+    assert reference.outputs["output"].tolist() == [3.0, 3.0]
+    assert [note.partition(",")[0] for note in adapted.notes] == [
+        "argument 1.layers.0.limits is a ndarray"
+    ]
+    assert torch.equal(cache.layers[0].keys, torch.ones(2))
+
+
+def test_an_object_whose_parts_refer_to_each_other_stays_as_it_is():
+    cache = Cache()
+    cache.layers.append(cache.layers[0])
+
+    adapted, reference = adapted_with_reference(Step(), (torch.ones(2), cache))
+
+    assert adapted.input_names == ("ids",)
+    assert "argument 1 is a Cache" in adapted.notes[0]
+    assert reference.outputs["output"].tolist() == [1.0, 1.0]
