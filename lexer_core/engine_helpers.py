@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lexer_core.errors import DeviceUnavailableError, EngineError, InputError, UnsupportedError
+from lexer_core.errors import (
+    DeviceUnavailableError,
+    EngineError,
+    InputError,
+    UnsupportedError,
+    text_of,
+)
 from lexer_core.records import Placement
 
 if TYPE_CHECKING:
@@ -208,7 +214,7 @@ def headline(text: str, *, longest: int = _LONGEST_LINE) -> str:
 
 def error_summary(error: BaseException, *, longest: int = _LONGEST_LINE) -> str:
     """Return an exception's type and the :func:`headline` of its message."""
-    line = headline(str(error), longest=longest)
+    line = headline(text_of(error), longest=longest)
     name = type(error).__name__
     return f"{name}: {line}" if line else name
 

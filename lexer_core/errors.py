@@ -65,6 +65,14 @@ class LexerError(Exception):
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
 
 
+def text_of(value: object) -> str:
+    """Return ``str(value)``, whatever a plugin's exception or object does in ``__str__``."""
+    try:
+        return str.__str__(str(value))
+    except (Exception, SystemExit) as broken:
+        return f"(str() of the {type(value).__name__} raised {type(broken).__name__})"
+
+
 def _rebuild(
     cls: type[LexerError], args: tuple[object, ...], state: dict[str, object]
 ) -> LexerError:

@@ -1,22 +1,34 @@
-"""Does data from a JSON or TOML file match a record?
+"""Does data from a file or from another process match a record?
 
-The file may have been written by a newer version, edited, or made to do harm.
-Whatever is wrong is an :class:`InvalidDataError` that names the place.
+A JSON or TOML file may have been written by a newer version, edited, or made to do
+harm; a worker process runs code that is not trusted. Whatever is wrong is an
+:class:`InvalidDataError` that names the place.
 """
 
 from __future__ import annotations
 
+import builtins
 import json
 import reprlib
 import sys
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
 from types import NoneType, UnionType
 from typing import Any, Literal, get_args, get_origin
 
 import attrs
 
-__all__ = ["InvalidDataError", "check_version", "parse_json", "parse_toml", "validated"]
+__all__ = [
+    "InvalidDataError",
+    "check_version",
+    "parse_json",
+    "parse_toml",
+    "reader",
+    "resolve_annotation",
+    "validated",
+]
 
 _Reader = Callable[[object, str], object]
 _Skip = Callable[["attrs.Attribute[Any]"], bool]
@@ -91,7 +103,7 @@ def check_version(data: object, key: str, supported: int) -> None:
 
 
 def validated(value: object, kind: Any, path: str = "", *, skip: _Skip | None = None) -> Any:
-    """Convert parsed JSON or TOML to a record, and check every type on the way.
+    """Convert parsed data to a record, and check every type on the way.
 
     Missing fields take their defaults, and unknown ones are ignored, so that a
     schema can grow within one version. Numbers and strings are not converted
@@ -104,71 +116,128 @@ def validated(value: object, kind: Any, path: str = "", *, skip: _Skip | None = 
     kind
         An attrs class, or any other type that its annotations may use: ``bool``,
         ``int``, ``float``, ``str``, ``object``, ``None``, ``Literal``, unions,
-        ``Mapping[str, …]``, and ``tuple[…, ...]`` or ``Sequence`` for lists.
+        ``Mapping[str, …]``, and tuples or ``Sequence`` for lists. Data of a process may
+        also have ``bytes``, ``Path``, ``frozenset`` and numpy arrays. ``Any`` stands for
+        a live object, which data does not contain: it must be ``None``.
     path
-        The place of ``value`` in the file, for errors.
+        The place of ``value`` in the data, for errors.
     skip
-        Returns whether a field of a record is never read from a file.
+        Returns whether a field of a record is never read.
 
     Raises
     ------
     InvalidDataError
         The value does not match.
     """
-    try:
-        return _reader(kind, skip)(value, path)
-    except RecursionError as error:
-        raise InvalidDataError("nested too deeply", path) from error
+    return reader(kind, skip)(value, path)
+
+
+@cache
+def reader(kind: Any, skip: _Skip | None = None) -> _Reader:
+    """Return the function that checks and converts values of one type.
+
+    See :func:`validated`; the function takes ``value`` and ``path``.
+    """
+    read = _reader(kind, skip)
+
+    def read_value(value: object, path: str) -> object:
+        try:
+            return read(value, path)
+        except RecursionError as error:
+            raise InvalidDataError("nested too deeply", path) from error
+
+    return read_value
+
+
+def resolve_annotation(annotation: Any, names: Mapping[str, Any]) -> Any:
+    """Resolve an annotation of our own source code.
+
+    ``typing.get_type_hints`` resolves all annotations of a class or none, and those of
+    fields that are not read may need a framework.
+
+    Parameters
+    ----------
+    annotation
+        A type, or its text.
+    names
+        What the names in the text mean, besides those of :data:`_USUAL_NAMES`.
+    """
+    if not isinstance(annotation, str):
+        return annotation
+    return eval(annotation, {"__builtins__": builtins}, _Names(names))  # noqa: S307  our own code
+
+
+class _Names(dict[str, Any]):
+    """The names of a module, and those that modules import for type checking only."""
+
+    def __missing__(self, name: str) -> Any:
+        if name in _USUAL_NAMES:
+            return _USUAL_NAMES[name]
+        if name in ("np", "npt"):
+            import numpy as np  # files do not contain arrays
+            import numpy.typing as npt
+
+            return np if name == "np" else npt
+        raise KeyError(name)  # then it is a builtin name
 
 
 def _reader(kind: Any, skip: _Skip | None) -> _Reader:
-    """Return the function that checks and converts values of one type."""
     if kind in _SCALARS:
         return _SCALARS[kind]
     if attrs.has(kind):
-        return lambda value, path: _record(value, path, kind, skip)
+        return _record(kind, skip)
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Literal:
         return lambda value, path: _choice(value, path, arguments)
     if origin is UnionType:
         return _union([_reader(argument, skip) for argument in arguments])
-    if origin in (tuple, Sequence):
+    if origin is Sequence or (origin is tuple and arguments[-1] is Ellipsis):
         return _list(_reader(arguments[0], skip))
-    if origin is Mapping:
+    if origin is tuple:
+        return _fixed([_reader(argument, skip) for argument in arguments])
+    if origin is frozenset:
+        return _set(_reader(arguments[0], skip))
+    if origin in (Mapping, dict):
         return _map(_reader(arguments[1], skip))
-    raise TypeError(f"a file cannot hold values of type {kind!r}")
+    if origin is not None and origin.__module__ == "numpy":
+        return _array(get_args(arguments[1])[0])
+    raise TypeError(f"data cannot contain values of type {kind!r}")
 
 
-def _record(value: object, path: str, record: type[Any], skip: _Skip | None) -> object:
-    data = _mapping(value, path)
-    arguments = {}
-    for field in attrs.fields(record):
-        if skip is not None and skip(field):
-            continue
-        if field.name in data:
-            read = _reader(_type_of(field, record), skip)
-            arguments[field.name] = read(data[field.name], _join(path, field.name))
-        elif field.default is attrs.NOTHING:
-            raise InvalidDataError(f"{_join(path, field.name)!r} is missing")
-    try:
-        return record(**arguments)
-    except ValueError as error:  # from a validator
-        raise InvalidDataError(str(error), path) from error
+def _record(record: type[Any], skip: _Skip | None) -> _Reader:
+    """Return the function that reads records of one class."""
+    readers = _field_readers(record, skip)
+
+    def read_record(value: object, path: str) -> object:
+        if isinstance(value, record):  # parsed data contains none, except what was made for it
+            return value
+        data = _mapping(value, path)
+        arguments = {}
+        for name, (read, is_required) in readers.items():
+            if name in data:
+                arguments[name] = read(data[name], _join(path, name))
+            elif is_required:
+                raise InvalidDataError(f"{_join(path, name)!r} is missing")
+        try:
+            return record(**arguments)
+        except ValueError as error:  # from a validator
+            raise InvalidDataError(str(error), path) from error
+
+    return read_record
 
 
-def _type_of(field: attrs.Attribute[Any], record: type[Any]) -> Any:
-    """Resolve the annotation of one field.
-
-    ``typing.get_type_hints`` resolves all of them or none, and those of skipped
-    fields may need numpy.
-    """
-    annotation: Any = field.type
-    if not isinstance(annotation, str):
-        return annotation
-    names: dict[str, object] = {}
+def _field_readers(record: type[Any], skip: _Skip | None) -> dict[str, tuple[_Reader, bool]]:
+    names: dict[str, Any] = {}
     for base in reversed(record.__mro__):
         names |= vars(sys.modules[base.__module__])
-    return eval(annotation, names)  # noqa: S307  the text is our own source code
+    return {
+        field.name: (
+            _reader(resolve_annotation(field.type, names), skip),
+            field.default is attrs.NOTHING,
+        )
+        for field in attrs.fields(record)
+        if skip is None or not skip(field)
+    }
 
 
 def _list(read: _Reader) -> _Reader:
@@ -178,6 +247,47 @@ def _list(read: _Reader) -> _Reader:
         return tuple(read(item, f"{path}[{index}]") for index, item in enumerate(value))
 
     return read_list
+
+
+def _fixed(readers: list[_Reader]) -> _Reader:
+    expected = f"a list of {len(readers)}"
+
+    def read_fixed(value: object, path: str) -> object:
+        if not isinstance(value, list | tuple) or len(value) != len(readers):
+            raise _unexpected(value, path, expected)
+        return tuple(
+            read(item, f"{path}[{index}]")
+            for index, (read, item) in enumerate(zip(readers, value, strict=True))
+        )
+
+    return read_fixed
+
+
+def _set(read: _Reader) -> _Reader:
+    def read_set(value: object, path: str) -> object:
+        if not isinstance(value, frozenset):
+            raise _unexpected(value, path, "a set")
+        return frozenset(read(item, path) for item in value)
+
+    return read_set
+
+
+def _array(scalar: Any) -> _Reader:
+    """Return the function that reads arrays; ``Any`` as scalar type: of any numbers."""
+    import numpy as np  # files do not contain arrays
+
+    expected = "an array" if scalar is Any else f"an array of {scalar.__name__}"
+
+    def read_array(value: object, path: str) -> object:
+        if not isinstance(value, np.ndarray):
+            raise _unexpected(value, path, expected)
+        if scalar is not Any and value.dtype.type is not scalar:
+            raise InvalidDataError(
+                f"expected {expected}, got one of {value.dtype}", path, expected=expected
+            )
+        return value
+
+    return read_array
 
 
 def _map(read: _Reader) -> _Reader:
@@ -243,6 +353,18 @@ def _number(value: object, path: str) -> float:
         raise _unexpected(value, path, "a number that fits in a float") from None
 
 
+def _bytes(value: object, path: str) -> bytes:
+    if not isinstance(value, bytes):
+        raise _unexpected(value, path, "bytes")
+    return value
+
+
+def _path(value: object, path: str) -> Path:
+    if not isinstance(value, Path):
+        raise _unexpected(value, path, "a path")
+    return value
+
+
 def _none(value: object, path: str) -> None:
     if value is not None:
         raise _unexpected(value, path, "nothing")
@@ -254,12 +376,25 @@ def _anything(value: object, path: str) -> object:
 
 
 _SCALARS: Mapping[Any, _Reader] = {
+    Any: _none,
+    None: _none,
+    Path: _path,
     bool: _boolean,
+    bytes: _bytes,
     float: _number,
     int: _whole_number,
     NoneType: _none,
     object: _anything,
     str: _string,
+}
+
+
+_USUAL_NAMES: Mapping[str, Any] = {
+    "Any": Any,
+    "Literal": Literal,
+    "Mapping": Mapping,
+    "Path": Path,
+    "Sequence": Sequence,
 }
 
 

@@ -70,7 +70,7 @@ class Tolerance:
 class Float64Outputs:
     """The model's outputs in float64, or the reason why there are none."""
 
-    outputs: Outputs | None
+    outputs: Mapping[str, npt.NDArray[Any]] | None
     reason: str = ""
 
 

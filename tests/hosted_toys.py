@@ -19,7 +19,7 @@ class StrangeError(Exception):
 
 
 class Unreadable:
-    """Can be pickled, but not unpickled."""
+    """Can be pickled, but unpickling it runs code, which fails."""
 
     def __reduce__(self):
         return (int, ("not a number",))
@@ -65,6 +65,10 @@ class Toy:
             pass
 
         raise LocalError("known only here")
+
+    def names_of_structure(self, structure):
+        (argument,) = structure.args
+        return type(argument).__name__, argument.x.name
 
     def raise_value_error(self):
         raise ValueError("first line\nsecond line")

@@ -28,15 +28,10 @@ from lexer_core.machine.memory import (
 from lexer_core.machine.system_counters import SystemCounters, read_counters
 from lexer_core.model.structure import constants_of
 from lexer_core.model.value_state import ValueState, state_of
-from lexer_core.records import (
-    Call,
-    CallInputs,
-    Device,
-    ExportedModel,
-    Placement,
-    Session,
-    SessionConfig,
-    SessionPhases,
+from lexer_core.records import (  # parts of replies' declared types
+    Device,  # noqa: TC001
+    Placement,  # noqa: TC001
+    SessionPhases,  # noqa: TC001
 )
 
 if TYPE_CHECKING:
@@ -47,6 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.engines.engine import Engine
+    from lexer_core.records import Call, CallInputs, ExportedModel, Session, SessionConfig
 
 __all__ = [
     "Block",
@@ -214,7 +210,7 @@ class CaseSession:
         self._notes, self._placed_state = [], None
         self._isolated = spec.config.isolated
         self._expected = tuple(output.name for output in exported.outputs)
-        self._loaded = LoadFacts(load_seconds=seconds, phases=_phases_of(session), device=device)
+        self._loaded = LoadFacts(load_seconds=seconds, phases=engine.phases(session), device=device)
         return self._loaded
 
     def place(self, inputs: CallInputs) -> LoadFacts:
@@ -232,13 +228,13 @@ class CaseSession:
         self._inputs, self._placed = inputs, placed
         loaded = self._loaded
         assert loaded is not None
-        phases = _phases_of(session)
+        phases = engine.phases(session)
         before, after = loaded.phases.compile_seconds or 0.0, phases.compile_seconds or 0.0
         self._loaded = attrs.evolve(
             loaded,
             phases=phases,
             load_seconds=loaded.load_seconds + max(0.0, after - before),
-            caveat=str(getattr(session, "caveat", "")),
+            caveat=engine.caveat(session),
         )
         return self._loaded
 
@@ -331,6 +327,7 @@ class CaseSession:
                 )
                 elapsed = time.perf_counter() - start
                 after = read_counters()
+                engine.check_elapsed(timings, loops, elapsed)
         finally:
             if collecting:
                 gc.enable()
@@ -455,8 +452,3 @@ class _TimedReset:
         assert self._reset is not None
         self._reset()
         self.seconds += time.perf_counter() - start
-
-
-def _phases_of(session: Session) -> SessionPhases:
-    phases = getattr(session, "phases", None)
-    return phases if isinstance(phases, SessionPhases) else SessionPhases()

@@ -200,11 +200,12 @@ def _call(
     inputs: CallInputs,
     expected: Sequence[str],
 ) -> tuple[Steps, Arrays]:
-    compiled = _compile_seconds(session)
+    compiled = engine.phases(session).compile_seconds or 0.0
     start = time.perf_counter()
     placed = engine.place_inputs(session, inputs, device)
     engine.synchronize(session, device)
-    placing = time.perf_counter() - start - max(0.0, _compile_seconds(session) - compiled)
+    placing = time.perf_counter() - start
+    placing -= max(0.0, (engine.phases(session).compile_seconds or 0.0) - compiled)
     call = engine.make_call(session, placed)
     if call.reset is not None:
         call.reset()
@@ -216,10 +217,6 @@ def _call(
     outputs = engine.fetch_outputs(session, returned, expected=expected)
     fetched = time.perf_counter()
     return Steps(placing=placing, running=ran - start, fetching=fetched - ran), outputs
-
-
-def _compile_seconds(session: Session) -> float:
-    return getattr(getattr(session, "phases", None), "compile_seconds", None) or 0.0
 
 
 def _shortest(one: Steps, other: Steps) -> Steps:

@@ -239,6 +239,7 @@ class TorchModel(_HostedModel):
             return self._open_here(f"{type(error).__name__}: {error}")
         worker = settings.start_worker(
             _TORCH_FACTORY,
+            hosted=TorchPreparation,
             preload=("torch", *self.caller_state.modules),
             initializer=self.caller_state.initializer,
         )
@@ -361,7 +362,7 @@ class OnnxModel(_HostedModel):
             preparation = OnnxPreparation()
             preparation.open(self._path)
             return LocalExecutor(preparation)
-        worker = settings.start_worker(_ONNX_FACTORY)
+        worker = settings.start_worker(_ONNX_FACTORY, hosted=OnnxPreparation)
         worker.call("open", self._path, timeout=settings.timeout)
         return worker
 
@@ -408,7 +409,10 @@ class RemoteModel(_HostedModel):
 
     def _open(self, settings: HostSettings) -> Executor:
         worker = settings.start_worker(
-            _TORCH_FACTORY, preload=("torch",), sys_path=self._initial_sys_path
+            _TORCH_FACTORY,
+            hosted=TorchPreparation,
+            preload=("torch",),
+            sys_path=self._initial_sys_path,
         )
         try:
             built: BuiltModel = worker.call(

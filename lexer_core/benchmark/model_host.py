@@ -53,13 +53,15 @@ class HostSettings:
         self,
         factory: str,
         *,
+        hosted: type,
         preload: Sequence[str] = (),
         sys_path: Sequence[str] | None = None,
         initializer: tuple[str, object] | None = None,
     ) -> Executor:
-        """Start a worker for a model; ``factory`` makes its ``Preparation``."""
+        """Start a worker for a model; ``factory`` makes its ``Preparation``, ``hosted``."""
         return start_worker(
             factory,
+            hosted=hosted,
             label="the model",
             threads=self.threads,
             memory_limit_bytes=self.memory_limit_bytes,

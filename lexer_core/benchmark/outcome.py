@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from attrs import define, field, frozen
 
 from lexer_core.benchmark.sample_log import SampleLog
+from lexer_core.records import ExportedModel  # noqa: TC001  part of a reply's declared type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.cases import Case
     from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.warm_up import WarmUp
-    from lexer_core.records import ExportedModel
     from lexer_core.results import Failure, Parity, ReferenceWorkloadTimes
     from lexer_core.results.saved_model import SavedModel
     from lexer_core.statistics import RoundWarmUp

@@ -32,13 +32,13 @@ from lexer_core.model.caller_state import CallerState, read_caller_state
 from lexer_core.model.reference import Reference, reference_outputs
 from lexer_core.model.second_reference import SecondReference, second_reference
 from lexer_core.records import CallInputs, CallStructure, ModelSource, OptionValue
+from lexer_core.validation import Float64Outputs  # noqa: TC001  a reply's declared type
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from lexer_core.engines.remote_interpreter import RemoteEngine
-    from lexer_core.validation import Float64Outputs
 
 __all__ = ["BuiltModel", "OnnxPreparation", "Preparation", "TorchPreparation"]
 

@@ -132,6 +132,7 @@ class ReferenceWorkload:
             return LocalExecutor(ReferenceWorkloadSession())
         return start_worker(
             _FACTORY,
+            hosted=ReferenceWorkloadSession,
             label="the reference workload",
             threads=self._threads,
             preload=("numpy",),

@@ -158,6 +158,7 @@ class BenchmarkRun:
             initializer = state.initializer
         return start_worker(
             _CASE_FACTORY,
+            hosted=CaseSession,
             label=outcome.case.label,
             threads=self._threads,
             memory_limit_bytes=self._memory_limit,

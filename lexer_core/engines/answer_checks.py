@@ -1,207 +1,450 @@
 """Does the result of a hook conform to the hook's specification?
 
-Each function returns the problem, or ``None``. Nothing relies on the annotations,
-because plugins may ignore them.
+Each function returns the result as plain values of the core's own records, or raises
+:class:`WrongAnswerError`. Nothing relies on the annotations, because plugins may ignore
+them, and nothing is read twice, because an object of a plugin may answer differently.
 """
 
 from __future__ import annotations
 
+import numbers
+import reprlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
 
-from lexer_core.records import Device, ExportedModel, Placement, SessionPhases, Timings
+from lexer_core.records import (
+    Device,
+    ExportedModel,
+    Placement,
+    SessionPhases,
+    TensorSpec,
+    Timings,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 __all__ = [
-    "WrongAnswer",
-    "describe",
-    "wrong_context",
-    "wrong_devices",
-    "wrong_export",
-    "wrong_outputs",
-    "wrong_placement",
-    "wrong_session",
-    "wrong_timings",
-    "wrong_type",
+    "WrongAnswerError",
+    "check_context",
+    "check_elapsed",
+    "check_placed",
+    "check_session",
+    "plain_caveat",
+    "plain_devices",
+    "plain_export",
+    "plain_note",
+    "plain_outputs",
+    "plain_phases",
+    "plain_placement",
+    "plain_timings",
 ]
 
+_LONGEST_SECONDS = 1e9
+_SHORTEST_SECONDS = 1e-10
+"""No time of a sample is outside these limits: 30 years, and less than a clock cycle."""
 
-class WrongAnswer(NamedTuple):
-    """What a hook did wrong, as the predicate of a sentence, and what it should do."""
+_ELAPSED_FACTOR = 1.01
+_ELAPSED_SECONDS = 1e-6
+"""Tolerance of the comparison of two clocks."""
 
-    what: str
-    hint: str
-
-
-def describe(value: object) -> str:
-    """Describe a value by its type."""
-    return "nothing" if value is None else f"a value of type {type(value).__qualname__}"
+_UNITS = (("nanoseconds", 1e9), ("microseconds", 1e6), ("milliseconds", 1e3))
 
 
-def wrong_type(value: object, wanted: str) -> WrongAnswer:
-    """Return the problem of a hook that returned a value of another type."""
-    hint = f"Return {wanted}."
-    if value is None:
-        hint += " Is a return statement missing?"
-    return WrongAnswer(f"returned {describe(value)}", hint)
+class WrongAnswerError(Exception):
+    """A hook's result does not conform.
+
+    Parameters
+    ----------
+    what
+        What the hook did wrong, as the predicate of a sentence.
+    hint
+        What it should do.
+    """
+
+    def __init__(self, what: str, hint: str) -> None:
+        super().__init__(what)
+        self.what = what
+        self.hint = hint
 
 
-def wrong_devices(devices: Any) -> WrongAnswer | None:
-    """Check that the value is a sequence of distinct devices."""
+def plain_devices(devices: object) -> tuple[Device, ...]:
+    """Return distinct devices."""
     if not isinstance(devices, Sequence) or isinstance(devices, str):
-        return wrong_type(devices, "a sequence of Device")
-    names: set[str] = set()
+        raise _wrong_type(devices, "a sequence of Device")
+    plain: dict[str, Device] = {}
     for device in devices:
         if not isinstance(device, Device):
-            return WrongAnswer(
-                f"returned a list with {describe(device)}", "Return a sequence of Device."
+            raise WrongAnswerError(
+                f"returned a list with {_describe(device)}", "Return a sequence of Device."
             )
         kind: Any = device.kind
         index: Any = device.index
-        if not (isinstance(kind, str) and isinstance(index, int)):
-            return WrongAnswer(
-                f"listed a device of kind {kind!r} and index {index!r}",
-                "The kind must be a string such as 'cuda', the index an integer.",
+        if not isinstance(kind, str) or _whole_number(index) is None:
+            raise WrongAnswerError(
+                f"listed a device of kind {reprlib.repr(kind)} and index {reprlib.repr(index)}",
+                "The kind must be a string such as 'cuda', the index an integer from 0.",
             )
-        if device.name in names:
-            return WrongAnswer(
-                f"listed device {device.name} twice", "Give each device its own kind and index."
+        converted = Device(
+            kind=_text(kind, "a device's kind"),
+            index=int(index),
+            identifier=_text(device.identifier, "a device's identifier"),
+            description=_text(device.description, "a device's description"),
+        )
+        if converted.name in plain:
+            raise WrongAnswerError(
+                f"listed device {converted.name} twice", "Give each device its own kind and index."
             )
-        names.add(device.name)
-    return None
+        plain[converted.name] = converted
+    return tuple(plain.values())
 
 
-def wrong_export(exported: Any, format: str) -> WrongAnswer | None:
-    """Check that the value is a model in the requested format."""
+def plain_export(exported: object, format: str) -> ExportedModel:
+    """Return a model in the requested format; a live model is returned as it is."""
     if not isinstance(exported, ExportedModel):
-        return wrong_type(exported, "ExportedModel or None")
-    if exported.format != format:
-        return WrongAnswer(
-            f"was asked for format {format!r} and returned {exported.format!r}",
+        raise _wrong_type(exported, "ExportedModel or None")
+    actual = _text(exported.format, "a format")
+    if actual != format:
+        raise WrongAnswerError(
+            f"was asked for format {format!r} and returned {actual!r}",
             "Return None for a format that the engine does not export to.",
         )
-    if (exported.path is None) == (exported.model is None):
-        return WrongAnswer(
+    path: Any = exported.path
+    if (path is None) == (exported.model is None):
+        raise WrongAnswerError(
             "returned an ExportedModel with neither or both of path and model",
             "Set path if the format is a file, or model if it is a live object.",
         )
-    if exported.path is not None and not exported.path.exists():
-        return WrongAnswer(
-            f"returned a path that does not exist: {exported.path}",
-            "Write the file before returning its path.",
+    size = _whole_number(exported.size_bytes)
+    if size is None:
+        raise WrongAnswerError(
+            f"returned a size_bytes of {reprlib.repr(exported.size_bytes)}",
+            "The size must be a number of bytes, an integer from 0.",
         )
-    return None
+    return ExportedModel(
+        format=actual,
+        path=None if path is None else _existing_file(path),
+        model=exported.model,
+        inputs=_specs(exported.inputs, "inputs"),
+        outputs=_specs(exported.outputs, "outputs"),
+        size_bytes=size,
+        exporter=_text(exported.exporter, "an exporter"),
+        specific_to=_text(exported.specific_to, "a specific_to"),
+        notes=_texts(exported.notes, "notes"),
+    )
 
 
-def wrong_session(session: Any) -> WrongAnswer | None:
+def check_session(session: Any) -> None:
     """Check the methods and the optional attributes of a session."""
     if session is None:
-        return wrong_type(session, "a session")
+        raise _wrong_type(session, "a session")
     for method in ("run", "close"):
         if not callable(getattr(session, method, None)):
-            return WrongAnswer(
-                f"returned {describe(session)}, which has no {method}()",
+            raise WrongAnswerError(
+                f"returned {_describe(session)}, which has no {method}()",
                 "A session has run(placed) and close(); see Session in lexer_core/records.py.",
             )
-    phases = getattr(session, "phases", None)
-    if phases is not None and not isinstance(phases, SessionPhases):
-        return WrongAnswer(
-            f"returned a session whose phases is {describe(phases)}",
-            "The optional attribute 'phases' must be a SessionPhases or None.",
-        )
-    caveat = getattr(session, "caveat", "")
-    if not isinstance(caveat, str):
-        return WrongAnswer(
-            f"returned a session whose caveat is {describe(caveat)}",
-            "The optional attribute 'caveat' must be a str.",
-        )
+    plain_phases(getattr(session, "phases", None))
+    plain_caveat(getattr(session, "caveat", ""))
     if not callable(getattr(session, "call_context", nullcontext)):
-        return WrongAnswer(
+        raise WrongAnswerError(
             "returned a session whose call_context is not callable",
             "The optional attribute 'call_context' must be a function that returns a context "
             "manager.",
         )
-    return None
 
 
-def wrong_context(context: Any) -> WrongAnswer | None:
+def plain_caveat(caveat: object) -> str:
+    """Return a session's remark on its row; may be empty."""
+    if not isinstance(caveat, str):
+        raise WrongAnswerError(
+            f"returned a session whose caveat is {_describe(caveat)}",
+            "The optional attribute 'caveat' must be a str.",
+        )
+    return str.__str__(caveat)
+
+
+def plain_phases(phases: object) -> SessionPhases:
+    """Return how a session spent its load time; unknown for ``None``."""
+    if phases is None:
+        return SessionPhases()
+    if not isinstance(phases, SessionPhases):
+        raise WrongAnswerError(
+            f"returned a session whose phases is {_describe(phases)}",
+            "The optional attribute 'phases' must be a SessionPhases or None.",
+        )
+    seconds: Any = phases.compile_seconds
+    number = None if seconds is None else _number(seconds)
+    if seconds is not None and (number is None or not 0 <= number < _LONGEST_SECONDS):
+        raise WrongAnswerError(
+            f"returned a session with compile_seconds {reprlib.repr(seconds)}",
+            "It must be a time in seconds, or None.",
+        )
+    warm: Any = phases.cache_warm
+    if not (warm is None or isinstance(warm, bool)):
+        raise WrongAnswerError(
+            f"returned a session with cache_warm {reprlib.repr(warm)}",
+            "It must be True, False or None.",
+        )
+    return SessionPhases(compile_seconds=number, cache_warm=warm)
+
+
+def check_placed(placed: object) -> None:
+    """Check that placed inputs are not ``None``."""
+    if placed is None:
+        raise _wrong_type(placed, "the argument of session.run")
+
+
+def check_context(context: object) -> None:
     """Check that a session's ``call_context`` returned a context manager."""
-    if isinstance(context, AbstractContextManager):
-        return None
-    return WrongAnswer(
-        f"returned a session whose call_context() returned {describe(context)}",
-        "Return a context manager, such as torch.inference_mode().",
-    )
+    if not isinstance(context, AbstractContextManager):
+        raise WrongAnswerError(
+            f"returned a session whose call_context() returned {_describe(context)}",
+            "Return a context manager, such as torch.inference_mode().",
+        )
 
 
-def wrong_timings(timings: Any, count: int) -> WrongAnswer | None:
-    """Check that the value has ``count`` host times, and as many device times if any."""
+def plain_note(note: object) -> str:
+    """Return the note of a session's ``relax_call_context``."""
+    if not isinstance(note, str):
+        raise WrongAnswerError(
+            f"returned a session whose relax_call_context() returned {_describe(note)}",
+            "Return a note for the row, or an empty string if the error is final.",
+        )
+    return str.__str__(note)
+
+
+def plain_timings(timings: object, count: int) -> Timings:
+    """Return ``count`` host times, and as many device times if there are any."""
     if not isinstance(timings, Timings):
-        return wrong_type(timings, "Timings")
-    wrong = _wrong_seconds("host", timings.host, count)
-    if wrong is None and timings.device is not None:
-        wrong = _wrong_seconds("device", timings.device, count)
-    return wrong
-
-
-def _wrong_seconds(which: str, seconds: Any, count: int) -> WrongAnswer | None:
-    import numpy as np  # on use: loading an engine must not import numpy
-
-    if not isinstance(seconds, np.ndarray) or seconds.dtype != np.float64:
-        is_array = isinstance(seconds, np.ndarray)
-        what = f"an array of {seconds.dtype}" if is_array else describe(seconds)
-        return WrongAnswer(
-            f"returned {what} as {which} times",
-            f"The times must be float64 of shape ({count},), in seconds per call.",
-        )
-    if seconds.shape != (count,):
-        return WrongAnswer(
-            f"returned {which} times of shape {seconds.shape} for {count} samples",
-            "Return one value per sample: count values, not count * loops.",
-        )
-    bad = ~(np.isfinite(seconds) & (seconds > 0))
-    if not bad.any():
-        return None
-    first = int(np.flatnonzero(bad)[0])
-    return WrongAnswer(
-        f"returned {which} times that are not positive and finite: "
-        f"sample {first} is {float(seconds[first])} s",
-        "If the clock did not advance, the engine must make `loops` calls per sample.",
+        raise _wrong_type(timings, "Timings")
+    host, device = timings.host, timings.device
+    return Timings(
+        host=_seconds("host", host, count),
+        device=None if device is None else _seconds("device", device, count),
     )
 
 
-def wrong_outputs(arrays: Any, expected: Sequence[str] | None) -> WrongAnswer | None:
-    """Check that the value maps exactly the expected names to arrays of numbers."""
-    import numpy as np  # on use: loading an engine must not import numpy
+def check_elapsed(timings: Timings, loops: int, elapsed: float) -> None:
+    """Check that samples are not longer than the time in which they were taken.
 
-    if not isinstance(arrays, Mapping):
-        return wrong_type(arrays, "a mapping of output names to numpy arrays")
-    for name, array in arrays.items():
+    Parameters
+    ----------
+    timings
+        The times of one block.
+    loops
+        Calls per sample.
+    elapsed
+        The time of the whole block, in seconds.
+    """
+    for which, seconds in (("host", timings.host), ("device", timings.device)):
+        if seconds is None:
+            continue
+        total = float(seconds.sum()) * loops
+        if total <= _ELAPSED_FACTOR * elapsed + _ELAPSED_SECONDS:
+            continue
+        unit = next((name for name, factor in _UNITS if total / elapsed > 0.01 * factor), "")
+        looks = f" Does it return {unit}?" if unit else ""
+        raise WrongAnswerError(
+            f"returned {which} times of {total:.3g} s in total for calls that took {elapsed:.3g} s",
+            f"The times must be in seconds per call: divide by `loops`.{looks}",
+        )
+
+
+def plain_outputs(outputs: object, expected: Sequence[str] | None) -> dict[str, npt.NDArray[Any]]:
+    """Return arrays of numbers by the expected names, in that order."""
+    if not isinstance(outputs, Mapping):
+        raise _wrong_type(outputs, "a mapping of output names to numpy arrays")
+    arrays: dict[str, npt.NDArray[Any]] = {}
+    for name, array in outputs.items():
         if not isinstance(name, str):
-            return WrongAnswer(
-                f"named an output {name!r}", "Use the names in ExportedModel.outputs."
+            raise WrongAnswerError(
+                f"named an output {reprlib.repr(name)}", "Use the names in ExportedModel.outputs."
             )
-        if not isinstance(array, np.ndarray) or array.dtype == object:
-            what = "an array of objects" if isinstance(array, np.ndarray) else describe(array)
-            return WrongAnswer(
-                f"returned {what} for output {name!r}",
-                "Each output must be a numpy.ndarray of numbers; use numpy.asarray for a scalar.",
-            )
+        arrays[str.__str__(name)] = _numbers(array, name)
     if expected is None:
-        return None
+        return arrays
     missing = [repr(name) for name in expected if name not in arrays]
     surplus = [repr(name) for name in arrays if name not in expected]
     parts = [f"left out {', '.join(missing)}"] if missing else []
     parts += [f"added {', '.join(surplus)}"] if surplus else []
-    if not parts:
-        return None
-    return WrongAnswer(" and ".join(parts), f"The outputs of this model are {', '.join(expected)}.")
+    if parts:
+        raise WrongAnswerError(
+            " and ".join(parts), f"The outputs of this model are {', '.join(expected)}."
+        )
+    return {name: arrays[name] for name in expected}
 
 
-def wrong_placement(placement: Any) -> WrongAnswer | None:
-    """Check that the value is a placement with a valid share."""
+def plain_placement(placement: object) -> Placement:
+    """Return where a session's work is executed."""
     if not isinstance(placement, Placement):
-        return wrong_type(placement, "Placement or None")
-    if placement.share is not None and not 0.0 <= placement.share <= 1.0:
-        return WrongAnswer(f"returned a share of {placement.share}", "A share is between 0 and 1.")
-    return None
+        raise _wrong_type(placement, "Placement or None")
+    share: Any = placement.share
+    number = None if share is None else _number(share)
+    if share is not None and (number is None or not 0.0 <= number <= 1.0):
+        raise WrongAnswerError(
+            f"returned a share of {reprlib.repr(share)}", "A share is between 0 and 1."
+        )
+    method: Any = placement.method
+    if method not in ("nodes", "time", "unknown"):
+        raise WrongAnswerError(
+            f"returned the method {reprlib.repr(method)}",
+            "The method is 'nodes', 'time' or 'unknown'.",
+        )
+    return Placement(
+        share=number,
+        method=str.__str__(method),  # type: ignore[arg-type]
+        fallbacks=_texts(placement.fallbacks, "fallbacks"),
+    )
+
+
+def _describe(value: object) -> str:
+    """Describe a value by its type."""
+    if value is None:
+        return "nothing"
+    kind = type(value)
+    what = "a numpy scalar" if kind.__module__ == "numpy" else "a value"
+    return f"{what} of type {kind.__qualname__}"
+
+
+def _wrong_type(value: object, wanted: str) -> WrongAnswerError:
+    """Return the problem of a hook that returned a value of another type."""
+    hint = f"Return {wanted}."
+    if value is None:
+        hint += " Is a return statement missing?"
+    return WrongAnswerError(f"returned {_describe(value)}", hint)
+
+
+def _text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise WrongAnswerError(f"returned {_describe(value)} as {what}", "It must be a string.")
+    return str.__str__(value)
+
+
+def _texts(values: object, what: str) -> tuple[str, ...]:
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise WrongAnswerError(
+            f"returned {_describe(values)} as {what}", "It must be a tuple of strings."
+        )
+    return tuple(_text(value, f"one of the {what}") for value in values)
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return None
+    return float(value)
+
+
+def _whole_number(value: Any) -> int | None:
+    """Return an integer from 0 that fits into 64 bits, or ``None``."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        return None
+    number = int(value)
+    return number if 0 <= number < 2**63 else None
+
+
+def _existing_file(path: object) -> Path:
+    if not isinstance(path, Path):
+        raise WrongAnswerError(
+            f"returned {_describe(path)} as path", "The path must be a pathlib.Path."
+        )
+    plain = Path(str(path))
+    if not plain.exists():
+        raise WrongAnswerError(
+            f"returned a path that does not exist: {plain}",
+            "Write the file before returning its path.",
+        )
+    if not plain.is_file() and not plain.is_dir():
+        raise WrongAnswerError(f"returned a path that is not a file: {plain}", "Write a file.")
+    return plain
+
+
+def _specs(specs: object, what: str) -> tuple[TensorSpec, ...]:
+    if not isinstance(specs, Sequence) or isinstance(specs, str):
+        _refuse_specs(specs, what)
+    plain = []
+    for spec in specs:
+        if not isinstance(spec, TensorSpec):
+            _refuse_specs(spec, what)
+        shape: Any = spec.shape
+        if not isinstance(shape, Sequence) or isinstance(shape, str):
+            _refuse_specs(shape, f"{what}, as a shape,")
+        plain.append(
+            TensorSpec(
+                name=_text(spec.name, f"a name in {what}"),
+                dtype=_text(spec.dtype, f"a dtype in {what}"),
+                shape=tuple(_axis(axis, what) for axis in shape),
+            )
+        )
+    return tuple(plain)
+
+
+def _refuse_specs(value: object, what: str) -> NoReturn:
+    raise WrongAnswerError(
+        f"returned {_describe(value)} in {what}", f"{what} must be a tuple of TensorSpec."
+    )
+
+
+def _axis(axis: object, what: str) -> int | str:
+    if isinstance(axis, str):
+        return str.__str__(axis)
+    number = _whole_number(axis)
+    if number is None:
+        raise WrongAnswerError(
+            f"returned a shape with {reprlib.repr(axis)} in {what}",
+            "A dimension is an integer from 0, or the name of a dynamic axis.",
+        )
+    return number
+
+
+def _seconds(which: str, seconds: object, count: int) -> npt.NDArray[np.float64]:
+    import numpy as np  # on use: loading an engine must not import numpy
+
+    if not isinstance(seconds, np.ndarray) or seconds.dtype != np.float64:
+        is_array = isinstance(seconds, np.ndarray)
+        what = f"an array of {seconds.dtype}" if is_array else _describe(seconds)  # type: ignore[attr-defined]
+        raise WrongAnswerError(
+            f"returned {what} as {which} times",
+            f"The times must be float64 of shape ({count},), in seconds per call.",
+        )
+    # A copy, which the plugin cannot change any more.
+    plain = np.array(seconds, dtype=np.float64, order="C", subok=False)
+    if plain.shape != (count,):
+        raise WrongAnswerError(
+            f"returned {which} times of shape {plain.shape} for {count} samples",
+            "Return one value per sample: count values, not count * loops.",
+        )
+    bad = ~(np.isfinite(plain) & (plain > 0))
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise WrongAnswerError(
+            f"returned {which} times that are not positive and finite: "
+            f"sample {first} is {float(plain[first])} s",
+            "If the clock did not advance, the engine must make `loops` calls per sample.",
+        )
+    bad = (plain < _SHORTEST_SECONDS) | (plain > _LONGEST_SECONDS)
+    if bad.any():
+        first = int(np.flatnonzero(bad)[0])
+        raise WrongAnswerError(
+            f"returned {which} times that no call can take: "
+            f"sample {first} is {float(plain[first]):.3g} s",
+            "The times must be in seconds per call.",
+        )
+    return plain
+
+
+def _numbers(array: object, name: str) -> npt.NDArray[Any]:
+    import numpy as np  # on use: loading an engine must not import numpy
+
+    hint = "Each output must be a numpy.ndarray of numbers; use numpy.asarray for a scalar."
+    if not isinstance(array, np.ndarray):
+        raise WrongAnswerError(f"returned {_describe(array)} for output {name!r}", hint)
+    plain = np.asarray(array)  # not of a subclass
+    of_ml_dtypes = plain.dtype.type.__module__.partition(".")[0] == "ml_dtypes"
+    if plain.dtype.kind not in "biufc" and not of_ml_dtypes:
+        what = "objects" if plain.dtype == object else f"type {plain.dtype}"
+        raise WrongAnswerError(f"returned an array of {what} for output {name!r}", hint)
+    return plain

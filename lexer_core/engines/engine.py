@@ -11,23 +11,27 @@ from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from itertools import repeat
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from attrs import field, frozen
 
 from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.answer_checks import (
-    WrongAnswer,
-    wrong_context,
-    wrong_devices,
-    wrong_export,
-    wrong_outputs,
-    wrong_placement,
-    wrong_session,
-    wrong_timings,
-    wrong_type,
+    WrongAnswerError,
+    check_context,
+    check_elapsed,
+    check_placed,
+    check_session,
+    plain_caveat,
+    plain_devices,
+    plain_export,
+    plain_note,
+    plain_outputs,
+    plain_phases,
+    plain_placement,
+    plain_timings,
 )
-from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError
+from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError, text_of
 from lexer_core.records import (
     UNKNOWN_PLACEMENT,
     Call,
@@ -35,8 +39,10 @@ from lexer_core.records import (
     EngineInfo,
     ExportedModel,
     Placement,
+    SessionPhases,
     Timings,
 )
+from lexer_core.worker.error_serialization import plain_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -56,6 +62,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Engine"]
+
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 @frozen(kw_only=True, eq=False)
@@ -106,9 +115,7 @@ class Engine:
             The hook raised, or did not return distinct devices.
         """
         hook = "lexer_list_devices"
-        devices: Sequence[Device] = self._ask(hook)
-        self._refuse(hook, wrong_devices(devices))
-        return tuple(devices)
+        return self._checked(hook, plain_devices, self._ask(hook))
 
     def find_device(self, name: str) -> Device:
         """Return a usable device by name: ``"cpu"``, ``"cuda"``, ``"cuda:0"``, ``"gpu"``.
@@ -155,12 +162,12 @@ class Engine:
             The hook raised, or returned something else.
         """
         hook = "lexer_export_model"
-        exported: ExportedModel | None = self._ask(
+        exported: object = self._ask(
             hook, source=source, format=format, device=device, workdir=workdir, options=options
         )
-        if exported is not None:
-            self._refuse(hook, wrong_export(exported, format))
-        return exported
+        if exported is None:
+            return None
+        return self._checked(hook, plain_export, exported, format)
 
     def create_session(
         self, exported: ExportedModel, device: Device, config: SessionConfig
@@ -176,15 +183,40 @@ class Engine:
         """
         hook = "lexer_create_session"
         session: Session = self._ask(hook, exported=exported, device=device, config=config)
-        self._refuse(hook, wrong_session(session))
+        self._checked(hook, check_session, session)
         return session
+
+    def phases(self, session: Session) -> SessionPhases:
+        """Return how a session spent its load time, as it reports it.
+
+        Raises
+        ------
+        HookError
+            The attribute ``phases`` of the session is not valid.
+        """
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            phases: object = getattr(session, "phases", None)
+        return self._checked(hook, plain_phases, phases)
+
+    def caveat(self, session: Session) -> str:
+        """Return why a session's outputs may be wrong, as it reports it; may be empty.
+
+        Raises
+        ------
+        HookError
+            The attribute ``caveat`` of the session is not valid.
+        """
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            caveat: object = getattr(session, "caveat", "")
+        return self._checked(hook, plain_caveat, caveat)
 
     def place_inputs(self, session: Session, inputs: CallInputs, device: Device) -> object:
         """Move inputs to the session's device, as the engine's own type."""
         hook = "lexer_place_inputs"
         placed: object = self._ask(hook, session=session, inputs=inputs, device=device)
-        if placed is None:
-            self._refuse(hook, wrong_type(placed, "the argument of session.run"))
+        self._checked(hook, check_placed, placed)
         return placed
 
     # -- calls -----------------------------------------------------------------
@@ -230,21 +262,21 @@ class Engine:
             What changed, for the reader of the row; the call should be made again with
             inputs that are placed again. Empty: the error is final.
         """
-        relax: Callable[[Exception], str] | None = getattr(session, "relax_call_context", None)
-        if relax is None:
-            return ""
-        with self.naming("lexer_create_session"):
-            return relax(error)
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            relax: Callable[[Exception], object] | None = getattr(
+                session, "relax_call_context", None
+            )
+            note = "" if relax is None else relax(error)
+        return self._checked(hook, plain_note, note)
 
     def call_context(self, session: Session) -> AbstractContextManager[object]:
         """Return the context to enter around a series of calls, a null context by default."""
-        make: Callable[[], Any] | None = getattr(session, "call_context", None)
-        if make is None:
-            return nullcontext()
         hook = "lexer_create_session"
         with self.naming(hook):
-            context: AbstractContextManager[object] = make()
-        self._refuse(hook, wrong_context(context))
+            make: Callable[[], Any] | None = getattr(session, "call_context", None)
+            context: AbstractContextManager[object] = nullcontext() if make is None else make()
+        self._checked(hook, check_context, context)
         return context
 
     def synchronize(self, session: Session, device: Device) -> None:
@@ -275,7 +307,7 @@ class Engine:
         if call.reset is not None and loops != 1:
             raise ValueError(f"a call with a reset must be timed alone, not in {loops} loops")
         hook = "lexer_time_calls"
-        timings: Timings = self._ask(
+        timings: object = self._ask(
             hook,
             session=session,
             call=call,
@@ -284,8 +316,24 @@ class Engine:
             device=device,
             clock=clock,
         )
-        self._refuse(hook, wrong_timings(timings, count))
-        return timings
+        return self._checked(hook, plain_timings, timings, count)
+
+    def check_elapsed(self, timings: Timings, loops: int, elapsed: float) -> None:
+        """Compare the times of a block with the time that it took.
+
+        Parameters
+        ----------
+        timings, loops
+            The result of :meth:`time_calls`, and its calls per sample.
+        elapsed
+            Seconds that :meth:`time_calls` took.
+
+        Raises
+        ------
+        HookError
+            The times add up to more, as those in another unit than seconds do.
+        """
+        self._checked("lexer_time_calls", check_elapsed, timings, loops, elapsed)
 
     # -- after the calls -------------------------------------------------------
 
@@ -308,18 +356,16 @@ class Engine:
             The hook raised, or did not return these arrays.
         """
         hook = "lexer_fetch_outputs"
-        arrays: Mapping[str, npt.NDArray[Any]] = self._ask(hook, session=session, outputs=outputs)
-        self._refuse(hook, wrong_outputs(arrays, expected))
-        return {name: arrays[name] for name in (arrays if expected is None else expected)}
+        arrays: object = self._ask(hook, session=session, outputs=outputs)
+        return self._checked(hook, plain_outputs, arrays, expected)
 
     def describe_placement(self, session: Session) -> Placement:
         """Return where the session's work is executed; unknown if the engine does not report it."""
         hook = "lexer_describe_placement"
-        placement: Placement | None = self._ask(hook, session=session)
+        placement: object = self._ask(hook, session=session)
         if placement is None:
             return UNKNOWN_PLACEMENT
-        self._refuse(hook, wrong_placement(placement))
-        return placement
+        return self._checked(hook, plain_placement, placement)
 
     # -- errors ----------------------------------------------------------------
 
@@ -333,33 +379,49 @@ class Engine:
         """
         try:
             yield
-        except EngineError as error:
-            error.engine = error.engine or self.name
-            if isinstance(error, HookError):
-                error.hook = error.hook or hook
+        except LexerError as error:
+            plain = plain_error(error)
+            if isinstance(plain, EngineError):
+                plain.engine = plain.engine or self.name
+            if isinstance(plain, HookError):
+                plain.hook = plain.hook or hook
+            if plain is error:
+                raise
+            raise plain from error
+        except (KeyboardInterrupt, GeneratorExit):
             raise
-        except LexerError:
-            raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # including SystemExit
             raise HookError(
                 f"engine {self.name!r}: {hook} raised {error_summary(error)}",
                 engine=self.name,
                 hook=hook,
-                hint="\n".join(str(error).strip().splitlines()[1:20]),
+                hint="\n".join(text_of(error).strip().splitlines()[1:20]),
             ) from error
 
     def _ask(self, hook: str, **arguments: object) -> Any:
         with self.naming(hook):
             return getattr(self._hooks, hook)(**arguments)
 
-    def _refuse(self, hook: str, wrong: WrongAnswer | None) -> None:
-        if wrong is None:
-            return
+    def _checked(
+        self,
+        hook: str,
+        check: Callable[Parameters, Result],
+        *args: Parameters.args,
+        **kwargs: Parameters.kwargs,
+    ) -> Result:
+        """Return the result of a check, which may call methods of the plugin's objects."""
+        with self.naming(hook):
+            try:
+                return check(*args, **kwargs)
+            except WrongAnswerError as wrong:
+                raise self._refusal(hook, wrong) from None
+
+    def _refusal(self, hook: str, wrong: WrongAnswerError) -> HookError:
         whose, hint = "", wrong.hint
         if not self.implements(hook):
             whose = " (the default)"
             hint += f"\nThe plugin does not implement {hook}; this engine needs it."
-        raise HookError(
+        return HookError(
             f"engine {self.name!r}: {hook}{whose} {wrong.what}.",
             engine=self.name,
             hook=hook,

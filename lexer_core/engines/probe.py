@@ -15,12 +15,11 @@ from attrs import frozen
 from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import LexerError, WorkerDiedError, WorkerError, WorkerTimeoutError
+from lexer_core.records import Device  # noqa: TC001  the reply's declared type
 from lexer_core.worker.process import WorkerProcess
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-    from lexer_core.records import Device
 
 __all__ = ["DEFAULT_TIMEOUT", "DeviceLister", "EngineProbe", "probe_engine", "probe_engines"]
 
@@ -100,7 +99,9 @@ def probe_engine(name: str, *, timeout: float = DEFAULT_TIMEOUT) -> EngineProbe:
     start = time.monotonic()
     devices: tuple[Device, ...] = ()
     with WorkerProcess.start(
-        "lexer_core.engines.probe:DeviceLister", label=f"the probe of {name}"
+        "lexer_core.engines.probe:DeviceLister",
+        label=f"the probe of {name}",
+        hosted=DeviceLister,
     ) as worker:
         try:
             devices, reason = worker.call("list_devices", name, timeout=timeout)

@@ -87,7 +87,7 @@ class CallerState:
 
     modules: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
-    torch_settings: Mapping[str, Any] = field(factory=dict)
+    torch_settings: Mapping[str, object] = field(factory=dict)
 
     @property
     def initializer(self) -> tuple[str, object]:

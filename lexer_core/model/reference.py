@@ -106,26 +106,6 @@ class Reference:
             )
         return self._float64[0]
 
-    def __getstate__(self) -> dict[str, object]:
-        # A reference is sent without its model.
-        state = {each: getattr(self, each) for each in _SENT}
-        return state | {"_adapted": None, "_float64": list(self._float64)}
-
-    def __setstate__(self, state: Mapping[str, object]) -> None:
-        for each, value in state.items():
-            object.__setattr__(self, each, value)
-
-
-_SENT = (
-    "name",
-    "outputs",
-    "deterministic",
-    "self_difference",
-    "stateful",
-    "notes",
-    "seconds",
-)
-
 
 def reference_outputs(adapted: AdaptedModel) -> Reference:
     """Run the model twice and return its outputs.

@@ -43,8 +43,8 @@ class SecondReference:
         Why there are no second inputs.
     """
 
-    arrays: Arrays = attrs.field(factory=dict)
-    outputs: Arrays = attrs.field(factory=dict)
+    arrays: Mapping[str, npt.NDArray[Any]] = attrs.field(factory=dict)
+    outputs: Mapping[str, npt.NDArray[Any]] = attrs.field(factory=dict)
     reason: str = ""
 
     def float64(self, adapted: AdaptedModel) -> Float64Outputs:

@@ -85,7 +85,9 @@ def list_in_fresh_process(name: str, environment: Mapping[str, str]) -> ListingF
         The process ended or raised, or did not finish in time.
     """
     worker = WorkerProcess.start(
-        "lexer_core.testing.fresh_listing:FreshListing", label=f"the listing of {name}"
+        "lexer_core.testing.fresh_listing:FreshListing",
+        label=f"the listing of {name}",
+        hosted=FreshListing,
     )
     with worker:
         try:

@@ -5,16 +5,13 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from lexer_core.errors import TargetError
 from lexer_core.testing.check_table import CHECKS
 from lexer_core.testing.declarations import EngineUnderTest
 from lexer_core.testing.engine_fixture import EngineFixture
+from lexer_core.testing.outcomes import CheckResult  # noqa: TC001  a reply's declared type
 from lexer_core.testing.running import run_check
-
-if TYPE_CHECKING:
-    from lexer_core.testing.outcomes import CheckResult
 
 __all__ = ["HostedChecks", "load_declarations"]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from lexer_core.errors import WorkerDiedError, WorkerTimeoutError
+from lexer_core.testing.hosted import HostedChecks
 from lexer_core.testing.outcomes import CheckResult
 from lexer_core.worker.executor import start_worker
 
@@ -123,6 +124,7 @@ class _Runner:
             self._starts += 1
             self._worker = start_worker(
                 "lexer_core.testing.hosted:HostedChecks",
+                hosted=HostedChecks,
                 label=f"the checks of {plan.engine}",
                 threads=plan.threads or 1,
                 pinned=False,  # nothing is measured, and more threads may be declared

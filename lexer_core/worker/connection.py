@@ -12,9 +12,11 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import WorkerDiedError, WorkerError, WorkerTimeoutError
+from lexer_core.validated_data import InvalidDataError
 from lexer_core.worker import framing
 from lexer_core.worker.error_serialization import deserialize_error
 from lexer_core.worker.exit_reason import exit_error
+from lexer_core.worker.reply_types import read_reply
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,16 +30,34 @@ _LOG_LINES = 20
 _TRACEBACK_LINES = 200
 _EXIT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
+_LONGEST_NOTE = 1000
+_MOST_NOTES = 100
 _HAS_POLL = hasattr(selectors, "PollSelector")  # not on Windows
 
 
 class Connection:
-    """The parent's end of the connection to one worker."""
+    """The parent's end of the connection to one worker.
+
+    Parameters
+    ----------
+    label, handle, sock, log
+        The worker's name, process, connection and output.
+    hosted
+        The class of the object in the worker; a reply must be of the type that its
+        method declares. ``None`` accepts any plain data.
+    """
 
     def __init__(
-        self, *, label: str, handle: ProcessHandle, sock: socket.socket, log: WorkerLog
+        self,
+        *,
+        label: str,
+        handle: ProcessHandle,
+        sock: socket.socket,
+        log: WorkerLog,
+        hosted: type | None = None,
     ) -> None:
         self.label = label
+        self._hosted = hosted
         self.started = False
         self.peak_memory_bytes: int | None = None
         self.notes: list[str] = []
@@ -50,7 +70,7 @@ class Connection:
         self._calls = 0
         self._unanswered: dict[int, str] = {}
         sock.setblocking(False)
-        self._reader = framing.FrameReader(sock)
+        self._reader = framing.FrameReader(sock, trusted=False)
         self._sender = framing.FrameSender(sock)
         self._selector = selectors.PollSelector() if _HAS_POLL else selectors.SelectSelector()
         self._selector.register(sock, selectors.EVENT_READ)
@@ -73,7 +93,7 @@ class Connection:
 
     def send_hello(self, hello: Mapping[str, object]) -> None:
         """Send the settings that the worker needs before anything else."""
-        self._sender.send(framing.encode(framing.HELLO, 0, hello))
+        self._sender.send(framing.encode_pickle(framing.HELLO, 0, hello))
 
     def call(
         self, method: str, args: tuple[Any, ...], kwargs: dict[str, Any], timeout: float | None
@@ -97,13 +117,13 @@ class Connection:
         RemoteError
             The method raised. A ``LexerError`` is raised as itself.
         WorkerError
-            The arguments or the reply cannot be pickled, or the connection is
-            no longer usable.
+            The arguments cannot be pickled, the reply is not of the type that the
+            method declares, or the connection is no longer usable.
         """
         if self._unusable:
             raise WorkerError(self._unusable)
         try:
-            parts = framing.encode(framing.CALL, self._calls + 1, (method, args, kwargs))
+            parts = framing.encode_pickle(framing.CALL, self._calls + 1, (method, args, kwargs))
         except Exception as error:
             raise WorkerError(
                 f"the arguments of {method!r} cannot be sent to the worker of {self.label!r}: "
@@ -120,15 +140,19 @@ class Connection:
         if reply is None:
             raise self._timeout_error(timeout or 0.0)
         try:
-            value = reply.load()
-        except Exception as error:
+            value = reply.decode()
+            raised = deserialize_error(value, method) if reply.kind == framing.ERROR else None
+        except (framing.ProtocolError, ValueError) as invalid:
+            raise self._rejected(invalid, method) from invalid
+        if raised is not None:
+            raise raised
+        try:
+            return read_reply(self._hosted, method, value)
+        except InvalidDataError as invalid:
             raise WorkerError(
-                f"the worker of {self.label!r} returned something from {method!r} that "
-                f"cannot be read: {type(error).__name__}: {error}"
-            ) from error
-        if reply.kind == framing.ERROR:
-            raise deserialize_error(value, method)
-        return value
+                f"the worker of {self.label!r} returned something else from {method!r} than "
+                f"the method declares: {invalid}"
+            ) from invalid
 
     def receive(self, deadline: float | None) -> framing.Frame | None:
         """Wait for the next frame and process it, sending what is queued meanwhile.
@@ -165,12 +189,7 @@ class Connection:
                     self._handle.kill("it closed its connection")
                 raise self.exit_error() from None
             except framing.ProtocolError as error:
-                self._unusable = (
-                    f"the worker of {self.label!r} sent an invalid message "
-                    f"in {self.activity!r}: {error}"
-                )
-                self._handle.kill("it sent an invalid message")
-                raise WorkerError(self._unusable) from error
+                raise self._rejected(error, self.activity) from error
             except BaseException:
                 # Ctrl-C after data was read and before its length was noted.
                 self._unusable = f"reading from the worker of {self.label!r} was interrupted"
@@ -206,7 +225,7 @@ class Connection:
 
     def note(self, text: str) -> None:
         """Record a failure that does not prevent the worker from working."""
-        if text not in self.notes:
+        if text not in self.notes and len(self.notes) < _MOST_NOTES:
             self.notes.append(text)
 
     def end_calls(self) -> None:
@@ -220,13 +239,21 @@ class Connection:
         """Refuse all further calls."""
         self._unusable = self._unusable or f"the worker of {self.label!r} is closed"
 
-    def _send(self, parts: list[bytes | memoryview]) -> None:
+    def _send(self, parts: list[framing.Part]) -> None:
         try:
             self._sender.send(parts)
         except BaseException:
             # Ctrl-C after data was sent and before its length was noted.
             self._unusable = f"sending to the worker of {self.label!r} was interrupted"
             raise
+
+    def _rejected(self, error: Exception, activity: str) -> WorkerError:
+        """Kill a worker that sent an invalid message; return the error to raise."""
+        self._unusable = (
+            f"the worker of {self.label!r} sent an invalid message in {activity!r}: {error}"
+        )
+        self._handle.kill("it sent an invalid message")
+        return WorkerError(self._unusable)
 
     def _wait(self, seconds: float | None) -> None:
         """Wait for data, for the worker's exit, or until more can be sent."""
@@ -238,21 +265,26 @@ class Connection:
 
     def _process(self, frame: framing.Frame) -> None:
         if frame.kind != framing.NOTE:
-            self._unanswered.pop(frame.number, None)
+            if frame.number not in self._unanswered:
+                raise framing.ProtocolError("it is not the reply to a call")
+            del self._unanswered[frame.number]
             self._log.trim(self._handle.paused)
             return
-        topic, value = frame.load()
-        match topic:
-            case "started":
+        match frame.decode():
+            case ("started", None):
                 self.started = True
-            case "importing":
-                self._importing = value
-            case "ready":
+            case ("importing", str(name)):
+                self._importing = name[:_LONGEST_NOTE]
+            case ("ready", None):
                 self._ready = True
-            case "peak":
-                self.peak_memory_bytes = value
+            case ("peak", int(peak)) if peak >= 0:
+                self.peak_memory_bytes = peak
+            case ("peak", None):
+                self.peak_memory_bytes = None
+            case ("note", str(text)):
+                self.note(text[:_LONGEST_NOTE])
             case _:
-                self.note(str(value))
+                raise framing.ProtocolError("it is of no known topic")
 
     def _timeout_error(self, seconds: float) -> WorkerTimeoutError:
         activity = self.activity

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from lexer_core.errors import LexerError, WorkerError
+from lexer_core.errors import LexerError, WorkerError, text_of
 from lexer_core.machine.affinity import cpu_set, thread_environment
 from lexer_core.worker.process import WorkerProcess
 
@@ -69,10 +69,10 @@ class LocalExecutor:
         del timeout  # a call in the same process cannot be interrupted safely
         try:
             return getattr(self._hosted, method)(*args, **kwargs)
-        except LexerError:
+        except (LexerError, KeyboardInterrupt):
             raise
-        except Exception as error:
-            raise WorkerError(f"{type(error).__name__}: {error}") from error
+        except BaseException as error:  # including SystemExit, as in a worker
+            raise WorkerError(f"{type(error).__name__}: {text_of(error)}") from error
 
     def suspend(self) -> None:
         """Do nothing: the caller cannot suspend itself."""
@@ -104,6 +104,7 @@ def start_worker(
     sys_path: Sequence[str] | None = None,
     python: str | None = None,
     initializer: tuple[str, object] | None = None,
+    hosted: type | None = None,
 ) -> WorkerProcess:
     """Start a worker with a number of threads; see :meth:`WorkerProcess.start`.
 
@@ -126,4 +127,5 @@ def start_worker(
         sys_path=sys_path,
         python=python,
         initializer=initializer,
+        hosted=hosted,
     )

@@ -1,13 +1,13 @@
 """How are messages between a worker and its parent encoded?
 
-A message is a frame: a header with all lengths, a pickle (protocol 5), and the
-large buffers that the pickle refers to, sent out of band without a copy. Both
-processes belong to the same user and trust each other; no other process has an
-end of the connection (see :mod:`lexer_core.worker.transport`).
+A message is a frame: a header with all lengths, the encoded value, and the large
+buffers that the value refers to, sent out of band without a copy.
 
-The structure of a model's call is pickled by value, because the other process
-may be unable to import its container classes. Everything else is pickled by
-reference.
+The two directions differ. A worker runs code of the user and of plugins, so what it
+sends is plain data, and reading it runs nothing (:mod:`lexer_core.worker.plain_data`).
+What the parent sends is a pickle (protocol 5): it may contain models, and the worker
+trusts its parent. The structure of a model's call is pickled by value, because the
+worker may be unable to import its container classes.
 
 A worker imports this module before anything else, so it imports little.
 """
@@ -16,17 +16,24 @@ from __future__ import annotations
 
 import copyreg
 import io
+import mmap
 import pickle
 import struct
 import sys
 from collections import ChainMap, deque
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lexer_core.machine.memory import available_memory_bytes
+from lexer_core.worker import plain_data
+
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable, Sequence
 
     from lexer_core.records import CallStructure
+
+    Part = bytes | bytearray | memoryview
+    Buffer = bytearray | memoryview
 
 __all__ = [
     "CALL",
@@ -38,21 +45,32 @@ __all__ = [
     "FrameReader",
     "FrameSender",
     "ProtocolError",
-    "encode",
+    "encode_pickle",
+    "encode_plain",
 ]
 
 HELLO, CALL, RESULT, ERROR, NOTE = range(1, 6)
 """Kinds of frames."""
 
-_MAGIC = b"LxW1"
-_HEADER = struct.Struct("<4sBQIQ")  # magic, kind, number, count of buffers, bytes of the pickle
+_MAGIC = b"LxW2"
+_HEADER = struct.Struct("<4sBQIQ")  # magic, kind, number, count of buffers, bytes of the value
 _SIZE = struct.Struct("<Q")
 
 _OUT_OF_BAND_BYTES = 64 * 1024
 """Buffers from this size on are sent out of band; smaller ones are cheaper to copy."""
 
 _JOINED_BYTES = 64 * 1024
-"""A pickle below this size is joined with its header, which saves a system call."""
+"""A value below this size is joined with its header, which saves a system call."""
+
+_MAPPED_BYTES = 1 << 20
+"""Buffers from this size on are mapped: memory is used only once data arrives."""
+
+_MOST_BUFFERS = 1 << 20
+_MOST_PLAIN_BYTES = 256 << 20
+"""What a worker may send in one frame: buffers, and bytes of the value without them."""
+
+_UNCHECKED_BYTES = 256 << 20
+"""A frame above this size must fit into the available memory."""
 
 
 class ProtocolError(Exception):
@@ -60,17 +78,31 @@ class ProtocolError(Exception):
 
 
 class Frame(NamedTuple):
-    """One message; its value is still pickled."""
+    """One message; its value is still encoded."""
 
     kind: int
     number: int
-    payload: bytearray
-    buffers: list[bytearray]
+    value: Buffer
+    buffers: list[Buffer]
 
-    def load(self) -> Any:
-        """Unpickle the value; arrays use the received buffers and are writable."""
-        # The sender is trusted: no other process has an end of the connection.
-        return pickle.loads(self.payload, buffers=self.buffers)  # noqa: S301
+    def unpickle(self) -> Any:
+        """Unpickle a value from the parent; arrays use the buffers and are writable."""
+        # Only a worker calls this, and it trusts its parent: no other process has an end
+        # of the connection.
+        return pickle.loads(self.value, buffers=self.buffers)  # noqa: S301
+
+    def decode(self) -> Any:
+        """Decode a value from a worker, which runs no code.
+
+        Raises
+        ------
+        ProtocolError
+            The value is not plain data.
+        """
+        try:
+            return plain_data.decode(self.value, self.buffers)
+        except plain_data.PlainDataError as error:
+            raise ProtocolError(str(error)) from error
 
 
 def _structure_by_value(
@@ -81,15 +113,24 @@ def _structure_by_value(
     return pickle.loads, (cloudpickle.dumps(structure),)
 
 
+def _structure_as_it_is(structure: Any) -> tuple[Callable[[bytes], Any], tuple[bytes]]:
+    return pickle.loads, (structure.pickled,)
+
+
 def _reducers() -> Any:
-    # Looked up, not imported: without the module, no message contains a structure.
+    # Looked up, not imported: without the modules, no message contains a structure.
+    by_value: dict[type, Any] = {}
     records = sys.modules.get("lexer_core.records")
-    by_value = {} if records is None else {records.CallStructure: _structure_by_value}
+    if records is not None:
+        by_value[records.CallStructure] = _structure_by_value
+    pickled = sys.modules.get("lexer_core.worker.pickled_structure")
+    if pickled is not None:
+        by_value[pickled.PickledStructure] = _structure_as_it_is
     return ChainMap(by_value, copyreg.dispatch_table)
 
 
-def encode(kind: int, number: int, value: object) -> list[bytes | memoryview]:
-    """Return the parts of a frame, in sending order.
+def encode_pickle(kind: int, number: int, value: object) -> list[Part]:
+    """Return the parts of a frame for a worker, in sending order.
 
     Raises
     ------
@@ -109,12 +150,28 @@ def encode(kind: int, number: int, value: object) -> list[bytes | memoryview]:
     pickler = pickle.Pickler(file, protocol=5, buffer_callback=is_in_band)
     pickler.dispatch_table = _reducers()
     pickler.dump(value)
-    payload = file.getvalue()
-    head = _HEADER.pack(_MAGIC, kind, number, len(out_of_band), len(payload))
-    sizes = b"".join(_SIZE.pack(view.nbytes) for view in out_of_band)
-    if len(payload) < _JOINED_BYTES:
-        return [head + sizes + payload, *out_of_band]
-    return [head + sizes, payload, *out_of_band]
+    return _frame(kind, number, file.getvalue(), out_of_band)
+
+
+def encode_plain(kind: int, number: int, value: object) -> list[Part]:
+    """Return the parts of a frame for the parent, in sending order.
+
+    Raises
+    ------
+    PlainDataError
+        The value is not plain data; nothing has been sent yet.
+    """
+    return _frame(kind, number, *plain_data.encode(value))
+
+
+def _frame(
+    kind: int, number: int, value: bytes | bytearray, buffers: Sequence[memoryview]
+) -> list[Part]:
+    head = _HEADER.pack(_MAGIC, kind, number, len(buffers), len(value))
+    sizes = b"".join(_SIZE.pack(view.nbytes) for view in buffers)
+    if len(value) < _JOINED_BYTES:
+        return [head + sizes + value, *buffers]
+    return [head + sizes, value, *buffers]
 
 
 class FrameReader:
@@ -122,14 +179,19 @@ class FrameReader:
 
     On a non-blocking socket, :meth:`read` raises ``BlockingIOError`` while a frame
     is incomplete; call it again to continue.
+
+    Parameters
+    ----------
+    sock
+        The socket.
+    trusted
+        Whether the other end may send frames of any kind and size.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, *, trusted: bool) -> None:
         self._socket = sock
-        self._parts: list[bytearray] = []
-        self._index = 0
+        self._trusted = trusted
         self._filled = 0
-        self._frame: Frame | None = None
         self._reset()
 
     def read(self) -> Frame:
@@ -145,44 +207,75 @@ class FrameReader:
             The data is not a valid frame.
         """
         while True:
-            while self._index < len(self._parts):
-                part = self._parts[self._index]
-                if self._filled < len(part):
-                    count = self._socket.recv_into(memoryview(part)[self._filled :])
-                    if count == 0:
-                        raise EOFError
-                    self._filled += count
-                if self._filled == len(part):
-                    self._index += 1
-                    self._filled = 0
-            if self._frame is not None:
-                frame = self._frame
-                self._reset()
+            while self._filled < len(self._part):
+                count = self._socket.recv_into(memoryview(self._part)[self._filled :])
+                if count == 0:
+                    raise EOFError
+                self._filled += count
+            frame = self._next_part()
+            self._filled = 0
+            if frame is not None:
                 return frame
-            self._allocate_next()
 
     def _reset(self) -> None:
-        self._parts = [bytearray(_HEADER.size)]
-        self._index = 0
+        self._part: Buffer = bytearray(_HEADER.size)
         self._filled = 0
-        self._frame = None
+        self._head: tuple[int, int, int] | None = None
+        self._sizes: deque[int] | None = None
+        self._received: list[Buffer] = []
 
-    def _allocate_next(self) -> None:
-        """Allocate the parts whose lengths are known by now."""
+    def _next_part(self) -> Frame | None:
+        """Begin the next part of the frame; return the frame if it is complete.
+
+        A part is allocated once all parts before it have arrived, so that a header alone
+        takes no memory.
+        """
         try:
-            magic, kind, number, count, size = _HEADER.unpack(self._parts[0])
-            if magic != _MAGIC:
-                raise ProtocolError(f"a message begins with {bytes(self._parts[0])!r}")
-            if count and len(self._parts) == 1:
-                self._parts.append(bytearray(count * _SIZE.size))
-                return
-            sizes = [length for (length,) in _SIZE.iter_unpack(self._parts[1])] if count else []
-            payload = bytearray(size)
-            buffers = [bytearray(length) for length in sizes]
-        except (MemoryError, OverflowError) as error:
+            if self._head is None:
+                kind, number, count, size = self._read_head()
+                self._head = kind, number, size
+                self._part = bytearray(count * _SIZE.size)
+                return None
+            kind, number, size = self._head
+            if self._sizes is None:
+                self._sizes = deque([size, *(each for (each,) in _SIZE.iter_unpack(self._part))])
+                self._check_size(sum(self._sizes))
+            else:
+                self._received.append(self._part)
+            if self._sizes:
+                self._part = _allocate(self._sizes.popleft())
+                return None
+        except (MemoryError, OverflowError, OSError, ValueError) as error:
             raise ProtocolError("a message claims to be larger than memory") from error
-        self._parts += [payload, *buffers]
-        self._frame = Frame(kind, number, payload, buffers)
+        value, *buffers = self._received
+        self._reset()
+        return Frame(kind, number, value, buffers)
+
+    def _read_head(self) -> tuple[int, int, int, int]:
+        magic, kind, number, count, size = _HEADER.unpack(self._part)
+        if magic != _MAGIC:
+            raise ProtocolError(f"a message begins with {bytes(self._part)!r}")
+        if not self._trusted:
+            if kind not in (RESULT, ERROR, NOTE):
+                raise ProtocolError(f"a message is of unknown kind {kind}")
+            if count > _MOST_BUFFERS or size > _MOST_PLAIN_BYTES:
+                raise ProtocolError(f"a message claims to have {count} buffers and {size} bytes")
+        return kind, number, count, size
+
+    def _check_size(self, total: int) -> None:
+        if self._trusted or total <= _UNCHECKED_BYTES:
+            return
+        if total > available_memory_bytes():
+            raise ProtocolError(f"a message claims to be larger than memory: {total} bytes")
+
+
+def _allocate(size: int) -> Buffer:
+    """Return a writable buffer that takes no memory until it is written, if it is large."""
+    if size < _MAPPED_BYTES:
+        return bytearray(size)
+    if hasattr(mmap, "MAP_PRIVATE"):
+        return memoryview(mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    return memoryview(mmap.mmap(-1, size))  # Windows
 
 
 class FrameSender:
@@ -200,7 +293,7 @@ class FrameSender:
         """Whether everything has been sent."""
         return not self._queue
 
-    def send(self, parts: Sequence[bytes | memoryview]) -> None:
+    def send(self, parts: Sequence[Part]) -> None:
         """Queue the parts of a frame, and send what the socket accepts now."""
         self._queue.extend(memoryview(part).cast("B") for part in parts if len(part))
         self.flush()

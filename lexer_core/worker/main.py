@@ -114,7 +114,7 @@ class _Worker:
 
     def __init__(self, sock: socket.socket, output: _Output) -> None:
         self._socket = sock
-        self._reader = framing.FrameReader(sock)
+        self._reader = framing.FrameReader(sock, trusted=True)
         self._output = output
         self._factory = ""
         self._hosted: Any = None
@@ -129,14 +129,14 @@ class _Worker:
         ConnectionError
             The parent exited.
         """
-        self._set_up(self._reader.read().load())
+        self._set_up(self._reader.read().unpickle())
         while True:
             self._answer(self._reader.read())
             self._output.repair()
 
     def notify(self, topic: str, value: object) -> None:
         """Send the parent an unsolicited message."""
-        self._send(framing.encode(framing.NOTE, 0, (topic, value)))
+        self._send(framing.encode_plain(framing.NOTE, 0, (topic, value)))
 
     def close(self) -> None:
         """Close the object, if it was created and has a ``close()`` method."""
@@ -198,30 +198,30 @@ class _Worker:
 
     def _answer(self, frame: framing.Frame) -> None:
         try:
-            method, args, kwargs = frame.load()
+            method, args, kwargs = frame.unpickle()
             parts = self._call(frame.number, method, args, kwargs)
         except BaseException as error:  # including SystemExit
-            parts = framing.encode(framing.ERROR, frame.number, serialize_error(error))
+            parts = framing.encode_plain(framing.ERROR, frame.number, serialize_error(error))
         if not memory.CAN_READ_OTHER_PROCESSES:
             self.notify("peak", memory.peak_memory_bytes())
         self._send(parts)
 
     def _call(
         self, number: int, method: str, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> list[bytes | memoryview]:
+    ) -> list[framing.Part]:
         if self._hosted is None:
             module, _, name = self._factory.partition(":")
             self._hosted = getattr(importlib.import_module(module), name)()
         result = getattr(self._hosted, method)(*args, **kwargs)
         try:
-            return framing.encode(framing.RESULT, number, result)
+            return framing.encode_plain(framing.RESULT, number, result)
         except Exception as error:
             raise TypeError(
                 f"the result of {method!r} ({type(result).__name__}) cannot be sent: "
                 f"{type(error).__name__}: {error}"
             ) from error
 
-    def _send(self, parts: list[bytes | memoryview]) -> None:
+    def _send(self, parts: list[framing.Part]) -> None:
         for part in parts:
             self._socket.sendall(part)
 

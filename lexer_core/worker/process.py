@@ -64,13 +64,14 @@ class WorkerProcess:
         sock: socket.socket,
         log: WorkerLog,
         memory_limit_bytes: int | None = None,
+        hosted: type | None = None,
     ) -> None:
         self.label = label
         self.memory_limit_bytes = memory_limit_bytes
         self._handle = handle
         self._log = log
         self._finalizer = weakref.finalize(self, release, handle, sock, log)
-        self._connection = Connection(label=label, handle=handle, sock=sock, log=log)
+        self._connection = Connection(label=label, handle=handle, sock=sock, log=log, hosted=hosted)
         self._closed = False
         self._peak: int | None = None
         supervisor.watch(self)
@@ -88,6 +89,7 @@ class WorkerProcess:
         sys_path: Sequence[str] | None = None,
         preload: Sequence[str] = (),
         initializer: tuple[str, object] | None = None,
+        hosted: type | None = None,
     ) -> WorkerProcess:
         """Start a worker and return at once, while it starts and imports.
 
@@ -120,6 +122,9 @@ class WorkerProcess:
         initializer
             A function, as ``"package.module:function"``, and its argument. Called
             after the imports; it returns notes.
+        hosted
+            The class of the hosted object, whose methods declare the types of replies.
+            Default: replies are plain data of any type.
 
         Raises
         ------
@@ -146,7 +151,12 @@ class WorkerProcess:
             log.close()
             raise
         worker = cls(
-            label=label, handle=handle, sock=sock, log=log, memory_limit_bytes=memory_limit_bytes
+            label=label,
+            handle=handle,
+            sock=sock,
+            log=log,
+            memory_limit_bytes=memory_limit_bytes,
+            hosted=hosted,
         )
         worker._connection.send_hello(
             {
@@ -219,8 +229,8 @@ class WorkerProcess:
         RemoteError
             The method raised. A ``LexerError`` is raised as itself.
         WorkerError
-            The worker is closed or suspended, or the arguments or the reply cannot
-            be pickled.
+            The worker is closed or suspended, the arguments cannot be pickled, or the
+            reply is not of the type that the method declares.
         """
         if self.suspended:
             raise WorkerError(
