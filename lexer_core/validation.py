@@ -49,7 +49,14 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[Any]
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["Float64Outputs", "Tolerance", "default_tolerance", "judge", "with_second"]
+__all__ = [
+    "Float64Outputs",
+    "Tolerance",
+    "default_tolerance",
+    "freezes_state",
+    "judge",
+    "with_second",
+]
 
 _FILL_MAGNITUDE = 5000.0
 _FILL_RATIO = 100.0
@@ -215,6 +222,35 @@ def with_second(first: Parity, second: Parity) -> Parity:
         reason="correct for the example inputs, wrong for second inputs with other values, as if "
         f"a value or a branch were frozen: {second.reason}",
     )
+
+
+def freezes_state(
+    outputs: Outputs,
+    second_call: Outputs,
+    first_call: Outputs,
+    *,
+    rtol: float | None = None,
+    atol: float | None = None,
+) -> bool:
+    """Return whether an engine does not keep the state that a model keeps between calls.
+
+    Parameters
+    ----------
+    outputs
+        The engine's outputs in its second call.
+    second_call, first_call
+        The model's own outputs, which differ because of the state.
+    rtol, atol
+        The user's own tolerances.
+    """
+    second, first = (
+        judge(outputs, each, reference_name="", rtol=rtol, atol=atol)
+        for each in (second_call, first_call)
+    )
+    if second.status == "pass":
+        return False
+    # Rounding errors add up in the state: what matters is which call it resembles.
+    return second.rmse is None or first.rmse is None or second.rmse >= first.rmse
 
 
 class _Truth:

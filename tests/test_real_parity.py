@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 nn = torch.nn
 
-from real_models import IN_CALLER, benchmark, own_cache, parities  # noqa: E402
+from real_models import IN_CALLER, Counting, benchmark, own_cache, parities  # noqa: E402
 
 from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.errors import ExportError, InputError  # noqa: E402
@@ -213,3 +213,89 @@ def test_a_file_that_stays_wrong_is_refused_and_made_again_once(
             )
 
     assert len(made) == 2
+
+
+# -- state -------------------------------------------------------------------------
+
+
+class KeepsHidden(nn.Module):
+    """Goes on from the hidden state of the call before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.LSTM(8, 8)
+        self.hidden = None
+
+    def forward(self, x: Any) -> Any:
+        y, self.hidden = self.layer(x, self.hidden)
+        return y
+
+
+class CountsInAttribute(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls = 0
+
+    def forward(self, x: Any) -> Any:
+        self.calls += 1
+        return x + 1 if self.calls == 1 else x * 2
+
+
+class Overwrites(nn.Module):
+    """Writes to a buffer, and returns the same in every call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("cache", torch.zeros(3, 8))
+
+    def forward(self, x: Any) -> Any:
+        self.cache[:] = x
+        return self.cache * 2
+
+
+class Tally:
+    def __init__(self) -> None:
+        self.calls = 0
+
+
+class CountsInObject(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.tally = Tally()
+
+    def forward(self, x: Any) -> Any:
+        self.tally.calls += 1
+        return x * self.tally.calls
+
+
+@pytest.mark.parametrize("isolation", ["none", "process"])
+@pytest.mark.parametrize("model", [KeepsHidden, CountsInAttribute, Counting])
+def test_an_engine_that_froze_the_state_of_a_model_gets_no_rank(model: Any, isolation: str) -> None:
+    report = benchmark(model(), torch.randn(3, 8), **{**IN_CALLER, "isolation": isolation})
+
+    assert parities(report) == AGREE
+    assert report["torch"].withheld == ""
+    row = report["onnxruntime"]
+    assert "which is frozen in this engine's graph: its second call is wrong" in row.withheld
+    assert row.rank is None
+    assert any("only first calls are compared" in note for note in report.notes)
+
+
+def test_state_without_influence_on_the_outputs_does_not_matter() -> None:
+    report = benchmark(Overwrites(), torch.randn(3, 8), **IN_CALLER)
+
+    assert parities(report) == AGREE
+    assert report["onnxruntime"].withheld == ""
+
+
+def test_state_that_cannot_be_reset_is_not_called_random() -> None:
+    report = benchmark(CountsInObject(), torch.randn(3, 8), **IN_CALLER)
+
+    assert parities(report) == {"torch": "not_judged", "onnxruntime": "not_judged"}
+    assert "the model keeps state in an object" in report["torch"].parity.reason
+
+
+def test_the_file_of_a_model_that_keeps_state_has_a_note(tmp_path: Path) -> None:
+    exported = LexerContext().export(KeepsHidden(), torch.randn(3, 8), tmp_path / "x.onnx")
+
+    assert any("the model keeps state between calls" in note for note in exported.notes)

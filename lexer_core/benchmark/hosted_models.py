@@ -162,6 +162,7 @@ class _HostedModel(ABC):
             stateful=reference.stateful,
             float64=self._running.float64_outputs,
             second=self._second_judge(reference, settings, timings),
+            second_call=reference.second_call,
         )
 
     def _second_judge(

@@ -133,6 +133,8 @@ class Launch:
     def _load_once(self, outcome: CaseOutcome, case: LiveCase) -> None:
         case.load(self._spec(outcome, case), self._inputs_of(outcome))
         outcome.warnings += [note for note in case.notes if note not in outcome.warnings]
+        if self.models[outcome.case.model].judge.compares_second_call:
+            case.call_again()
 
     def _warm_up(self, outcome: CaseOutcome, case: LiveCase) -> None:
         del outcome
@@ -219,6 +221,11 @@ class Launch:
         assert case.final_facts is not None
         judge = self.models[outcome.case.model].judge
         parity = judge.judge_both(case.label, case.first_outputs, case.final_facts.outputs)
+        if case.second_outputs is not None and judge.freezes_state(case.second_outputs):
+            outcome.not_comparable = (
+                "the model keeps state between calls, which is frozen in this engine's graph: its "
+                "second call is wrong"
+            )
         if judge.second is not None and parity.status == "pass":
             parity = self._judge_second(outcome, case, parity, judge.second)
         outcome.parity = parity

@@ -72,6 +72,8 @@ class LiveCase:
         self.load_facts: LoadFacts | None = None
         self.first_call_seconds: float | None = None
         self.first_outputs: Mapping[str, npt.NDArray[Any]] | None = None
+        self.second_outputs: Mapping[str, npt.NDArray[Any]] | None = None
+        """Of a second call, for a model that keeps state."""
         self.warm_up_facts: WarmUp | None = None
         self.completion: CompletionCheck | None = None
         self.fresh_calls: FreshCalls | None = None
@@ -110,6 +112,16 @@ class LiveCase:
         self.first_call_seconds, self.first_outputs = first.seconds, first.outputs
         self.notes = first.notes
         self.single_calls = self.single_calls or first.renewed
+        self.executor.suspend()
+
+    def call_again(self) -> None:
+        """Make a second call, unless something has to be reset before each call."""
+        if self.single_calls:
+            return
+        self.executor.resume()
+        self.second_outputs = self.executor.call(
+            "call_again", timeout=max(self._call_timeout, self._load_timeout)
+        )
         self.executor.suspend()
 
     def warm_up(self, max_seconds: float) -> None:

@@ -12,7 +12,7 @@ import attrs
 from attrs import frozen
 
 from lexer_core.results import Parity
-from lexer_core.validation import Float64Outputs, judge, with_second
+from lexer_core.validation import Float64Outputs, freezes_state, judge, with_second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -64,6 +64,9 @@ class ParityJudge:
         if an output exceeds the tolerance.
     second
         Judges the outputs for second inputs.
+    second_call
+        The reference outputs of a second call, if the model keeps state that changes
+        them.
     """
 
     def __init__(
@@ -76,6 +79,7 @@ class ParityJudge:
         stateful: bool = False,
         float64: Callable[[], Float64Outputs] | None = None,
         second: SecondJudge | None = None,
+        second_call: Outputs | None = None,
     ) -> None:
         self._reference = outputs
         self._name = name
@@ -85,6 +89,7 @@ class ParityJudge:
         self._stateful = stateful
         self._ask_float64 = float64
         self.second = second
+        self._second_call = second_call if settings.validation else None
         self._float64: Float64Outputs | None = None
 
     @property
@@ -110,6 +115,19 @@ class ParityJudge:
             rtol=self._rtol,
             atol=self._atol,
             not_judged=self._not_judged,
+        )
+
+    @property
+    def compares_second_call(self) -> bool:
+        """Whether the model keeps state, so that :meth:`freezes_state` can be asked."""
+        return self._second_call is not None
+
+    def freezes_state(self, outputs: Outputs) -> bool:
+        """Return whether a case's second call does not use the state that the first one left."""
+        assert self._second_call is not None
+        assert self._reference is not None
+        return freezes_state(
+            outputs, self._second_call, self._reference, rtol=self._rtol, atol=self._atol
         )
 
     def judge_both(self, label: str, first: Outputs, last: Outputs) -> Parity:

@@ -8,7 +8,6 @@ process, for a model that cannot be sent to another one.
 from __future__ import annotations
 
 import sys
-import time
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
@@ -41,9 +40,6 @@ if TYPE_CHECKING:
     from lexer_core.engines.remote_interpreter import RemoteEngine
 
 __all__ = ["BuiltModel", "OnnxPreparation", "Preparation", "TorchPreparation"]
-
-
-_SLOW_CALL_SECONDS = 10.0
 
 
 class Preparation(ABC):
@@ -190,7 +186,6 @@ class TorchPreparation(Preparation):
         super().__init__()
         self._adapted: AdaptedModel | None = None
         self._reference: Reference | None = None
-        self._call_seconds = 0.0
 
     def open(self, adapted: AdaptedModel) -> None:
         """Set the model."""
@@ -233,23 +228,13 @@ class TorchPreparation(Preparation):
             The model raises, or returns nothing that can be compared.
         """
         assert self._adapted is not None
-        start = time.perf_counter()
         self._reference = reference_outputs(self._adapted)
-        self._call_seconds = (time.perf_counter() - start) / 2
         return self._reference
 
     def second_reference(self, given: Mapping[str, Any] | None) -> SecondReference:
-        """Run the model with second inputs.
-
-        Parameters
-        ----------
-        given
-            The second inputs. Default: made from the first, unless a call is slow.
-        """
+        """Run the model with second inputs. Default: made from the first."""
         assert self._adapted is not None
         assert self._reference is not None
-        if given is None and self._call_seconds > _SLOW_CALL_SECONDS:
-            return SecondReference(reason=f"a call takes {self._call_seconds:.0f} s")
         return second_reference(self._adapted, self._reference, given)
 
     def second_float64_outputs(self, second: SecondReference) -> Float64Outputs:

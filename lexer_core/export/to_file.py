@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 __all__ = ["export_to_file"]
 
 
+_STATE_NOTE = (
+    "the model keeps state between calls: a second call returns other outputs, which the file "
+    "may not"
+)
+
+
 def export_to_file(
     adapted: AdaptedModel, path: Path, *, format: str, settings: Settings, registry: Engines
 ) -> ExportedModel:
@@ -99,6 +105,8 @@ def export_to_file(
                     exports.mark_wrong(outcome.exporter)
             refuse_wrong(parity, named.model_name, settings.exporter)
             notes = (*outcome.exported.notes, note)
+        if reference.second_call is not None:
+            notes = (*notes, _STATE_NOTE)
         assert outcome.exported.path is not None
         _copy(outcome.exported.path, path)
     return attrs.evolve(outcome.exported, path=path, notes=notes)

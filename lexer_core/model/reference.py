@@ -1,7 +1,8 @@
 """What does the model itself return?
 
 The reference for every engine's outputs: the model in eval mode, without
-gradients, run twice to see whether it is deterministic. It runs under ``no_grad``
+gradients, run twice to see whether it is deterministic. If the runs differ, a third one
+from the first state shows whether that is the reason. It runs under ``no_grad``
 and not ``inference_mode``, because caches that a model fills under the latter
 break its training later. A model that needs gradients in ``forward`` runs with them.
 torch is imported inside functions because the core
@@ -60,13 +61,19 @@ class Reference:
     outputs
         Arrays of the first of two runs, by final name, in order.
     deterministic
-        Whether the second run agreed with the first within tolerance.
+        Whether runs from the same state agreed within tolerance.
     self_difference
         The largest absolute difference between the runs; ``None`` if they cannot
         be subtracted.
+    keeps_hidden_state
+        Whether runs differ because of state that cannot be restored, such as that of
+        an object that the model holds.
     stateful
-        Whether the model wrote to its buffers or parameters: only first calls can be
-        compared.
+        Whether the model wrote to its buffers or parameters, or keeps other state
+        that changes its outputs: only first calls can be compared.
+    second_call
+        Outputs of a second call with the same inputs, if the model's state makes them
+        differ from those of the first.
     notes
         Notes for the reader of the results.
     seconds
@@ -77,7 +84,9 @@ class Reference:
     outputs: Mapping[str, npt.NDArray[Any]]
     deterministic: bool
     self_difference: float | None
+    keeps_hidden_state: bool = False
     stateful: bool = False
+    second_call: Mapping[str, npt.NDArray[Any]] | None = None
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     _adapted: AdaptedModel | None = None
@@ -94,7 +103,8 @@ class Reference:
         if self.deterministic:
             return ""
         by = "" if self.self_difference is None else f" by up to {self.self_difference:.3g}"
-        return f"the model is not deterministic: two runs with the same inputs differ{by}"
+        what = "keeps state in an object" if self.keeps_hidden_state else "is not deterministic"
+        return f"the model {what}: two runs with the same inputs differ{by}"
 
     def float64(self) -> Float64Outputs:
         """Return the outputs in float64; computed once."""
@@ -108,7 +118,7 @@ class Reference:
 
 
 def reference_outputs(adapted: AdaptedModel) -> Reference:
-    """Run the model twice and return its outputs.
+    """Run the model two or three times and return its outputs.
 
     The model, the inputs and the random states are restored afterwards.
 
@@ -125,24 +135,35 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
         The declared output names do not fit the outputs.
     """
     module = adapted.export_module
-    with preserved_randomness(), measured_state(module) as state:
-        first, notes = _run(adapted, module, adapted.inputs)
-        changed = state.restore_tensors()
-        start = time.perf_counter()
-        second, _ = _run(adapted, module, adapted.inputs)
-        seconds = time.perf_counter() - start
+    with preserved_randomness():
+        with measured_state(module) as state:
+            first, notes = _run(adapted, module, adapted.inputs)
+            start = time.perf_counter()
+            second, _ = _run(adapted, module, adapted.inputs)
+            seconds = time.perf_counter() - start
+            changed = state.restore_tensors()
+        agreement = judge(second, first, reference_name="the first run")
+        differs = agreement.status != "pass"
+        if differs:
+            with measured_state(module):
+                again, _ = _run(adapted, module, adapted.inputs)
+            agreement = judge(again, first, reference_name="the first run")
     notes += state.notes
+    deterministic = agreement.status == "pass"
+    keeps_state = differs and deterministic
     names = name_outputs(
         list(first),
         adapted.declared_output_names,
         model_name=adapted.model_name,
         input_names=adapted.input_names,
     )
-    agreement = judge(second, first, reference_name="the first run")
-    if changed:
-        paths = ", ".join(changed)
-        kinds = state.kinds_of(changed)
-        notes += (f"the model writes to its {kinds} ({paths}): only first calls are compared",)
+    if changed or keeps_state:
+        what = (
+            f"writes to its {state.kinds_of(changed)} ({', '.join(changed)})"
+            if changed
+            else "keeps state in its attributes"
+        )
+        notes += (f"the model {what}: only first calls are compared",)
     if adapted.declared_output_names is None:
         notes += tuple(
             f"output '{own}' is called '{name}' because an input has the same name"
@@ -153,13 +174,26 @@ def reference_outputs(adapted: AdaptedModel) -> Reference:
     return Reference(
         name=f"{adapted.model_name} (eager)",
         outputs=outputs,
-        deterministic=agreement.status == "pass",
+        deterministic=deterministic,
         self_difference=agreement.max_abs_error,
-        stateful=bool(changed),
+        keeps_hidden_state=not deterministic and _copies_agree(adapted),
+        stateful=bool(changed) or keeps_state,
+        second_call=dict(zip(names, second.values(), strict=True)) if keeps_state else None,
         notes=notes,
         seconds=seconds,
         adapted=adapted,
     )
+
+
+def _copies_agree(adapted: AdaptedModel) -> bool:
+    """Return whether two copies of the model, in the same state, return the same outputs."""
+    try:
+        with preserved_randomness(), measured_state(adapted.export_module):
+            copies = [copy.deepcopy(adapted.export_module) for _ in range(2)]
+            one, other = (_run(adapted, each, adapted.inputs)[0] for each in copies)
+    except Exception:  # a model may raise anything, also when it is copied
+        return False
+    return judge(other, one, reference_name="a copy").status == "pass"
 
 
 def outputs_for(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Arrays:

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 __all__ = ["SecondReference", "second_reference"]
 
 
+_SLOW_CALL_SECONDS = 10.0
+
+
 @frozen(kw_only=True, eq=False)
 class SecondReference:
     """Second inputs and the model's outputs for them, or the reason why there are none.
@@ -64,7 +67,7 @@ def second_reference(
     reference
         The outputs for the first inputs.
     given
-        The second inputs. Default: made from the first.
+        The second inputs. Default: made from the first, unless a call is slow.
 
     Returns
     -------
@@ -79,6 +82,8 @@ def second_reference(
     """
     if given is not None:
         return SecondReference(arrays=given, outputs=_outputs(adapted, reference, given))
+    if reference.seconds > _SLOW_CALL_SECONDS:
+        return SecondReference(reason=f"a call takes {reference.seconds:.0f} s")
     attempts = second_inputs(adapted.inputs.arrays)
     reason = "no input has values that can be changed"
     for arrays in attempts:
