@@ -34,7 +34,7 @@ __all__ = ["depends_on", "second_inputs"]
 _FILL = 1e4
 """Masks are filled with large negative numbers; no change of these is meaningful."""
 
-_BALANCED = 0.1
+_BALANCED = 0.01
 """A range around zero is balanced if its smaller side is at least this share of the larger."""
 
 
@@ -43,8 +43,8 @@ def second_inputs(arrays: Mapping[str, Array]) -> list[dict[str, Array]]:
 
     The model may reject them, so there are gentler ones to try after the first.
 
-    - Floating-point values are negated if their range is about zero, otherwise
-      mirrored in their range, and scaled by random factors.
+    - Floating-point values are negated if they are all equal or their range is about
+      zero, otherwise mirrored in their range, and scaled by random factors.
     - Integers are mirrored in their range.
     - What looks like a mask, a length or an offset stays: booleans, numbers that are
       all 0 or 1, infinity and fill values, sorted integers. If nothing else can be
@@ -167,7 +167,8 @@ def _change(array: Array, rng: np.random.Generator) -> Array:
         return -values * factors
     low, high = float(values.min()), float(values.max())
     if low == high:
-        return values * factors
+        # A single number may be a scale; many equal ones are a placeholder without a range.
+        return values * factors * (1.0 if values.size == 1 else -1.0)
     sides = sorted((-low, high))
     if sides[0] >= _BALANCED * sides[1]:
         return -values * factors * (sides[0] / sides[1])
