@@ -86,6 +86,25 @@ def test_exactly_the_requested_number_of_samples_is_taken(
     assert report.stopped_because == "num_iterations"
 
 
+@pytest.mark.parametrize(
+    ("precision", "launches", "stopped_because"), [(0.0045, 3, "precise"), (0.001, 5, "launches")]
+)
+def test_launches_are_added_where_only_they_can_decide(
+    toys: FakeSite, model: Path, precision: float, launches: int, stopped_because: str
+) -> None:
+    report = benchmark(
+        model,
+        *(EngineChoice("toy", {}, label=label) for label in ("a", "b")),
+        num_iterations=None,
+        min_seconds=0.1,
+        precision=precision,
+    )
+
+    assert [row.launches for row in report] == [launches] * 2
+    assert report.stopped_because == stopped_because
+    assert report.comparisons[0].verdict == "tie"
+
+
 def test_samples_are_divided_among_launches(toys: FakeSite, model: Path) -> None:
     row = benchmark(model, "toy", num_iterations=41, launches=3)["toy"]
 

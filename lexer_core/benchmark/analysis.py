@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 from attrs import frozen
 
+from lexer_core.benchmark.stop_rule import centres_of_rounds
 from lexer_core.records import Device
 from lexer_core.results import BenchmarkResult, Comparison, Interval
 from lexer_core.results.set_up import payback
@@ -22,12 +23,9 @@ from lexer_core.statistics import (
     Summary,
     Suspicion,
     compare_cases,
-    compared_by_means,
     diagnose,
-    look_index,
     order_effect,
     position_effect,
-    round_means,
     round_medians,
     summarise,
     weigh_suspicions,
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 
-__all__ = ["RunAnalysis", "analyse_run", "look_of_run"]
+__all__ = ["RunAnalysis", "analyse_run"]
 
 _STEAL_WARNING = 0.01
 _POSITION_WARNING = 0.01
@@ -136,16 +134,11 @@ def _medians(outcome: CaseOutcome) -> tuple[list[int], list[float]]:
 
 def _compare(run: RunOutcome, tie: float) -> Comparisons:
     measured = [outcome for outcome in run.cases if outcome.status == "ok" and len(outcome.log)]
-    by_means = compared_by_means(outcome.log.loops for outcome in measured)
-    centres_of = round_means if by_means else round_medians
-    centres = {
-        outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
-        for outcome in measured
-    }
+    centres = centres_of_rounds(measured)
     comparisons = compare_cases(
         centres,
         delta=tie,
-        look=look_of_run(run, max((len(each) for each in centres.values()), default=0)),
+        look=run.looks or None,
         launches=min((_launches(outcome) for outcome in measured), default=1),
         withheld={
             outcome.case.label: reason
@@ -159,13 +152,6 @@ def _compare(run: RunOutcome, tie: float) -> Comparisons:
         if (reason := _suspicion(outcome))
     ]
     return weigh_suspicions(comparisons, centres, suspicions)
-
-
-def look_of_run(run: RunOutcome, rounds: int) -> int | None:
-    """Return the number of the look at the data; ``None`` if the sample size was fixed."""
-    if run.stopped_because in ("num_iterations", "rounds"):
-        return None
-    return look_index(rounds)
 
 
 def _launches(outcome: CaseOutcome) -> int:

@@ -198,6 +198,8 @@ class Launch:
                 on_round=tell,
                 background=self.canary,
             )
+        if self.plan.samples is None and self.plan.rounds is None:
+            ended = evolve(ended, looks=stop.looks)
         for outcome, case in self.members:
             if case in running and case.failure is not None:
                 record_failure(outcome, case.failure, phase=case.phase, case=case)

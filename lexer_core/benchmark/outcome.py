@@ -73,7 +73,9 @@ class RunOutcome:
     """All results of a run, before they are analysed.
 
     ``seconds`` is the time spent in each phase; ``orders`` is the order in which the
-    cases took their blocks, by the number of the round.
+    cases took their blocks, by the number of the round; ``looks`` is how often the rounds
+    of a launch were looked at to decide whether to go on, at most, or 0 if their number
+    was fixed.
     """
 
     cases: tuple[CaseOutcome, ...]
@@ -85,6 +87,7 @@ class RunOutcome:
     notes: tuple[str, ...] = ()
     seconds: Mapping[str, float] = field(factory=dict)
     orders: Mapping[int, tuple[str, ...]] = field(factory=dict)
+    looks: int = 0
     input_specs: tuple[Any, ...] = ()
     model_name: str = "model"
     canary: ReferenceWorkloadTimes | None = None

@@ -173,12 +173,14 @@ class RoundsOutcome:
     ``stopped_because`` is what the stop rule returned, or ``"max_seconds"``,
     ``"num_iterations"``, ``"rounds"``, ``"interrupted"`` or ``"nothing left"``.
     ``orders`` has the labels of each round in the order of their blocks.
+    ``looks`` is how often it was decided whether to go on; 0 if their number was fixed.
     """
 
     rounds: int
     seconds: float
     stopped_because: str
     orders: tuple[tuple[str, ...], ...] = ()
+    looks: int = 0
 
 
 def run_rounds(

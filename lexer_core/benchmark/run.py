@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 import secrets
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from lexer_core.benchmark.reference_workload import ReferenceWorkload
 from lexer_core.benchmark.rounds import RoundsPlan, share_out
 from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.benchmark.saved_models import retain_models
+from lexer_core.benchmark.stop_rule import reason_to_stop
 from lexer_core.errors import UnsupportedError
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
@@ -35,20 +37,25 @@ from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
 from lexer_core.worker.interrupts import interrupts_apart, without_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lexer_core.benchmark.cases import CaseSelection
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
+    from lexer_core.benchmark.rounds import RoundsOutcome
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import CallInputs
     from lexer_core.results.saved_model import SavedModel
     from lexer_core.settings.table import Settings
 
+    ExportAgain = Callable[[CaseOutcome], None]
+
 __all__ = ["BenchmarkRun"]
 
 _CASE_FACTORY = "lexer_core.benchmark.case_session:CaseSession"
 _MIB = 2**20
+_MOST_LAUNCHES = 5
+"""Launches of a case that are not asked for by the settings."""
 
 
 class BenchmarkRun:
@@ -106,6 +113,7 @@ class BenchmarkRun:
         self._fingerprint: dict[str, str] = {}
         self._stopped_because = "nothing left"
         self._rounds_done = 0
+        self._looks = 0
         self._orders: dict[int, tuple[str, ...]] = {}
         self._saved_models: tuple[SavedModel, ...] = ()
         self._cache_dirs: dict[str, Path] = {}
@@ -231,50 +239,90 @@ class BenchmarkRun:
             self._export(outcome)
             model.suspend()
 
-        settings = self._settings
         for group in groups:
-            for launch in range(settings.launches):
-                plan = RoundsPlan(
-                    max_seconds=settings.max_seconds / settings.launches / len(groups),
-                    min_seconds=settings.min_seconds / settings.launches / len(groups),
-                    samples=_part(settings.num_iterations, settings.launches, launch),
-                    rounds=_part(settings.rounds, settings.launches, launch),
-                    first_round=self._rounds_done,
-                )
-                if plan.samples == 0 or plan.rounds == 0:
-                    continue  # fewer samples than launches
-                members = [
-                    (outcome, self._live_case(outcome, launch))
-                    for outcome in group
-                    if outcome.status == "ok"
-                ]
-                canary = self._canary.live(launch) if settings.canary and members else None
-                try:
-                    ended = Launch(
-                        members=members,
-                        models=self._models,
-                        settings=settings,
-                        threads=self._threads,
-                        plan=plan,
-                        rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - not a secret
-                        export_again=export_again,
-                        timings=self._timings,
-                        canary=canary,
-                        cache_dirs=self._cache_dirs,
-                    ).run()
-                finally:
-                    for _, case in members:
-                        case.close()
-                    if canary is not None:
-                        canary.close()
-                self._orders |= {
-                    self._rounds_done + index: order for index, order in enumerate(ended.orders)
-                }
-                # Another round may have begun.
-                self._rounds_done += ended.rounds + 1
-                self._stopped_because = ended.stopped_because
-                if ended.stopped_because == "interrupted":
-                    return
+            if not self._launch_group(group, export_again, share=1.0 / len(groups)):
+                return
+
+    def _launch_group(
+        self, group: list[CaseOutcome], export_again: ExportAgain, *, share: float
+    ) -> bool:
+        """Launch the cases of a group as often as needed; return whether to go on."""
+        settings = self._settings
+        start = time.perf_counter()
+        launch = 0
+        while launch < settings.launches:
+            plan = RoundsPlan(
+                max_seconds=settings.max_seconds * share / settings.launches,
+                min_seconds=settings.min_seconds * share / settings.launches,
+                samples=_part(settings.num_iterations, settings.launches, launch),
+                rounds=_part(settings.rounds, settings.launches, launch),
+                first_round=self._rounds_done,
+            )
+            launch += 1
+            if plan.samples == 0 or plan.rounds == 0:
+                continue  # fewer samples than launches
+            ended = self._launch(group, launch - 1, plan, export_again)
+            if ended.stopped_because == "interrupted":
+                return False
+        # More launches, where only they can decide and the time suffices.
+        end = start + settings.max_seconds * share
+        while self._stopped_because == "launches" and launch < _MOST_LAUNCHES:
+            left = end - time.perf_counter()
+            if left < (time.perf_counter() - start) / launch:
+                break
+            plan = RoundsPlan(
+                max_seconds=left,
+                min_seconds=settings.min_seconds * share / settings.launches,
+                first_round=self._rounds_done,
+            )
+            launch += 1
+            ended = self._launch(group, launch - 1, plan, export_again)
+            if ended.stopped_because == "interrupted":
+                return False
+            self._looks += 1
+            self._stopped_because = reason_to_stop(group, settings, launch, self._looks)
+        return True
+
+    def _launch(
+        self,
+        group: list[CaseOutcome],
+        launch: int,
+        plan: RoundsPlan,
+        export_again: ExportAgain,
+    ) -> RoundsOutcome:
+        settings = self._settings
+        members = [
+            (outcome, self._live_case(outcome, launch))
+            for outcome in group
+            if outcome.status == "ok"
+        ]
+        canary = self._canary.live(launch) if settings.canary and members else None
+        try:
+            ended = Launch(
+                members=members,
+                models=self._models,
+                settings=settings,
+                threads=self._threads,
+                plan=plan,
+                rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - not a secret
+                export_again=export_again,
+                timings=self._timings,
+                canary=canary,
+                cache_dirs=self._cache_dirs,
+            ).run()
+        finally:
+            for _, case in members:
+                case.close()
+            if canary is not None:
+                canary.close()
+        self._orders |= {
+            self._rounds_done + index: order for index, order in enumerate(ended.orders)
+        }
+        # Another round may have begun.
+        self._rounds_done += ended.rounds + 1
+        self._looks = max(self._looks, ended.looks)
+        self._stopped_because = ended.stopped_because
+        return ended
 
     def _groups(self) -> list[list[CaseOutcome]]:
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
@@ -338,6 +386,7 @@ class BenchmarkRun:
             cases=(*self._outcomes, *refused),
             stopped_because=self._stopped_because,
             orders=self._orders,
+            looks=self._looks,
             seed=self._seed,
             threads=self._threads,
             batch_size=batch_size.items,

@@ -12,18 +12,24 @@ from lexer_core.statistics import (
     RoundCentres,
     StoppingRule,
     check_stop,
+    compared_by_means,
     judge_warm_up,
     next_look_rounds,
+    round_means,
+    round_medians,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from lexer_core.benchmark.outcome import CaseOutcome
+    from lexer_core.settings.table import Settings
     from lexer_core.statistics import CaseComparison, RoundWarmUp, StoppingState
 
-__all__ = ["VerdictRule"]
+__all__ = ["VerdictRule", "centres_of_rounds", "reason_to_stop"]
 
 _REASONS = {"": "", "precision": "precise", "launches": "launches"}
+_PAIR = 2
 _PAIRS_SHOWN = 2
 
 
@@ -59,6 +65,8 @@ class VerdictRule:
         self._reference: dict[int, float] = {}
         self._rounds = 0
         self._next = next_look_rounds(0)
+        self._looked_at = 0
+        self._looks = 0
         self._state: StoppingState | None = None
 
     def add_round(self, centres: Mapping[str, float], background: float | None) -> None:
@@ -99,10 +107,13 @@ class VerdictRule:
     def reached(self) -> str:
         """Return why to stop: ``"precise"`` or ``"launches"``; empty to go on."""
         if self._rounds >= self._next:
+            self._looks += 1
+            self._looked_at = self._rounds
             self._state = check_stop(
                 {label: _centres(rounds) for label, rounds in self._centres.items()},
                 rule=self._rule,
                 reference=_centres(self._reference) if self._reference else None,
+                look=self._looks,
             )
             self._next = self._state.next_rounds
             settled = self._rounds - self._still_warming_up()
@@ -110,12 +121,60 @@ class VerdictRule:
                 return _REASONS[self._state.reason]
         return ""
 
+    @property
+    def looks(self) -> int:
+        """How often the rounds have been looked at, with a last look at all of them."""
+        return self._looks + (self._looked_at < self._rounds)
+
     def status(self) -> str:
         """Return the ratios of the last look: ``"onnxruntime 3.1x ±8%"``."""
         if self._state is None:
             return ""
         pairs = self._state.comparisons.pairs[:_PAIRS_SHOWN]
         return ", ".join(text for pair in pairs if (text := _pair_text(pair)))
+
+
+def reason_to_stop(
+    outcomes: Sequence[CaseOutcome], settings: Settings, launches: int, look: int
+) -> str:
+    """Judge the rounds of all launches together.
+
+    Parameters
+    ----------
+    outcomes
+        The cases.
+    settings
+        When the rounds suffice.
+    launches
+        Launches so far.
+    look
+        Which look at the data of this run it is, from 1.
+
+    Returns
+    -------
+    str
+        ``"precise"``, or ``"launches"`` if more of them would help.
+    """
+    centres = centres_of_rounds(outcomes)
+    if len(centres) < _PAIR:
+        return "precise"  # one case has no ratio, so its launches decide nothing
+    state = check_stop(
+        centres,
+        rule=StoppingRule(precision=settings.precision, delta=settings.tie, launches=launches),
+        look=look,
+    )
+    return "precise" if state.reason == "precision" else "launches"
+
+
+def centres_of_rounds(outcomes: Iterable[CaseOutcome]) -> dict[str, RoundCentres]:
+    """Return the centres of the rounds of every case that has samples, by label."""
+    measured = [outcome for outcome in outcomes if outcome.status == "ok" and len(outcome.log)]
+    by_means = compared_by_means(outcome.log.loops for outcome in measured)
+    centres_of = round_means if by_means else round_medians
+    return {
+        outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
+        for outcome in measured
+    }
 
 
 def _centres(rounds: Mapping[int, float]) -> RoundCentres:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lexer_core.benchmark.analysis import look_of_run
 from lexer_core.comparison.records import CaseVerdict, Change, ChangeKind, RunPair
 from lexer_core.reporting.numbers import error_text, percent_text
 from lexer_core.reporting.sentences import problem
@@ -75,7 +74,7 @@ def judge_rerun(
     slowdowns = find_slowdowns(
         centres,
         delta=threshold,
-        look=look_of_run(run, max((len(new) for new, _ in centres.values()), default=0)),
+        look=run.looks or None,
         launches=min((_launches(outcome) for outcome, _ in measured.values()), default=1),
     )
     kinds: list[ChangeKind] = [

@@ -191,7 +191,7 @@ class Settings:
     launches: int = _setting(
         1,
         "benchmarks",
-        "Number of process launches per engine.",
+        "Number of process launches per engine. More are added where only they can decide.",
         low=1,
         high=100,
         example="5",

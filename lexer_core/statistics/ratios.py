@@ -15,6 +15,7 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_equal_counts, check_fraction, check_positive
+from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.robust_centre import RobustCentre, robust_centre
 from lexer_core.statistics.round_centres import align_rounds
 
@@ -101,15 +102,18 @@ def ratio_interval(
     return interval_of_ratio(robust_centre(np.log(first / second)), confidence)
 
 
-def log_ratio_centre(a: RoundCentres, b: RoundCentres, known: float = 0.0) -> RobustCentre | None:
+def log_ratio_centre(
+    a: RoundCentres, b: RoundCentres, launches: int | None = None
+) -> RobustCentre | None:
     """Return the centre of log(a / b) over common rounds; ``None`` if there are none.
 
     Parameters
     ----------
     a, b
-        The two cases.
-    known
-        Variance that the rounds cannot show.
+        The two cases, in seconds per call.
+    launches
+        Launches of each that the rounds come from, whose differences the rounds cannot
+        show; ``None`` if there are none to account for.
     """
     try:
         first, second = align_rounds(a, b)
@@ -117,7 +121,11 @@ def log_ratio_centre(a: RoundCentres, b: RoundCentres, known: float = 0.0) -> Ro
         if error.problem != "no_common_rounds":
             raise
         return None
-    return robust_centre(np.log(first / second)).with_variance(known)
+    centre = robust_centre(np.log(first / second))
+    if launches is None:
+        return centre
+    typical = float(np.median(first)), float(np.median(second))
+    return centre.with_variance(launch_variance(launches, *typical))
 
 
 def interval_of_ratio(centre: RobustCentre, confidence: float) -> RatioInterval:

@@ -13,7 +13,6 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
-from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.launches import LaunchVerdict, judge_slowdown
 from lexer_core.statistics.looks import look_confidence
 from lexer_core.statistics.ratios import RatioInterval, interval_of_ratio, log_ratio_centre
@@ -98,8 +97,7 @@ def find_slowdowns(
     check_fraction(confidence, "confidence")
     if not delta >= 0.0:
         raise StatisticsError(f"delta must not be below 0, got {delta!r}", problem="out_of_range")
-    known = 0.0 if launches is None else launch_variance(launches)
-    centres = {label: _centre(label, new, old, known) for label, (new, old) in cases.items()}
+    centres = {label: _centre(label, new, old, launches) for label, (new, old) in cases.items()}
     family = {
         label: centre
         for label, centre in centres.items()
@@ -121,10 +119,12 @@ def find_slowdowns(
     return slowdowns
 
 
-def _centre(label: str, new: RoundCentres, old: RoundCentres, known: float) -> RobustCentre | None:
+def _centre(
+    label: str, new: RoundCentres, old: RoundCentres, launches: int | None
+) -> RobustCentre | None:
     check_positive(new.values, f"medians of the new {label}")
     check_positive(old.values, f"medians of the old {label}")
-    return log_ratio_centre(new, old, known)
+    return log_ratio_centre(new, old, launches)
 
 
 def _refusal(centre: RobustCentre | None, min_rounds: int) -> str:

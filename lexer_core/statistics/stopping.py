@@ -15,7 +15,6 @@ from attrs import field, frozen
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
 from lexer_core.statistics.distributions import normal_quantile
-from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.looks import look_index, next_look_rounds
 from lexer_core.statistics.ratios import log_ratio_centre
 from lexer_core.statistics.robust_centre import robust_centre
@@ -112,6 +111,7 @@ def check_stop(
     *,
     rule: StoppingRule,
     reference: RoundCentres | None = None,
+    look: int | None = None,
 ) -> StoppingState:
     """Look at the rounds so far and decide whether to stop.
 
@@ -127,6 +127,10 @@ def check_stop(
     reference
         The reference workload in the same rounds. A single case is then judged
         relative to it, which cancels the machine's drift.
+    look
+        Which look this is, from 1. Default: :func:`look_index`, as if every
+        scheduled look before had been taken. One that was skipped, because
+        measuring had to go on anyway, spends nothing.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def check_stop(
             "there is no case to check", problem="empty", hint="End the rounds if none is left."
         )
     rounds = max(len(medians) for medians in cases.values())
-    look = look_index(rounds)
+    look = look_index(rounds) if look is None else look
     comparisons = compare_cases(
         cases,
         delta=rule.delta,
@@ -195,10 +199,9 @@ def _reason_alone(
 def _reason(
     cases: Mapping[str, RoundCentres], comparisons: Comparisons, rule: StoppingRule
 ) -> StopReason:
-    known = 0.0 if rule.launches is None else launch_variance(rule.launches)
     reason: StopReason = "precision"
     for pair in comparisons.pairs:
-        centre = log_ratio_centre(cases[pair.a], cases[pair.b], known)
+        centre = log_ratio_centre(cases[pair.a], cases[pair.b], rule.launches)
         half = _half_width(centre, rule)
         if centre is None or half is None:
             return ""
@@ -206,7 +209,7 @@ def _reason(
         if pair.verdict in ("faster", "slower", "tie") and half <= needed:
             continue
         own = _half_width(centre.with_variance(0.0), rule)
-        of_launches = normal_quantile(rule.confidence) * math.sqrt(known)
+        of_launches = normal_quantile(rule.confidence) * math.sqrt(centre.known_variance)
         if own is None or own > _NEGLIGIBLE * of_launches:
             return ""
         # The parts add as squares: without the rounds' own part, the interval

@@ -15,7 +15,6 @@ from attrs import frozen
 
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
-from lexer_core.statistics.launch_effect import launch_variance
 from lexer_core.statistics.looks import look_confidence
 from lexer_core.statistics.ratios import RatioInterval, interval_of_ratio, log_ratio_centre
 
@@ -133,7 +132,7 @@ def compare_cases(
         disagree).
     launches
         Launches of each case that the rounds come from: what launches differ by
-        (:data:`~lexer_core.statistics.launch_effect.LAUNCH_SD`) is then part of
+        (:func:`~lexer_core.statistics.launch_effect.launch_sd`) is then part of
         every interval. ``None``: the cases do not run in processes of their own.
     look
         Which look at running data this is, from 1 (:func:`look_index`), if the
@@ -175,8 +174,7 @@ def compare_cases(
     for label, medians in cases.items():
         check_positive(medians.values, f"medians of {label}")
     labels = list(combinations(cases, 2))
-    known = 0.0 if launches is None else launch_variance(launches)
-    centres = [log_ratio_centre(cases[a], cases[b], known) for a, b in labels]
+    centres = [log_ratio_centre(cases[a], cases[b], launches) for a, b in labels]
     refusals = [
         _refusal(a, b, centre, min_rounds, reasons)
         for (a, b), centre in zip(labels, centres, strict=True)
