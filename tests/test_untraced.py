@@ -112,6 +112,7 @@ def test_the_same_model_made_twice_has_one_digest_and_every_process_agrees() -> 
         lambda net: setattr(net, "others", [torch.nn.Linear(2, 2)]),
         lambda net: setattr(net, "apply_last", functools.partial(helper)),
         lambda net: setattr(net, "forward", types.MethodType(lambda self, x: x, net)),
+        lambda net: net.register_buffer("sparse", torch.ones(2, 2).to_sparse()),
         lambda net: net.train(),
         lambda net: setattr(net, "layer", torch.nn.Linear(3, 4, bias=False)),
     ],
@@ -193,9 +194,8 @@ def hooked() -> torch.nn.Module:
         hooked(),
         Net(lock=threading.Lock()),
         Net(generator=(n for n in ())),
-        changed_in(lambda net: net.register_buffer("sparse", torch.ones(2, 2).to_sparse())),
     ],
-    ids=["hook with a lock", "lock", "generator", "sparse"],
+    ids=["hook with a lock", "lock", "generator"],
 )
 def test_what_cannot_be_described_has_no_digest(net: torch.nn.Module) -> None:
     assert digest(net) is None
