@@ -62,7 +62,6 @@ def test_a_model_that_changes_its_inputs_gets_new_ones_in_each_call(name: str) -
     assert not any(has_note(row, RENEWED) for row in measured if row.label != "torch")
     expected = {"onnxruntime", "openvino"} - {
         "resized": {"onnxruntime", "openvino"},
-        "integers": {"openvino"},
     }.get(name, set())
     assert {row.label for row in measured} == {"torch", *expected}
 

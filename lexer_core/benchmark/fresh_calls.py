@@ -9,6 +9,7 @@ timed.
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from typing import TYPE_CHECKING, Any, Literal
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.engines.engine import Engine
-    from lexer_core.records import Call, CallInputs, Device, Session
+    from lexer_core.records import Call, CallInputs, CallStructure, Device, Session
 
     Arrays = Mapping[str, npt.NDArray[Any]]
 
@@ -44,6 +45,9 @@ _TENSOR_SECONDS = 20e-6
 
 _COPIES = 10.0
 """How much longer than a plain copy it may take to convert elements and their order."""
+
+_OBJECT_COPIES = 3.0
+"""How much longer than a copy it may take to copy and restore objects."""
 
 _DEVICE_BYTES_PER_SECOND = 1e9
 """The slowest expected transfer between a device and the host."""
@@ -157,7 +161,7 @@ def make_fresh_calls(
         usual=max(measured, float(np.median(timed.host))),
         steps=Steps(placing=math.inf, running=math.inf, fetching=math.inf),
         calls=0,
-        copying_inputs=plausible_copy(arrays, device),
+        copying_inputs=plausible_copy(arrays, device) + _copies_of_objects(inputs.structure),
         copying_outputs=plausible_copy(outputs, device),
     )
     fresh: Callable[[Arrays], tuple[Steps, Arrays]] = lambda changed: _call(  # noqa: E731
@@ -260,6 +264,16 @@ def plausible_copy(arrays: Arrays, device: Device) -> float:
     if device.kind != "cpu":
         seconds += sum(array.nbytes for array in arrays.values()) / _DEVICE_BYTES_PER_SECOND
     return seconds
+
+
+def _copies_of_objects(structure: CallStructure) -> float:
+    """Return how many seconds placing may take for the objects among the arguments."""
+    start = time.perf_counter()
+    try:
+        copy.deepcopy(structure)
+    except Exception:  # the user's objects may raise anything; then placing copies none
+        return 0.0
+    return _OBJECT_COPIES * (time.perf_counter() - start)
 
 
 def _copy_seconds(arrays: Arrays) -> float:
