@@ -177,9 +177,20 @@ class InvalidReply:
     """Writes to the worker's connection."""
 
     def write(self):
+        self._write(b"not a frame, and long enough to be read as a header")
+
+    def write_note(self):
+        """Write a note that has the number of the first call, then reply to it."""
+        from lexer_core.worker import framing
+
+        parts = framing.encode_plain(framing.NOTE, 1, ("note", "forged"))
+        self._write(b"".join(bytes(part) for part in parts))
+        return "the reply"
+
+    def _write(self, content):
         for fd in range(100, 200):
             try:
-                os.write(fd, b"not a frame, and long enough to be read as a header")
+                os.write(fd, content)
             except OSError:
                 continue
 

@@ -316,6 +316,10 @@ def test_an_invalid_reply_is_an_error_and_kills_the_worker(start):
     assert not worker.alive
 
 
+def test_a_note_with_the_number_of_a_call_is_not_its_reply(start):
+    assert start("hosted_toys:InvalidReply").call("write_note", timeout=LONG) == "the reply"
+
+
 # Workers that die
 
 

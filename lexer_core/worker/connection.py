@@ -135,7 +135,8 @@ class Connection:
         self._unanswered[number] = method
         self._send(parts)
         reply = self.receive(deadline)
-        while reply is not None and reply.number != number:
+        # A note, whatever its number, is not a reply.
+        while reply is not None and (reply.kind == framing.NOTE or reply.number != number):
             reply = self.receive(deadline)
         if reply is None:
             raise self._timeout_error(timeout or 0.0)
