@@ -30,6 +30,11 @@ IN_CALLER = {**FAST, "isolation": "none"}
 """Without processes, for models of which only inputs and outputs are of interest."""
 
 
+BOTH = {"torch": "ok", "onnxruntime": "ok"}
+AGREE = {"torch": "pass", "onnxruntime": "pass"}
+"""What statuses() and parities() return if both engines are right."""
+
+
 @pytest.fixture(scope="module", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep exports apart from those of the user; import it into a test file to use it."""

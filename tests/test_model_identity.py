@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from fresh_processes import printed_by_fresh_processes
 
 from lexer_core.export.identity import file_identity, module_identity, program_identity
 
@@ -16,6 +14,7 @@ pytestmark = pytest.mark.torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Net(torch.nn.Module):
@@ -144,17 +143,7 @@ def test_changed_torchscript_code_is_seen() -> None:
 
 def test_digests_do_not_depend_on_the_process() -> None:
     code = "from test_model_identity import Net, traced; print(sorted(traced(Net()).items()))"
-    told = {
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
-            cwd=Path(__file__).parent,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout
-        for seed in ("1", "2")
-    }
+    told = printed_by_fresh_processes(code)
     assert len(told) == 1
 
 

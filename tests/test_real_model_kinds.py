@@ -16,6 +16,8 @@ nn = torch.nn
 functional = nn.functional
 
 from real_models import (  # noqa: E402
+    AGREE,
+    BOTH,
     IN_CALLER,
     benchmark,
     output_names,
@@ -30,8 +32,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 __all__ = ["own_cache"]
 
-BOTH = {"torch": "ok", "onnxruntime": "ok"}
-AGREE = {"torch": "pass", "onnxruntime": "pass"}
 QUICK = {**IN_CALLER, "num_iterations": 5, "warm_up_seconds": 0.0}
 ROWS = torch.randn(2, 8)
 

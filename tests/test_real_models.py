@@ -16,6 +16,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 
 from fake_engines import FakeSite  # noqa: E402
 from real_models import (  # noqa: E402
+    AGREE,
+    BOTH,
     FAST,
     IN_CALLER,
     AmazingNet,
@@ -48,8 +50,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 __all__ = ["own_cache"]
 
-BOTH = {"torch": "ok", "onnxruntime": "ok"}
-AGREE = {"torch": "pass", "onnxruntime": "pass"}
 IMAGE = torch.randn(4, 3, 16, 16)
 
 

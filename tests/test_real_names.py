@@ -12,6 +12,8 @@ onnxruntime = pytest.importorskip("onnxruntime")
 nn = torch.nn
 
 from real_models import (  # noqa: E402
+    AGREE,
+    BOTH,
     IN_CALLER,
     benchmark,
     output_names,
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 __all__ = ["own_cache"]
 
-BOTH = {"torch": "ok", "onnxruntime": "ok"}
-AGREE = {"torch": "pass", "onnxruntime": "pass"}
 EXPORTERS = pytest.mark.parametrize("exporter", ["dynamo", "torchscript"])
 
 

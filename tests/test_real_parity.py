@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 nn = torch.nn
 
-from real_models import IN_CALLER, Counting, benchmark, own_cache, parities  # noqa: E402
+from real_models import AGREE, IN_CALLER, Counting, benchmark, own_cache, parities  # noqa: E402
 
 from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.errors import ExportError, InputError  # noqa: E402
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.torch, pytest.mark.onnxruntime]
 __all__ = ["own_cache"]
-
-AGREE = {"torch": "pass", "onnxruntime": "pass"}
 
 
 class Function(nn.Module):

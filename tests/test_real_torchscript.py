@@ -11,7 +11,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("onnxruntime")
 nn = torch.nn
 
-from real_models import IN_CALLER, benchmark, own_cache, parities, statuses  # noqa: E402
+from real_models import AGREE, BOTH, IN_CALLER, benchmark, own_cache, parities, statuses  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,8 +24,6 @@ pytestmark = [
 ]
 __all__ = ["own_cache"]
 
-BOTH = {"torch": "ok", "onnxruntime": "ok"}
-AGREE = {"torch": "pass", "onnxruntime": "pass"}
 IMAGE = torch.randn(2, 3, 8, 8)
 
 

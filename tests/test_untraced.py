@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import logging
-import subprocess
 import sys
 import threading
 import types
@@ -15,6 +14,7 @@ from typing import Any
 import attrs
 import numpy as np
 import pytest
+from fresh_processes import printed_by_fresh_processes
 
 from lexer_core.export.known_traces import KnownTrace, KnownTraces
 from lexer_core.export.untraced import untraced_digest
@@ -83,20 +83,10 @@ def changed_in(change: Any) -> torch.nn.Module:
 
 def test_the_same_model_made_twice_has_one_digest_and_every_process_agrees() -> None:
     code = "from test_untraced import digest; print(digest())"
-    told = {
-        subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", code],
-            cwd=Path(__file__).parent,
-            env={"PYTHONHASHSEED": seed, "PATH": ""},
-            capture_output=True,
-            text=True,
-            check=True,
-        ).stdout.strip()
-        for seed in ("1", "2")
-    }
+    told = printed_by_fresh_processes(code)
     assert len(told) == 1
     assert digest() == digest()
-    assert len(told.pop()) == 64
+    assert len(told.pop().strip()) == 64
 
 
 @pytest.mark.parametrize(
