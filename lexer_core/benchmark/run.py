@@ -42,7 +42,6 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.cases import CaseSelection
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
-    from lexer_core.benchmark.rounds import RoundsOutcome
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import CallInputs
     from lexer_core.results.saved_model import SavedModel
@@ -240,13 +239,14 @@ class BenchmarkRun:
             model.suspend()
 
         for group in groups:
-            if not self._launch_group(group, export_again, share=1.0 / len(groups)):
+            self._launch_group(group, export_again, share=1.0 / len(groups))
+            if self._stopped_because == "interrupted":
                 return
 
     def _launch_group(
         self, group: list[CaseOutcome], export_again: ExportAgain, *, share: float
-    ) -> bool:
-        """Launch the cases of a group as often as needed; return whether to go on."""
+    ) -> None:
+        """Launch the cases of a group as often as needed, or until an interrupt."""
         settings = self._settings
         start = time.perf_counter()
         launch = 0
@@ -261,9 +261,9 @@ class BenchmarkRun:
             launch += 1
             if plan.samples == 0 or plan.rounds == 0:
                 continue  # fewer samples than launches
-            ended = self._launch(group, launch - 1, plan, export_again)
-            if ended.stopped_because == "interrupted":
-                return False
+            self._launch(group, launch - 1, plan, export_again)
+            if self._stopped_because == "interrupted":
+                return
         # More launches, where only they can decide and the time suffices.
         end = start + settings.max_seconds * share
         while self._stopped_because == "launches" and launch < _MOST_LAUNCHES:
@@ -276,12 +276,11 @@ class BenchmarkRun:
                 first_round=self._rounds_done,
             )
             launch += 1
-            ended = self._launch(group, launch - 1, plan, export_again)
-            if ended.stopped_because == "interrupted":
-                return False
+            self._launch(group, launch - 1, plan, export_again)
+            if self._stopped_because == "interrupted":
+                return
             self._looks += 1
             self._stopped_because = reason_to_stop(group, settings, launch, self._looks)
-        return True
 
     def _launch(
         self,
@@ -289,7 +288,8 @@ class BenchmarkRun:
         launch: int,
         plan: RoundsPlan,
         export_again: ExportAgain,
-    ) -> RoundsOutcome:
+    ) -> None:
+        """Launch the cases of a group once, and record how that ended."""
         settings = self._settings
         members = [
             (outcome, self._live_case(outcome, launch))
@@ -322,7 +322,6 @@ class BenchmarkRun:
         self._rounds_done += ended.rounds + 1
         self._looks = max(self._looks, ended.looks)
         self._stopped_because = ended.stopped_because
-        return ended
 
     def _groups(self) -> list[list[CaseOutcome]]:
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())

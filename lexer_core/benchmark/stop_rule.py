@@ -98,6 +98,10 @@ class VerdictRule:
         """
         return min(self._still_warming_up(), max(0, self._rounds - MIN_ROUNDS_FOR_VERDICT))
 
+    def _has_settled(self) -> bool:
+        """Return whether the rounds after the warm-up are enough for a verdict."""
+        return self._rounds - self._still_warming_up() >= MIN_ROUNDS_FOR_VERDICT
+
     def _still_warming_up(self) -> int:
         judged = self.judge_warm_up().values()
         return max(
@@ -116,8 +120,7 @@ class VerdictRule:
                 look=self._looks,
             )
             self._next = self._state.next_rounds
-            settled = self._rounds - self._still_warming_up()
-            if self._state.stop and settled >= MIN_ROUNDS_FOR_VERDICT and self._also():
+            if self._state.stop and self._has_settled() and self._also():
                 return _REASONS[self._state.reason]
         return ""
 

@@ -316,7 +316,6 @@ def _torch_text(value: object) -> str | None:
 
 
 def _torch_settings() -> Iterator[str]:
-
     yield f"settings {sorted(read_torch_settings().items())}"
 
 
