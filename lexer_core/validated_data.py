@@ -306,7 +306,8 @@ def _union(readers: list[_Reader]) -> _Reader:
                 return read(value, path)
             except InvalidDataError as error:
                 if read is not _none:
-                    errors.append(error)
+                    # Its traceback would keep the caller's data alive in a cycle.
+                    errors.append(error.with_traceback(None))
         if len(errors) == 1:
             raise errors[0]
         raise _unexpected(value, path, " or ".join(error.expected for error in errors))
