@@ -120,7 +120,7 @@ def _to_float(value: object) -> float | None:
         return None
     try:
         number = float(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # an integer may be too large
         return None
     return None if math.isnan(number) else number
 

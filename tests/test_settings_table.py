@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import attrs
 import pytest
 
 from lexer_core.errors import SettingError
 from lexer_core.settings.table import Settings, resolve_settings, setting_names
+from lexer_core.settings.values import kind_of
 
 
 def test_the_strongest_layer_that_sets_a_value_wins() -> None:
@@ -40,9 +42,14 @@ def test_an_unknown_name_is_an_error_with_a_suggestion() -> None:
         ("threads", 2.5, "whole number"),
         ("threads", True, "whole number"),
         ("threads", 0, "at least 1"),
-        ("precision", 0, "greater than 0"),
+        ("precision", 0, "above 0 and at most 1"),
         ("precision", 2.0, "at most 1"),
         ("precision", float("nan"), "a number"),
+        ("call_timeout", 1e300, "above 0 and at most 604800"),
+        ("load_timeout", float("inf"), "above 0 and at most 604800"),
+        ("max_seconds", 10**400, "a number"),
+        ("memory_limit_mb", 1e300, "at most 1000000000"),
+        ("num_iterations", 10**20, "at least 1 and at most 100000000"),
         ("use_cache", 1, "true or false"),
         ("exporter", 3, "text"),
         ("exporter", "dynamic", "Did you mean 'dynamo'"),
@@ -57,6 +64,14 @@ def test_a_wrong_value_is_an_error_that_says_what_is_allowed(
 
     assert words in str(caught.value)
     assert repr(value) in str(caught.value)
+
+
+def test_every_number_has_a_range() -> None:
+    fields = [field for field in attrs.fields(Settings) if kind_of(field) in ("int", "float")]
+
+    assert fields
+    for field in fields:
+        assert None not in (field.metadata["low"], field.metadata["high"]), field.name
 
 
 def test_an_int_is_a_valid_value_of_a_float_setting() -> None:

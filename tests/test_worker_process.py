@@ -77,6 +77,10 @@ def test_a_method_runs_in_another_process(start):
     assert worker.call("look_around", timeout=LONG)["pid"] == worker.pid != os.getpid()
 
 
+def test_a_timeout_may_be_longer_than_the_system_can_wait(start):
+    assert start().call("echo", 1, timeout=1e300) == 1
+
+
 def test_large_arrays_arrive_unchanged_and_writable(start):
     array = np.random.default_rng(1).random(50 * 2**17)
 

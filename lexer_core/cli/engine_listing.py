@@ -12,10 +12,13 @@ if TYPE_CHECKING:
     from lexer_core.engines.probe import EngineProbe
     from lexer_core.engines.states import EngineListing
 
-__all__ = ["SCHEMA_VERSION", "is_ready", "listing_as_json", "probe_by_name"]
+__all__ = ["LONGEST_TIMEOUT", "SCHEMA_VERSION", "is_ready", "listing_as_json", "probe_by_name"]
 
 SCHEMA_VERSION = 1
 """Incremented when a field of the JSON is removed or changes its meaning."""
+
+LONGEST_TIMEOUT = 24 * 3600.0
+"""The largest ``--timeout``, in seconds."""
 
 
 def is_ready(listing: EngineListing) -> bool:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import click
 
+from lexer_core.cli.engine_listing import LONGEST_TIMEOUT
 from lexer_core.cli.main import GATE_FAILED
 from lexer_core.cli.printing import print_json
 from lexer_core.cli.streams import stdout_to_stderr
@@ -52,7 +53,7 @@ _SAME_REASON = "same reason as above"
 )
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, max=LONGEST_TIMEOUT, min_open=True),
     default=120.0,
     show_default=True,
     help="Time limit for one check, in seconds.",

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lexer_core.cli.engine_listing import (
+    LONGEST_TIMEOUT,
     SCHEMA_VERSION,
     is_ready,
     listing_as_json,
@@ -29,7 +30,7 @@ __all__ = ["list_command"]
 @click.option("--probe", is_flag=True, help="Also start each ready engine and list its devices.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0, min_open=True),
+    type=click.FloatRange(min=0, max=LONGEST_TIMEOUT, min_open=True),
     default=60.0,
     show_default=True,
     help="Seconds to wait for each engine with --probe.",

@@ -37,6 +37,10 @@ __all__ = [
 ]
 
 
+_WEEK = 7 * 24 * 3600
+"""The longest time that a setting may allow, in seconds."""
+
+
 @frozen
 class Origin:
     """Where a value was set: an argument, a variable, or a line of a file.
@@ -134,6 +138,7 @@ class Settings:
         "benchmarks",
         "Exact number of samples per engine. Default: measure until the result is precise enough.",
         low=1,
+        high=10**8,
         example="1000",
         option="--iterations",
     )
@@ -161,6 +166,7 @@ class Settings:
         "Maximum time for warm-up and rounds of all engines, in seconds. Export and load come on "
         "top of it.",
         low=0,
+        high=_WEEK,
         exclusive=True,
         example="20",
     )
@@ -169,6 +175,7 @@ class Settings:
         "benchmarks",
         "Minimum time for the rounds, in seconds, unless their number is set.",
         low=0,
+        high=_WEEK,
         example="5",
     )
     tails: bool = _setting(False, "benchmarks", "Also measure until p99 has a confidence interval.")
@@ -186,6 +193,7 @@ class Settings:
         "benchmarks",
         "Exact number of rounds. Default: measure until the result is precise enough.",
         low=1,
+        high=10**7,
         example="30",
     )
     launches: int = _setting(
@@ -201,6 +209,7 @@ class Settings:
         "benchmarks",
         "Number of threads per call, the same for every engine. Default: all usable cores.",
         low=1,
+        high=4096,
         example="1",
     )
     isolation: str = _setting(
@@ -215,6 +224,7 @@ class Settings:
         "Number of items that one call processes, for items/s. Default: dimension 0 of the "
         "inputs if they share it, otherwise 1.",
         low=1,
+        high=10**12,
         example="8",
     )
     seed: int | None = _setting(
@@ -222,6 +232,7 @@ class Settings:
         "benchmarks",
         "Seed of the order of rounds. Default: a new seed, which is reported.",
         low=0,
+        high=2**63 - 1,
         example="7",
     )
     tie: float = _setting(
@@ -244,6 +255,7 @@ class Settings:
         "benchmarks",
         "Relative tolerance of outputs. Default: depends on the element type.",
         low=0,
+        high=10**6,
         example="1e-3",
     )
     atol: float | None = _setting(
@@ -252,6 +264,7 @@ class Settings:
         "Absolute tolerance of outputs. Default: a fraction of their RMS, depending on the element "
         "type.",
         low=0,
+        high=1e30,
         example="1e-4",
     )
     second_inputs: bool = _setting(
@@ -265,6 +278,7 @@ class Settings:
         "benchmarks",
         "Time limit for importing the runtime, exporting, loading or placing inputs, in seconds.",
         low=0,
+        high=_WEEK,
         exclusive=True,
         example="120",
     )
@@ -273,6 +287,7 @@ class Settings:
         "benchmarks",
         "Time limit for one call, in seconds.",
         low=0,
+        high=_WEEK,
         exclusive=True,
         example="10",
     )
@@ -281,6 +296,7 @@ class Settings:
         "benchmarks",
         "Memory limit of one worker, in MiB. Default: no limit.",
         low=0,
+        high=10**9,
         exclusive=True,
         example="2048",
     )
@@ -295,6 +311,7 @@ class Settings:
         "exports",
         "ONNX opset version. Default: the exporter's default.",
         low=7,
+        high=100,
         example="18",
     )
     onnx_checks: bool = _setting(True, "exports", "Check exported models with onnx.checker.")

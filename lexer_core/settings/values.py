@@ -64,11 +64,10 @@ def validate_setting(setting: attrs.Attribute[Any], value: object, origin: str) 
         _TYPES[kind], value, what, strict=True, choices=metadata["choices"], hint=hint
     )
     low, high = metadata["low"], metadata["high"]
-    if low is not None and (valid < low or (metadata["exclusive"] and valid == low)):
-        bound = "greater than" if metadata["exclusive"] else "at least"
-        raise SettingError(f"{what} is {value!r}; it must be {bound} {low}.", hint=hint)
-    if high is not None and valid > high:
-        raise SettingError(f"{what} is {value!r}; it must be at most {high}.", hint=hint)
+    is_low = low is not None and (valid < low or (metadata["exclusive"] and valid == low))
+    if is_low or (high is not None and valid > high):
+        allowed = describe_range(setting).replace(", ", " and ")
+        raise SettingError(f"{what} is {value!r}; it must be {allowed}.", hint=hint)
     return valid
 
 

@@ -30,6 +30,9 @@ _LOG_LINES = 20
 _TRACEBACK_LINES = 200
 _EXIT_SECONDS = 2.0
 _POLL_SECONDS = 0.25
+_LONGEST_WAIT = 3600.0
+"""Some systems cannot wait longer at once; then it waits again."""
+
 _LONGEST_NOTE = 1000
 _MOST_NOTES = 100
 _HAS_POLL = hasattr(selectors, "PollSelector")  # not on Windows
@@ -262,7 +265,7 @@ class Connection:
         if not self._sender.idle:
             events |= selectors.EVENT_WRITE
         self._selector.modify(self._socket, events)
-        self._selector.select(seconds)
+        self._selector.select(None if seconds is None else min(seconds, _LONGEST_WAIT))
 
     def _process(self, frame: framing.Frame) -> None:
         if frame.kind != framing.NOTE:
