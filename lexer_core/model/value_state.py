@@ -14,13 +14,16 @@ import random
 import sys
 import types
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from attrs import frozen
 
 from lexer_core.model.structure import is_tensor
 from lexer_core.model.tensors import to_numpy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["ValueState", "state_of"]
 
@@ -29,6 +32,7 @@ _FIXED = (
     *(type, types.FunctionType, types.BuiltinFunctionType, types.MethodType, types.ModuleType),
 )
 _SEQUENCES = (list, tuple, collections.deque)
+_ELEMENTS_AT_ONCE = 2**20
 _PYTHON_CLASS = 1 << 9
 """``Py_TPFLAGS_HEAPTYPE``: the class was made by a class statement."""
 
@@ -119,17 +123,28 @@ class _Reader:
 
     def _read_tensor(self, value: Any) -> object:
         facts = (str(value.dtype), tuple(value.shape), getattr(value, "requires_grad", False))
+        digest = hashlib.blake2b(digest_size=16)
         try:
-            if isinstance(value, np.ndarray):
-                array = np.ascontiguousarray(value)
-            else:
-                # Of a clone, because numpy() makes the memory of a tensor unresizable.
-                array = to_numpy(value.detach().clone())
+            for part in _parts(value):
+                digest.update(part.reshape(-1).view(np.uint8).data)
         except Exception:
             self.is_complete = False
             return _Identity(value)
-        bits = array.reshape(-1).view(np.uint8)
-        return *facts, hashlib.blake2b(bits.data, digest_size=16).digest()
+        return *facts, digest.digest()
+
+
+def _parts(value: Any) -> Iterator[np.ndarray[Any, Any]]:
+    """Iterate over the elements in arrays of at most some megabytes.
+
+    A copy of a large tensor would count in the memory that its engine needs.
+    """
+    if isinstance(value, np.ndarray):
+        yield np.ascontiguousarray(value)
+        return
+    elements = value.detach().reshape(-1)
+    for start in range(0, max(1, elements.shape[0]), _ELEMENTS_AT_ONCE):
+        # Of a clone, because numpy() makes the memory of a tensor unresizable.
+        yield to_numpy(elements[start : start + _ELEMENTS_AT_ONCE].clone())
 
 
 def _slots(kind: type) -> tuple[str, ...]:
