@@ -23,11 +23,11 @@ DISTRIBUTIONS = (
     "plugins/lexer_openvino",
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
-# The core's tests mostly wait for subprocesses, so they run in parallel; each file stays
-# in one worker because its fixtures are expensive. Tests with engines run sequentially:
-# some crash a native runtime, which would take the test worker with it.
+# Tests mostly wait for subprocesses, so they run in parallel; each file stays in one worker
+# because its fixtures are expensive.
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
-WITH_ENGINES = "torch or onnxruntime or openvino"
+# What the session core leaves out.
+BEYOND_THE_CORE = "torch or onnxruntime or openvino or extras or simulation"
 # Dependencies of HTML reports and DataFrames, optional for the core.
 PAGES = ("-e", ".[report]", "pandas")
 MODELS = (
@@ -80,14 +80,13 @@ def core(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Test the core and all engines, with real models."""
+    """Test what the core alone cannot: all engines with real models, and the extras."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
     install(session, *PAGES, *TEST_TOOLS, *MODELS)
     if session.posargs:
         session.run("pytest", *session.posargs)
         return
-    session.run("pytest", *SIDE_BY_SIDE, "-m", f"not ({WITH_ENGINES})")
-    session.run("pytest", "-m", WITH_ENGINES)
+    session.run("pytest", *SIDE_BY_SIDE, "-m", BEYOND_THE_CORE, env=WITH_BYTECODE)
 
 
 @nox.session(python=PYTHONS[:1])

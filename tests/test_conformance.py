@@ -123,7 +123,13 @@ def test_a_right_engine_that_keeps_state_passes(name, stateful):
         assert result.reason == "the engine keeps state between calls, so every sample is one call"
 
 
-@pytest.mark.parametrize("mutant", WRONG, ids=lambda mutant: mutant.name)
+@pytest.mark.parametrize(
+    "mutant",
+    [
+        pytest.param(mutant, marks=pytest.mark.extras if mutant.needs else (), id=mutant.name)
+        for mutant in WRONG
+    ],
+)
 def test_a_wrong_engine_fails_by_the_check_that_is_there_for_it(
     mutant, site, tmp_path, monkeypatch, restored_process
 ):

@@ -12,6 +12,8 @@ from lexer_core.testing.expectations import expect_outputs
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.onnx_models import build_onnx
 
+pytestmark = pytest.mark.extras
+
 
 @pytest.mark.parametrize("case", MODELS.values(), ids=lambda case: case.name)
 def test_a_model_computes_in_onnx_what_its_reference_does(case, tmp_path):

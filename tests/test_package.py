@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import pkgutil
+import re
 import subprocess
 import sys
 import tomllib
@@ -80,6 +81,15 @@ print(json.dumps(sorted(sys.modules)))
 
     assert len(modules) > 80
     assert set(modules) <= set(loaded)
+
+
+def test_tests_that_the_core_alone_skips_run_with_the_engines() -> None:
+    for path in Path(__file__).parent.glob("test_*.py"):
+        text = path.read_text(encoding="utf-8")
+        needed = set(re.findall(r"importorskip\(\"(\w+)", text)) - sys.stdlib_module_names
+        marks = set(re.findall(r"mark\.(extras|torch|onnxruntime|openvino)\b", text))
+
+        assert marks or not needed, f"{path.name} needs {needed}: mark its tests"
 
 
 def test_importing_the_core_imports_neither_its_rooms_nor_its_requirements() -> None:

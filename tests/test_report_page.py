@@ -32,6 +32,7 @@ from lexer_core.results import Environment
 
 matplotlib = pytest.importorskip("matplotlib", reason="needs lexer-core[report]")
 pytest.importorskip("jinja2", reason="needs lexer-core[report]")
+pytestmark = pytest.mark.extras
 
 
 @pytest.fixture(scope="module")

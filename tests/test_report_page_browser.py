@@ -19,9 +19,12 @@ PHONE, DESKTOP = 390, 1280
 LONG_COMMAND = "lexer benchmark net.py:Net --input 'image=float32[1,3,224,224]' --engine torch " * 3
 
 CHROMIUM = find_chromium()
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium was found; install it, or name it in $CHROMIUM"
-)
+pytestmark = [
+    pytest.mark.extras,
+    pytest.mark.skipif(
+        CHROMIUM is None, reason="no Chromium was found; install it, or name it in $CHROMIUM"
+    ),
+]
 
 
 @pytest.fixture(scope="module")

@@ -292,6 +292,7 @@ def test_without_pandas_a_dataframe_says_what_to_install(without):
 # --- A DataFrame. ---
 
 
+@pytest.mark.extras
 def test_a_dataframe_has_the_columns_and_numbers_of_the_csv():
     pandas = pytest.importorskip("pandas")
     report = a_full_report()
@@ -308,6 +309,7 @@ def test_a_dataframe_has_the_columns_and_numbers_of_the_csv():
     assert frame.loc[3, "error_reason"] == "the worker died of SIGSEGV"
 
 
+@pytest.mark.extras
 def test_the_types_of_a_dataframe_do_not_depend_on_the_rows():
     pytest.importorskip("pandas")
 
@@ -319,6 +321,7 @@ def test_the_types_of_a_dataframe_do_not_depend_on_the_rows():
     assert str(full["export_cached"].dtype) == "boolean"
 
 
+@pytest.mark.extras
 def test_samples_have_their_own_dataframe():
     pytest.importorskip("pandas")
     report = a_sampled_report()
