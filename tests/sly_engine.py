@@ -10,6 +10,7 @@ from __future__ import annotations
 SLY_ENGINE = """
 import time
 
+from lexer_core.errors import UnsupportedError
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import EngineInfo, EngineOption, ExportedModel, TensorSpec
 
@@ -78,21 +79,27 @@ def lexer_engine_info():
 
 
 @hookimpl
-def lexer_export_model(source, format):
+def lexer_export_model(source, format, workdir):
     if format != "onnx" or source.onnx_path is None:
         return None
+    path = workdir / "sly.onnx"
+    path.write_bytes(b"the export of the sly engine")
     return ExportedModel(
         format="onnx",
-        path=source.onnx_path,
+        path=path,
         inputs=(TensorSpec(name="x", dtype="float32", shape=(2, 3)),),
         outputs=(TensorSpec(name="y", dtype="float32", shape=(2, 3)),),
-        size_bytes=source.onnx_path.stat().st_size,
+        size_bytes=path.stat().st_size,
         exporter="given",
     )
 
 
 @hookimpl
 def lexer_create_session(exported, device, config):
+    if exported.path.read_bytes() != b"the export of the sly engine":
+        raise UnsupportedError("another engine wrote over the export")
+    if config.options["trick"] == "writes_over_the_export":
+        exported.path.write_bytes(b"the optimized model")
     return SlySession(config.options["trick"])
 
 

@@ -36,7 +36,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> BenchmarkReport:
     site = FakeSite(tmp_path_factory.mktemp("site"))
     site.add_engine("sly", SLY_ENGINE)
     model = write_toy_model(tmp_path_factory.mktemp("model"))
-    tricks = [EngineChoice("sly", {"trick": name}, label=name) for name in (*TRICKS, *UNCHECKED)]
+    names = ("writes_over_the_export", *TRICKS, *UNCHECKED)
+    tricks = [EngineChoice("sly", {"trick": name}, label=name) for name in names]
     with site.on_path():
         return LexerContext().benchmark(
             model,
@@ -76,6 +77,16 @@ def test_a_crash_on_other_inputs_costs_no_numbers(report: BenchmarkReport) -> No
 
     assert (row.status, row.num_samples, row.withheld) == ("ok", 100, "")
     assert any("calls on other inputs were not checked" in warning for warning in row.warnings)
+
+
+def test_an_engine_that_writes_over_the_export_costs_only_its_own_row(
+    report: BenchmarkReport,
+) -> None:
+    row = report["writes_over_the_export"]
+
+    assert row.status == "failed"
+    assert "wrote to the exported model" in row.error.reason
+    assert all(other.status == "ok" for other in report if other.label != row.label)
 
 
 # -- what is plausible -----------------------------------------------------------------

@@ -15,7 +15,8 @@ from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
-from lexer_core.errors import LexerError, UnsupportedError
+from lexer_core.errors import EngineError, LexerError, UnsupportedError
+from lexer_core.export.file_stamps import file_stamps, was_written_to
 from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.export.formats import is_flat
 from lexer_core.model.structure import frozen_tensors
@@ -131,10 +132,31 @@ class Launch:
                 model.mark_wrong(outcome.case)
 
     def _load_once(self, outcome: CaseOutcome, case: LiveCase) -> None:
-        case.load(self._spec(outcome, case), self._inputs_of(outcome))
+        assert outcome.prepared is not None
+        path = outcome.prepared.exported.path
+        before = file_stamps(path)
+        try:
+            case.load(self._spec(outcome, case), self._inputs_of(outcome))
+        finally:
+            was_changed = was_written_to(path, before)
+            if was_changed:
+                self._replace_export(path)
+        if was_changed:
+            raise EngineError(
+                f"the engine wrote to the exported model {path}, which other engines load.",
+                engine=outcome.case.engine,
+                hint="This is a defect of the plugin: it may write to config.cache_dir.",
+            )
         outcome.warnings += [note for note in case.notes if note not in outcome.warnings]
         if self.models[outcome.case.model].judge.compares_second_call:
             case.call_again()
+
+    def _replace_export(self, path: Path | None) -> None:
+        """Export again for the cases whose export another engine wrote to."""
+        for outcome, case in self.members:
+            prepared = outcome.prepared
+            if prepared is not None and prepared.exported.path == path and case.phase == "import":
+                self.export_again(outcome)
 
     def _warm_up(self, outcome: CaseOutcome, case: LiveCase) -> None:
         del outcome

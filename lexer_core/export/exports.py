@@ -24,6 +24,7 @@ from lexer_core.errors import (
 from lexer_core.export.cache import ExportCache
 from lexer_core.export.captured_output import captured_output
 from lexer_core.export.exporters import check_destination, no_exporter
+from lexer_core.export.file_stamps import file_stamps, was_written_to
 from lexer_core.export.formats import ONNX, TORCH
 from lexer_core.export.traced_source import TracedSource
 
@@ -126,6 +127,7 @@ class Exports:
         self._cache = (cache or ExportCache()) if use_cache else None
         self._model = TracedSource(source, self._cache.traces if self._cache else None)
         self._attempts: dict[_Request, _Attempts] = {}
+        self._stamps: dict[Path | None, Mapping[str, tuple[int, int, int]]] = {}
         self._served: dict[str, set[_Request]] = {}
         self._folders = 0
         self._captures_output = captures_output
@@ -212,15 +214,24 @@ class Exports:
         return self._model.program_identity()
 
     def discard_cached(self, engine: str) -> None:
-        """Remove the cached exports that an engine got, so that they are made again."""
+        """Remove the exports that an engine got, so that they are made again.
+
+        Those that were made in this process stay, unless their files were written to.
+        """
         for request in self._served.pop(engine, set()):
             attempts = self._attempts[request]
-            for outcome in [item for item in attempts.outcomes if item.cached]:
+            for outcome in [
+                item for item in attempts.outcomes if item.cached or self._is_damaged(item)
+            ]:
                 attempts.outcomes.remove(outcome)
                 self._model.forget_known()
-                if self._cache is not None:
+                if self._cache is not None and outcome.key:
                     with self._cache_errors_noted():
                         self._cache.discard(outcome.key)
+
+    def _is_damaged(self, outcome: ExportOutcome) -> bool:
+        path = outcome.exported.path
+        return was_written_to(path, self._stamps.get(path, {}))
 
     def mark_wrong(self, engine: str) -> None:
         """Note in the cache that new exports, which an engine got, gave wrong outputs."""
@@ -256,6 +267,7 @@ class Exports:
             attempts.errors[exporter.name] = None
             return None
         attempts.outcomes.append(new)
+        self._stamps[new.exported.path] = file_stamps(new.exported.path)
         return new if new.exported.specific_to in ("", engine) else None
 
     def _cached_or_new(
