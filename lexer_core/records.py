@@ -143,6 +143,9 @@ class EngineInfo:
         runtime.
     remedy
         How to fix that, such as a command; required with ``unavailable_because``.
+    declarations
+        What the conformance kit must know about the engine: ``"module:Class"``, a class
+        derived from ``lexer_core.testing.EngineUnderTest``. It is imported only by the kit.
     """
 
     display_name: str
@@ -153,6 +156,7 @@ class EngineInfo:
     runs_by_default: bool = True
     unavailable_because: str = ""
     remedy: str = ""
+    declarations: str = ""
 
 
 @frozen(kw_only=True)

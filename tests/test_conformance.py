@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conformance_mutants import MUTANTS, REFERENCE, STATEFUL, ModelZooEngine
+from conformance_mutants import MUTANTS, REFERENCE, RUN, STATEFUL, ModelZooEngine
 from fake_engines import FakeSite
 from sly_mutants import SLY_MUTANTS
 
@@ -192,6 +192,46 @@ def test_what_is_not_supported_and_not_declared_fails_and_says_how_to_declare_it
     assert result.status == "failed"
     assert "cannot = {'int64': why}" in result.hint
     assert run_check(CHECKS["declared_limits_are_refused"], declared).status == "passed"
+
+    undeclared.is_declared = False
+    assert run_check(CHECKS["outputs_int64"], undeclared).reason == "refused: there is no int64"
+
+
+@pytest.mark.skipif(
+    find_spec("torch") is None and find_spec("onnx") is None, reason="there is nothing to export"
+)
+def test_a_limit_that_the_engines_own_export_refuses_can_be_declared(site, tmp_path):
+    site.add_engine(
+        "refuses_in_export",
+        REFERENCE.replace(
+            "    outputs = list(source.output_names)\n",
+            "    outputs = list(source.output_names)\n"
+            '    if name == "float16":\n'
+            '        raise UnsupportedError("there is no float16")\n',
+        ),
+    )
+    own_export = classmethod(lambda *_: None)
+    undeclared = fixture_of("refuses_in_export", tmp_path / "a", make_model=own_export)
+    declared = fixture_of(
+        "refuses_in_export",
+        tmp_path / "b",
+        make_model=own_export,
+        cannot={"float16": "there is no kernel"},
+    )
+
+    assert "cannot = {'float16': why}" in run_check(CHECKS["outputs_float16"], undeclared).hint
+    assert run_check(CHECKS["declared_limits_are_refused"], declared).status == "passed"
+
+
+def test_details_show_the_frames_of_the_plugin_only(site, tmp_path):
+    site.add_engine("raises", REFERENCE.replace(RUN, "        raise ValueError('no')\n"))
+
+    details = run_check(CHECKS["calls_repeat"], fixture_of("raises", tmp_path)).details
+
+    assert "in run" in details
+    assert "ValueError: no" in details
+    assert "pluggy" not in details
+    assert details.count('File "') == 2  # the plugin's, and the core's of the error about it
 
 
 def test_a_model_that_nobody_makes_is_a_failure_and_no_skip(site, tmp_path):

@@ -191,6 +191,16 @@ def test_a_device_that_is_not_there_fails_by_the_check_of_devices(site, check):
     assert "has no device 'cuda:3' on this machine" in out
 
 
+def test_a_plugin_ships_its_declarations(site, check):
+    shipped = "declarations='conformance_mutants:ModelZooEngine', display_name="
+    site.add_engine("shipping", REFERENCE.replace("display_name=", shipped))
+
+    status, out, _ = check("shipping", "--level", "basic", declarations="")
+
+    assert status == 0
+    assert "failed" not in rows_of(out).values()
+
+
 # -- pytest --------------------------------------------------------------------------
 
 

@@ -48,8 +48,8 @@ _SAME_REASON = "same reason as above"
     "--declarations",
     default="",
     metavar="MODULE:CLASS",
-    help="The author's declarations: a subclass of EngineUnderTest or EngineConformance. Required "
-    "for engines with their own model format.",
+    help="The author's declarations: a subclass of EngineUnderTest or EngineConformance. Default: "
+    "those that the plugin ships. Engines with their own model format may need them.",
 )
 @click.option(
     "--timeout",

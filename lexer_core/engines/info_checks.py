@@ -38,6 +38,7 @@ def _wrong_fields(info: Any) -> Iterator[str]:
     if not isinstance(info.runs_by_default, bool):
         yield "runs_by_default must be True or False"
     yield from _wrong_availability(info)
+    yield from _wrong_declarations(info.declarations)
     for field in ("runtime_modules", "runtime_distributions", "formats"):
         yield from _wrong_names(field, getattr(info, field))
     if not info.formats:
@@ -60,6 +61,11 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         if option.name in names:
             yield f"option {option.name!r} is declared twice"
         names.append(option.name)
+
+
+def _wrong_declarations(declarations: object) -> Iterator[str]:
+    if not isinstance(declarations, str) or (declarations and ":" not in declarations):
+        yield f"declarations must be 'module:Class', not {declarations!r}"
 
 
 def _wrong_availability(info: Any) -> Iterator[str]:

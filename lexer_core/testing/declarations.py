@@ -20,6 +20,9 @@ __all__ = ["EngineUnderTest"]
 class EngineUnderTest:
     """An engine, and what the kit needs to know about it.
 
+    A plugin ships its declarations by naming the class in ``EngineInfo.declarations``;
+    ``lexer engines check`` and pytest then both use it.
+
     Attributes
     ----------
     engine_name

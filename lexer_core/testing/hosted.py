@@ -6,6 +6,7 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError
 from lexer_core.testing.check_table import CHECKS
 from lexer_core.testing.declarations import EngineUnderTest
@@ -13,7 +14,7 @@ from lexer_core.testing.engine_fixture import EngineFixture
 from lexer_core.testing.outcomes import CheckResult  # noqa: TC001  a reply's declared type
 from lexer_core.testing.running import run_check
 
-__all__ = ["HostedChecks", "load_declarations"]
+__all__ = ["HostedChecks", "load_declarations", "shipped_declarations"]
 
 
 class HostedChecks:
@@ -34,10 +35,11 @@ class HostedChecks:
         device, threads
             Where to run it; if empty or 0, as declared.
         declarations
-            ``"module:Class"``, or empty.
+            ``"module:Class"``; if empty, those that the plugin ships.
         folder
             An empty folder for models.
         """
+        declarations = declarations or shipped_declarations(name)
         base = load_declarations(declarations) if declarations else EngineUnderTest
         attributes: dict[str, object] = {"engine_name": name}
         if device:
@@ -55,6 +57,12 @@ class HostedChecks:
         """Run one check."""
         assert self._fixture is not None
         return run_check(CHECKS[check], self._fixture)
+
+
+def shipped_declarations(name: str) -> str:
+    """Return the declarations that an engine's plugin ships, ``"module:Class"``, or ``""``."""
+    info = EngineRegistry().listing(name).info
+    return info.declarations if info is not None else ""
 
 
 def load_declarations(text: str) -> type[EngineUnderTest]:

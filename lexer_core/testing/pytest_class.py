@@ -16,6 +16,7 @@ import pytest
 from lexer_core.testing.check_table import CHECKS, checks_of
 from lexer_core.testing.declarations import EngineUnderTest
 from lexer_core.testing.engine_fixture import EngineFixture
+from lexer_core.testing.hosted import load_declarations, shipped_declarations
 from lexer_core.testing.running import run_check
 
 if TYPE_CHECKING:
@@ -65,8 +66,12 @@ class EngineConformance(EngineUnderTest):
     def setup_class(cls) -> None:
         """Create the fixture that all tests of the class share."""
         cls._open_folder = tempfile.TemporaryDirectory(prefix="lexer-check-")
+        shipped = shipped_declarations(cls.engine_name)
+        base = load_declarations(shipped) if shipped else EngineUnderTest
+        # The attributes of the class come first, then those that the plugin ships.
+        declared = cls if issubclass(cls, base) else type(cls.__name__, (cls, base), {})
         cls._fixture = EngineFixture(
-            declared=cls, folder=Path(cls._open_folder.name), isolated=False
+            declared=declared, folder=Path(cls._open_folder.name), isolated=False
         )
 
     @classmethod

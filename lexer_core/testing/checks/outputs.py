@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from lexer_core.errors import UnsupportedError
 from lexer_core.testing.expectations import expect_outputs_or_caveat
 from lexer_core.testing.model_zoo import MODEL_ZOO, ModelCase
-from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Check, Suite
 
 if TYPE_CHECKING:
@@ -34,6 +34,8 @@ def outputs_are_right(case: ModelCase, fixture: EngineFixture) -> None:
                     hint=case.protects,
                 )
     except UnsupportedError as error:
+        if case.needs and not fixture.is_declared:
+            raise Skip(f"refused: {error.message}") from error
         hint = f"{error.hint}\n" if error.hint else ""
         if case.needs:
             hint += f"If the engine cannot do this, declare it: cannot = {{{case.needs!r}: why}}."

@@ -97,8 +97,14 @@ def threads_are_as_configured(fixture: EngineFixture) -> None:
     import threadpoolctl  # slow to import
 
     allowed = fixture.declared.threads
-    # As in a benchmark's worker, where environment variables limit BLAS and OpenMP.
-    with threadpoolctl.threadpool_limits(allowed), fixture.session("slow") as opened:
+    # numpy's BLAS, as the variables of a benchmark's worker limit it; the pools of a runtime
+    # are its plugin's to limit.
+    blas = {
+        pool["prefix"]: allowed
+        for pool in threadpoolctl.threadpool_info()
+        if pool["internal_api"] == "openblas"
+    }
+    with threadpoolctl.threadpool_limits(blas), fixture.session("slow") as opened:
         call = opened.call(opened.case.trials()[0])
         for _ in range(_THREAD_WARM_UP):
             opened.run(call)

@@ -32,21 +32,10 @@ def inductor_cache(tmp_path_factory):
 
 class TestTorchCompile(EngineConformance):
     engine_name = "torch-compile"
-    option_effects = {  # noqa: RUF012
-        "mode": "how kernels are chosen and graphs are replayed: seen on a GPU alone",
-        "dynamic": "what is compiled, and not what comes of it",
-        "fullgraph": "whether a graph break is an error; the models of the kit have none",
-        "channels_last": "the layout of images; the model at hand has none",
-        "float32_matmul_precision": lambda _: torch.get_float32_matmul_precision(),
-    }
 
 
 class TestTorchExport(EngineConformance):
     engine_name = "torch-export"
-    option_effects = {  # noqa: RUF012
-        "mode": "how kernels are chosen: seen in their times alone",
-        "float32_matmul_precision": lambda _: torch.get_float32_matmul_precision(),
-    }
 
 
 @pytest.mark.parametrize("name", ["torch-compile", "torch-export"])

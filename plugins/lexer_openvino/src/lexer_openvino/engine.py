@@ -32,6 +32,7 @@ __all__ = [
 
 _INFO = EngineInfo(
     display_name="OpenVINO",
+    declarations="lexer_openvino.declarations:OpenVinoDeclarations",
     # Imported in this order: the first prevents the second from sending telemetry.
     runtime_modules=("lexer_openvino_runtime", "openvino"),
     runtime_distributions=("openvino",),

@@ -42,6 +42,7 @@ __all__ = [
 
 _INFO = EngineInfo(
     display_name="ONNXRuntime",
+    declarations="lexer_ort.declarations:OnnxRuntimeDeclarations",
     runtime_modules=("onnxruntime",),
     # All of these provide the module onnxruntime, so at most one should be installed.
     runtime_distributions=(

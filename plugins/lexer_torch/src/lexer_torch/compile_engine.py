@@ -39,6 +39,7 @@ def lexer_engine_info() -> EngineInfo:
     missing = find_compiler()
     return EngineInfo(
         display_name="Torch compile",
+        declarations="lexer_torch.declarations:TorchCompileDeclarations",
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),

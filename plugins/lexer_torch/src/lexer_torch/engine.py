@@ -35,6 +35,7 @@ def lexer_engine_info() -> EngineInfo:
     """Describe eager PyTorch and its options."""
     return EngineInfo(
         display_name="Torch",
+        declarations="lexer_torch.declarations:TorchDeclarations",
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),

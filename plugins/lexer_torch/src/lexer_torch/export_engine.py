@@ -38,6 +38,7 @@ def lexer_engine_info() -> EngineInfo:
     missing = find_compiler()
     return EngineInfo(
         display_name="Torch export",
+        declarations="lexer_torch.declarations:TorchExportDeclarations",
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch_export",),
