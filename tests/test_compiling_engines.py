@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 INPUT = np.arange(6, dtype=np.float32).reshape(2, 3)
 
-# What it says that compiling took is far more than it can have taken, so that
-# it is seen in what loading took. Placements say what lay in the cache folder.
+# Compiling takes far longer than creating the session, so that it is seen in what
+# loading took. Placements say what was in the cache folder.
 COMPILING = """
 from lexer_core.records import SessionPhases
 
-COMPILE_SECONDS = 1000.0
+COMPILE_SECONDS = 0.5
 
 
 @hookimpl
@@ -42,6 +42,8 @@ def lexer_create_session(exported, device, config):
 
 @hookimpl
 def lexer_place_inputs(session, inputs):
+    if session.phases.compile_seconds is None:
+        time.sleep(COMPILE_SECONDS)
     session.phases = SessionPhases(compile_seconds=COMPILE_SECONDS, cache_warm=CACHE_WARM)
     return inputs.arrays["x"] * 1.0
 
@@ -93,9 +95,9 @@ def test_what_is_compiled_when_inputs_are_placed_counts_as_loading(compiled: Ben
     row = compiled["cold"]
 
     assert row.status == "ok", row.error
-    assert row.compile_ms == 1e6
-    assert 1e6 < row.load_ms < 1.1e6
-    assert row.first_call_ms < 1e6
+    assert row.compile_ms == 500
+    assert 500 < row.load_ms < 1000
+    assert row.first_call_ms < 500
 
 
 def test_a_row_whose_code_came_from_a_cache_says_so(compiled: BenchmarkReport):

@@ -174,6 +174,7 @@ class CaseSession:
         self._placed_state: ValueState | None = None
         """Before the first call; ``None`` if each call gets new inputs."""
         self._loaded: LoadFacts | None = None
+        self._load_start = 0.0
         self._expected: tuple[str, ...] = ()
         self._frozen = False
         self._isolated = False
@@ -210,7 +211,9 @@ class CaseSession:
         self._notes, self._placed_state = [], None
         self._isolated = spec.config.isolated
         self._expected = tuple(output.name for output in exported.outputs)
-        self._loaded = LoadFacts(load_seconds=seconds, phases=engine.phases(session), device=device)
+        self._load_start = start
+        phases = engine.phases(session, seconds)
+        self._loaded = LoadFacts(load_seconds=seconds, phases=phases, device=device)
         return self._loaded
 
     def place(self, inputs: CallInputs) -> LoadFacts:
@@ -228,7 +231,7 @@ class CaseSession:
         self._inputs, self._placed = inputs, placed
         loaded = self._loaded
         assert loaded is not None
-        phases = engine.phases(session)
+        phases = engine.phases(session, time.perf_counter() - self._load_start)
         before, after = loaded.phases.compile_seconds or 0.0, phases.compile_seconds or 0.0
         self._loaded = attrs.evolve(
             loaded,

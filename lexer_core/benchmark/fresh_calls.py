@@ -209,7 +209,8 @@ def _call(
     placed = engine.place_inputs(session, inputs, device)
     engine.synchronize(session, device)
     placing = time.perf_counter() - start
-    placing -= max(0.0, (engine.phases(session).compile_seconds or 0.0) - compiled)
+    compiling = (engine.phases(session).compile_seconds or 0.0) - compiled
+    placing -= min(placing, max(0.0, compiling))
     call = engine.make_call(session, placed)
     if call.reset is not None:
         call.reset()

@@ -1,7 +1,7 @@
 """How does the parent lead one case through its life?
 
-A :class:`LiveCase` gives orders to a executor, keeps what came back, and knows in
-which phase it is when something goes wrong.
+A :class:`LiveCase` gives orders to an executor, keeps what came back if it can be true,
+and knows in which phase it is when something goes wrong.
 """
 
 from __future__ import annotations
@@ -10,12 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lexer_core.benchmark.plausible import (
+    block_problem,
+    call_plausibly,
+    completion_problem,
+    final_problem,
+    first_call_problem,
+    fresh_calls_problem,
+    load_problem,
+    outputs_problem,
+)
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import WarmUp, warm_up
 from lexer_core.errors import LexerError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
 
@@ -89,6 +99,7 @@ class LiveCase:
         """Whether the centre of a block is its mean; else it is its median."""
         self._call_timeout = call_timeout
         self._load_timeout = load_timeout
+        self._output_names: tuple[str, ...] = ()
 
     def import_engine(self, name: str) -> None:
         """Import plugin and runtime; other workers should be doing nothing heavy."""
@@ -100,14 +111,24 @@ class LiveCase:
     def load(self, spec: CaseSpec, inputs: CallInputs) -> None:
         """Load, place, and make the first call."""
         self.executor.resume()
+        self._output_names = tuple(output.name for output in spec.exported.outputs)
         self.phase = "load"
-        self.load_facts = self.executor.call("load", spec, timeout=self._load_timeout)
+        loading = 0.0
+
+        def problem_of_load(facts: LoadFacts, waited: float) -> str:
+            nonlocal loading
+            loading += waited
+            return load_problem(facts, loading)
+
+        self.load_facts = self._ask("load", spec, timeout=self._load_timeout, by=problem_of_load)
         self.phase = "place"
-        self.load_facts = self.executor.call("place", inputs, timeout=self._load_timeout)
+        self.load_facts = self._ask("place", inputs, timeout=self._load_timeout, by=problem_of_load)
         self.phase = "first_call"
         # An engine may compile on its first call: it has a loading time's limit.
-        first: FirstCall = self.executor.call(
-            "first_call", timeout=max(self._call_timeout, self._load_timeout)
+        first: FirstCall = self._ask(
+            "first_call",
+            timeout=max(self._call_timeout, self._load_timeout),
+            by=lambda call, waited: first_call_problem(call, waited, self._output_names),
         )
         self.first_call_seconds, self.first_outputs = first.seconds, first.outputs
         self.notes = first.notes
@@ -119,9 +140,7 @@ class LiveCase:
         if self.single_calls:
             return
         self.executor.resume()
-        self.second_outputs = self.executor.call(
-            "call_again", timeout=max(self._call_timeout, self._load_timeout)
-        )
+        self.second_outputs = self._ask_for_outputs("call_again")
         self.executor.suspend()
 
     def warm_up(self, max_seconds: float) -> None:
@@ -138,11 +157,13 @@ class LiveCase:
         typical = self.warm_up_facts.typical_seconds
         self.size = block_size(typical, single_calls=self.single_calls)
         count = max(1, min(_COMPLETION_CALLS, int(0.1 / typical)))
-        self.completion = self.executor.call(
+        calls = count * self.size.loops
+        self.completion = self._ask(
             "check_completion",
             count,
             self.size.loops,
-            timeout=self._block_timeout(4 * count * self.size.loops),
+            timeout=self._block_timeout(4 * calls),
+            by=lambda check, waited: completion_problem(check, waited, calls),
         )
         self.executor.suspend()
 
@@ -162,7 +183,11 @@ class LiveCase:
         # Before the engine is asked about itself: what it imports to answer that
         # is not the model's.
         self.peak_memory_bytes = self.executor.peak_memory_bytes
-        self.final_facts = self.executor.call("finish", timeout=self._load_timeout)
+        self.final_facts = self._ask(
+            "finish",
+            timeout=self._load_timeout,
+            by=lambda facts, _: final_problem(facts, self._output_names),
+        )
         self.executor.suspend()
 
     def check_fresh_calls(self) -> None:
@@ -173,13 +198,15 @@ class LiveCase:
         samples = max(
             1, min(_FRESH_SAMPLES, int(_FRESH_SECONDS / self.warm_up_facts.typical_seconds))
         )
+        measured = float(np.median(self.log.samples))
         try:
-            self.fresh_calls = self.executor.call(
+            self.fresh_calls = self._ask(
                 "check_fresh_calls",
-                float(np.median(self.log.samples)),
+                measured,
                 samples,
                 loops,
                 timeout=max(self._load_timeout, self._block_timeout(samples * loops)),
+                by=lambda facts, waited: fresh_calls_problem(facts, waited, measured),
             )
         except LexerError as error:
             self.unchecked = error.message
@@ -188,9 +215,7 @@ class LiveCase:
     def second_call(self, inputs: CallInputs) -> Mapping[str, npt.NDArray[Any]]:
         """Make one call with other inputs, after everything else; return its outputs."""
         self.executor.resume()
-        outputs: Mapping[str, npt.NDArray[Any]] = self.executor.call(
-            "second_call", inputs, timeout=max(self._call_timeout, self._load_timeout)
-        )
+        outputs = self._ask_for_outputs("second_call", inputs)
         self.executor.suspend()
         return outputs
 
@@ -203,10 +228,32 @@ class LiveCase:
         self.executor.close()
 
     def _block(self, count: int, loops: int, discard: int = 0) -> Block:
-        block: Block = self.executor.call(
-            "block", count, loops, discard, timeout=self._block_timeout(count * loops + discard)
+        block: Block = self._ask(
+            "block",
+            count,
+            loops,
+            discard,
+            timeout=self._block_timeout(count * loops + discard),
+            by=lambda reply, waited: block_problem(reply, waited, count, loops),
         )
         return block
+
+    def _ask_for_outputs(self, method: str, *args: object) -> Mapping[str, npt.NDArray[Any]]:
+        outputs: Mapping[str, npt.NDArray[Any]] = self._ask(
+            method,
+            *args,
+            timeout=max(self._call_timeout, self._load_timeout),
+            by=lambda reply, _: outputs_problem(reply, self._output_names),
+        )
+        return outputs
+
+    def _ask(
+        self, method: str, *args: object, timeout: float, by: Callable[[Any, float], str]
+    ) -> Any:
+        """Call a method in the worker, and check its reply by a function of ``plausible``."""
+        return call_plausibly(
+            self.executor, method, *args, label=self.label, timeout=timeout, problem=by
+        )
 
     def _block_timeout(self, calls: int) -> float:
         """One call's limit, and ten times what the block should take."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import frozen
 
+from lexer_core.benchmark.plausible import call_plausibly, prepared_problem, reference_problem
 from lexer_core.errors import LexerError, ModelError, WorkerDiedError, WorkerTimeoutError
 from lexer_core.model.second_reference import SecondReference
 from lexer_core.validation import Float64Outputs
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lexer_core.records import OptionValue
 
 __all__ = ["HostSettings", "ModelHost"]
+
+_LABEL = "the model"
 
 
 @frozen(kw_only=True)
@@ -62,7 +65,7 @@ class HostSettings:
         return start_worker(
             factory,
             hosted=hosted,
-            label="the model",
+            label=_LABEL,
             threads=self.threads,
             memory_limit_bytes=self.memory_limit_bytes,
             preload=preload,
@@ -122,7 +125,7 @@ class ModelHost:
             The model raises, crashes its process, or exceeds the time limit.
         """
         try:
-            reference: Reference = self._call("reference")
+            reference: Reference = self._call("reference", problem=reference_problem)
         except WorkerDiedError as error:
             raise ModelError(
                 f"{self._name} crashed its process: {error.reason}.", hint=error.log or error.hint
@@ -184,6 +187,7 @@ class ModelHost:
             self._directory / f"start-{self._starts}",
             use_cache=use_cache,
             by_value=self._executor.isolated,
+            problem=lambda prepared, _: prepared_problem(prepared),
         )
         return prepared
 
@@ -208,12 +212,26 @@ class ModelHost:
         """End the process."""
         self._executor.close()
 
-    def _call(self, method: str, *args: Any, **kwargs: Any) -> Any:
+    def _call(
+        self,
+        method: str,
+        *args: Any,
+        problem: Callable[[Any, float], str] = lambda _, __: "",
+        **kwargs: Any,
+    ) -> Any:
         if self._crashed:
             self._restart()
         self._executor.resume()
         try:
-            return self._executor.call(method, *args, timeout=self._timeout, **kwargs)
+            return call_plausibly(
+                self._executor,
+                method,
+                *args,
+                label=_LABEL,
+                timeout=self._timeout,
+                problem=problem,
+                **kwargs,
+            )
         except (WorkerDiedError, WorkerTimeoutError):
             self._crashed = True
             raise

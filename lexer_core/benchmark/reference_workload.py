@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lexer_core.benchmark.plausible import call_plausibly, samples_problem, workload_problem
 from lexer_core.benchmark.reference_workload_session import (
     REFERENCE_WORKLOAD_VERSION,
     ReferenceWorkloadSession,
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ReferenceWorkload", "ReferenceWorkloadLaunch"]
 
 _FACTORY = "lexer_core.benchmark.reference_workload_session:ReferenceWorkloadSession"
+_LABEL = "the reference workload"
 
 _WARM_UP_SECONDS = 0.05
 _BLOCK_SECONDS = 0.004
@@ -133,7 +135,7 @@ class ReferenceWorkload:
         return start_worker(
             _FACTORY,
             hosted=ReferenceWorkloadSession,
-            label="the reference workload",
+            label=_LABEL,
             threads=self._threads,
             preload=("numpy",),
             environment={**hash_seed_environment(launch), **thread_environment(1)},
@@ -155,8 +157,14 @@ class ReferenceWorkloadLaunch:
         """Warm up the worker, and choose the size of blocks."""
         try:
             self._executor.resume()
-            facts: ReferenceWorkloadFacts = self._executor.call(
-                "warm_up", _WARM_UP_SECONDS, self._executor.isolated, timeout=_LOAD_TIMEOUT
+            facts: ReferenceWorkloadFacts = call_plausibly(
+                self._executor,
+                "warm_up",
+                _WARM_UP_SECONDS,
+                self._executor.isolated,
+                label=_LABEL,
+                timeout=_LOAD_TIMEOUT,
+                problem=workload_problem,
             )
             self._executor.suspend()
         except LexerError as error:
@@ -177,8 +185,14 @@ class ReferenceWorkloadLaunch:
         start = time.perf_counter()
         try:
             self._executor.resume()
-            samples = self._executor.call(
-                "block", self._count, self._executor.isolated, timeout=_BLOCK_TIMEOUT
+            samples: npt.NDArray[np.float64] = call_plausibly(
+                self._executor,
+                "block",
+                self._count,
+                self._executor.isolated,
+                label=_LABEL,
+                timeout=_BLOCK_TIMEOUT,
+                problem=lambda reply, waited: samples_problem(reply, waited, self._count),
             )
             self._executor.suspend()
         except LexerError as error:

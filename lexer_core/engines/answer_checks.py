@@ -7,6 +7,7 @@ them, and nothing is read twice, because an object of a plugin may answer differ
 
 from __future__ import annotations
 
+import math
 import numbers
 import reprlib
 from collections.abc import Mapping, Sequence
@@ -167,8 +168,8 @@ def plain_caveat(caveat: object) -> str:
     return str.__str__(caveat)
 
 
-def plain_phases(phases: object) -> SessionPhases:
-    """Return how a session spent its load time; unknown for ``None``."""
+def plain_phases(phases: object, elapsed: float = math.inf) -> SessionPhases:
+    """Return how a session spent its load time of ``elapsed`` seconds; unknown for ``None``."""
     if phases is None:
         return SessionPhases()
     if not isinstance(phases, SessionPhases):
@@ -182,6 +183,12 @@ def plain_phases(phases: object) -> SessionPhases:
         raise WrongAnswerError(
             f"returned a session with compile_seconds {reprlib.repr(seconds)}",
             "It must be a time in seconds, or None.",
+        )
+    if number is not None and number > _ELAPSED_FACTOR * elapsed + _ELAPSED_SECONDS:
+        raise WrongAnswerError(
+            f"returned a session with compile_seconds {number:.3g}; creating it and placing its "
+            f"inputs took {elapsed:.3g} s",
+            "Report the seconds that compilation took.",
         )
     warm: Any = phases.cache_warm
     if not (warm is None or isinstance(warm, bool)):
@@ -289,7 +296,7 @@ def plain_placement(placement: object) -> Placement:
             f"returned a share of {reprlib.repr(share)}", "A share is between 0 and 1."
         )
     method: Any = placement.method
-    if method not in ("nodes", "time", "unknown"):
+    if not isinstance(method, str) or method not in ("nodes", "time", "unknown"):
         raise WrongAnswerError(
             f"returned the method {reprlib.repr(method)}",
             "The method is 'nodes', 'time' or 'unknown'.",
@@ -306,7 +313,8 @@ def _describe(value: object) -> str:
     if value is None:
         return "nothing"
     kind = type(value)
-    what = "a numpy scalar" if kind.__module__ == "numpy" else "a value"
+    is_scalar = kind.__module__ == "numpy" and kind.__name__ != "ndarray"
+    what = "a numpy scalar" if is_scalar else "a value"
     return f"{what} of type {kind.__qualname__}"
 
 

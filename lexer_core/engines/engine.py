@@ -7,6 +7,7 @@ errors.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -186,18 +187,25 @@ class Engine:
         self._checked(hook, check_session, session)
         return session
 
-    def phases(self, session: Session) -> SessionPhases:
+    def phases(self, session: Session, elapsed: float = math.inf) -> SessionPhases:
         """Return how a session spent its load time, as it reports it.
+
+        Parameters
+        ----------
+        session
+            The session.
+        elapsed
+            Seconds that creating it and placing its inputs took so far, if known.
 
         Raises
         ------
         HookError
-            The attribute ``phases`` of the session is not valid.
+            The attribute ``phases`` of the session is not valid, or reports more time.
         """
         hook = "lexer_create_session"
         with self.naming(hook):
             phases: object = getattr(session, "phases", None)
-        return self._checked(hook, plain_phases, phases)
+        return self._checked(hook, plain_phases, phases, elapsed)
 
     def caveat(self, session: Session) -> str:
         """Return why a session's outputs may be wrong, as it reports it; may be empty.
