@@ -68,7 +68,7 @@ class LexerError(Exception):
 def text_of(value: object) -> str:
     """Return ``str(value)``, whatever a plugin's exception or object does in ``__str__``."""
     try:
-        return str.__str__(str(value))
+        return str.__str__(value if isinstance(value, str) else str(value))
     except (Exception, SystemExit) as broken:
         return f"(str() of the {type(value).__name__} raised {type(broken).__name__})"
 

@@ -8,6 +8,7 @@ object of "returned"; empty if nothing is.
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -99,7 +100,7 @@ def call_plausibly(
     result = executor.call(method, *args, timeout=timeout, **kwargs)
     wrong = problem(result, time.perf_counter() - start)
     if wrong:
-        raise WorkerError(f"the worker of {label!r} returned {wrong} from {method!r}.", hint=_HINT)
+        raise WorkerError(f"{method!r} in the worker of {label!r} returned {wrong}.", hint=_HINT)
     return result
 
 
@@ -215,6 +216,10 @@ def prepared_problem(prepared: PreparedModel) -> str:
     for path in (exported.path, prepared.model_file):
         if path is not None and not (path.is_file() or path.is_dir()):
             return f"an export that is not a file: {path}"
+    if exported.path is not None:
+        most = shutil.disk_usage(exported.path).total
+        if exported.size_bytes > most:
+            return f"a size of {exported.size_bytes} bytes; at most {most} fit on its disk"
     return (
         _implausible("an export time", prepared.seconds, _LONGEST_SECONDS)
         or _below_zero("a size", exported.size_bytes)

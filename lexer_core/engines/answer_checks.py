@@ -52,6 +52,8 @@ _ELAPSED_FACTOR = 1.01
 _ELAPSED_SECONDS = 1e-6
 """Tolerance of the comparison of two clocks."""
 
+_MOST_CHARACTERS = 100_000
+
 _UNITS = (("nanoseconds", 1e9), ("microseconds", 1e6), ("milliseconds", 1e3))
 
 
@@ -125,9 +127,17 @@ def plain_export(exported: object, format: str) -> ExportedModel:
             f"returned a size_bytes of {reprlib.repr(exported.size_bytes)}",
             "The size must be a number of bytes, an integer from 0.",
         )
+    import shutil  # on use: listing engines exports nothing
+
+    file = None if path is None else _existing_file(path)
+    if file is not None and size > (most := shutil.disk_usage(file).total):
+        raise WrongAnswerError(
+            f"returned a size_bytes of {size}, but its disk has {most}",
+            "The size must be that of the file, with all files that belong to it.",
+        )
     return ExportedModel(
         format=actual,
-        path=None if path is None else _existing_file(path),
+        path=file,
         model=exported.model,
         inputs=_specs(exported.inputs, "inputs"),
         outputs=_specs(exported.outputs, "outputs"),
@@ -165,7 +175,7 @@ def plain_caveat(caveat: object) -> str:
             f"returned a session whose caveat is {_describe(caveat)}",
             "The optional attribute 'caveat' must be a str.",
         )
-    return str.__str__(caveat)
+    return _not_too_long(str.__str__(caveat), "a session's caveat")
 
 
 def plain_phases(phases: object, elapsed: float = math.inf) -> SessionPhases:
@@ -221,7 +231,7 @@ def plain_note(note: object) -> str:
             f"returned a session whose relax_call_context() returned {_describe(note)}",
             "Return a note for the row, or an empty string if the error is final.",
         )
-    return str.__str__(note)
+    return _not_too_long(str.__str__(note), "a note")
 
 
 def plain_timings(timings: object, count: int) -> Timings:
@@ -329,7 +339,16 @@ def _wrong_type(value: object, wanted: str) -> WrongAnswerError:
 def _text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise WrongAnswerError(f"returned {_describe(value)} as {what}", "It must be a string.")
-    return str.__str__(value)
+    return _not_too_long(str.__str__(value), what)
+
+
+def _not_too_long(text: str, what: str) -> str:
+    if len(text) > _MOST_CHARACTERS:
+        raise WrongAnswerError(
+            f"returned {len(text)} characters as {what}",
+            f"At most {_MOST_CHARACTERS} are shown to a reader.",
+        )
+    return text
 
 
 def _texts(values: object, what: str) -> tuple[str, ...]:
