@@ -15,6 +15,7 @@ pytest.importorskip("onnxruntime")
 from real_models import benchmark, own_cache, parities  # noqa: E402
 
 from lexer_core.errors import ModelError  # noqa: E402
+from lexer_core.model.caller_state import read_caller_state  # noqa: E402
 from lexer_core.model.torch_settings import (  # noqa: E402
     apply_torch_settings,
     read_torch_settings,
@@ -184,6 +185,17 @@ def test_an_operator_that_an_imported_module_registered_exists_in_workers(
 
     assert parities(report) == {"torch": "pass"}
     assert report["torch"].isolation == "process"
+
+
+def test_a_module_whose_operators_the_model_does_not_mention_is_not_imported(folder: Path) -> None:
+    (folder / "for_another_model.py").write_text(
+        "import torch\n" + LIBRARY["decorator"].replace("NAME", "for_another_model")
+    )
+    model = cell("import for_another_model\nclass Net(torch.nn.Linear): pass")["Net"](3, 3)
+
+    state = read_caller_state(model)
+
+    assert "for_another_model" not in state.modules
 
 
 def test_an_operator_is_sent_by_name(folder: Path) -> None:

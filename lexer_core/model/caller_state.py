@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
@@ -18,7 +18,7 @@ from attrs import field, frozen
 from lexer_core.model.torch_settings import apply_torch_settings, read_torch_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import torch
 
@@ -107,7 +107,7 @@ def read_caller_state(module: torch.nn.Module | None = None) -> CallerState:
     torch = sys.modules.get(_TORCH)
     if torch is None:
         return CallerState()
-    names = [*_modules_of_classes(module), *_modules_with_operators()]
+    names = [*_modules_of_classes(module), *_modules_with_operators(module)]
     return CallerState(
         modules=tuple(dict.fromkeys(name for name in names if _is_of_caller(name))),
         libraries=tuple(sorted(torch.ops.loaded_libraries)),
@@ -144,13 +144,22 @@ def _modules_of_classes(module: torch.nn.Module | None) -> Iterator[str]:
         yield type(part).__module__
 
 
-def _modules_with_operators() -> Iterator[str]:
-    """Yield the modules that registered operators of torch, as far as torch can tell."""
+def _modules_with_operators(model: torch.nn.Module | None) -> Iterator[str]:
+    """Yield the modules that registered operators that the model may use.
+
+    Others may have been imported for another model, and take seconds to import.
+    """
     from torch._library.custom_ops import OPDEFS  # torch itself has imported it
 
-    for definition in OPDEFS.values():
-        yield definition._init_fn.__module__
-    files, hidden = _registrations(set(OPDEFS))
+    code = _code_of(model)
+
+    def may_be_used(operator: str) -> bool:
+        return code is None or operator.partition("::")[0] in code
+
+    for name, definition in OPDEFS.items():
+        if may_be_used(name):
+            yield definition._init_fn.__module__
+    files, hidden = _registrations(set(OPDEFS), may_be_used)
     if not files and not hidden:
         return
     for name, module in list(sys.modules.items()):
@@ -159,13 +168,76 @@ def _modules_with_operators() -> Iterator[str]:
             yield name
 
 
-def _registrations(by_decorator: set[str]) -> tuple[set[str], set[str]]:
+def _code_of(model: torch.nn.Module | None) -> str | None:
+    """Return what the code of a model mentions: the sources of its classes, or their names.
+
+    ``None`` if there is no model.
+    """
+    if model is None:
+        return None
+    words: list[str] = []
+    seen: set[int] = set()
+    for kind in {type(part) for part in model.modules()}:
+        home = sys.modules.get(kind.__module__)
+        if home is not None and getattr(home, kind.__qualname__, None) is kind:
+            words.append(_source_of(home))
+            continue
+        functions = [value for base in kind.__mro__[:-1] for value in vars(base).values()]
+        words += _mentioned_by([each for each in functions if isinstance(each, FunctionType)], seen)
+    return "\n".join(words)
+
+
+def _source_of(module: ModuleType) -> str:
+    file = getattr(module, "__file__", None)
+    if file is None or not _is_of_caller(module.__name__):
+        return ""
+    try:
+        return Path(file).read_text(errors="replace")
+    except OSError:  # from an archive, or deleted
+        return ""
+
+
+def _mentioned_by(functions: Iterable[FunctionType], seen: set[int]) -> Iterator[str]:
+    """Yield the names and texts in functions, and in what they refer to."""
+    for function in functions:
+        if id(function) in seen or not _is_of_caller_or_cell(function):
+            continue
+        seen.add(id(function))
+        for name in _names_and_texts(function.__code__):
+            yield name
+            value = function.__globals__.get(name)
+            if isinstance(value, FunctionType):
+                yield from _mentioned_by([value], seen)
+            elif isinstance(value, ModuleType):
+                yield f"{value.__name__}\n{_source_of(value)}"
+            elif _is_of_torch(type(value)):
+                yield repr(value)  # an operator's has its namespace
+
+
+def _is_of_caller_or_cell(function: FunctionType) -> bool:
+    return (function.__module__ or "").partition(".")[0] not in (_TORCH, "lexer_core")
+
+
+def _names_and_texts(code: CodeType) -> Iterator[str]:
+    yield from code.co_names
+    for constant in code.co_consts:
+        if isinstance(constant, str):
+            yield constant
+        elif isinstance(constant, CodeType):
+            yield from _names_and_texts(constant)
+
+
+def _registrations(
+    by_decorator: set[str], may_be_used: Callable[[str], bool]
+) -> tuple[set[str], set[str]]:
     """Return what was registered outside of torch.
 
     Parameters
     ----------
     by_decorator
         Operators whose modules are known.
+    may_be_used
+        Whether the model may use an operator of a library.
 
     Returns
     -------
@@ -186,6 +258,8 @@ def _registrations(by_decorator: set[str]) -> tuple[set[str], set[str]]:
         # torch itself registers thousands of these.
         if operator in by_decorator or (is_own and key not in _BACKENDS):
             continue
+        if not is_own and not may_be_used(operator):
+            continue
         places = set(_REGISTERED_AT.findall(torch._C._dispatch_dump(operator)))
         elsewhere = {place for place in places if not place.startswith(own_folder)}
         files |= elsewhere
@@ -200,10 +274,7 @@ def _mentions(module: ModuleType, file: str, operators: set[str]) -> bool:
         return False
     if not any(_is_of_torch(value) for value in list(vars(module).values())):
         return False
-    try:
-        source = Path(file).read_text(errors="replace")
-    except OSError:  # from an archive, or deleted
-        return False
+    source = _source_of(module)
     return any(operator.partition(".")[0] in source for operator in operators)
 
 
