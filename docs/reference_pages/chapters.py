@@ -76,6 +76,7 @@ CHAPTERS = (
     Chapter(page="api.md", title="Results of a benchmark", module="lexer_core.results"),
     Chapter(page="api.md", title="Save and load a benchmark", module="lexer_core.artifact"),
     Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
+    Chapter(page="api.md", title="Test with pytest", module="lexer_core.pytest_plugin"),
     Chapter(page="api.md", title="HTML reports", module="lexer_core.reporting.page"),
     Chapter(page="api.md", title="Compare outputs", module="lexer_core.validation"),
     Chapter(page="statistics.md", title="Functions and records", module="lexer_core.statistics"),

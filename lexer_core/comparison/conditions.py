@@ -22,6 +22,7 @@ __all__ = [
     "SHARED_THRESHOLD",
     "check_threshold",
     "default_threshold",
+    "machine_differences",
     "refusals",
     "row_refusals",
 ]
@@ -38,7 +39,6 @@ _QUIET_STEAL_SHARE = 0.01
 
 def refusals(base: BenchmarkReport, new: BenchmarkReport) -> tuple[str, ...]:
     """Return why no case of two runs is comparable; empty if cases may be."""
-    old_host, new_host = base.environment, new.environment
     return _differences(
         (
             ("model", base.model_name, new.model_name),
@@ -47,12 +47,16 @@ def refusals(base: BenchmarkReport, new: BenchmarkReport) -> tuple[str, ...]:
                 ", ".join(map(str, base.input_specs)),
                 ", ".join(map(str, new.input_specs)),
             ),
-            ("CPU", old_host.cpu_model, new_host.cpu_model),
-            ("CPU architecture", old_host.machine, new_host.machine),
-            ("usable cores", old_host.cores_usable, new_host.cores_usable),
-            *_reference_workloads(base, new),
+            *_machines(base, new),
         )
     )
+
+
+def machine_differences(
+    base: BenchmarkReport, new: BenchmarkReport, device_name: str
+) -> tuple[str, ...]:
+    """Return how the machines of two runs differ, for a case on this device; empty if equal."""
+    return _differences((*_machines(base, new), *_gpus(base, new, device_name)))
 
 
 def row_refusals(
@@ -71,13 +75,8 @@ def row_refusals(
         ("batch size", old_row.batch_size, new_row.batch_size),
         ("isolation", old_row.isolation, new_row.isolation),
     ]
-    if not (old_row.device_name.startswith("cpu") and new_row.device_name.startswith("cpu")):
-        old_host, new_host = base.environment, new.environment
-        conditions += [
-            ("GPU", ", ".join(old_host.gpus), ", ".join(new_host.gpus)),
-            ("GPU driver", old_host.gpu_driver, new_host.gpu_driver),
-        ]
-    return _differences(conditions)
+    devices = (old_row.device_name, new_row.device_name)
+    return _differences([*conditions, *_gpus(base, new, *devices)])
 
 
 def check_threshold(threshold: float) -> None:
@@ -115,6 +114,26 @@ def default_threshold(base: BenchmarkReport, new: BenchmarkReport) -> tuple[floa
             if row.diagnosis.get("throttled_share"):
                 return SHARED_THRESHOLD, "the host was shared: the CPU quota ran out"
     return QUIET_THRESHOLD, "both hosts were quiet"
+
+
+def _machines(base: BenchmarkReport, new: BenchmarkReport) -> tuple[_Condition, ...]:
+    old_host, new_host = base.environment, new.environment
+    return (
+        ("CPU", old_host.cpu_model, new_host.cpu_model),
+        ("CPU architecture", old_host.machine, new_host.machine),
+        ("usable cores", old_host.cores_usable, new_host.cores_usable),
+        *_reference_workloads(base, new),
+    )
+
+
+def _gpus(base: BenchmarkReport, new: BenchmarkReport, *devices: str) -> tuple[_Condition, ...]:
+    if all(device.startswith("cpu") for device in devices):
+        return ()
+    old_host, new_host = base.environment, new.environment
+    return (
+        ("GPU", ", ".join(old_host.gpus), ", ".join(new_host.gpus)),
+        ("GPU driver", old_host.gpu_driver, new_host.gpu_driver),
+    )
 
 
 def _reference_workloads(base: BenchmarkReport, new: BenchmarkReport) -> tuple[_Condition, ...]:

@@ -1,0 +1,1 @@
+pytest_plugins = ["lexer_core.pytest_plugin"]
