@@ -1,8 +1,9 @@
 """What does measuring cost, and how much does it add to a sample?
 
 First, an engine whose calls do nothing takes turns in this process with the
-shortest loop that records times. Then a whole run takes a million samples: how
-much larger is the parent process than after a run with a thousand?
+shortest loop that records times, and a block is checked as in the parent process, which
+does not trust the worker. Then a whole run takes a million samples: how much larger is
+the parent process than after a run with a thousand?
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy as np
 from common import Figure, arguments, installed_engines, print_figures, print_header
 
 from lexer_core.benchmark.case_session import CaseSession, CaseSpec
+from lexer_core.benchmark.plausible import block_problem
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.engines.timing import sample_nanoseconds
 from lexer_core.records import (
@@ -33,9 +35,11 @@ from lexer_core.records import (
     TensorSpec,
 )
 from lexer_core.statistics import ratio_interval
+from lexer_core.worker.plain_data import decode, encode
+from lexer_core.worker.reply_types import read_reply
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import numpy.typing as npt
 
@@ -96,7 +100,7 @@ def main() -> None:
     )
     print_header("The null engine against a bare loop")
     with installed_engines("null"):
-        figures = [*compare_loops(read.rounds), *count_allocations()]
+        figures = [*compare_loops(read.rounds), *count_allocations(), *time_checks(read.rounds)]
     print_figures([*figures, *memory_of_a_million(read.runs)])
 
 
@@ -166,6 +170,31 @@ def compare_loops(rounds: int) -> list[Figure]:
             remark=f"the bare loop records {bare:.0f} ns",
         ),
     ]
+
+
+def time_checks(rounds: int) -> Iterator[Figure]:
+    """Measure how long a block is checked after it has arrived, in microseconds."""
+    case = null_case()
+    for count in (50, BLOCK):
+        sent, buffers = encode(case.block(count, 1))
+        received = [bytearray(each) for each in buffers]
+        seconds = []
+        for _ in range(rounds):
+            plain = decode(sent, received)
+            start = perf_counter()
+            block = read_reply(CaseSession, "block", plain)
+            assert not block_problem(block, 1.0, count, 1)
+            seconds.append(perf_counter() - start)
+        checked = float(np.median(seconds)) * 1e6
+        yield Figure(
+            f"checks of a block of {count} samples",
+            checked,
+            f"{checked:.0f} µs",
+            limit=50,
+            unit=" µs",
+            remark="types of all fields, counts, and times against the parent's clock",
+        )
+    case.close()
 
 
 def null_case() -> CaseSession:

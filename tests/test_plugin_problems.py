@@ -22,6 +22,7 @@ from lexer_core.records import (
     ExportedModel,
     ModelSource,
     SessionConfig,
+    Timings,
 )
 
 PAGE = Path(__file__).parents[1] / "docs" / "plugin-problems.md"
@@ -205,6 +206,15 @@ def time_calls(engine):
     engine.time_calls(session, Call(run=lambda: None, reset=None), 3, 1, CPU, time.perf_counter_ns)
 
 
+def loading(engine):
+    session = engine.create_session(exported(), CPU, SessionConfig(threads=1))
+    engine.phases(session, elapsed=1.0)
+
+
+def timed_block(engine):
+    engine.check_elapsed(Timings(host=np.full(3, 1e9)), 1, elapsed=1.0)
+
+
 def fetch(engine):
     session = engine.create_session(exported(), CPU, SessionConfig(threads=1))
     engine.fetch_outputs(session, {"y": np.zeros(1)}, expected=("y",))
@@ -269,6 +279,10 @@ RAISED = {
     "was asked for format": (exporting(model(format="'other'", model="1")), export),
     "with neither or both of path and model": (exporting(model()), export),
     "returned a path that does not exist": (exporting(model(path="workdir / 'm'")), export),
+    "returned a size_bytes of": (
+        exporting(model(path="__import__('pathlib').Path(__file__)", size_bytes="2**62")),
+        export,
+    ),
     "outside its workdir": (
         exporting(model(path="__import__('pathlib').Path(__file__)")),
         export,
@@ -276,6 +290,11 @@ RAISED = {
     "lexer_time_calls returned": (timing("[1.0, 1.0, 1.0]"), time_calls),
     "host times of shape": (timing("Timings(host=np.ones(2))"), time_calls),
     "times that are not positive and finite": (timing("Timings(host=np.zeros(3))"), time_calls),
+    "in total for calls that took": (SOUND, timed_block),
+    "returned a session with compile_seconds": (
+        sound("Session.phases = SessionPhases(compile_seconds=60.0)"),
+        loading,
+    ),
     "lexer_fetch_outputs returned": (
         sound("@hookimpl\ndef lexer_fetch_outputs(): return [1]"),
         fetch,
