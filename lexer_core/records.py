@@ -125,7 +125,8 @@ class EngineInfo:
     display_name
         The engine's name in results, such as ``"ONNXRuntime"``.
     runtime_modules
-        Top-level modules that must be importable, such as ``("onnxruntime",)``.
+        Modules that must be importable, such as ``("onnxruntime",)``. Name the
+        submodule of a namespace package: ``("iree.runtime",)``.
     runtime_distributions
         Distributions that can provide the first of these modules. If none is
         installed, Lexer suggests installing the first one.

@@ -150,7 +150,7 @@ def test_listing_imports_no_runtime_and_nothing_heavy(site):
     code = (
         "import sys; from lexer_core.cli.main import run; status = run(['engines', 'list']);"
         "heavy = {'torch', 'onnxruntime', 'onnx', 'numpy', 'rich', 'scipy', 'importlib.metadata',"
-        "         'psutil', 'difflib', 'json', 'asyncio'};"
+        "         'psutil', 'difflib', 'asyncio'};"
         "print(status, sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
 

@@ -20,7 +20,7 @@ def site(tmp_path):
 
 
 def listing_of(name):
-    listings = [each for each in EngineRegistry().listings() if each.name == name]
+    listings = [each for each in EngineRegistry(in_process=True).listings() if each.name == name]
     assert len(listings) == 1
     return listings[0]
 
@@ -89,7 +89,7 @@ def test_an_installed_engine_is_ready_with_its_runtime_and_its_plugin(site):
 def test_a_ready_engine_is_returned_by_name(site):
     site.add_engine("echo")
 
-    engine = EngineRegistry().get("echo")
+    engine = EngineRegistry(in_process=True).get("echo")
 
     assert (engine.name, engine.info.display_name) == ("echo", "Echo")
     assert engine.distribution == "lexer-echo 1.0"
@@ -101,14 +101,14 @@ def test_getting_one_engine_imports_no_other_plugin(site):
     site.add_engine("echo")
     other = site.add_engine("other")
 
-    EngineRegistry().get("echo")
+    EngineRegistry(in_process=True).get("echo")
 
     assert other not in sys.modules
 
 
 def test_the_same_registry_gives_the_same_engine(site):
     site.add_engine("echo")
-    registry = EngineRegistry()
+    registry = EngineRegistry(in_process=True)
 
     assert registry.get("echo") is registry.get("echo")
     assert registry.get("echo") in registry.ready()
@@ -117,7 +117,7 @@ def test_the_same_registry_gives_the_same_engine(site):
 def test_names_are_known_without_importing_a_plugin(site):
     module = site.add_engine("echo", "raise SystemExit(1)")
 
-    assert "echo" in EngineRegistry().names()
+    assert "echo" in EngineRegistry(in_process=True).names()
     assert module not in sys.modules
 
 
@@ -127,7 +127,7 @@ def test_one_distribution_may_provide_several_engines(site):
         "lexer-several", entry_points="[lexer.engines]\none = several\n# note\ntwo=several [x]\n"
     )
 
-    names = {engine.name for engine in EngineRegistry().ready()}
+    names = {engine.name for engine in EngineRegistry(in_process=True).ready()}
 
     assert {"one", "two"} <= names
 
@@ -149,7 +149,7 @@ def test_an_engine_without_its_runtime_is_unavailable_and_names_the_command(site
     assert listing.remedy == "pip install no-such-runtime"
     assert listing.version is None
     with pytest.raises(EngineUnavailableError, match="'no_such_runtime' is not installed") as error:
-        EngineRegistry().get("lacking")
+        EngineRegistry(in_process=True).get("lacking")
     assert error.value.engine == "lacking"
     assert "pip install no-such-runtime" in error.value.hint
 
@@ -304,11 +304,15 @@ BROKEN = {
         engine_with(info=info_with(runtime_modules="('json',)")),
         "runtime_distributions is empty",
     ),
-    "names a submodule as its runtime": (
+    "names something that is not a module as its runtime": (
         engine_with(
-            info=info_with(runtime_modules="('os.path',)", runtime_distributions="('os',)")
+            info=info_with(runtime_modules="('os-path',)", runtime_distributions="('os',)")
         ),
-        "'os.path', which is not a top-level module",
+        "'os-path', which is not the name of a module",
+    ),
+    "accepts ten thousand formats": (
+        engine_with(info=info_with(formats="tuple(map(str, range(10_000)))")),
+        "formats has 10000 names; at most 64 are allowed",
     ),
     "gives runs_by_default as text": (
         engine_with(info=info_with(runs_by_default="'no'")),
@@ -384,7 +388,7 @@ def test_a_plugin_is_broken_without_affecting_others_when_it(source, reason, sit
     assert reason in listing.reason
     assert "\n" not in listing.reason
     assert listing.remedy == "pip install --upgrade lexer-bad"
-    registry = EngineRegistry()
+    registry = EngineRegistry(in_process=True)
     assert registry.get("good").name == "good"
     assert "bad" not in [engine.name for engine in registry.ready()]
     with pytest.raises(BrokenEngineError) as error:
@@ -407,7 +411,7 @@ def test_an_interrupt_while_a_plugin_is_imported_interrupts(site):
     site.add_engine("slow", "raise KeyboardInterrupt")
 
     with pytest.raises(KeyboardInterrupt):
-        EngineRegistry().listings()
+        EngineRegistry(in_process=True).listings()
 
 
 @pytest.mark.parametrize(
@@ -433,7 +437,7 @@ def test_two_distributions_with_one_engine_name_are_both_listed_and_neither_is_u
     site.add_engine("twin", distribution="lexer-a", version="1.0")
     site.add_engine("twin", distribution="lexer-b", version="2.0")
 
-    registry = EngineRegistry()
+    registry = EngineRegistry(in_process=True)
     first, second = [each for each in registry.listings() if each.name == "twin"]
 
     assert first.state is second.state is EngineState.BROKEN
@@ -450,7 +454,7 @@ def test_a_distribution_that_provides_a_name_twice_is_broken(site):
     site.add_module("two", MINIMAL_ENGINE)
     site.add_distribution("lexer-a", entry_points="[lexer.engines]\nx = one\nx = two\n")
 
-    states = [each for each in EngineRegistry().listings() if each.name == "x"]
+    states = [each for each in EngineRegistry(in_process=True).listings() if each.name == "x"]
 
     assert [each.state for each in states] == [EngineState.BROKEN] * 2
     assert "lexer-a 1.0 provides an engine of this name more than once" in states[0].reason
@@ -470,7 +474,7 @@ def test_a_hook_of_a_newer_contract_needs_a_newer_core(site):
     assert "lexer-modern 1.0 requires lexer_core>=7.1" in listing.reason
     assert listing.remedy == "pip install --upgrade 'lexer_core>=7.1'"
     with pytest.raises(EngineUnavailableError, match="is incompatible: needs a newer lexer-core"):
-        EngineRegistry().get("modern")
+        EngineRegistry(in_process=True).get("modern")
 
 
 def test_a_hook_marked_optional_may_be_newer_than_the_core(site):
@@ -479,7 +483,7 @@ def test_a_hook_marked_optional_may_be_newer_than_the_core(site):
     )
     site.add_engine("both", source)
 
-    assert EngineRegistry().get("both").name == "both"
+    assert EngineRegistry(in_process=True).get("both").name == "both"
 
 
 @pytest.mark.parametrize("group", ["lexer.engines.v2", "lexer.engines2", "lexer.engines-next"])
@@ -508,8 +512,8 @@ def test_an_engine_of_another_contract_does_not_occupy_a_name(site):
     site.add_engine("x", distribution="lexer-a", group="lexer.engines2")
     site.add_engine("x", distribution="lexer-b")
 
-    assert EngineRegistry().get("x").distribution == "lexer-b 1.0"
-    assert EngineRegistry().listing("x").state is EngineState.READY
+    assert EngineRegistry(in_process=True).get("x").distribution == "lexer-b 1.0"
+    assert EngineRegistry(in_process=True).listing("x").state is EngineState.READY
 
 
 # -- unknown -----------------------------------------------------------------------
@@ -519,7 +523,7 @@ def test_a_mistyped_name_lists_the_engines_and_suggests_one(site):
     site.add_engine("openvino")
 
     with pytest.raises(UnknownEngineError, match="engine 'Open-Vno' is not installed") as error:
-        EngineRegistry().get("Open-Vno")
+        EngineRegistry(in_process=True).get("Open-Vno")
 
     assert "Installed: " in error.value.hint
     assert error.value.hint.endswith("Did you mean 'openvino'?")
@@ -530,7 +534,7 @@ def test_the_command_that_installs_an_official_plugin_is_shown(site, monkeypatch
     monkeypatch.setattr(sys, "path", [str(site.folder)])
 
     with pytest.raises(UnknownEngineError) as error:
-        EngineRegistry().get("onnxruntime")
+        EngineRegistry(in_process=True).get("onnxruntime")
 
     assert error.value.hint == "pip install lexer-ort"
 
@@ -541,7 +545,7 @@ def test_the_command_that_installs_an_official_plugin_is_shown(site, monkeypatch
 def test_what_a_plugin_prints_goes_to_standard_error(site, capsys):
     site.add_engine("noisy", "print('import noise')\n" + MINIMAL_ENGINE)
 
-    EngineRegistry().get("noisy")
+    EngineRegistry(in_process=True).get("noisy")
 
     out, err = capsys.readouterr()
     assert out == ""
@@ -558,7 +562,7 @@ def test_a_modules_getattr_is_not_called_for_what_it_lists(site):
     """
     site.add_engine("lazy", MINIMAL_ENGINE + dedent(source))
 
-    assert EngineRegistry().get("lazy").name == "lazy"
+    assert EngineRegistry(in_process=True).get("lazy").name == "lazy"
 
 
 def test_imported_specifications_and_helpers_are_not_hooks(site):
@@ -569,7 +573,7 @@ def test_imported_specifications_and_helpers_are_not_hooks(site):
     """
     site.add_engine("importing", MINIMAL_ENGINE + dedent(source))
 
-    assert not EngineRegistry().get("importing").implements("lexer_synchronize")
+    assert not EngineRegistry(in_process=True).get("importing").implements("lexer_synchronize")
 
 
 def test_a_hook_may_have_another_name_in_the_module(site):
@@ -582,7 +586,9 @@ def test_a_hook_may_have_another_name_in_the_module(site):
     """
     site.add_engine("renamed", MINIMAL_ENGINE + dedent(source))
 
-    assert [each.name for each in EngineRegistry().get("renamed").list_devices()] == ["npu:0"]
+    assert [
+        each.name for each in EngineRegistry(in_process=True).get("renamed").list_devices()
+    ] == ["npu:0"]
 
 
 # -- metadata ----------------------------------------------------------------------
@@ -594,7 +600,7 @@ def test_the_first_copy_on_the_path_hides_later_ones(tmp_path):
     behind.add_engine("old", distribution="lexer-old", version="1.0")
 
     with behind.on_path(), front.on_path():
-        assert "old" not in EngineRegistry().names()
+        assert "old" not in EngineRegistry(in_process=True).names()
 
 
 def test_leftovers_of_a_removed_distribution_are_ignored(site):
@@ -610,7 +616,7 @@ def test_unreadable_metadata_affects_only_its_distribution(site):
     (site.add_distribution("strange") / "entry_points.txt").write_bytes(b"\xff\xfe[lexer.engines")
     (site.add_distribution("hollow") / "entry_points.txt").mkdir()
 
-    assert EngineRegistry().get("good").name == "good"
+    assert EngineRegistry(in_process=True).get("good").name == "good"
 
 
 def test_a_distribution_without_headers_is_called_by_its_folder(site):
@@ -631,7 +637,7 @@ def test_an_engine_in_an_archive_is_found(tmp_path, monkeypatch):
                 packed.write(file, file.relative_to(site.folder).as_posix())
     monkeypatch.syspath_prepend(str(archive))
 
-    assert EngineRegistry().get("zipped").distribution == "lexer-zipped 1.0"
+    assert EngineRegistry(in_process=True).get("zipped").distribution == "lexer-zipped 1.0"
 
 
 def test_an_engine_that_only_a_finder_knows_is_found(tmp_path, monkeypatch):
@@ -651,7 +657,7 @@ def test_an_engine_that_only_a_finder_knows_is_found(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sys, "meta_path", [*sys.meta_path, Finder()])
 
-    assert "hidden" in EngineRegistry().names()
+    assert "hidden" in EngineRegistry(in_process=True).names()
 
 
 def test_an_engine_in_an_egg_is_found(tmp_path, monkeypatch):
@@ -679,7 +685,7 @@ def test_a_plugin_that_pluggy_rejects_is_broken_without_affecting_others(site, m
     monkeypatch.setattr(registration, "register_hooks", refuse)
     site.add_engine("refused")
     site.add_engine("good")
-    registry = EngineRegistry()
+    registry = EngineRegistry(in_process=True)
 
     names = {engine.name for engine in registry.ready()}
 

@@ -147,9 +147,14 @@ LISTED: dict[str, dict[str, str]] = {
     "runtime_distributions is empty, but runtime_modules is not": {
         "source": describing(info(runtime_modules="('numpy',)"))
     },
-    "which is not a top-level module": {
+    "which is not the name of a module": {
         "source": describing(
-            info(runtime_modules="('numpy.linalg',)", runtime_distributions="('numpy',)")
+            info(runtime_modules="('num-py',)", runtime_distributions="('numpy',)")
+        )
+    },
+    "names; at most 64 are allowed": {
+        "source": describing(
+            info(formats="tuple('abcdefgh' + c + d for c in 'abcdefghij' for d in 'abcdefghij')")
         )
     },
     "has an invalid name": {"source": describing(option(name="'a b'"))},
@@ -330,7 +335,7 @@ def test_a_listing_says_what_is_wrong(words, site):
         value = value.replace("MODULE", module)
     site.add_engine("sample", **fault, value=value)
 
-    found = EngineRegistry().listing("sample")
+    found = EngineRegistry(in_process=True).listing("sample")
 
     assert words in found.reason
     assert found.state is not EngineState.READY
@@ -338,7 +343,7 @@ def test_a_listing_says_what_is_wrong(words, site):
     assert found.distribution == "lexer-sample 1.0"
     refused = (BrokenEngineError, EngineUnavailableError)
     with pytest.raises(refused, match=re.escape(words)) as info:
-        EngineRegistry().get("sample")
+        EngineRegistry(in_process=True).get("sample")
     assert info.value.engine == "sample"
 
 
@@ -346,7 +351,7 @@ def test_two_distributions_of_one_name(site):
     site.add_engine("sample", SOUND)
     site.add_engine("sample", SOUND, distribution="lexer-sample-too")
 
-    assert TWICE[0] in EngineRegistry().listing("sample").reason
+    assert TWICE[0] in EngineRegistry(in_process=True).listing("sample").reason
 
 
 def test_one_distribution_that_names_an_engine_twice(site):
@@ -355,14 +360,14 @@ def test_one_distribution_that_names_an_engine_twice(site):
         "lexer-sample", entry_points=f"[lexer.engines]\nsample = {module}\nsample = {module}\n"
     )
 
-    assert AGAIN[0] in EngineRegistry().listing("sample").reason
+    assert AGAIN[0] in EngineRegistry(in_process=True).listing("sample").reason
 
 
 @pytest.mark.parametrize("words", RAISED)
 def test_an_error_names_engine_and_hook(words, site, tmp_path):
     source, ask = RAISED[words]
     site.add_engine("sample", source)
-    engine = EngineRegistry().get("sample")
+    engine = EngineRegistry(in_process=True).get("sample")
     arguments = (engine, tmp_path / "work") if ask is export else (engine,)
 
     with pytest.raises(HookError, match=re.escape(words)) as info:

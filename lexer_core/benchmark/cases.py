@@ -24,9 +24,9 @@ from lexer_core.suggestions import nearest
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from lexer_core.engines.engine import Engine
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.engines.remote_interpreter import RemoteEngine
+    from lexer_core.engines.states import ReadyEngine
     from lexer_core.records import OptionValue
 
 __all__ = ["Case", "CaseSelection", "check_tables", "select_cases"]
@@ -67,7 +67,7 @@ class CaseSelection:
     """The cases to run, those that cannot run, and notes about engines left out."""
 
     cases: tuple[Case, ...]
-    engines: Mapping[str, Engine]
+    engines: Mapping[str, ReadyEngine]
     failures: tuple[tuple[Case, LexerError], ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -156,7 +156,7 @@ def select_cases(
             if choice.python:
                 cases.append(_remote_case(case, choice.python, table))
                 continue
-            engine = registry.get(choice.name)
+            engine = registry.ready_listing(choice.name)
         except EngineError as error:
             failures.append((case, error))
             continue
@@ -185,7 +185,7 @@ def check_tables(registry: EngineRegistry, tables: Mapping[str, EngineTable]) ->
         if table.python is not None:
             continue  # another interpreter runs it; its options are not known here
         try:
-            engine = registry.get(name)
+            engine = registry.ready_listing(name)
         except (EngineError, UnknownEngineError):
             continue  # its options are unknown; its listing says what is wrong
         _options(engine, {}, table)
@@ -246,7 +246,7 @@ def _every_ready_engine(
         if listing.state is not EngineState.READY:
             notes.append(f"engine {listing.name!r} is {listing.state}: {listing.reason}")
             continue
-        engine = registry.get(listing.name)
+        engine = registry.ready_listing(listing.name)
         ready[engine.name] = engine
         case = Case(label=engine.name, engine=engine.name, display_name=engine.name, device=device)
         cases.append(_complete(engine, case, _options(engine, {}, table)))
@@ -267,7 +267,7 @@ _NO_TABLE = EngineTable()
 
 
 def _options(
-    engine: Engine | RemoteEngine, chosen: Mapping[str, OptionValue], table: EngineTable
+    engine: ReadyEngine | RemoteEngine, chosen: Mapping[str, OptionValue], table: EngineTable
 ) -> dict[str, OptionValue]:
     """Add the configured options to those of a choice."""
     configured: dict[str, OptionValue] = {}
@@ -304,7 +304,7 @@ _MISTYPED = 0.8
 
 
 def _complete(
-    engine: Engine | RemoteEngine, case: Case, options: Mapping[str, OptionValue]
+    engine: ReadyEngine | RemoteEngine, case: Case, options: Mapping[str, OptionValue]
 ) -> Case:
     return attrs.evolve(
         case,

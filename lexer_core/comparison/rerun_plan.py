@@ -21,8 +21,8 @@ from lexer_core.records import ExportedModel
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexer_core.engines.engine import Engine
     from lexer_core.engines.registry import EngineRegistry
+    from lexer_core.engines.states import ReadyEngine
     from lexer_core.records import OptionValue
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
@@ -85,7 +85,7 @@ def plan_rerun(
         No row of the base can be measured here.
     """
     cases: list[Case] = []
-    engines: dict[str, Engine] = {}
+    engines: dict[str, ReadyEngine] = {}
     failures: list[tuple[Case, LexerError]] = []
     base_labels, exports, new_only, skipped = {}, {}, {}, {}
     labels = {row.label for row in base}

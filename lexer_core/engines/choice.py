@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import field, frozen
 
+from lexer_core.engines.engine_names import NAME
 from lexer_core.errors import SettingError, UsageError
 from lexer_core.suggestions import did_you_mean
 from lexer_core.typed_values import validate_value
@@ -26,7 +27,7 @@ __all__ = ["EngineChoice", "parse_engine_choice", "resolve_options"]
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _CHOICE = re.compile(
-    r"(?:(?P<label>[^=\[\]]*[^=\[\]\s])\s*=\s*)?(?P<name>\w[\w.-]*)(?:\[(?P<options>.*)\])?",
+    rf"(?:(?P<label>[^=\[\]]*[^=\[\]\s])\s*=\s*)?(?P<name>{NAME})(?:\[(?P<options>.*)\])?",
     re.DOTALL,
 )
 _OPTION = re.compile(rf'\s*(?P<key>[^\s=,"]+)\s*=\s*(?P<value>{_QUOTED}|[^,"]*)\s*(?:,|\Z)')

@@ -21,13 +21,15 @@ class EngineEntryPoint(NamedTuple):
     """An entry point that provides an engine.
 
     ``group`` is the entry-point group, which stands for the contract that the engine
-    was written for. ``value`` names the plugin's module.
+    was written for. ``value`` names the plugin's module. ``location`` is the folder or
+    archive of the distribution's metadata, if known.
     """
 
     name: str
     group: str
     value: str
     distribution: DistributionFacts
+    location: str = ""
 
 
 def find_entry_points(
@@ -48,7 +50,7 @@ def find_entry_points(
         entries = [entry for entry in _entries(text) if entry[0].startswith(ENTRY_POINT_GROUP)]
         current = {name for group, name, _ in entries if group == ENTRY_POINT_GROUP}
         entry_points.extend(
-            EngineEntryPoint(name, group, value, facts)
+            EngineEntryPoint(name, group, value, facts, distribution.location)
             for group, name, value in entries
             if group == ENTRY_POINT_GROUP or name not in current
         )

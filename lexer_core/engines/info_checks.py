@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import reprlib
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.records import EngineInfo, EngineOption
@@ -32,6 +33,11 @@ def wrong_in_info(info: object) -> Iterator[str]:
 # Plugins may ignore the records' annotations, so nothing here relies on them.
 
 
+_MOST_NAMES = 64
+_MOST_OPTIONS = 1000
+_LONGEST_NAME = 200
+
+
 def _wrong_fields(info: Any) -> Iterator[str]:
     if not isinstance(info.display_name, str) or not info.display_name.strip():
         yield "display_name must be a non-empty string"
@@ -47,20 +53,9 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         yield "runtime_distributions is empty, but runtime_modules is not"
     if isinstance(info.runtime_modules, tuple):
         for module in info.runtime_modules:
-            if isinstance(module, str) and not module.isidentifier():
-                yield f"runtime_modules contains {module!r}, which is not a top-level module"
-    if not isinstance(info.options, tuple):
-        yield f"options must be a tuple, not {type(info.options).__name__}"
-        return
-    names: list[str] = []
-    for option in info.options:
-        if not isinstance(option, EngineOption):
-            yield f"options contains {option!r}, which is not an EngineOption"
-            continue
-        yield from _wrong_option(option)
-        if option.name in names:
-            yield f"option {option.name!r} is declared twice"
-        names.append(option.name)
+            if isinstance(module, str) and not all(map(str.isidentifier, module.split("."))):
+                yield f"runtime_modules contains {module!r}, which is not the name of a module"
+    yield from _wrong_options(info.options)
 
 
 def _wrong_declarations(declarations: object) -> Iterator[str]:
@@ -80,11 +75,34 @@ def _wrong_names(field: str, names: object) -> Iterator[str]:
     if not isinstance(names, tuple):
         yield f"{field} must be a tuple, not {type(names).__name__}"
         return
+    if len(names) > _MOST_NAMES:
+        yield f"{field} has {len(names)} names; at most {_MOST_NAMES} are allowed"
+        return
     for name in names:
         if not isinstance(name, str) or not name:
             yield f"{field} contains {name!r}, which is not a name"
+        elif len(name) > _LONGEST_NAME or not name.isprintable():
+            yield f"{field} contains {reprlib.repr(name)}, which is too long or not printable"
     if len(set(map(repr, names))) < len(names):
         yield f"{field} contains a name twice"
+
+
+def _wrong_options(options: Any) -> Iterator[str]:
+    if not isinstance(options, tuple):
+        yield f"options must be a tuple, not {type(options).__name__}"
+        return
+    if len(options) > _MOST_OPTIONS:
+        yield f"there are {len(options)} options; at most {_MOST_OPTIONS} are allowed"
+        return
+    names: set[str] = set()
+    for option in options:
+        if not isinstance(option, EngineOption):
+            yield f"options contains {option!r}, which is not an EngineOption"
+            continue
+        yield from _wrong_option(option)
+        if option.name in names:
+            yield f"option {option.name!r} is declared twice"
+        names.add(option.name)
 
 
 def _wrong_option(option: Any) -> Iterator[str]:

@@ -11,7 +11,10 @@ import os
 import re
 import sys
 from importlib.machinery import PathFinder
+from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
+
+from lexer_core.engines.plugin_text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,10 +38,14 @@ class DistributionFacts(NamedTuple):
 
 
 class InstalledDistribution(NamedTuple):
-    """A distribution: its normalized name, and a function that reads a metadata file."""
+    """A distribution: its normalized name, and a function that reads a metadata file.
+
+    ``location`` is the folder of the metadata, or the archive that contains it, if known.
+    """
 
     key: str
     read_text: Callable[[str], str | None]
+    location: str = ""
 
     def read_facts(self) -> DistributionFacts:
         """Read the headers of the metadata, without the description that follows them."""
@@ -55,8 +62,13 @@ class InstalledDistribution(NamedTuple):
                 version = value
             elif key == "requires-dist" and _LEXER_CORE.match(value):
                 requirement = re.sub(r"[\s()]", "", value.partition(";")[0])
-        return DistributionFacts(name or self.key, version, requirement)
+        return DistributionFacts(
+            printable(name or self.key), printable(version), printable(requirement)
+        )
 
+
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+_LARGEST_FILE = 1 << 22
 
 _LEXER_CORE = re.compile(r"lexer[-_.]core(?![\w.-])", re.IGNORECASE)
 
@@ -90,7 +102,8 @@ def _all_distributions() -> Iterator[InstalledDistribution]:
         try:
             children = os.listdir(folder)  # noqa: PTH208 - a Path for each child takes longer
         except NotADirectoryError:
-            yield from _from_importlib(entry)
+            if os.path.isfile(folder):  # noqa: PTH113 - an archive, and not a pipe
+                yield from _from_importlib(entry)
         except OSError:
             continue  # a missing or unreadable folder contains no distributions
         else:
@@ -102,8 +115,9 @@ def _in_folder(folder: str, children: list[str]) -> Iterator[InstalledDistributi
         # pip renames folders to "~…" before it removes them, and may leave some behind.
         stem, dot, suffix = child.rpartition(".")
         if dot and suffix in ("dist-info", "egg-info") and not stem.startswith("~"):
+            metadata = f"{folder}/{child}"
             yield InstalledDistribution(
-                normalized(stem.partition("-")[0]), _FolderReader(f"{folder}/{child}")
+                normalized(stem.partition("-")[0]), _FolderReader(metadata), metadata
             )
 
 
@@ -117,8 +131,14 @@ class _FolderReader:
 
     def __call__(self, name: str) -> str | None:
         try:
-            with open(f"{self.folder}/{name}", "rb") as file:  # noqa: PTH123 - as above
-                return file.read().decode("utf-8", "replace")
+            # Without waiting for the writer of a named pipe.
+            descriptor = os.open(f"{self.folder}/{name}", os.O_RDONLY | _NO_WAITING)
+            try:
+                if not S_ISREG(os.fstat(descriptor).st_mode):
+                    return None
+                return os.read(descriptor, _LARGEST_FILE).decode("utf-8", "replace")
+            finally:
+                os.close(descriptor)
         except OSError:
             return None  # most distributions lack most files
 
@@ -127,9 +147,15 @@ def _from_importlib(entry: str | None) -> Iterator[InstalledDistribution]:
     from importlib.metadata import distributions  # on use: slow to import
 
     for distribution in distributions() if entry is None else distributions(path=[entry]):
-        name = distribution.metadata["Name"]
+        # The metadata of most finders is a folder, which is read as above.
+        folder = str(getattr(distribution, "_path", ""))
+        if os.path.isdir(folder):  # noqa: PTH112 - as above
+            read_text: Callable[[str], str | None] = _FolderReader(folder)
+            name = InstalledDistribution("", read_text).read_facts().name
+        else:
+            read_text, name = _reader(distribution), distribution.metadata["Name"]
         if name:
-            yield InstalledDistribution(normalized(name), _reader(distribution))
+            yield InstalledDistribution(normalized(name), read_text, folder or entry or "")
 
 
 def _reader(distribution: Distribution) -> Callable[[str], str | None]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from contextlib import contextmanager, redirect_stdout
+from contextlib import contextmanager, nullcontext, redirect_stdout
 from importlib import import_module
 from types import ModuleType
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,6 +22,7 @@ from lexer_core.hookspecs import CONTRACT_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
     from lexer_core.engines.entry_points import EngineEntryPoint
     from lexer_core.engines.hook_checks import PluginHooks
@@ -58,10 +59,19 @@ class PluginError(Exception):
         self.state = state
 
 
-def load_plugin(entry_point: EngineEntryPoint) -> Plugin:
+def load_plugin(
+    entry_point: EngineEntryPoint, guard: AbstractContextManager[None] | None = None
+) -> Plugin:
     """Import a plugin's module, check its hooks and call ``lexer_engine_info``.
 
     Output that the plugin prints to standard output goes to standard error.
+
+    Parameters
+    ----------
+    entry_point
+        Names the module.
+    guard
+        A context in which the plugin's code is run.
 
     Raises
     ------
@@ -70,7 +80,8 @@ def load_plugin(entry_point: EngineEntryPoint) -> Plugin:
     """
     fix = upgrade_plugin(entry_point.distribution)
     with redirect_stdout(sys.stderr):
-        module = _load_module(entry_point)
+        guard = guard or nullcontext()
+        module = _load_module(entry_point, guard)
         hooks = read_hooks(module)
         if hooks.unknown:
             raise PluginError(
@@ -81,7 +92,7 @@ def load_plugin(entry_point: EngineEntryPoint) -> Plugin:
                 state=EngineState.INCOMPATIBLE,
             )
         _refuse(hooks.problems, module, fix)
-        with broken_by("lexer_engine_info raised ", fix):
+        with broken_by("lexer_engine_info raised ", fix), guard:
             info = hooks.implementations["lexer_engine_info"].function()
         _refuse(tuple(wrong_in_info(info)), module, fix)
     return Plugin(info=info, hooks=hooks)
@@ -120,12 +131,12 @@ def broken_by(what: str, fix: str) -> Iterator[None]:
         ) from error
 
 
-def _load_module(entry_point: EngineEntryPoint) -> ModuleType:
+def _load_module(entry_point: EngineEntryPoint, guard: AbstractContextManager[None]) -> ModuleType:
     fix = upgrade_plugin(entry_point.distribution)
     reference = _REFERENCE.fullmatch(entry_point.value)
     if reference is None:
         raise PluginError(f"entry point {entry_point.value!r} does not name a module", fix=fix)
-    with broken_by("", fix):
+    with broken_by("", fix), guard:
         loaded = import_module(reference["module"])
         for attribute in filter(None, (reference["attributes"] or "").split(".")):
             loaded = getattr(loaded, attribute)

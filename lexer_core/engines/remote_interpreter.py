@@ -13,26 +13,25 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-import attrs
 from attrs import frozen
 
 from lexer_core import __version__
+from lexer_core.engines.info_data import info_as_data, info_from_data
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.engines.states import EngineState
 from lexer_core.errors import BrokenEngineError, EngineUnavailableError, UnknownEngineError
-from lexer_core.records import Device, EngineInfo, EngineOption
+from lexer_core.records import Device
 from lexer_core.worker.interpreter import interpreter_environment
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lexer_core.records import ExportedModel, ModelSource, OptionValue
+    from lexer_core.records import EngineInfo, ExportedModel, ModelSource, OptionValue
 
 __all__ = ["RemoteEngine", "describe_engine", "query_interpreter"]
 
 _TIMEOUT = 60.0  # seconds
-_TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
 
 # Nothing else of the other lexer-core is used unless its version is the same.
 _QUERY_SCRIPT = """
@@ -152,7 +151,7 @@ def query_interpreter(python: str, engine: str) -> RemoteEngine:
         python=python,
         python_version=str(answer["python"]),
         engine=engine,
-        info=_info(listing["info"]),
+        info=info_from_data(listing["info"]),
         version=listing["version"],
         distribution=listing["distribution"],
     )
@@ -167,11 +166,7 @@ def describe_engine(engine: str) -> dict[str, Any]:
     facts = {
         name: getattr(listing, name) for name in ("reason", "remedy", "version", "distribution")
     }
-    info = None
-    if listing.info is not None:
-        info = attrs.asdict(listing.info)
-        for option in info["options"]:
-            option["type"] = option["type"].__name__
+    info = None if listing.info is None else info_as_data(listing.info)
     return {**facts, "state": str(listing.state), "info": info}
 
 
@@ -213,16 +208,3 @@ def _ask(python: str, engine: str) -> dict[str, Any]:
             hint="Set it to the Python of an environment: /path/to/venv/bin/python.",
         )
     return answer
-
-
-def _info(facts: dict[str, Any]) -> EngineInfo:
-    options = tuple(
-        EngineOption(
-            **{**option, "type": _TYPES[option["type"]], "choices": tuple(option["choices"])}
-        )
-        for option in facts["options"]
-    )
-    names = ("runtime_modules", "runtime_distributions", "formats")
-    return EngineInfo(
-        **{**facts, **{name: tuple(facts[name]) for name in names}, "options": options}
-    )

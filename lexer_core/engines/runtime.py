@@ -6,9 +6,9 @@ The runtime is not imported to find out.
 from __future__ import annotations
 
 import sys
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
+from lexer_core.engines.find_module import module_spec
 from lexer_core.engines.installed import DistributionFacts, normalized
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def find_runtime(
 def _is_importable(module: str, *, trusted: bool) -> bool:
     if module in sys.modules:
         return sys.modules[module] is not None
-    try:
-        spec = find_spec(module)
-    except (ImportError, ValueError):
-        return False
+    spec = module_spec(module)
     if spec is None:
         return False
     # Any folder of that name on sys.path is a namespace package. It is the runtime

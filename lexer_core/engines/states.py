@@ -10,7 +10,7 @@ from attrs import frozen
 if TYPE_CHECKING:
     from lexer_core.records import EngineInfo
 
-__all__ = ["EngineListing", "EngineState"]
+__all__ = ["EngineListing", "EngineState", "ReadyEngine"]
 
 
 class EngineState(StrEnum):
@@ -67,3 +67,25 @@ class EngineListing:
     remedy: str = ""
     details: str = ""
     info: EngineInfo | None = None
+
+
+@frozen(kw_only=True)
+class ReadyEngine:
+    """What is known of a ready engine before its plugin is imported.
+
+    Parameters
+    ----------
+    name
+        The entry point's name.
+    info
+        The plugin's description of the engine.
+    version
+        Version of the runtime; ``None`` if unknown.
+    distribution
+        Name and version of the plugin's distribution.
+    """
+
+    name: str
+    info: EngineInfo
+    version: str | None
+    distribution: str

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 
 from attrs import evolve, frozen
 from filelock import FileLock, Timeout
-from platformdirs import user_cache_path
 
+from lexer_core.cache_folder import default_directory
 from lexer_core.errors import CacheError
 from lexer_core.export.entry import ENTRY_FILE, Entry, StoredFile, read_entry, write_entry
 from lexer_core.export.known_traces import KnownTraces
@@ -44,12 +44,6 @@ _CHUNK = 1 << 20
 _DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError, ValueError)
 """Raised for a description or file that is missing, truncated or changed. A file
 without read permission is not damaged: then the cache cannot be used at all."""
-
-
-def default_directory() -> Path:
-    """Return ``$LEXER_CACHE_DIR`` or, if not set, Lexer's folder in the user's cache folder."""
-    named = os.environ.get("LEXER_CACHE_DIR", "")
-    return Path(named).expanduser() if named else user_cache_path("lexer", appauthor=False)
 
 
 @frozen(kw_only=True, eq=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import define, field
@@ -104,7 +105,7 @@ class EngineFixture:
     fresh_calls: Any = field(default=None, init=False)
     # From before the plugin was imported in this process and may have changed it.
     _environment: dict[str, str] = field(factory=lambda: dict(os.environ), init=False)
-    _registry: EngineRegistry = field(factory=EngineRegistry, init=False)
+    _registry: EngineRegistry = field(factory=partial(EngineRegistry, in_process=True), init=False)
     _models: dict[str, ExportedModel] = field(factory=dict, init=False)
     _folders: int = field(default=0, init=False)
     _fresh_listing: ListingFacts | None = field(default=None, init=False)

@@ -57,7 +57,7 @@ class FreshListing:
         """Restore the environment variables, list the engine, and return the changes."""
         os.environ.clear()
         os.environ.update(environment)
-        registry = EngineRegistry()
+        registry = EngineRegistry(in_process=True)
         registry.names()  # imports what reading metadata needs
         modules, before = set(sys.modules), _process_state()
         registry.listing(name)
