@@ -36,6 +36,10 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
         "runtime_distributions=()", 'runtime_distributions=("sleepy",)'
     )
     site.add_engine("sleeper", needs_runtime)
+    own_export = "def lexer_export_model(source, format):\n"
+    for fault in ("segv", "hang"):
+        fails = TOY_ENGINE.replace(own_export, f'{own_export}    misbehave("{fault}_in_x", "x")\n')
+        site.add_engine(f"{fault}_in_export", fails)
     with site.on_path():
         yield site
 
@@ -231,6 +235,16 @@ def test_an_engine_that_hangs_is_stopped(toys: FakeSite, model: Path) -> None:
         "hang_in_load": "load",
         "hang_in_call": "warm_up",
     }
+
+
+@pytest.mark.parametrize("fault", ["segv_in_export", "hang_in_export"])
+def test_an_export_that_ends_its_process_costs_only_its_own_row(
+    toys: FakeSite, model: Path, fault: str
+) -> None:
+    report = benchmark(model, fault, "toy", load_timeout=6.0, use_cache=False)
+
+    assert [row.status for row in report] == ["failed", "ok"]
+    assert report[fault].error.phase == "export"
 
 
 LASTING = {"num_iterations": None, "rounds": 1_000_000}

@@ -179,6 +179,8 @@ class ModelHost:
         use_cache: bool,
     ) -> PreparedModel:
         """Export the model for one engine; see ``Preparation.export``."""
+        # First, because a process that is started now writes to a separate folder.
+        self._restart_if_crashed()
         prepared: PreparedModel = self._call(
             "export",
             engine,
@@ -219,8 +221,7 @@ class ModelHost:
         problem: Callable[[Any, float], str] = lambda _, __: "",
         **kwargs: Any,
     ) -> Any:
-        if self._crashed:
-            self._restart()
+        self._restart_if_crashed()
         self._executor.resume()
         try:
             return call_plausibly(
@@ -236,7 +237,9 @@ class ModelHost:
             self._crashed = True
             raise
 
-    def _restart(self) -> None:
+    def _restart_if_crashed(self) -> None:
+        if not self._crashed:
+            return
         self._executor.close()
         self._executor = self._open_model()
         self._crashed = False
