@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shutil
-import tempfile
-import weakref
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +17,7 @@ from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
+from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
     import os
@@ -64,6 +62,7 @@ class LexerContext:
         merge_layers([self._layer])  # raises here, where the mistake is
         self._registry = registry
         self._report: BenchmarkReport | None = None
+        self._folders: list[TemporaryFolder] = []
 
     @property
     def registry(self) -> EngineRegistry:
@@ -345,6 +344,6 @@ class LexerContext:
 
     def _own_file(self, name: str) -> Path:
         """Return a path in a temporary folder that is deleted with this context."""
-        folder = tempfile.mkdtemp(prefix="lexer-")
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return Path(folder) / re.sub(r"[^\w.-]", "_", name)
+        folder = TemporaryFolder("exported")
+        self._folders.append(folder)
+        return folder.path / re.sub(r"[^\w.-]", "_", name)

@@ -26,6 +26,7 @@ __all__ = [
     "SettingError",
     "StatisticsError",
     "TargetError",
+    "TemporaryFolderError",
     "UnknownEngineError",
     "UnsupportedError",
     "UsageError",
@@ -197,6 +198,14 @@ class CacheError(LexerError):
 
     What to do: check the folder that ``lexer cache path`` prints, set
     ``LEXER_CACHE_DIR`` to another one, or disable the cache (``use_cache=False``).
+    """
+
+
+class TemporaryFolderError(LexerError):
+    """A folder for temporary files cannot be created.
+
+    What to do: free some space in the system's temporary folder, or set ``TMPDIR``
+    to a writable folder.
     """
 
 

@@ -26,7 +26,8 @@ from lexer_core.artifact.metadata import Contents, StoredModel, read_metadata
 from lexer_core.artifact.samples import read_arrays, with_arrays
 from lexer_core.errors import ArtifactError, ReportFormatError
 from lexer_core.report import BenchmarkReport
-from lexer_core.results.saved_model import SavedFiles, SavedModel, TemporaryFolder
+from lexer_core.results.saved_model import SavedFiles, SavedModel
+from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -225,6 +226,6 @@ class _PackedFiles(Sequence[Path]):
                         f"{str(self._path)!r} was changed after it was loaded.",
                         hint="Load it again.",
                     )
-                folder = TemporaryFolder()
+                folder = TemporaryFolder("unpacked")
                 self._unpacked = SavedFiles(archive.unpack(self._names, folder.path), folder)
         return self._unpacked

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import secrets
-import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,7 +32,9 @@ from lexer_core.model.batch_size import BatchSize, confirm_batch_size
 from lexer_core.model.tensors import tensor_specs
 from lexer_core.model.torch_settings import threads_set_by_caller
 from lexer_core.results import Failure
+from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
+from lexer_core.worker.guardian import guarded
 from lexer_core.worker.interrupts import interrupts_apart, without_interrupts
 
 if TYPE_CHECKING:
@@ -125,7 +126,15 @@ class BenchmarkRun:
         ModelError, UsageError
             A model does not run with these inputs.
         """
-        with interrupts_apart(), tempfile.TemporaryDirectory(prefix="lexer-") as folder:
+        # Cases share the folder of their temporary files, so that what is compiled inside a
+        # model is compiled once.
+        self._temporary = TemporaryFolder("tmp")
+        with (
+            interrupts_apart(),
+            self._temporary,
+            TemporaryFolder("run") as folder,
+            guarded(folder),
+        ):
             try:
                 # Workers import their runtimes while the model is prepared.
                 for outcome in self._outcomes:
@@ -134,8 +143,8 @@ class BenchmarkRun:
                 if self._settings.canary:
                     self._canary.start()
                 if self._settings.launches > 1:
-                    self._cache_dirs = self._make_cache_dirs(Path(folder))
-                self._begin(Path(folder))
+                    self._cache_dirs = self._make_cache_dirs(folder)
+                self._begin(folder)
                 self._prepare()
                 self._launch_all()
             except KeyboardInterrupt:
@@ -147,7 +156,7 @@ class BenchmarkRun:
                     self._canary.close()
                     for model in self._models.values():
                         self._timings.notes += model.close()
-                    self._saved_models, notes = retain_models(self._outcomes, Path(folder))
+                    self._saved_models, notes = retain_models(self._outcomes, folder)
                     self._timings.notes += notes
         return self._outcome()
 
@@ -172,6 +181,7 @@ class BenchmarkRun:
             preload=modules,
             initializer=initializer,
             environment=hash_seed_environment(launch),
+            temporary=self._temporary,
             sys_path=self._model(outcome).sys_path,
             python=case.remote_engine.python if case.remote_engine is not None else None,
         )

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 from lexer_core.errors import ExportError
 from lexer_core.export.external_data import external_files
-from lexer_core.results.saved_model import SavedFiles, SavedModel, TemporaryFolder
+from lexer_core.results.saved_model import SavedFiles, SavedModel
+from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,16 +86,16 @@ def _moved(path: Path) -> SavedFiles:
     source = path.parent
     parts = sorted(part for part in source.rglob("*") if part.is_file() and part != path)
     names = [part.relative_to(source) for part in (path, *parts)]
-    home = TemporaryFolder()
+    home = TemporaryFolder("kept")
     for name in names:
         (home.path / name).parent.mkdir(parents=True, exist_ok=True)
-        # A rename works: both are in the system's temporary folder.
+        # A rename works: both are in the temporary folder of this process.
         (source / name).rename(home.path / name)
     return SavedFiles([home.path / name for name in names], home)
 
 
 def _linked(parts: Sequence[Path]) -> SavedFiles:
-    home = TemporaryFolder()
+    home = TemporaryFolder("kept")
     links = [home.path / part.relative_to(parts[0].parent) for part in parts]
     with contextlib.suppress(OSError):  # on another file system, or not the user's own file
         for part, link in zip(parts, links, strict=True):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -13,8 +11,12 @@ from lexer_core.errors import UnsupportedError
 from lexer_core.export.exports import Exports
 from lexer_core.output_files import check_writable, copy_file
 from lexer_core.records import CPU
+from lexer_core.temporary_folders import TemporaryFolder
+from lexer_core.worker.guardian import guarded
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from lexer_core.export.exporters import Engines
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import ExportedModel
@@ -65,11 +67,11 @@ def export_to_file(
     check_writable(path)
     reference = reference_outputs(adapted)
     named = with_output_names(adapted, reference.output_names)
-    with tempfile.TemporaryDirectory(prefix="lexer-") as folder:
+    with TemporaryFolder("export") as folder, guarded(folder):
         exports = Exports(
             model_source(named),
             registry=registry,
-            directory=Path(folder),
+            directory=folder,
             use_cache=settings.use_cache,
         )
         outcome = exports.to_format(format, CPU, settings.export_options())

@@ -6,9 +6,6 @@ usually that of the report.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, overload
@@ -20,8 +17,9 @@ from lexer_core.results.attrs_fields import texts
 
 if TYPE_CHECKING:
     from lexer_core.records import TensorSpec
+    from lexer_core.temporary_folders import TemporaryFolder
 
-__all__ = ["SavedFiles", "SavedModel", "TemporaryFolder"]
+__all__ = ["SavedFiles", "SavedModel"]
 
 
 # A function, because mypy loses the element type of a bare ``tuple`` converter.
@@ -56,24 +54,6 @@ class SavedModel:
     inputs: tuple[TensorSpec, ...] = field(default=(), converter=_specs)
     outputs: tuple[TensorSpec, ...] = field(default=(), converter=_specs)
     exporter: str = ""
-
-
-class TemporaryFolder:
-    """A folder that is removed with the last reference to this object.
-
-    A copy is the same folder. An unpickled object has the path but does not remove
-    the folder.
-    """
-
-    def __init__(self) -> None:
-        self.path = Path(tempfile.mkdtemp(prefix="lexer-kept-"))
-        weakref.finalize(self, shutil.rmtree, self.path, ignore_errors=True)
-
-    def __copy__(self) -> TemporaryFolder:
-        return self
-
-    def __deepcopy__(self, memo: object) -> TemporaryFolder:
-        return self
 
 
 class SavedFiles(Sequence[Path]):

@@ -6,7 +6,6 @@ has failed, and the next one runs in a new process.
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -14,12 +13,14 @@ from typing import TYPE_CHECKING
 from attrs import define, field, frozen
 
 from lexer_core.errors import WorkerDiedError, WorkerTimeoutError
+from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.testing.hosted import HostedChecks
 from lexer_core.testing.outcomes import CheckResult
 from lexer_core.worker.executor import start_worker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from lexer_core.testing.suite import Check
     from lexer_core.worker.process import WorkerProcess
@@ -64,13 +65,13 @@ def run_isolated(plan: CheckPlan) -> Iterator[CheckResult]:
     TargetError
         The declarations cannot be loaded.
     """
-    with tempfile.TemporaryDirectory(prefix="lexer-check-") as folder, _runner(plan, folder) as run:
+    with TemporaryFolder("check") as folder, _runner(plan, folder) as run:
         for check in plan.checks:
             yield run.one(check)
 
 
 @contextmanager
-def _runner(plan: CheckPlan, folder: str) -> Iterator[_Runner]:
+def _runner(plan: CheckPlan, folder: Path) -> Iterator[_Runner]:
     runner = _Runner(plan=plan, folder=folder)
     try:
         yield runner
@@ -81,7 +82,7 @@ def _runner(plan: CheckPlan, folder: str) -> Iterator[_Runner]:
 @define(kw_only=True)
 class _Runner:
     plan: CheckPlan
-    folder: str
+    folder: Path
     _worker: WorkerProcess | None = field(default=None, init=False)
     _starts: int = field(default=0, init=False)
 

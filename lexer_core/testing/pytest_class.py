@@ -7,12 +7,11 @@ part of Lexer needs.
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 
+from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.testing.check_table import CHECKS, checks_of
 from lexer_core.testing.declarations import EngineUnderTest
 from lexer_core.testing.engine_fixture import EngineFixture
@@ -53,7 +52,7 @@ class EngineConformance(EngineUnderTest):
 
     level: ClassVar[Level] = "full"
     _fixture: ClassVar[EngineFixture | None] = None
-    _open_folder: ClassVar[tempfile.TemporaryDirectory[str] | None] = None
+    _open_folder: ClassVar[TemporaryFolder | None] = None
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -65,13 +64,13 @@ class EngineConformance(EngineUnderTest):
     @classmethod
     def setup_class(cls) -> None:
         """Create the fixture that all tests of the class share."""
-        cls._open_folder = tempfile.TemporaryDirectory(prefix="lexer-check-")
+        cls._open_folder = TemporaryFolder("check")
         shipped = shipped_declarations(cls.engine_name)
         base = load_declarations(shipped) if shipped else EngineUnderTest
         # The attributes of the class come first, then those that the plugin ships.
         declared = cls if issubclass(cls, base) else type(cls.__name__, (cls, base), {})
         cls._fixture = EngineFixture(
-            declared=declared, folder=Path(cls._open_folder.name), isolated=False
+            declared=declared, folder=cls._open_folder.path, isolated=False
         )
 
     @classmethod
@@ -79,7 +78,7 @@ class EngineConformance(EngineUnderTest):
         """Remove the models."""
         cls._fixture = None
         if cls._open_folder is not None:
-            cls._open_folder.cleanup()
+            cls._open_folder.remove()
             cls._open_folder = None
 
 

@@ -7,6 +7,7 @@ same interface, so the code that runs a benchmark need not know the difference.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lexer_core.errors import LexerError, WorkerError, text_of
@@ -16,7 +17,13 @@ from lexer_core.worker.process import WorkerProcess
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from lexer_core.temporary_folders import TemporaryFolder
+
 __all__ = ["Executor", "LocalExecutor", "start_worker"]
+
+
+_TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1"}
+"""ONNXRuntime 1.32 looks up a server, and writes files to the temporary and home folder."""
 
 
 class Executor(Protocol):
@@ -105,6 +112,7 @@ def start_worker(
     python: str | None = None,
     initializer: tuple[str, object] | None = None,
     hosted: type | None = None,
+    temporary: TemporaryFolder | None = None,
 ) -> WorkerProcess:
     """Start a worker with a number of threads; see :meth:`WorkerProcess.start`.
 
@@ -120,7 +128,11 @@ def start_worker(
     return WorkerProcess.start(
         factory,
         label=label,
-        environment={**thread_environment(threads), **(environment or {})},
+        environment={
+            **_without_telemetry(),
+            **thread_environment(threads),
+            **(environment or {}),
+        },
         cpus=cpu_set(threads) if pinned else None,
         memory_limit_bytes=memory_limit_bytes,
         preload=preload,
@@ -128,4 +140,10 @@ def start_worker(
         python=python,
         initializer=initializer,
         hosted=hosted,
+        temporary=temporary,
     )
+
+
+def _without_telemetry() -> dict[str, str]:
+    """Return variables that switch telemetry off where the user has not decided."""
+    return {name: value for name, value in _TELEMETRY_OFF.items() if name not in os.environ}

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 _ORPHANED = 1
 _PARENT_CHECK_SECONDS = 1.0
 _HIGH_FD = 100
@@ -85,7 +86,11 @@ def _die_with_parent(parent: int) -> str:
         try:
             import ctypes  # missing from some builds of Python
 
-            if ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:
+            prctl = ctypes.CDLL(None).prctl
+            # Daemons that this process starts stay its descendants, so that the parent
+            # finds and ends them.
+            prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+            if prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) == 0:
                 if os.getppid() != parent:
                     # The parent ended before this call, or the interpreter is a
                     # wrapper script, as the log then explains.

@@ -10,20 +10,25 @@ imported again, so scripts need no guard and notebooks work. The worker ends wit
 its parent, even if the parent is killed or the worker is suspended. On Linux, the
 parent-death signal ends it. Elsewhere it ends when its connection closes or, while
 it is busy, when a thread that checks once a second finds the parent gone; a
-*suspended* worker is then ended by the system, if that follows POSIX.
+*suspended* worker is then ended by the system, if that follows POSIX. The programs
+that it started end with it; see :mod:`lexer_core.worker.leftovers` and
+:mod:`lexer_core.worker.guardian`.
 """
 
 from __future__ import annotations
 
 import os
+import secrets
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import WorkerError
 from lexer_core.machine import memory
+from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker import supervisor
 from lexer_core.worker.connection import Connection
+from lexer_core.worker.guardian import guardian_of
 from lexer_core.worker.interpreter import interpreter_environment
 from lexer_core.worker.log import WorkerLog
 from lexer_core.worker.spawn import release, spawn
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import TracebackType
 
+    from lexer_core.worker.guardian import Guardian
     from lexer_core.worker.process_handle import ProcessHandle
 
 __all__ = ["WorkerProcess"]
@@ -45,6 +51,7 @@ _FILL_BYTES_PER_SECOND = 4e9
 """About how fast a process can touch new memory; determines the next memory check."""
 
 _TERMINATE_SECONDS = 1.0
+_TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
 
 
 class WorkerProcess:
@@ -63,6 +70,8 @@ class WorkerProcess:
         handle: ProcessHandle,
         sock: socket.socket,
         log: WorkerLog,
+        temporary: TemporaryFolder,
+        guardian: Guardian | None,
         memory_limit_bytes: int | None = None,
         hosted: type | None = None,
     ) -> None:
@@ -70,6 +79,9 @@ class WorkerProcess:
         self.memory_limit_bytes = memory_limit_bytes
         self._handle = handle
         self._log = log
+        # Both go with their last worker.
+        self._temporary: TemporaryFolder | None = temporary
+        self._guardian = guardian
         self._finalizer = weakref.finalize(self, release, handle, sock, log)
         self._connection = Connection(label=label, handle=handle, sock=sock, log=log, hosted=hosted)
         self._closed = False
@@ -90,6 +102,7 @@ class WorkerProcess:
         preload: Sequence[str] = (),
         initializer: tuple[str, object] | None = None,
         hosted: type | None = None,
+        temporary: TemporaryFolder | None = None,
     ) -> WorkerProcess:
         """Start a worker and return at once, while it starts and imports.
 
@@ -125,20 +138,30 @@ class WorkerProcess:
         hosted
             The class of the hosted object, whose methods declare the types of replies.
             Default: replies are plain data of any type.
+        temporary
+            The folder for the temporary files of the worker and of the programs it
+            starts. Default: a new one, which is removed with the worker.
 
         Raises
         ------
+        TemporaryFolderError
+            The folder for temporary files cannot be created.
         WorkerError
             The interpreter could not be started.
         """
         own_path = python is not None
         program = sys.executable if python is None else python
+        temporary = temporary or TemporaryFolder("tmp")
+        home = temporary.path.parent
+        guardian = guardian_of(home)
         log = WorkerLog()
         inherited = interpreter_environment(os.environ) if own_path else os.environ
-        variables = {**inherited, **(environment or {})}
+        folders = dict.fromkeys(_TEMPORARY_VARIABLES, str(temporary.path))
+        variables = {**inherited, **folders, **(environment or {})}
+        mark = f"{home}/{secrets.token_hex(8)}"
         try:
             handle, sock = supervisor.start_supervised(
-                lambda: spawn(program, label, variables, log, own_path=own_path),
+                lambda: spawn(program, label, variables, log, mark=mark, own_path=own_path),
                 lambda started: release(*started, log),
             )
         except OSError as error:
@@ -155,6 +178,8 @@ class WorkerProcess:
             handle=handle,
             sock=sock,
             log=log,
+            temporary=temporary,
+            guardian=guardian,
             memory_limit_bytes=memory_limit_bytes,
             hosted=hosted,
         )
@@ -289,6 +314,7 @@ class WorkerProcess:
         self._connection.drain()
         idle = self._connection.idle
         if idle:
+            self._handle.look_for_descendants()
             self._connection.end_calls()
         if not self._handle.wait(timeout if idle else 0.0):
             self._handle.terminate("ended by its parent")
@@ -297,6 +323,7 @@ class WorkerProcess:
         self._connection.close()
         supervisor.unwatch(self)
         self._finalizer()
+        self._temporary = self._guardian = None
 
     def __enter__(self) -> WorkerProcess:
         return self

@@ -20,9 +20,12 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from lexer_core.machine import memory
+from lexer_core.worker.leftovers import MARK, descendants, end_marked, end_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+    from lexer_core.worker.leftovers import ProcessId
 
 __all__ = ["ProcessHandle"]
 
@@ -43,6 +46,8 @@ class ProcessHandle:
         All of its environment variables.
     output
         The descriptor for its standard output and error.
+    mark
+        The worker's mark, which the programs it starts inherit; not used otherwise.
     inherited
         Further descriptors that it inherits.
     with_input
@@ -55,19 +60,22 @@ class ProcessHandle:
         *,
         environment: Mapping[str, str],
         output: int,
+        mark: str,
         inherited: Sequence[int] = (),
         with_input: bool = False,
     ) -> None:
         self._lock = threading.RLock()
         self._owner = os.getpid()
         self._status_lost = False
+        self._mark = mark
+        self._descendants: set[ProcessId] = set()
         self.suspended = False
         self.ended_because = ""
         self.over_limit = False
         self.oom_kills_before = memory.oom_kills()
         self.process = subprocess.Popen(  # noqa: S603  an interpreter and a module of Lexer's
             command,
-            env=dict(environment),
+            env={**environment, MARK: mark},
             stdin=subprocess.PIPE if with_input else subprocess.DEVNULL,
             stdout=output,
             stderr=output,
@@ -194,8 +202,14 @@ class ProcessHandle:
             else:
                 self.process.terminate()
 
+    def look_for_descendants(self) -> None:
+        """Remember the programs it started, which can no longer be told once it has ended."""
+        with self._lock:
+            if not self.exited:
+                self._descendants.update(descendants(self.pid))
+
     def kill(self, why: str = "", *, over_limit: bool = False) -> None:
-        """Kill the process and the programs it started, and reap it; may be called twice.
+        """Kill the process, end the programs it started, and reap it; may be called twice.
 
         Parameters
         ----------
@@ -210,12 +224,18 @@ class ProcessHandle:
             if not self.exited:
                 self.ended_because = self.ended_because or why
                 self.over_limit = over_limit
-            if _POSIX:
-                self._signal_group(signal.SIGKILL)
-            else:
-                self.process.kill()
+                self.look_for_descendants()
+            if not self.exited:
+                if _POSIX and not _CAN_PEEK:
+                    self._signal_group(signal.SIGKILL)
+                else:
+                    self.process.kill()
             self.suspended = False
             self.wait(_KILL_SECONDS)
+            end_marked(self._mark)
+            end_processes(self._descendants)
+            if _CAN_PEEK:  # the process is not reaped yet, so its group is still its own
+                self._signal_group(signal.SIGKILL)
             # If it has still not ended, it is stuck in the kernel (a device, a network
             # file system): it ends once the kernel lets it, and is reaped then.
             self.process.poll()

@@ -30,6 +30,7 @@ def spawn(
     environment: Mapping[str, str],
     log: WorkerLog,
     *,
+    mark: str,
     own_path: bool = False,
 ) -> tuple[ProcessHandle, socket.socket]:
     """Start a worker's process and return it with the parent's end of the connection.
@@ -44,6 +45,8 @@ def spawn(
         All environment variables of the worker.
     log
         Where its output goes.
+    mark
+        See :mod:`lexer_core.worker.leftovers`.
     own_path
         Whether the interpreter finds lexer-core on its own path.
 
@@ -73,6 +76,7 @@ def spawn(
                     [*command, str(theirs.fileno()), parent, label],
                     environment=environment,
                     output=log.fd,
+                    mark=mark,
                     inherited=(theirs.fileno(),),
                 )
             except BaseException:
@@ -81,7 +85,11 @@ def spawn(
         return handle, ours
     with transport.LoopbackListener() as listener:
         handle = ProcessHandle(
-            [*command, "-", parent, label], environment=environment, output=log.fd, with_input=True
+            [*command, "-", parent, label],
+            environment=environment,
+            output=log.fd,
+            mark=mark,
+            with_input=True,
         )
         handle.write_input(listener.credentials)
         sock = listener.accept(lambda: not handle.exited, _CONNECT_SECONDS)
