@@ -20,6 +20,7 @@ from lexer_core.model.torch_settings import (  # noqa: E402
     apply_torch_settings,
     read_torch_settings,
 )
+from lexer_core.target.load import load_target  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -196,6 +197,16 @@ def test_a_module_whose_operators_the_model_does_not_mention_is_not_imported(fol
     state = read_caller_state(model)
 
     assert "for_another_model" not in state.modules
+
+
+def test_the_module_of_a_file_is_not_imported_in_workers(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text("import torch\nclass Net(torch.nn.ReLU): pass\n")
+
+    report = on_torch(load_target(f"{path}:Net").model, ROW)
+
+    assert report["torch"].isolation == "process"
+    assert not [warning for warning in report["torch"].warnings if "imported" in warning]
 
 
 def test_an_operator_is_sent_by_name(folder: Path) -> None:

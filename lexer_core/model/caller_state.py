@@ -13,6 +13,7 @@ from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 from attrs import field, frozen
 
 from lexer_core.model.torch_settings import apply_torch_settings, read_torch_settings
@@ -108,8 +109,11 @@ def read_caller_state(module: torch.nn.Module | None = None) -> CallerState:
     if torch is None:
         return CallerState()
     names = [*_modules_of_classes(module), *_modules_with_operators(module)]
+    sent = cloudpickle.list_registry_pickle_by_value()  # so no other process can import them
     return CallerState(
-        modules=tuple(dict.fromkeys(name for name in names if _is_of_caller(name))),
+        modules=tuple(
+            dict.fromkeys(name for name in names if name not in sent and _is_of_caller(name))
+        ),
         libraries=tuple(sorted(torch.ops.loaded_libraries)),
         torch_settings=read_torch_settings(),
     )
