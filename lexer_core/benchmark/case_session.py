@@ -56,7 +56,7 @@ __all__ = [
 
 Result = TypeVar("Result")
 
-_CHECK_TRIES = 3
+_CHECK_TRIES = 10
 _RENEWED = (
     "its calls change their inputs: each call got new ones, which were made outside the timed "
     "region"
