@@ -123,3 +123,63 @@ def test_a_base_target_with_other_weights_than_the_base_is_noticed(checkouts: Pa
     }
     assert changed == {"torch": True, "onnxruntime": False}
     assert "layers" not in sys.modules
+
+
+def test_a_base_target_that_is_the_new_model_fails_every_gate(checkouts: Path) -> None:
+    shown = lexer(
+        "compare",
+        "--rerun",
+        "../base.lexer",
+        "net.py:Net",
+        "--base-target=net.py:Net",
+        "--fail-on=regression",
+        "--save=../self.lexer",
+        folder=checkouts / "new",
+        status=1,
+    )
+
+    assert shown.startswith(
+        "NOT COMPARABLE: the base's TARGET is the new model (same weights and code), but the base "
+        "was measured with other weights"
+    )
+    assert "1 NOT COMPARABLE" in shown
+    new = load(checkouts / "self.lexer")
+    assert new.target == "net.py:Net"
+
+
+def test_the_same_model_as_in_the_base_may_be_compared_with_itself(checkouts: Path) -> None:
+    shown = lexer(
+        "compare",
+        "--rerun",
+        "../base.lexer",
+        "net.py:Net",
+        "--base-target=net.py:Net",
+        "--threshold=90%",
+        "--fail-on=not-comparable",
+        folder=checkouts / "old",
+    )
+
+    assert "2 OK" in shown
+    assert "the model is the same in both runs" in shown
+
+
+@pytest.mark.parametrize(
+    ("target", "folder"), [("net.py:Net", "."), ("net:Net", "."), ("{new}/net.py:Net", "../old")]
+)
+def test_a_folder_in_which_target_is_the_new_model_is_refused_at_once(
+    checkouts: Path, target: str, folder: str
+) -> None:
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "lexer_core", "compare", "--rerun", "../base.lexer"),
+            *(target.format(new=checkouts / "new"), "--base-folder", folder),
+        ],
+        cwd=checkouts / "new",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert "is the new model itself" in done.stderr
+    assert "--base-target" in done.stderr

@@ -111,3 +111,17 @@ def test_a_model_that_needs_no_inputs_gets_none():
             return torch.ones(1)
 
     assert example_inputs(Target(name="x", model=Constant()), InputRequest()).value == ()
+
+
+def test_the_seed_decides_the_weights_of_a_model_that_is_created(tmp_path):
+    (tmp_path / "random_weights.py").write_text(
+        "import torch\n\n\nclass Net(torch.nn.Linear):\n"
+        "    def __init__(self):\n        super().__init__(8, 8)\n"
+    )
+
+    first, second, other = (
+        load_target("random_weights.py:Net", seed=seed).model.weight for seed in (3, 3, 4)
+    )
+
+    assert torch.equal(first, second)
+    assert not torch.equal(first, other)

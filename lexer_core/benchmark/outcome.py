@@ -75,7 +75,7 @@ class RunOutcome:
     ``seconds`` is the time spent in each phase; ``orders`` is the order in which the
     cases took their blocks, by the number of the round; ``looks`` is how often the rounds
     of a launch were looked at to decide whether to go on, at most, or 0 if their number
-    was fixed.
+    was fixed; ``other_fingerprints`` are those of further models, by their keys.
     """
 
     cases: tuple[CaseOutcome, ...]
@@ -93,3 +93,4 @@ class RunOutcome:
     canary: ReferenceWorkloadTimes | None = None
     models: tuple[SavedModel, ...] = ()
     model_fingerprint: Mapping[str, str] = field(factory=dict)
+    other_fingerprints: Mapping[str, Mapping[str, str]] = field(factory=dict)

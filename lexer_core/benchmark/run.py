@@ -110,7 +110,7 @@ class BenchmarkRun:
         self._canary = ReferenceWorkload(
             isolated=settings.isolation == "process", threads=self._threads
         )
-        self._fingerprint: dict[str, str] = {}
+        self._fingerprints: dict[str, dict[str, str]] = {}
         self._stopped_because = "nothing left"
         self._rounds_done = 0
         self._looks = 0
@@ -219,7 +219,7 @@ class BenchmarkRun:
         for outcome in self._outcomes:
             self._export(outcome)
         with self._timings.timed("prepare"):
-            self._fingerprint = self._first.identity()
+            self._fingerprints = {key: model.identity() for key, model in self._models.items()}
         for key, model in self._models.items():
             prepared = [
                 outcome.prepared
@@ -408,7 +408,8 @@ class BenchmarkRun:
             model_name=self._first.name,
             canary=self._canary.evidence(),
             models=self._saved_models,
-            model_fingerprint=self._fingerprint,
+            model_fingerprint=self._fingerprints.pop("", {}),
+            other_fingerprints=self._fingerprints,
         )
 
     def _batch_size(self) -> BatchSize:

@@ -153,7 +153,7 @@ def benchmark(
     request = read_request(described, inputs_file, batch_size, input_seed)
     second_request = _second_request(second_described, batch_size, input_seed)
     with stdout_to_stderr():
-        loaded = load_target(target)
+        loaded = load_target(target, seed=input_seed)
         inputs = example_inputs(loaded, request)
         report = lexer_context(context).benchmark(
             torch_model=loaded.model,

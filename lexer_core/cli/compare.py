@@ -62,7 +62,8 @@ _FILE_WIDTH = 100
     "--fail-on",
     type=click.Choice(tuple(_FAILING)),
     help="Exit with 1 if any case has this verdict or a worse one: inconclusive includes "
-    "regression, not-comparable includes both.",
+    "regression, not-comparable includes both. With --rerun, also if the base's TARGET turns out "
+    "to be the new model.",
 )
 @click.option(
     "--format",
@@ -134,8 +135,11 @@ def gate_status(comparison: RunComparison, fail_on: str | None) -> int:
         ``"regression"``, ``"inconclusive"`` or ``"not-comparable"``; ``None``
         never fails.
     """
-    failing = _FAILING[fail_on] if fail_on is not None else ()
-    return GATE_FAILED if comparison.with_verdict(*failing) else DONE
+    if fail_on is None:
+        return DONE
+    if any(pair.wrong_base for pair in comparison.pairs):
+        return GATE_FAILED  # the gate would have compared the new model with itself
+    return GATE_FAILED if comparison.with_verdict(*_FAILING[fail_on]) else DONE
 
 
 def deliver(

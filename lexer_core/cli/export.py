@@ -82,9 +82,10 @@ def export(
     check_writable(path)
     axes = _axes(dynamic)
     configuration = command_configuration({"seed": seed, **settings})
-    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    seed_or_default = configuration.settings.seed or 0
+    request = read_request(described, inputs_file, batch_size, seed_or_default)
     with stdout_to_stderr():
-        loaded = load_target(target)
+        loaded = load_target(target, seed=seed_or_default)
         if loaded.is_file:
             raise TargetError(
                 f"{target!r} is already an exported model.",

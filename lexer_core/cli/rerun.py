@@ -20,7 +20,7 @@ from lexer_core.cli.options import (
 )
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
-from lexer_core.errors import UsageError
+from lexer_core.errors import TargetError, UsageError
 from lexer_core.reporting.progress import ProgressDisplay
 
 if TYPE_CHECKING:
@@ -145,17 +145,22 @@ def rerun_from_options(
         )
     seed = command_configuration({"seed": options["seed"]}).settings.seed or 0
     request = read_request(described, file, options["batch_size"], seed)
-    base_model = None
-    if options["base_target"] is not None or options["base_folder"] is not None:
-        # Before TARGET is loaded, which changes sys.path.
-        base_model = BaseLocation.find(options["base_target"] or target, options["base_folder"])
     base = load_run(path, Path(path).stem)
     settings = {name: options[name] for name in _SETTINGS}
     inputs = None if described or file else recreate_inputs(base.report)
     # Recreated inputs use the base's seed unless one is set.
     settings["seed"] = options["seed"] if inputs else seed
+    weights_seed = settings["seed"] if settings["seed"] is not None else base.report.seed
+    base_model = None
+    if options["base_target"] is not None or options["base_folder"] is not None:
+        if options["base_target"] is None:
+            _check_other_model(target, options["base_folder"])
+        # Before TARGET is loaded, which changes sys.path.
+        base_model = BaseLocation.find(
+            options["base_target"] or target, options["base_folder"], seed=weights_seed
+        )
     with stdout_to_stderr():
-        loaded = load_target(target)
+        loaded = load_target(target, seed=weights_seed)
         inputs = inputs or example_inputs(loaded, request)
         with ProgressDisplay() as progress:
             return execute_rerun(
@@ -170,8 +175,28 @@ def rerun_from_options(
                 context=lexer_context(context),
                 progress=progress,
                 command=_benchmark_command(context, target, base.report, inputs),
+                target=target,
                 **given_settings(settings),
             )
+
+
+def _check_other_model(target: str, folder: str) -> None:
+    """Refuse a folder in which TARGET is the same file as here.
+
+    Raises
+    ------
+    TargetError
+        It is.
+    """
+    where = target.rpartition(":")[0] or target
+    part = where if where.endswith(".py") else "."
+    if (Path(folder) / part).resolve() != Path(part).resolve():
+        return
+    raise TargetError(
+        f"with --base-folder {folder}, the base's TARGET {target!r} is the new model itself.",
+        hint="Name the base's own model: --base-target path/to/file.py:Class. "
+        "Or name another checkout: --base-folder ../base.",
+    )
 
 
 def rerun_status(result: RerunResult) -> int:

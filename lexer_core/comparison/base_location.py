@@ -46,15 +46,20 @@ class BaseLocation:
         The new checkout, whose modules the base must not import.
     path
         ``sys.path`` for loading the base's model.
+    seed
+        Seed of the weights of a model that is created; ``None`` leaves them to chance.
     """
 
     target: str
     folder: Path | None
     new_folder: Path
     path: tuple[str, ...]
+    seed: int | None = None
 
     @classmethod
-    def find(cls, target: str, folder: str | Path | None = None) -> BaseLocation:
+    def find(
+        cls, target: str, folder: str | Path | None = None, *, seed: int | None = None
+    ) -> BaseLocation:
         """Locate the base's model, relative to the current folder.
 
         Call this before loading the new model, which adds its own folders to
@@ -83,6 +88,7 @@ class BaseLocation:
             folder=checkout,
             new_folder=current,
             path=_search_path(current, checkout),
+            seed=seed,
         )
 
 
@@ -150,7 +156,7 @@ def _load(
     if location.folder is not None:
         os.chdir(location.folder)
     try:
-        model = load_target(location.target).model
+        model = load_target(location.target, seed=location.seed).model
     except TargetError as error:
         raise TargetError(f"the base's TARGET: {error.message}", hint=error.hint) from error
     if location.folder is not None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lexer_core.results import BenchmarkResult
     from lexer_core.results.result_records import Environment
 
-__all__ = ["changes_between", "changes_of_case", "model_note"]
+__all__ = ["changes_between", "changes_of_case", "model_note", "wrong_base"]
 
 _DIGITS = 8
 """Digits of a digest to show."""
@@ -65,6 +65,43 @@ def model_note(base: BenchmarkReport, new: BenchmarkReport) -> str:
     if any(old[name] != now[name] for name in _compared(old, now)):
         return ""
     return f"the model is the same in both runs (same {' and '.join(_compared(old, now))})"
+
+
+def wrong_base(base: BenchmarkReport, target: Mapping[str, str], new: BenchmarkReport) -> str:
+    """Return why the base's TARGET must be the new model instead of the base's; empty if not.
+
+    Parameters
+    ----------
+    base
+        The saved base.
+    target
+        The digests of the base's TARGET.
+    new
+        The rows of the new model, measured in the same run.
+    """
+    if _differing_parts(target, new.model_fingerprint) != []:
+        return ""
+    differing = _differing_parts(base.model_fingerprint, target)
+    if differing and not _same_versions(base.environment, new.environment):
+        # Digests of code depend on them.
+        differing = [name for name in differing if _KINDS_OF_DIGESTS[name] == "weights"]
+    if not differing:
+        return ""
+    kinds = dict.fromkeys(_KINDS_OF_DIGESTS[name] for name in differing)
+    return (
+        "the base's TARGET is the new model (same weights and code), but the base was measured "
+        f"with other {' and '.join(kinds)}"
+    )
+
+
+def _differing_parts(one: Mapping[str, str], other: Mapping[str, str]) -> list[str] | None:
+    """Return the names of different digests; ``None`` if there are none to compare."""
+    common = _compared(one, other)
+    return [name for name in common if one[name] != other[name]] if common else None
+
+
+def _same_versions(old: Environment, new: Environment) -> bool:
+    return old.python == new.python and old.engines == new.engines
 
 
 def _compared(old: Mapping[str, str], new: Mapping[str, str]) -> list[str]:

@@ -34,7 +34,9 @@ def comparison_to_markdown(comparison: ComparisonData) -> str:
     Verdicts come first; what changed and how it was judged are collapsed. All
     texts are escaped, so a ``*`` or ``@`` in a title is shown as it is.
     """
-    heading = f"### Lexer: {escaped(verdict_counts(comparison.cases))}"
+    wrong = next((pair.wrong_base for pair in comparison.pairs if pair.wrong_base), "")
+    said = f"NOT COMPARABLE: {wrong}." if wrong else verdict_counts(comparison.cases)
+    heading = f"### Lexer: {escaped(said)}"
     parts = [f"{MARKER}\n{heading}"]
     for pair in comparison.pairs:
         parts += _pair(pair, comparison.method)

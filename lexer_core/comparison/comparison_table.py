@@ -47,6 +47,7 @@ def comparison_to_text(comparison: ComparisonData, width: int | None = None) -> 
 
 def _pair(pair: RunPair, method: str, width: int) -> str:
     parts = [
+        _wrapped([f"NOT COMPARABLE: {pair.wrong_base}."] if pair.wrong_base else [], width),
         [f"{pair_title(pair)}: {verdict_counts(pair.cases)}"],
         _table([HEADINGS, *table_cells(pair)]),
         _wrapped(reason_lines(pair), width),

@@ -165,6 +165,9 @@ class RunPair:
         What changed between the runs as a whole.
     notes
         What a reader should know about the comparison.
+    wrong_base
+        Why the base's TARGET is not the model of the base but the new one; empty
+        if it is not. A gate fails on it whatever the verdicts are.
     """
 
     base: ComparedRun
@@ -174,6 +177,7 @@ class RunPair:
     threshold_reason: str = ""
     changes: tuple[Change, ...] = field(default=(), converter=_changes)
     notes: tuple[str, ...] = field(default=(), converter=texts)
+    wrong_base: str = ""
 
     def __getitem__(self, label: str) -> CaseVerdict:
         for case in self.cases:

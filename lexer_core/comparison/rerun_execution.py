@@ -19,6 +19,7 @@ from lexer_core.artifact.write import save_as_set
 from lexer_core.benchmark.run import BenchmarkRun
 from lexer_core.build_report import assemble_report
 from lexer_core.comparison.base_location import BaseLocation
+from lexer_core.comparison.changes import wrong_base
 from lexer_core.comparison.conditions import QUIET_THRESHOLD, check_threshold
 from lexer_core.comparison.judging import judge_pair
 from lexer_core.comparison.loading import LoadedRun, load_run
@@ -90,11 +91,13 @@ def execute_rerun(
     context: LexerContext | None = None,
     progress: ProgressCallback | None = None,
     command: str = "",
+    target: str = "",
     **settings: Any,
 ) -> RerunResult:
     """Do what :func:`lexer_core.comparison.rerun` does, and return the measured rows as well.
 
-    ``base`` may be a loaded run, and ``input`` an :class:`ExampleInputs`.
+    ``base`` may be a loaded run, ``input`` an :class:`ExampleInputs`; ``target`` is the
+    TARGET of the command line, for the report.
     """
     # Check everything that can be checked without running a model first.
     if threshold is not None:
@@ -151,10 +154,16 @@ def execute_rerun(
             engines=registry.listings(),
             created_at=created_at,
             command=text,
+            target=typed,
             input_options=inputs.options,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
-        for part, text in zip(split_run(run, plan), (command, loaded.report.command), strict=True)
+        for part, text, typed in zip(
+            split_run(run, plan),
+            (command, loaded.report.command),
+            (target, loaded.report.target),
+            strict=True,
+        )
     )
     return_freed_memory()
     if save is not None:
@@ -198,9 +207,27 @@ def _judge(
         new=new,
         threshold=QUIET_THRESHOLD if threshold is None else threshold,
     )
+    pair = _without_wrong_base(pair, loaded.report, run, plan, new)
     if threshold is None:
         return attrs.evolve(pair, threshold_reason=_THRESHOLD_REASON)
     return pair
+
+
+def _without_wrong_base(
+    pair: RunPair, base: BenchmarkReport, run: RunOutcome, plan: RerunPlan, new: BenchmarkReport
+) -> RunPair:
+    """Withdraw the verdicts on rows for which the new model was compared with itself."""
+    problem = wrong_base(base, run.other_fingerprints.get(BASE_MODEL, {}), new)
+    if not problem:
+        return pair
+    labels = {case.paired_with for case in plan.selection.cases if case.model == BASE_MODEL}
+    cases = [
+        attrs.evolve(case, verdict="NOT COMPARABLE", ratio=None, reason=problem)
+        if case.label in labels
+        else case
+        for case in pair.cases
+    ]
+    return attrs.evolve(pair, cases=cases, wrong_base=problem)
 
 
 def _settings(configuration: Configuration, base: BenchmarkReport) -> tuple[Settings, list[str]]:

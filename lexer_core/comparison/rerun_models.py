@@ -98,7 +98,9 @@ def split_run(run: RunOutcome, plan: RerunPlan) -> tuple[RunOutcome, RunOutcome]
         for number, order in run.orders.items()
     }
     saved = tuple(model for model in run.models if not set(model.labels) & set(labels))
+    # What is known of the base's model is the fingerprint of its TARGET, if that was built.
+    target = run.other_fingerprints.get(BASE_MODEL, {})
     return (
         attrs.evolve(run, cases=tuple(new), orders=orders, models=saved),
-        attrs.evolve(run, cases=tuple(base), orders={}, models=(), model_fingerprint={}),
+        attrs.evolve(run, cases=tuple(base), orders={}, models=(), model_fingerprint=target),
     )

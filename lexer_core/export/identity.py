@@ -8,6 +8,7 @@ decides which exports are the same.
 from __future__ import annotations
 
 import hashlib
+import re
 from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any
 
@@ -181,7 +182,8 @@ def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
     described: set[type] = set()
     for name, part in module.named_modules(remove_duplicate=False):
         kind = type(part)
-        yield f"{name} {kind.__module__}.{kind.__qualname__} {part.extra_repr()}\n".encode()
+        home = _without_path(kind.__module__)
+        yield f"{name} {home}.{kind.__qualname__} {part.extra_repr()}\n".encode()
         code = getattr(part, "code", None)  # of TorchScript
         if isinstance(code, str):
             yield code.encode()
@@ -194,6 +196,11 @@ def _describe_modules(module: torch.nn.Module) -> Iterator[bytes]:
                 value = getattr(value, "__func__", value)  # of a static or class method
                 if isinstance(value, FunctionType):
                     yield f"{attribute} {describe_code(value.__code__)}\n".encode()
+
+
+def _without_path(module: str) -> str:
+    """Return a module's name without the digest of the path of a TARGET's file."""
+    return re.sub(r"^(lexer_target_\w+)_[0-9a-f]{8}$", r"\1", module)
 
 
 def describe_code(code: CodeType) -> str:

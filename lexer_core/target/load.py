@@ -10,10 +10,11 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import random
 import re
 import sys
 import traceback
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,11 +57,19 @@ class Target:
         return isinstance(self.model, Path)
 
 
-def load_target(text: str) -> Target:
+def load_target(text: str, *, seed: int | None = None) -> Target:
     """Load the model that TARGET names. Runs the user's code, unless it is an ``.onnx`` file.
 
     A class or function is called without arguments; an instance is used as it
     is. Imports search the current folder and, for a file, its own folder.
+
+    Parameters
+    ----------
+    text
+        TARGET.
+    seed
+        Seed of the random numbers from which a class or function makes weights.
+        ``None`` leaves them to chance.
 
     Raises
     ------
@@ -74,7 +83,7 @@ def load_target(text: str) -> Target:
         raise TargetError(f"TARGET {text!r} does not name a model.", hint=_which_model(text))
     module = _load_file(where) if where.endswith(".py") else _import_module(where)
     value = _attribute(module, where, attribute)
-    return Target(name=text, model=_model(value, attribute, where))
+    return Target(name=text, model=_model(value, attribute, where, seed))
 
 
 def is_program(value: object) -> bool:
@@ -185,7 +194,8 @@ def _which_model(text: str) -> str:
 
 
 def _make_importable(folder: Path) -> None:
-    if str(folder) not in sys.path:
+    # First, even if it is on the path already: another folder may have modules of these names.
+    if sys.path[:1] != [str(folder)]:
         sys.path.insert(0, str(folder))
 
 
@@ -216,7 +226,7 @@ def _candidates(module: object) -> list[str]:
     return sorted(names, key=lambda name: getattr(vars(module)[name], "__module__", home) != home)
 
 
-def _model(value: Any, attribute: str, where: str) -> object:
+def _model(value: Any, attribute: str, where: str, seed: int | None) -> object:
     if _is_module(value) or is_program(value):
         return value
     if not callable(value):
@@ -225,6 +235,8 @@ def _model(value: Any, attribute: str, where: str) -> object:
             hint=_HOW_TO_WRITE,
         )
     _check_callable_without_arguments(value, attribute)
+    if seed is not None:
+        _seed_random_numbers(seed)
     with _explained(
         f"{attribute}() in {where!r} failed",
         getattr(sys.modules.get(value.__module__), "__file__", "") or "",
@@ -238,6 +250,18 @@ def _model(value: Any, attribute: str, where: str) -> object:
         if model is None
         else "It must be or return a torch.nn.Module or a torch.export.ExportedProgram.",
     )
+
+
+def _seed_random_numbers(seed: int) -> None:
+    """Seed the generators from which models make their weights."""
+    random.seed(seed)
+    if (numpy := sys.modules.get("numpy")) is not None:
+        numpy.random.seed(seed % 2**32)
+    # After the user's module, which may set variables that torch reads when it is imported.
+    with suppress(ImportError):
+        import torch  # the core does not need it
+
+        torch.manual_seed(seed)
 
 
 def _check_callable_without_arguments(function: Callable[..., object], attribute: str) -> None:
