@@ -104,7 +104,7 @@ def test_another_zip_is_refused(tmp_path):
     path = tmp_path / "run.lexer"
     path.write_bytes(packed({"a/pyproject.toml": b"", "setup.py": b"raise SystemExit"}))
 
-    refused(path, "was not saved by Lexer")
+    refused(path, "is not a Lexer run: it has")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.9, 0.999])

@@ -163,7 +163,7 @@ def test_contents_and_results_are_not_asked_for_together(saved, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "said"), [(None, "does not exist"), (b"not a zip", "is damaged")]
+    ("content", "said"), [(None, "does not exist"), (b"not a zip", "is not a Lexer run")]
 )
 def test_what_cannot_be_shown_is_said_without_a_traceback(here, capsys, content, said):
     if content is not None:
@@ -174,3 +174,13 @@ def test_what_cannot_be_shown_is_said_without_a_traceback(here, capsys, content,
     assert (status, out) == (2, "")
     assert said in err
     assert "Traceback" not in err
+
+
+def test_the_json_of_a_run_is_shown_as_well(saved, capsys):
+    _, text, _ = run(capsys, "show", "run.lexer", "--format", "json")
+    (saved.parent / "results.txt").write_text(text)
+
+    status, out, _ = run(capsys, "show", "results.txt", "--format", "json")
+
+    assert status == 0
+    assert out == text

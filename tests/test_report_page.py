@@ -588,7 +588,7 @@ def test_a_page_of_a_saved_run_has_its_samples(saved):
     ("arguments", "said"),
     [
         (["none.lexer", "-o", "page.html"], "file 'none.lexer' does not exist"),
-        (["broken.json", "-o", "page.html"], "'broken.json' is not a saved run"),
+        (["broken.json", "-o", "page.html"], "'broken.json' cannot be read as a Lexer run"),
         (["broken.lexer", "-o", "page.html"], "broken.lexer"),
         (["monday.json", "-o", "none/page.html"], "cannot write"),
         (["monday.json", "-o", "./monday.json"], "is one of the runs"),

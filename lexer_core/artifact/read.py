@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, overload
+from typing import IO, TYPE_CHECKING, overload
 
 import attrs
 from attrs import frozen
@@ -35,6 +36,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Content", "contents", "load"]
 
+_ZIP = b"PK\x03\x04"
+_BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
+_LONGEST_START = 64
+_HOW_TO_SAVE = "To save a run: lexer benchmark … -o run.lexer"
+
 _State = tuple[int, int]
 """Size and modification time, which identify a version of a file."""
 
@@ -53,22 +59,29 @@ class Content:
 
 
 def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Load a report, equal to the saved one, including raw samples.
+    """Load a report, equal to the saved one.
 
-    Its models are unpacked on first use, to a temporary folder that is removed
-    with the report. Until then, the file must stay where it is.
+    A ``.lexer`` file has everything, including raw samples. Its models are unpacked on
+    first use, to a temporary folder that is removed with the report. Until then, the
+    file must stay where it is. The JSON of a report has the rows only.
 
     Parameters
     ----------
     path
-        A ``.lexer`` file. It may come from anywhere: it is not trusted.
+        A ``.lexer`` file, or the JSON of a report. It may come from anywhere: it is not
+        trusted.
 
     Raises
     ------
     ArtifactError
-        The file cannot be read, is damaged or malicious, or has a newer version.
+        The file cannot be read, is not a saved run, is damaged or malicious, or has a
+        newer version.
     """
     path = Path(path)
+    with _readable(path) as file:
+        start = file.read(_LONGEST_START).lstrip(_BEFORE_JSON)
+    if start.startswith(b"{"):
+        return _report_in_json(path)
     with _opened(path) as (archive, state):
         listed = _contents_of(archive)
         report = _report(archive, listed)
@@ -116,8 +129,25 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
         )
 
 
+def _report_in_json(path: Path) -> BenchmarkReport:
+    with _readable(path) as file:
+        text = file.read(LARGEST_REPORT + 1)
+    if len(text) > LARGEST_REPORT:
+        raise ArtifactError(
+            f"{str(path)!r} is too large for the JSON of a run: the maximum is {LARGEST_REPORT} "
+            "bytes."
+        )
+    try:
+        return BenchmarkReport.from_json(text)
+    except ReportFormatError as error:
+        raise ArtifactError(
+            f"{str(path)!r} cannot be read as a Lexer run: {error.message}",
+            hint=error.hint or _HOW_TO_SAVE,
+        ) from error
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
+def _readable(path: Path) -> Iterator[IO[bytes]]:
     try:
         if not path.is_file():  # opening a pipe would block
             raise ArtifactError(
@@ -130,6 +160,16 @@ def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
         reason = getattr(error, "strerror", None) or error
         raise ArtifactError(f"cannot read {str(path)!r}: {reason}.") from error
     with file:
+        yield file
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
+    with _readable(path) as file:
+        # A truncated zip still starts as one, and one with a damaged start still ends as one.
+        if file.read(len(_ZIP)) != _ZIP and not zipfile.is_zipfile(file):
+            raise ArtifactError(f"{str(path)!r} is not a Lexer run.", hint=_HOW_TO_SAVE)
+        file.seek(0)
         status = os.fstat(file.fileno())
         with Archive(file, str(path), Budget(status.st_size)) as archive:
             yield archive, (status.st_size, status.st_mtime_ns)
@@ -139,7 +179,7 @@ def _table_of_contents(archive: Archive) -> str:
     found = [name for name in archive.names if name.endswith(".toml") and "/" not in name]
     if len(found) != 1:
         raise ArtifactError(
-            f"{archive.what} was not saved by Lexer: it has {len(found) or 'no'} "
+            f"{archive.what} is not a Lexer run: it has {len(found) or 'no'} "
             f".toml file{'s' if len(found) > 1 else ''} at the top level, not one."
         )
     return found[0]

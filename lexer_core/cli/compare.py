@@ -93,7 +93,8 @@ def compare(
     """Compare saved runs, and report which cases became slower.
 
     BASE and NEW are files written by `lexer benchmark … --launches 5 -o
-    run.lexer`. Each new run is compared with the base. With --rerun, the base's
+    run.lexer`, or their JSON, from which ratios have no verdict because it has no
+    samples. Each new run is compared with the base. With --rerun, the base's
     models are measured again, interleaved with the model that TARGET names.
 
     \b

@@ -39,6 +39,12 @@ _SUFFIXES: Mapping[str, FileFormat] = {
 
 _FILE_TABLE_WIDTH = 120
 
+_ONE_LAUNCH = (
+    "lexer: {file} has one launch of each engine, so that `lexer compare` will show ratios but no "
+    "verdicts. For verdicts, add --launches 5, or measure its models again with a new one: "
+    "lexer compare --rerun {file} TARGET"
+)
+
 
 @frozen(kw_only=True)
 class Output:
@@ -75,6 +81,8 @@ class Output:
             return
         if self.file_format == "lexer":
             _save(report, self.file)
+            if max((row.launches or 0 for row in report), default=0) == 1:
+                click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
         else:
             write_text(self.file, self._render(self.file_format, report))
 

@@ -41,7 +41,7 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
 
     Plots require an extra: pip install 'lexer-core[report]'.
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.comparison.loading import read_run  # imports numpy
+    from lexer_core.artifact import load  # imports numpy
     from lexer_core.reporting.page import check_extra, report_page
 
     check_extra()
@@ -53,6 +53,6 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
             hint="Choose another file: -o report.html",
         )
     check_writable(page)
-    html = report_page([read_run(path) for path in paths], names=[path.stem for path in paths])
+    html = report_page([load(path) for path in paths], names=[path.stem for path in paths])
     write_text(page, html)
     click.echo(f"Wrote {page}: {bytes_text(page.stat().st_size)}.")

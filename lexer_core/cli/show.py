@@ -18,7 +18,7 @@ __all__ = ["show"]
 
 
 @click.command()
-@click.argument("file", metavar="FILE.lexer")
+@click.argument("file", metavar="FILE")
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
@@ -47,6 +47,7 @@ def show(
 ) -> None:
     """Show a benchmark that was saved with -o run.lexer or flush().
 
+    FILE may also be the JSON of a benchmark (--format json), which has no samples.
     Prints the same table as the benchmark did. Measures nothing and runs no
     code from the file.
 

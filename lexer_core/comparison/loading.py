@@ -9,14 +9,14 @@ from attrs import frozen
 
 from lexer_core.artifact import load
 from lexer_core.comparison.records import ComparedRun
-from lexer_core.errors import ReportFormatError, TargetError, UsageError
+from lexer_core.errors import UsageError
 from lexer_core.report import BenchmarkReport
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Sequence
 
-__all__ = ["LoadedRun", "load_run", "load_runs", "read_run"]
+__all__ = ["LoadedRun", "load_run", "load_runs"]
 
 _FEWEST = 2
 
@@ -91,13 +91,13 @@ def load_run(run: BenchmarkReport | str | os.PathLike[str], title: str) -> Loade
 
     Raises
     ------
-    TargetError
+    ArtifactError
         The file does not exist, or is not a saved run.
     """
     path = ""
     if not isinstance(run, BenchmarkReport):
         path = str(Path(run))
-        run = read_run(Path(run))
+        run = load(run)
     return LoadedRun(
         report=run,
         run=ComparedRun(
@@ -108,25 +108,3 @@ def load_run(run: BenchmarkReport | str | os.PathLike[str], title: str) -> Loade
             cpu_model=run.environment.cpu_model,
         ),
     )
-
-
-def read_run(path: Path) -> BenchmarkReport:
-    """Read a saved run: a ``.lexer`` file, or JSON, which has no raw samples.
-
-    Raises
-    ------
-    TargetError
-        The file does not exist, or is not a saved run.
-    """
-    if not path.is_file():
-        raise TargetError(f"file {str(path)!r} does not exist.")
-    try:
-        if path.suffix.lower() == ".json":
-            return BenchmarkReport.from_json(path.read_bytes())
-        return load(path)
-    except ReportFormatError as error:
-        # The user named the wrong file, which is a usage error.
-        raise TargetError(
-            f"{str(path)!r} is not a saved run: {error.message}",
-            hint=error.hint or "To save a run: lexer benchmark … -o run.lexer",
-        ) from error
