@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 from lexer_core import renamed
 
 if TYPE_CHECKING:
+    from lexer_core.artifact import load
     from lexer_core.comparison import compare
-    from lexer_core.context import LexerContext
+    from lexer_core.context import LexerContext, benchmark
     from lexer_core.decorator import Lexer
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.errors import LexerError
@@ -30,8 +31,10 @@ __all__ = [
     "LexerContext",
     "LexerError",
     "__version__",
+    "benchmark",
     "compare",
     "hookimpl",
+    "load",
 ]
 
 _HOMES = {
@@ -43,6 +46,7 @@ _HOMES = {
     "LexerError": "lexer_core.errors",
     "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
+    "load": "lexer_core.artifact",
 }
 
 
@@ -50,6 +54,8 @@ renamed.install()
 
 
 def __getattr__(name: str) -> object:
+    if name == "benchmark":
+        return import_module("lexer_core.benchmark")  # the package is callable
     try:
         home = _HOMES[name]
     except KeyError:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
 
-__all__ = ["LexerContext"]
+__all__ = ["LexerContext", "benchmark"]
 
 
 class LexerContext:
@@ -347,3 +347,38 @@ class LexerContext:
         folder = TemporaryFolder("exported")
         self._folders.append(folder)
         return folder.path / re.sub(r"[^\w.-]", "_", name)
+
+
+def benchmark(torch_model: Any, input: object = None, **arguments: Any) -> BenchmarkReport:
+    """Benchmark a model on several engines, without a context.
+
+    Also importable as ``lexer_core.benchmark`` and ``lexer.benchmark``.
+
+    Parameters
+    ----------
+    torch_model, input
+        As for :meth:`LexerContext.benchmark`.
+    **arguments
+        Its other arguments and the settings.
+
+    Returns
+    -------
+    BenchmarkReport
+        One row per engine. The row of an engine that failed has the reason.
+
+    Raises
+    ------
+    UsageError
+        Inputs, names, settings or engine names are wrong.
+    ModelError
+        The model does not run with these inputs.
+
+    Examples
+    --------
+    ::
+
+        report = lexer_core.benchmark(model, x, engines=["torch", "onnxruntime"])
+        print(report)
+        report.save("run.lexer")
+    """
+    return LexerContext().benchmark(torch_model, input, **arguments)

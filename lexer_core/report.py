@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self, overload
 
 from attrs import frozen
 
+from lexer_core.errors import UsageError
 from lexer_core.output_files import write_if_named
+from lexer_core.reporting.baseline import baseline_of, reversed_comparison
+from lexer_core.reporting.caveats import caveats_of
 from lexer_core.reporting.report_csv import report_to_csv
 from lexer_core.reporting.report_html import report_to_html
 from lexer_core.reporting.report_json import (
@@ -16,14 +20,18 @@ from lexer_core.reporting.report_json import (
     report_to_json,
 )
 from lexer_core.reporting.report_markdown import report_to_markdown
+from lexer_core.reporting.sentences import problem
+from lexer_core.reporting.table_layout import in_order
 from lexer_core.reporting.terminal_table import report_to_text
 from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
+    from collections.abc import Iterator, Mapping
 
     import pandas as pd
+    from matplotlib.figure import Figure
+
+    from lexer_core.results import BenchmarkResult, Comparison
 
 __all__ = ["BenchmarkReport"]
 
@@ -32,10 +40,109 @@ __all__ = ["BenchmarkReport"]
 class BenchmarkReport(ReportData):
     """The results of a benchmark: a sequence of rows that prints as a table.
 
-    ``report[0]`` is a row by position, and ``report["torch"]`` by its label or, if
-    it is the only one, by its engine's name. The fields are those of
+    The rows are in the order of the printed table, the fastest first; ``results`` has
+    them in the order in which the engines were named. ``report[0]`` is a row by position,
+    and ``report["torch"]`` by its label or, if it is the only one, by its engine's name;
+    ``"torch" in report`` tests for such a row. The fields are those of
     :class:`~lexer_core.results.ReportData`.
     """
+
+    def __iter__(self) -> Iterator[BenchmarkResult]:
+        return iter(in_order(self.results))
+
+    @overload
+    def __getitem__(self, key: int | str) -> BenchmarkResult: ...
+    @overload
+    def __getitem__(self, key: slice) -> tuple[BenchmarkResult, ...]: ...
+    def __getitem__(self, key: int | str | slice) -> BenchmarkResult | tuple[BenchmarkResult, ...]:
+        if isinstance(key, str):
+            return super().__getitem__(key)
+        return tuple(in_order(self.results))[key]
+
+    def __contains__(self, key: object) -> bool:
+        if not isinstance(key, str):
+            return key in self.results
+        try:
+            super().__getitem__(key)
+        except KeyError:
+            return False
+        return True
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the rows, in the order of the printed table."""
+        return tuple(row.label for row in self)
+
+    @property
+    def ranking(self) -> tuple[BenchmarkResult, ...]:
+        """The rows that have a rank, the fastest first.
+
+        A row has none if it failed, its outputs are wrong, or the samples do not support
+        one.
+        """
+        ranked = [row for row in self if row.rank is not None]
+        return tuple(sorted(ranked, key=lambda row: row.rank or 0))
+
+    @property
+    def fastest(self) -> BenchmarkResult | None:
+        """The first row of :attr:`ranking`; ``None`` if no row has a rank."""
+        return next(iter(self.ranking), None)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """Reasons to distrust the results, the most important first, and notes on the run.
+
+        Those of single rows start with their names. ``row.warnings`` has them by row.
+        """
+        caveats = caveats_of(self)
+        return (*caveats.main, *caveats.noise)
+
+    def speedup(self, of: str, than: str | None = None) -> Comparison:
+        """Return how many times as fast one row is as another.
+
+        Parameters
+        ----------
+        of
+            A row, by its label or its engine's name.
+        than
+            The row to compare with. Default: the baseline, which is the first engine
+            that was named.
+
+        Returns
+        -------
+        Comparison
+            Its ``ratio`` (an interval with ``estimate``, ``low`` and ``high``) is the time
+            of ``than`` ÷ the time of ``of``: above 1, ``of`` is faster. ``verdict`` is
+            ``"faster"``, ``"slower"``, ``"tie"``, ``"undecided"`` or ``"none"``, and
+            ``reason`` says why there is none.
+
+        Raises
+        ------
+        KeyError
+            There is no such row.
+        UsageError
+            The two rows were not compared: one has no samples, or they are the same.
+
+        Examples
+        --------
+        ::
+
+            ratio = report.speedup("onnxruntime", "torch").ratio
+            print(f"{ratio.estimate:.2f}x, {ratio.low:.2f} to {ratio.high:.2f}")
+        """
+        row = self[of]
+        other = self[than if than is not None else baseline_of(self.comparisons)]
+        for pair in self.comparisons:
+            if (pair.a, pair.b) == (other.label, row.label):
+                return pair
+            if (pair.a, pair.b) == (row.label, other.label):
+                return reversed_comparison(pair)
+        raise UsageError(
+            f"{row.label!r} was not compared with {other.label!r}.",
+            hint="\n".join(
+                f"{each.label} {problem(each)}." for each in (row, other) if each.status != "ok"
+            ),
+        )
 
     def __str__(self) -> str:
         return report_to_text(self, how_to_see_more="report.to_text(verbose=True)")
@@ -57,6 +164,58 @@ class BenchmarkReport(ReportData):
         return report_to_text(
             self, width, verbose=verbose, how_to_see_more="report.to_text(verbose=True)"
         )
+
+    def save(self, path: str | Path) -> Path:
+        """Save everything to one file: the rows, every sample, and the exported models.
+
+        ``lexer show`` prints the file, and :func:`lexer_core.load` reads it. The settings
+        ``include_model`` and ``include_csv`` of the benchmark apply
+        (:func:`lexer_core.artifact.save` takes them as arguments).
+
+        Parameters
+        ----------
+        path
+            The file, such as ``"run.lexer"``. An existing file is replaced.
+
+        Returns
+        -------
+        Path
+            The file.
+
+        Raises
+        ------
+        OutputFileError
+            The file cannot be written.
+        """
+        from lexer_core.artifact.write import save_as_set  # imports numpy
+
+        return save_as_set(self, Path(path))
+
+    def plot(self, path: str | Path | None = None) -> Figure:
+        """Return a bar chart of the medians with their intervals.
+
+        Parameters
+        ----------
+        path
+            File to write it to as well, such as ``"latency.png"`` or ``.svg``.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            The chart, which a notebook shows.
+
+        Raises
+        ------
+        MissingPackageError
+            matplotlib is not installed.
+        UsageError
+            Nothing was measured.
+        OutputFileError
+            The file cannot be written.
+        """
+        from lexer_core.reporting.page.standalone import median_figure  # an extra
+
+        return median_figure(self, None if path is None else Path(path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report without raw samples, as JSON types (docs/json.md)."""

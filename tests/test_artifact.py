@@ -190,7 +190,7 @@ def test_a_million_samples_take_less_than_ten_megabytes(tmp_path):
     for row, largest in ((exact, 4_000_000), (inexact, 10_000_000)):
         path = save(a_report(row), tmp_path / "run.lexer")
         assert path.stat().st_size < largest
-        assert load(path)[0].samples.tobytes() == row.samples.tobytes()
+        assert load(path).results[0].samples.tobytes() == row.samples.tobytes()
 
 
 def test_samples_that_compress_like_a_zip_bomb_load(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_samples_that_compress_like_a_zip_bomb_load(tmp_path, monkeypatch):
 
     path = save(report, tmp_path / "run.lexer")
 
-    assert load(path)[0].samples.tobytes() == report[0].samples.tobytes()
+    assert load(path).results[0].samples.tobytes() == report.results[0].samples.tobytes()
 
 
 def test_every_raw_field_is_stored():
@@ -288,7 +288,7 @@ def test_the_toml_says_what_was_measured_when_and_where(report, tmp_path):
     assert document["other"]["config"] == {"of_old": "x"}
     assert document["versions"] == {"engines": {"Torch": "2.13.0"}, "packages": {"torch": "2.13.0"}}
     assert document["verdicts"] == list(report.sentences)
-    assert [row["label"] for row in document["results"]] == [row.label for row in report]
+    assert [row["label"] for row in document["results"]] == [row.label for row in report.results]
     assert document["results"][1]["p50_ms"] == 9.912
     assert document["results"][1]["log"] == "logs/2-onnxruntime.txt"
     assert document["results"][3]["error"] == "the worker died of SIGSEGV"
@@ -297,8 +297,8 @@ def test_the_toml_says_what_was_measured_when_and_where(report, tmp_path):
 
 
 def test_the_csv_is_that_of_the_report_and_opens_in_a_spreadsheet(report, tmp_path):
-    row = attrs.evolve(report[0], label="=HYPERLINK(1)", engine="@SUM", variance=-0.5)
-    report = attrs.evolve(report, results=(row, *report[1:]))
+    row = attrs.evolve(report.results[0], label="=HYPERLINK(1)", engine="@SUM", variance=-0.5)
+    report = attrs.evolve(report, results=(row, *report.results[1:]))
 
     text = entries_of(save(report, tmp_path / "run.lexer"))["run.csv"].decode()
 
@@ -321,9 +321,9 @@ def test_the_samples_can_be_read_with_numpy_alone(report, saved):
     ticks, per_second = (
         arrays[f"results.0.samples.{name}"] for name in ("ticks", "ticks_per_second")
     )
-    assert np.array_equal(ticks / per_second[0], report[0].samples)
-    assert np.array_equal(arrays["results.0.sample_rounds"], report[0].sample_rounds)
-    assert np.array_equal(arrays["results.0.sample_launches"], report[0].sample_launches)
+    assert np.array_equal(ticks / per_second[0], report.results[0].samples)
+    assert np.array_equal(arrays["results.0.sample_rounds"], report.results[0].sample_rounds)
+    assert np.array_equal(arrays["results.0.sample_launches"], report.results[0].sample_launches)
 
 
 def test_the_same_report_gives_the_same_bytes(report, tmp_path, monkeypatch):

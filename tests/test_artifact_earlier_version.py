@@ -26,7 +26,7 @@ def report():
 
 
 def test_it_loads_with_rows_samples_and_model(report):
-    assert [row.label for row in report] == ["torch", "onnxruntime"]
+    assert [row.label for row in report.results] == ["torch", "onnxruntime"]
     assert report["onnxruntime"].rank == 1
     assert report.input_options == ()
     for row in report:

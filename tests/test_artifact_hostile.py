@@ -412,7 +412,7 @@ def test_arrays_of_unknown_fields_are_ignored(saved):
     """A later version may add some."""
     report = load(with_npz(saved, **{"results.0.energy": npy(np.ones(3)), "": npy(np.ones(3))}))
 
-    assert report[0].samples is None
+    assert report.results[0].samples is None
 
 
 # --- Anything at all. ---

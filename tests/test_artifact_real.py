@@ -47,7 +47,7 @@ def with_external_data(tmp_path):
 def test_an_onnx_file_is_saved_with_its_external_data(with_external_data, tmp_path):
     context = LexerContext()
     report = context.benchmark(with_external_data, {"x": INPUT}, engines=["onnxruntime"], **FEW)
-    assert [row.status for row in report] == ["ok"], report
+    assert [row.status for row in report.results] == ["ok"], report
 
     path = context.flush("kept", tmp_path)
 

@@ -86,7 +86,7 @@ def test_exactly_the_requested_number_of_samples_is_taken(
     other = EngineChoice("toy", label="b")
     report = benchmark(model, "toy", other, num_iterations=samples, isolation=isolation)
 
-    assert [row.num_samples for row in report] == [samples, samples]
+    assert [row.num_samples for row in report.results] == [samples, samples]
     assert report.stopped_because == "num_iterations"
 
 
@@ -104,7 +104,7 @@ def test_launches_are_added_where_only_they_can_decide(
         precision=precision,
     )
 
-    assert [row.launches for row in report] == [launches] * 2
+    assert [row.launches for row in report.results] == [launches] * 2
     assert report.stopped_because == stopped_because
     assert report.comparisons[0].verdict == "tie"
 
@@ -277,7 +277,7 @@ def test_ctrl_c_before_the_first_sample_calls_every_engine_interrupted(
     report = benchmark(model, "toy", other, isolation="none", progress=press_ctrl_c)
 
     assert report.stopped_because == "interrupted"
-    assert [row.error.kind for row in report] == ["Interrupted", "Interrupted"]
+    assert [row.error.kind for row in report.results] == ["Interrupted", "Interrupted"]
     assert report.sentences == ("Nothing was measured: interrupted before the first sample.",)
     assert str(report).count("interrupted") == 3
 

@@ -141,7 +141,7 @@ def test_show_writes_to_a_file_as_well(report, saved, here, capsys):
     assert run(capsys, "show", "run.lexer", "-o", "again.lexer")[0] == 0
 
     rows = csv.DictReader(io.StringIO((here / "rows.csv").read_text(encoding="utf-8")))
-    assert [row["label"] for row in rows] == [row.label for row in report]
+    assert [row["label"] for row in rows] == [row.label for row in report.results]
     assert load("again.lexer") == report
 
 

@@ -62,7 +62,7 @@ def test_engines_that_a_file_names_are_measured(place: Place, toys: FakeSite, mo
 
     report = benchmark(model)
 
-    assert [row.label for row in report] == ["toy", "b"]
+    assert [row.label for row in report.results] == ["toy", "b"]
     assert report["b"].options["work"] == 2
     assert report.settings["engines"] == ["toy", "b=toy[work=2]"]
 

@@ -56,7 +56,7 @@ def test_a_model_that_changes_its_inputs_gets_new_ones_in_each_call(name: str) -
     assert row.parity.status == "pass"
     assert has_note(row, RENEWED)
     assert any("the model changes its inputs" in note for note in report.notes)
-    measured = [row for row in report if row.status == "ok"]
+    measured = [row for row in report.results if row.status == "ok"]
     assert {row.parity.status for row in measured} == {"pass"}
     assert all(row.rank is not None or len(measured) == 1 for row in measured)
     assert not any(has_note(row, RENEWED) for row in measured if row.label != "torch")
@@ -166,7 +166,7 @@ def test_the_tensors_of_a_cache_are_inputs_of_the_export(make: Any) -> None:
 
     assert set(statuses(report).values()) == {"ok"}
     assert set(parities(report).values()) == {"pass"}
-    assert [row.withheld for row in report] == ["", "", ""]
+    assert [row.withheld for row in report.results] == ["", "", ""]
     assert {"cache.layers.0.keys", "cache.layers.1.values"} <= {
         spec.name for saved in report.models for spec in saved.inputs
     }
@@ -182,7 +182,7 @@ def test_the_caches_of_an_encoder_and_a_decoder_are_inputs_of_the_export() -> No
     report = benchmark(BothCaches(), (torch.randn(1, 2, 1, 8), cache), **IN_CALLER)
 
     assert parities(report) == {"torch": "pass", "onnxruntime": "pass"}
-    assert [row.withheld for row in report] == ["", ""]
+    assert [row.withheld for row in report.results] == ["", ""]
 
 
 def test_an_output_of_transformers_can_be_an_input() -> None:

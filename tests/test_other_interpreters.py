@@ -72,7 +72,7 @@ def test_two_versions_of_an_engine_land_in_one_table(here, there, model):
         **QUICK,
     )
 
-    new, old = report
+    new, old = report.results
     assert (new.status, old.status) == ("ok", "ok")
     assert (new.engine, old.engine) == ("Toy", "Older Toy")
     assert (new.engine_distribution, old.engine_distribution) == ("lexer-toy 1.0", "lexer-toy 0.5")
@@ -89,7 +89,7 @@ def test_an_engine_that_only_another_environment_has_is_measured(here, there, mo
         model, INPUT, engines=["toy", "loner"], interpreters={"loner": there}, **QUICK
     )
 
-    assert [(row.label, row.status) for row in report] == [("toy", "ok"), ("loner", "ok")]
+    assert [(row.label, row.status) for row in report.results] == [("toy", "ok"), ("loner", "ok")]
 
 
 @pytest.mark.parametrize(

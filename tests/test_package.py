@@ -44,6 +44,24 @@ def test_the_documented_paths_lead_to_the_cores_own_objects() -> None:
     assert Lexer is CoreLexer is lexer_core.Lexer
 
 
+def test_public_names_are_importable_from_lexer_as_well() -> None:
+    import lexer
+
+    assert sorted(lexer.__all__) == sorted(lexer_core.__all__)
+    for name in lexer.__all__:
+        assert getattr(lexer, name) is getattr(lexer_core, name)
+    with pytest.raises(AttributeError, match="Lexxer"):
+        lexer.Lexxer  # noqa: B018
+
+
+@pytest.mark.parametrize("first", ["pass", "import lexer_core.benchmark.progress"])
+def test_benchmark_is_a_function_even_where_its_package_was_imported(first: str) -> None:
+    code = "import lexer_core\ntry: lexer_core.benchmark('absent.onnx')\nexcept Exception as e: "
+    code += "print(type(e).__mro__)"
+
+    assert "LexerError" in python(f"{first}\n{code}")
+
+
 def test_the_package_of_the_documented_paths_holds_nothing_else() -> None:
     import lexer
 

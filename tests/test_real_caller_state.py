@@ -335,7 +335,7 @@ def test_a_program_is_called_by_its_own_specification(input: Any) -> None:
     report = benchmark(exported(), input)
 
     assert parities(report) == {"torch": "pass", "onnxruntime": "pass"}
-    assert [row.isolation for row in report] == ["process", "process"]
+    assert [row.isolation for row in report.results] == ["process", "process"]
     assert [spec.name for spec in report.input_specs] == ["x", "mask"]
     assert about_processes(report) == []
 

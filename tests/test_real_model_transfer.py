@@ -121,7 +121,7 @@ def test_a_model_defined_in_a_cell_without_a_module(namespace: dict[str, Any]) -
     report = benchmark(namespace["Net"](), torch.ones(1, 4), engines=["torch"])
 
     assert parities(report) == {"torch": "pass"}
-    assert report[0].isolation == "process"
+    assert report.results[0].isolation == "process"
     assert report.input_specs[0].name == "x"
 
 
@@ -138,7 +138,7 @@ def test_a_model_defined_in_a_module_that_workers_cannot_find_is_measured_in_the
         report = benchmark(module.Net(), torch.ones(1, 4), engines=["torch"])
 
     assert parities(report) == {"torch": "pass"}
-    assert report[0].isolation == "none"
+    assert report.results[0].isolation == "none"
     assert any("hidden_nets" in note for note in report.notes)
 
 

@@ -366,7 +366,7 @@ def test_bert_is_measured_with_its_own_output_names() -> None:
 
     assert statuses(report) == BOTH
     assert parities(report) == AGREE
-    assert output_names(report[1]) == ["last_hidden_state", "pooler_output"]
+    assert output_names(report.results[1]) == ["last_hidden_state", "pooler_output"]
 
 
 def test_a_decoder_is_measured_and_its_cache_left_out_with_a_note() -> None:
@@ -386,7 +386,7 @@ def test_a_decoder_is_measured_and_its_cache_left_out_with_a_note() -> None:
 
     assert statuses(report) == BOTH
     assert parities(report) == AGREE
-    assert output_names(report[1]) == ["logits"]
+    assert output_names(report.results[1]) == ["logits"]
     assert any("past_key_values" in note for note in report.notes)
 
 
@@ -415,7 +415,7 @@ def test_a_model_in_training_is_left_exactly_as_it_was_and_trains_on(isolation: 
     after = facts(model)
     assert statuses(report) == BOTH
     assert parities(report) == AGREE
-    assert output_names(report[1]) == ["logits", "aux.0", "aux.1"]
+    assert output_names(report.results[1]) == ["logits", "aux.0", "aux.1"]
     for fact in ("flags", "gradients", "grad", "threads"):
         assert after[fact] == before[fact]
     assert torch.equal(after["random"], before["random"])

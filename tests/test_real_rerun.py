@@ -84,7 +84,7 @@ def test_a_deeper_model_is_a_regression_on_every_engine(checkouts: Path) -> None
     # What the base holds and what its checkout makes are one model.
     assert "different weights" not in shown
     new = load(checkouts / "next.lexer")
-    assert [(row.parity.status, row.isolation) for row in new] == [("pass", "process")] * 2
+    assert [(row.parity.status, row.isolation) for row in new.results] == [("pass", "process")] * 2
     assert new["torch"].model_bytes == 12 * LAYER_BYTES
 
 
@@ -97,7 +97,7 @@ def test_without_the_base_s_target_torch_is_compared_through_the_canary(checkout
     assert not any(change.name.startswith("outputs") for change in onnx_case.changes)
     assert torch_case.method == "canary"
     assert "base.lexer does not contain the Torch model" in torch_case.reason
-    assert [row.label for row in done.base] == ["onnxruntime"]
+    assert [row.label for row in done.base.results] == ["onnxruntime"]
     # The base's own reference is not at hand: its first row stands in.
     assert done.base["onnxruntime"].parity.status == "not_judged"
 

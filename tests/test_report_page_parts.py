@@ -300,7 +300,7 @@ def test_a_dataframe_has_the_columns_and_numbers_of_the_csv():
     frame = report.to_dataframe()
 
     assert list(frame.columns) == report.to_csv().splitlines()[0].split(",")
-    assert frame["label"].tolist() == [row.label for row in report]
+    assert frame["label"].tolist() == [row.label for row in report.results]
     assert frame.loc[0, "p50_ms"] == report["torch"].p50_ms
     assert frame.loc[0, "p50_ms_low"] == report["torch"].intervals["p50_ms"].low
     assert frame.loc[1, "rank"] == 1

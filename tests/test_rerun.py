@@ -94,7 +94,7 @@ def test_the_same_model_is_no_regression(same: Any) -> None:
 
 def test_both_models_are_measured_with_the_options_of_the_base(same: Any) -> None:
     for report in (same.new, same.base):
-        assert [row.label for row in report] == ["scale", "slow"]
+        assert [row.label for row in report.results] == ["scale", "slow"]
         assert [row.options["unit"] for row in report] == [200, 300]
         assert {row.status for row in report} == {"ok"}
 
@@ -181,7 +181,7 @@ def test_a_row_without_a_model_is_compared_through_the_canary_and_says_so(
         assert "was saved without the model" in case.reason
         assert "relative to the reference workload" in case.reason
     assert len(done.base) == 0
-    assert [row.status for row in done.new] == ["ok", "ok"]
+    assert [row.status for row in done.new.results] == ["ok", "ok"]
 
 
 def test_the_base_s_own_model_stands_in_for_one_that_was_not_kept(base: Path, model: Path) -> None:
@@ -190,7 +190,7 @@ def test_the_base_s_own_model_stands_in_for_one_that_was_not_kept(base: Path, mo
     done = again(without, model, base_model=model, input=INPUT)
 
     assert {case.method for case in done.comparison.cases} == {"rerun"}
-    assert [row.status for row in done.base] == ["ok", "ok"]
+    assert [row.status for row in done.base.results] == ["ok", "ok"]
 
 
 def test_an_engine_that_is_not_here_costs_its_own_row(base: Path, model: Path) -> None:
@@ -247,12 +247,12 @@ def test_a_row_that_failed_in_the_base_is_not_measured(base: Path, model: Path) 
 
     assert done.comparison["slow"].verdict == "NOT COMPARABLE"
     assert "no results in the base" in done.comparison["slow"].reason
-    assert [row.label for row in done.new] == ["scale"]
+    assert [row.label for row in done.new.results] == ["scale"]
 
 
 def test_a_base_of_which_nothing_can_be_measured_is_refused(base: Path, model: Path) -> None:
     report = load(base)
-    rows = [attrs.evolve(row, engine_name="departed") for row in report]
+    rows = [attrs.evolve(row, engine_name="departed") for row in report.results]
 
     with pytest.raises(UsageError, match="no row of the base") as caught:
         again(attrs.evolve(report, results=rows), model)
@@ -268,7 +268,7 @@ def test_what_the_new_model_left_may_be_the_next_base(
 
     report = load(kept)
 
-    assert [row.label for row in report] == ["scale", "slow"]
+    assert [row.label for row in report.results] == ["scale", "slow"]
     assert [sorted(each.labels) for each in report.models] == [["scale", "slow"]]
     assert report == done.new
     assert done.comparison.pairs[0].new.title == "next"
@@ -289,7 +289,7 @@ def test_threads_and_launches_are_the_base_s_unless_said_otherwise(base: Path, m
 
 def test_more_threads_than_there_are_here_are_not_asked_for(base: Path, model: Path) -> None:
     report = load(base)
-    rows = [attrs.evolve(row, threads=4096) for row in report]
+    rows = [attrs.evolve(row, threads=4096) for row in report.results]
 
     asked = {name: value for name, value in QUICK.items() if name != "threads"}
     done = execute_rerun(attrs.evolve(report, results=rows), model, **asked)
@@ -300,7 +300,7 @@ def test_more_threads_than_there_are_here_are_not_asked_for(base: Path, model: P
 
 def test_the_precision_of_a_row_is_asked_for_again(base: Path, model: Path) -> None:
     report = load(base)
-    rows = [attrs.evolve(row, precision="float16") for row in report]
+    rows = [attrs.evolve(row, precision="float16") for row in report.results]
 
     done = again(attrs.evolve(report, results=rows), model, **IN_PROCESSES)
 

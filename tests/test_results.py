@@ -12,11 +12,18 @@ from pathlib import Path
 import attrs
 import numpy as np
 import pytest
-from report_samples import AGREES, a_failed_row, a_full_report, a_report, a_row
+from report_samples import AGREES, DIFFERS, a_failed_row, a_full_report, a_report, a_row
 
+import lexer_core
 from lexer_core import records
-from lexer_core.errors import OutputFileError, ReportFormatError
+from lexer_core.errors import (
+    MissingPackageError,
+    OutputFileError,
+    ReportFormatError,
+    UsageError,
+)
 from lexer_core.report import BenchmarkReport
+from lexer_core.reporting.page import standalone
 from lexer_core.reporting.report_csv import COLUMNS
 from lexer_core.results import BenchmarkResult, Interval, Parity, result_records
 from lexer_core.results.attrs_fields import is_raw
@@ -46,6 +53,113 @@ def test_a_report_is_a_sequence_of_its_rows():
     assert len(report) == 2
     assert report[-1] is second
     assert report[:1] == (first,)
+    assert first in report
+
+
+def test_rows_come_in_the_order_of_the_printed_table():
+    slow, fast = a_row(p50=40.0), a_row("onnxruntime", "ONNXRuntime", 10.0)
+    wrong = a_row("int8", "ONNXRuntime", 5.0, parity=DIFFERS)
+
+    report = a_report(a_failed_row(), slow, wrong, fast)
+
+    assert report.labels == ("onnxruntime", "torch", "int8", "tvm")
+    assert [row.label for row in report] == list(report.labels)
+    assert [row.label for row in reversed(report)] == list(reversed(report.labels))
+    assert report[0] is fast
+    assert report.index(wrong) == 2
+    assert [row.label for row in report.results] == ["tvm", "torch", "int8", "onnxruntime"]
+    printed = report.to_text(verbose=False)
+    places = [printed.index(f"\n{name}") for name in ("ONNXRuntime", "Torch", "int8", "TVM")]
+    assert places == sorted(places)
+
+
+def test_a_label_or_an_engine_is_in_a_report_or_not():
+    report = a_report(a_row(), a_row("basic", "ONNXRuntime", engine_name="onnxruntime"))
+
+    assert "torch" in report
+    assert "basic" in report
+    assert "onnxruntime" in report
+    assert "openvino" not in report
+    assert None not in report
+
+
+def test_the_ranking_lists_rows_with_a_rank_and_the_fastest_is_its_first():
+    report = a_full_report()
+
+    assert [row.label for row in report.ranking] == ["onnxruntime", "torch"]
+    assert report.fastest is report["onnxruntime"]
+    assert a_report(a_failed_row()).fastest is None
+
+
+def test_a_speedup_is_the_comparison_whichever_way_it_was_made():
+    report = a_full_report()
+
+    forth = report.speedup("onnxruntime", "torch")
+    back = report.speedup("torch", "onnxruntime")
+
+    assert (forth.ratio.low, forth.ratio.estimate, forth.ratio.high) == (3.7, 3.9, 4.1)
+    assert forth.verdict == "faster"
+    assert back.verdict == "slower"
+    assert (back.a, back.b) == ("onnxruntime", "torch")
+    assert back.ratio.low == pytest.approx(1 / 4.1)
+    assert back.ratio.high == pytest.approx(1 / 3.7)
+    assert report.speedup("onnxruntime") == forth
+    assert report.speedup("int8").verdict == "none"
+
+
+def test_a_speedup_without_a_comparison_says_why():
+    report = a_full_report()
+
+    with pytest.raises(UsageError, match="tvm failed while loading the model"):
+        report.speedup("tvm", "torch")
+    with pytest.raises(KeyError, match="openvino"):
+        report.speedup("openvino")
+
+
+def test_the_warnings_of_a_report_are_those_of_its_rows_and_its_notes():
+    assert a_full_report().warnings == (
+        "onnxruntime: some of the work did not run on the CPU: Gather (CPU)",
+        "onnxruntime: warm-up never settled",
+        "latency moved by 14% between the halves of the run",
+    )
+
+
+def test_the_repr_of_a_row_is_one_line():
+    row = a_row("onnxruntime", "ONNXRuntime", 9.912, rank=1)
+
+    assert repr(row) == "<BenchmarkResult onnxruntime: ok, 9.912 ms, rank 1>"
+    assert repr(a_failed_row()) == "<BenchmarkResult tvm: failed>"
+
+
+def test_a_report_is_saved_and_loaded(tmp_path):
+    report = a_full_report()
+
+    path = report.save(tmp_path / "run.lexer")
+
+    assert lexer_core.load(path) == report
+    assert lexer_core.load(tmp_path / "run.lexer").labels == report.labels
+
+
+def test_a_plot_shows_every_measured_row_and_is_written(tmp_path):
+    pytest.importorskip("matplotlib")
+
+    figure = a_full_report().plot(tmp_path / "medians.svg")
+
+    shown = (tmp_path / "medians.svg").read_text()
+    assert figure.get_axes()
+    for text in ("Torch", "onnxruntime", "int8"):
+        assert text in shown
+    with pytest.raises(OutputFileError, match="unknown suffix"):
+        a_full_report().plot(tmp_path / "medians.lexer")
+    with pytest.raises(UsageError, match="nothing to plot"):
+        a_report(a_failed_row()).plot()
+
+
+def test_a_plot_without_matplotlib_names_the_extra(monkeypatch):
+    monkeypatch.setattr(standalone, "find_spec", lambda _: None)
+
+    with pytest.raises(MissingPackageError, match=r"lexer-core\[report\]"):
+        a_full_report().plot()
 
 
 def test_a_row_is_found_by_label_then_by_engine_name():

@@ -94,8 +94,10 @@ CHAPTERS = (
 _OPENINGS = {
     "api.md": """# Python
 
-The public API. `from lexer.api.lexer_context import LexerContext` and
-`from lexer.decorators.lexer import Lexer` import the same objects as `lexer_core`. See also
+The public API. `lexer` and `lexer_core` have the most important names, such as
+`lexer_core.benchmark(model, x)`, `lexer_core.load(path)` and `from lexer import Lexer`.
+`from lexer.api.lexer_context import LexerContext` and
+`from lexer.decorators.lexer import Lexer` import the same objects. See also
 [Hooks](hooks.md) for engine authors, [Errors](errors.md), and [Statistics](statistics.md).""",
     "statistics.md": """# Statistics
 

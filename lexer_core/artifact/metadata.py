@@ -24,8 +24,7 @@ from lexer_core.validated_data import InvalidDataError, check_version, parse_tom
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from lexer_core.report import BenchmarkReport
-    from lexer_core.results import BenchmarkResult
+    from lexer_core.results import BenchmarkResult, ReportData
 
 __all__ = ["ARTIFACT_VERSION", "Contents", "StoredModel", "read_metadata", "write_metadata"]
 
@@ -81,7 +80,7 @@ class Contents:
 
 
 def write_metadata(
-    report: BenchmarkReport,
+    report: ReportData,
     contents: Contents,
     *,
     title: str,
@@ -212,7 +211,7 @@ def _contents(document: _Document) -> Contents:
 # --- Writing. ---
 
 
-def _environment(report: BenchmarkReport) -> dict[str, object]:
+def _environment(report: ReportData) -> dict[str, object]:
     environment = report.environment
     # "Debian GNU/Linux 12 (Linux 6.1.0)", or only the part in parentheses.
     kernel = re.search(r"(\w+) (\S+?)\)?$", environment.os)
@@ -227,7 +226,7 @@ def _environment(report: BenchmarkReport) -> dict[str, object]:
     }
 
 
-def _settings(report: BenchmarkReport) -> dict[str, object]:
+def _settings(report: ReportData) -> dict[str, object]:
     """Return the settings by the names of their sections in configuration files."""
     table = fields_dict(Settings)
     tables: dict[str, Any] = {}

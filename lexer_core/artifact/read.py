@@ -11,7 +11,7 @@ import os
 import zipfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, overload
+from typing import IO, TYPE_CHECKING, TypeVar, overload
 
 import attrs
 from attrs import frozen
@@ -26,7 +26,8 @@ from lexer_core.artifact.limits import (
 from lexer_core.artifact.metadata import Contents, StoredModel, read_metadata
 from lexer_core.artifact.samples import read_arrays, with_arrays
 from lexer_core.errors import ArtifactError, ReportFormatError
-from lexer_core.report import BenchmarkReport
+from lexer_core.reporting.report_json import report_from_json
+from lexer_core.results.report_data import ReportData
 from lexer_core.results.saved_model import SavedFiles, SavedModel
 from lexer_core.temporary_folders import TemporaryFolder
 
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
-__all__ = ["Content", "contents", "load"]
+__all__ = ["Content", "contents", "read_report"]
+
+ReportT = TypeVar("ReportT", bound=ReportData)
 
 _ZIP = b"PK\x03\x04"
 _BEFORE_JSON = b"\xef\xbb\xbf \t\r\n"
@@ -58,33 +61,16 @@ class Content:
     what: str
 
 
-def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Load a report, equal to the saved one.
-
-    A ``.lexer`` file has everything, including raw samples. Its models are unpacked on
-    first use, to a temporary folder that is removed with the report. Until then, the
-    file must stay where it is. The JSON of a report has the rows only.
-
-    Parameters
-    ----------
-    path
-        A ``.lexer`` file, or the JSON of a report. It may come from anywhere: it is not
-        trusted.
-
-    Raises
-    ------
-    ArtifactError
-        The file cannot be read, is not a saved run, is damaged or malicious, or has a
-        newer version.
-    """
+def read_report(path: str | PathLike[str], kind: type[ReportT]) -> ReportT:
+    """Load a report as :func:`lexer_core.artifact.load` does, as an object of this class."""
     path = Path(path)
     with _readable(path) as file:
         start = file.read(_LONGEST_START).lstrip(_BEFORE_JSON)
     if start.startswith(b"{"):
-        return _report_in_json(path)
+        return _report_in_json(path, kind)
     with _opened(path) as (archive, state):
         listed = _contents_of(archive)
-        report = _report(archive, listed)
+        report = _report(archive, listed, kind)
         if listed.samples:
             report = _with_samples(report, archive, listed.samples)
         rows = list(report.results)
@@ -109,7 +95,7 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
     """
     with _opened(Path(path)) as (archive, _):
         listed = _contents_of(archive)
-        labels = [row.label for row in _report(archive, listed).results]
+        labels = [row.label for row in _report(archive, listed, ReportData).results]
         known = {
             _table_of_contents(archive): "summary for people",
             listed.report: "the report, for programs",
@@ -129,7 +115,7 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
         )
 
 
-def _report_in_json(path: Path) -> BenchmarkReport:
+def _report_in_json(path: Path, kind: type[ReportT]) -> ReportT:
     with _readable(path) as file:
         text = file.read(LARGEST_REPORT + 1)
     if len(text) > LARGEST_REPORT:
@@ -138,7 +124,7 @@ def _report_in_json(path: Path) -> BenchmarkReport:
             "bytes."
         )
     try:
-        return BenchmarkReport.from_json(text)
+        return report_from_json(text, kind)
     except ReportFormatError as error:
         raise ArtifactError(
             f"{str(path)!r} cannot be read as a Lexer run: {error.message}",
@@ -190,16 +176,16 @@ def _contents_of(archive: Archive) -> Contents:
     return read_metadata(archive.text(name, LARGEST_METADATA), f"{name!r} in {archive.what}")
 
 
-def _report(archive: Archive, listed: Contents) -> BenchmarkReport:
+def _report(archive: Archive, listed: Contents, kind: type[ReportT]) -> ReportT:
     try:
-        return BenchmarkReport.from_json(archive.text(listed.report, LARGEST_REPORT))
+        return report_from_json(archive.text(listed.report, LARGEST_REPORT), kind)
     except ReportFormatError as error:
         raise ArtifactError(
             f"{listed.report!r} in {archive.what}: {error.message}", hint=error.hint
         ) from error
 
 
-def _with_samples(report: BenchmarkReport, archive: Archive, name: str) -> BenchmarkReport:
+def _with_samples(report: ReportT, archive: Archive, name: str) -> ReportT:
     with archive.inner(name, LARGEST_SAMPLES) as samples:
         arrays = read_arrays(samples)
         try:

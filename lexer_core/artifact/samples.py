@@ -11,7 +11,7 @@ from __future__ import annotations
 import io
 import re
 import zipfile
-from typing import IO, TYPE_CHECKING, Any, Literal
+from typing import IO, TYPE_CHECKING, Any, Literal, TypeVar
 
 import attrs
 import numpy as np
@@ -25,9 +25,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import ReportData
 
     Array = npt.NDArray[Any]
+    ReportT = TypeVar("ReportT", bound=ReportData)
 
 __all__ = ["array_kind", "raw_arrays", "read_arrays", "with_arrays", "write_arrays"]
 
@@ -53,7 +54,7 @@ def array_kind(attribute: attrs.Attribute[Any]) -> Literal["seconds", "indices"]
     return None
 
 
-def raw_arrays(report: BenchmarkReport) -> dict[str, tuple[Array, int]]:
+def raw_arrays(report: ReportData) -> dict[str, tuple[Array, int]]:
     """Return the raw arrays of a report, each with its number of calls per sample.
 
     Returns
@@ -80,7 +81,7 @@ def raw_arrays(report: BenchmarkReport) -> dict[str, tuple[Array, int]]:
     return found
 
 
-def with_arrays(report: BenchmarkReport, arrays: Mapping[str, Array]) -> BenchmarkReport:
+def with_arrays(report: ReportT, arrays: Mapping[str, Array]) -> ReportT:
     """Return a report with its raw arrays; arrays of unknown fields are ignored.
 
     Raises
@@ -89,7 +90,7 @@ def with_arrays(report: BenchmarkReport, arrays: Mapping[str, Array]) -> Benchma
         An array has the wrong dtype, or another length than those that belong to
         it.
     """
-    whole: BenchmarkReport = _filled(report, "", arrays)
+    whole: ReportT = _filled(report, "", arrays)
     return whole
 
 

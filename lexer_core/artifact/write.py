@@ -20,12 +20,14 @@ from lexer_core.artifact.names import REPORT, SAMPLES, clean_name, log_name, mod
 from lexer_core.artifact.samples import raw_arrays, write_arrays
 from lexer_core.errors import ArtifactError, UsageError
 from lexer_core.output_files import replaced_file
+from lexer_core.reporting.report_csv import report_to_csv
+from lexer_core.reporting.report_json import report_to_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from os import PathLike
 
-    from lexer_core.report import BenchmarkReport
+    from lexer_core.results import ReportData
 
 __all__ = ["LARGE_MODEL_BYTES", "SUFFIX", "artifact_path", "save", "save_as_set"]
 
@@ -65,7 +67,7 @@ def artifact_path(name: str, directory: str | PathLike[str] = ".") -> Path:
 
 
 def save(
-    report: BenchmarkReport,
+    report: ReportData,
     path: str | PathLike[str],
     *,
     name: str | None = None,
@@ -132,8 +134,8 @@ def save(
         # Files for people come first, and large ones last.
         writer.text(f"{stem}.toml", table_of_contents, LARGEST_METADATA)
         if include_csv:
-            writer.text(contents.csv, report.to_csv(), LARGEST_REPORT)
-        writer.text(contents.report, report.to_json(), LARGEST_REPORT)
+            writer.text(contents.csv, report_to_csv(report), LARGEST_REPORT)
+        writer.text(contents.report, report_to_json(report), LARGEST_REPORT)
         for number, log in logs.items():
             writer.text(log, report[number].log, LARGEST_LOG)
         if arrays:
@@ -148,7 +150,7 @@ def save(
 
 
 def save_as_set(
-    report: BenchmarkReport, path: Path, *, warn: Callable[[str], object] | None = None
+    report: ReportData, path: Path, *, warn: Callable[[str], object] | None = None
 ) -> Path:
     """Save a report with or without models and CSV, according to its own settings.
 
@@ -209,7 +211,7 @@ class _Writer:
         return self._target.open(entry, "w")
 
 
-def _pack(report: BenchmarkReport, stem: str) -> tuple[list[_Packed], list[str]]:
+def _pack(report: ReportData, stem: str) -> tuple[list[_Packed], list[str]]:
     """Name the files of the models; returns also warnings about unavailable ones."""
     packed: list[_Packed] = []
     left_out = []

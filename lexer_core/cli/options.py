@@ -91,8 +91,8 @@ def input_options(command: _CommandT) -> _CommandT:
                 "--seed",
                 type=click.IntRange(min=0),
                 metavar="N",
-                help="Seed of the generated inputs, of the weights of a model that Lexer creates, and of "
-                "the order of rounds. Default: 0.",
+                help="Seed of the generated inputs, of the weights of a model that Lexer creates, "
+                "and of the order of rounds. Default: 0.",
             ),
             click.option(
                 "--input-names",

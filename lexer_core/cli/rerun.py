@@ -242,6 +242,6 @@ def _benchmark_command(
         words += ["--seed", str(inputs.seed)]
     engines = base.settings.get("engines")
     if not isinstance(engines, list):  # none were named: use those that ran
-        engines = [str(EngineChoice(row.engine_name, engine_options(row))) for row in base]
+        engines = [str(EngineChoice(row.engine_name, engine_options(row))) for row in base.results]
     words += [word for each in engines for word in ("--engine", str(each))]
     return shlex.join(["lexer", "benchmark", target, *words])

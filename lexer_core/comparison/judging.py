@@ -99,7 +99,7 @@ def judge_pair(base: LoadedRun, new: LoadedRun, *, threshold: float | None = Non
     refused = refusals(base.report, new.report)
     drafts = [
         _draft(label, base.report, new.report, refused)
-        for label in dict.fromkeys(row.label for row in (*base.report, *new.report))
+        for label in dict.fromkeys(row.label for row in (*base.report.results, *new.report.results))
     ]
     note = model_note(base.report, new.report)
     return RunPair(

@@ -234,7 +234,7 @@ def _settings(configuration: Configuration, base: BenchmarkReport) -> tuple[Sett
     """Return the effective settings, with the base's as defaults, and notes on them."""
     of_base = {name: base.settings.get(name) for name in _INHERITED}
     notes = []
-    threads = next((row.threads for row in base if row.threads is not None), None)
+    threads = next((row.threads for row in base.results if row.threads is not None), None)
     if threads is not None:
         of_base["threads"] = usable = min(threads, usable_threads())
         if usable < threads:

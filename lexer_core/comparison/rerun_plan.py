@@ -89,7 +89,7 @@ def plan_rerun(
     failures: list[tuple[Case, LexerError]] = []
     base_labels, exports, new_only, skipped = {}, {}, {}, {}
     labels = {row.label for row in base}
-    for row in base:
+    for row in base.results:
         if row.status != "ok":
             reason = "" if row.error is None else f": {row.error.reason}"
             skipped[row.label] = f"it has no results in the base{reason}"

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attrs
+
 from lexer_core.results import Comparison, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["baseline_of", "inverse", "with_baseline"]
+    from lexer_core.results import Verdict
+
+__all__ = ["baseline_of", "inverse", "reversed_comparison", "with_baseline"]
+
+_REVERSED: Mapping[Verdict, Verdict] = {"faster": "slower", "slower": "faster"}
 
 
 def baseline_of(comparisons: Sequence[Comparison]) -> str:
@@ -30,4 +36,15 @@ def inverse(ratio: Interval) -> Interval:
         low=None if not ratio.high else 1 / ratio.high,
         high=None if not ratio.low else 1 / ratio.low,
         confidence=ratio.confidence,
+    )
+
+
+def reversed_comparison(pair: Comparison) -> Comparison:
+    """Return the comparison of a with b from that of b with a."""
+    return attrs.evolve(
+        pair,
+        a=pair.b,
+        b=pair.a,
+        ratio=inverse(pair.ratio),
+        verdict=_REVERSED.get(pair.verdict, pair.verdict),
     )

@@ -44,7 +44,7 @@ def _placement(value: Placement | None) -> Placement | None:
     return None if value is None else attrs.evolve(value, fallbacks=texts(value.fallbacks))
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class BenchmarkResult:
     """One case: an engine on a device with its options, one row of the table.
 
@@ -63,7 +63,8 @@ class BenchmarkResult:
     mean_ms, p50_ms, p90_ms, p95_ms, p99_ms
         Mean and percentiles of the latency (linear interpolation).
     engine, device
-        Display names: ``"ONNXRuntime"``, ``"CPU"``.
+        Display names: ``"ONNXRuntime"``, ``"CPU"``. For programs, ``engine_name`` and
+        ``device_name`` are ``"onnxruntime"`` and ``"cpu"``.
     label
         The row's name, unique in the report.
     status
@@ -212,6 +213,11 @@ class BenchmarkResult:
     warm_up_samples: Seconds | None = field(default=None, eq=False, repr=False, metadata=RAW)
     warm_up_launches: Indices | None = field(default=None, eq=False, repr=False, metadata=RAW)
     log: str = field(default="", eq=False, repr=False, metadata=RAW)
+
+    def __repr__(self) -> str:
+        number = "" if self.p50_ms is None else f", {self.p50_ms:.4g} ms"
+        rank = "" if self.rank is None else f", rank {self.rank}"
+        return f"<{type(self).__name__} {self.label}: {self.status}{number}{rank}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return all fields except raw ones, as JSON types (docs/json.md).

@@ -172,7 +172,7 @@ def test_a_device_that_is_not_there_is_refused_and_never_replaced(context, on_de
 def test_it_runs_only_when_it_is_named(context, on_device):
     report = context.benchmark(on_device, X)
 
-    assert "simulated" not in [row.label for row in report]
+    assert "simulated" not in [row.label for row in report.results]
 
 
 class TestConformance(EngineConformance):

@@ -458,9 +458,11 @@ def test_every_variant_is_a_row_whose_load_holds_the_compilation():
         num_iterations=20, warm_up_seconds=0.0, threads=1, isolation="none"
     ).benchmark(Net(), torch.randn(2, 4), engines=["torch", *VARIANTS])
 
-    assert [row.status for row in report] == 3 * ["ok"], [row.error for row in report]
+    assert [row.status for row in report.results] == 3 * ["ok"], [
+        row.error for row in report.results
+    ]
     assert {row.parity.status for row in report} == {"pass"}
     assert report["torch"].compile_ms is None
     for name in VARIANTS:
         assert 0 < report[name].compile_ms <= report[name].load_ms
-    assert [row.engine for row in report] == ["Torch", "Torch compile", "Torch export"]
+    assert [row.engine for row in report.results] == ["Torch", "Torch compile", "Torch export"]
