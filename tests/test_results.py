@@ -69,8 +69,13 @@ def test_rows_come_in_the_order_of_the_printed_table():
     assert report.index(wrong) == 2
     assert [row.label for row in report.results] == ["tvm", "torch", "int8", "onnxruntime"]
     printed = report.to_text(verbose=False)
-    places = [printed.index(f"\n{name}") for name in ("ONNXRuntime", "Torch", "int8", "TVM")]
-    assert places == sorted(places)
+    lines = [line.split(" ")[0] for line in printed.splitlines()]
+    assert [name for name in lines if name in ("ONNXRuntime", "Torch", "int8", "TVM")][:4] == [
+        "ONNXRuntime",
+        "Torch",
+        "int8",
+        "TVM",
+    ]
 
 
 def test_a_label_or_an_engine_is_in_a_report_or_not():
@@ -118,8 +123,8 @@ def test_a_speedup_without_a_comparison_says_why():
 
 def test_the_warnings_of_a_report_are_those_of_its_rows_and_its_notes():
     assert a_full_report().warnings == (
-        "onnxruntime: some of the work did not run on the CPU: Gather (CPU)",
-        "onnxruntime: warm-up never settled",
+        "ONNXRuntime: some of the work did not run on the CPU: Gather (CPU)",
+        "ONNXRuntime: warm-up never settled",
         "latency moved by 14% between the halves of the run",
     )
 
@@ -147,7 +152,7 @@ def test_a_plot_shows_every_measured_row_and_is_written(tmp_path):
 
     shown = (tmp_path / "medians.svg").read_text()
     assert figure.get_axes()
-    for text in ("Torch", "onnxruntime", "int8"):
+    for text in ("Torch", "ONNXRuntime", "int8"):
         assert text in shown
     with pytest.raises(OutputFileError, match="unknown suffix"):
         a_full_report().plot(tmp_path / "medians.lexer")

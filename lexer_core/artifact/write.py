@@ -137,7 +137,7 @@ def save(
             writer.text(contents.csv, report_to_csv(report), LARGEST_REPORT)
         writer.text(contents.report, report_to_json(report), LARGEST_REPORT)
         for number, log in logs.items():
-            writer.text(log, report[number].log, LARGEST_LOG)
+            writer.text(log, report.results[number].log, LARGEST_LOG)
         if arrays:
             packed = io.BytesIO()
             write_arrays(packed, arrays)
