@@ -70,8 +70,8 @@ def test_rows_come_in_the_order_of_the_printed_table():
     assert [row.label for row in report.results] == ["tvm", "torch", "int8", "onnxruntime"]
     printed = report.to_text(verbose=False)
     lines = [line.split(" ")[0] for line in printed.splitlines()]
-    assert [name for name in lines if name in ("ONNXRuntime", "Torch", "int8", "TVM")][:4] == [
-        "ONNXRuntime",
+    assert [name for name in lines if name in ("onnxruntime", "Torch", "int8", "TVM")][:4] == [
+        "onnxruntime",
         "Torch",
         "int8",
         "TVM",
