@@ -145,6 +145,7 @@ def test_a_report_is_saved_and_loaded(tmp_path):
     assert lexer_core.load(tmp_path / "run.lexer").labels == report.labels
 
 
+@pytest.mark.extras
 def test_a_plot_shows_every_measured_row_and_is_written(tmp_path):
     pytest.importorskip("matplotlib")
 
