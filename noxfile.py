@@ -82,7 +82,8 @@ def core(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Test what the core alone cannot: all engines with real models, and the extras."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
-    install(session, *PAGES, *TEST_TOOLS, *MODELS)
+    # transformers brings PyYAML, with which the GitHub action is tested.
+    install(session, *PAGES, *TEST_TOOLS, *MODELS, "ipython")
     if session.posargs:
         session.run("pytest", *session.posargs)
         return

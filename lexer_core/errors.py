@@ -7,6 +7,13 @@ both, without a traceback.
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from traceback import FrameSummary
+
 __all__ = [
     "ArtifactError",
     "BrokenEngineError",
@@ -34,6 +41,10 @@ __all__ = [
     "WorkerError",
     "WorkerTimeoutError",
 ]
+
+
+_LIBRARIES = {"site-packages", "dist-packages", "lexer_core", "lexer"}
+"""Folders of code that is not the user's."""
 
 
 class LexerError(Exception):
@@ -64,6 +75,38 @@ class LexerError(Exception):
         # Errors cross process boundaries, and Exception.__reduce__ would lose the
         # keyword arguments of __init__.
         return (_rebuild, (type(self), self.args, self.__dict__.copy()))
+
+    def _render_traceback_(self) -> list[str]:
+        """Return the lines that IPython and notebooks show instead of a traceback.
+
+        The user's own lines and the message; all frames would push both out of sight.
+        """
+        lines = []
+        for frame in _user_frames(self):
+            # The code of a cell has the name of a file that does not exist.
+            where = frame.filename if Path(frame.filename).is_file() else "Cell"
+            function = "" if frame.name == "<module>" else f", in {frame.name}"
+            lines += [f"{where}, line {frame.lineno}{function}", f"    {frame.line}", ""]
+        lines += f"{type(self).__name__}: {text_of(self)}".splitlines()
+        # Longer ones are what a worker printed.
+        lines += [note for note in getattr(self, "__notes__", ()) if "\n" not in note]
+        return [
+            *lines,
+            "",
+            "All frames: import sys, traceback; traceback.print_exception(sys.last_value)",
+        ]
+
+
+def _user_frames(error: BaseException) -> Iterator[FrameSummary]:
+    """Yield the frames of an error and of its causes that are in the user's own code."""
+    from traceback import extract_tb  # few runs show one
+
+    seen: BaseException | None = error
+    while seen is not None:
+        for frame in extract_tb(seen.__traceback__):
+            if not _LIBRARIES.intersection(Path(frame.filename).parts):
+                yield frame
+        seen = seen.__cause__
 
 
 def text_of(value: object) -> str:

@@ -240,9 +240,13 @@ def test_the_snippets_of_a_page_run(name, tmp_path, environment):
 
 
 def workflow_of(text):
-    """Return the lines of a page's GitHub Actions workflow, if it has one."""
+    """Return the lines of a page's GitHub Actions workflow that runs Lexer, if it has one.
+
+    A workflow that uses the action is in ``tests/test_action.py``.
+    """
     for fence in fences_of(text):
-        if fence.language == "yaml" and fence.lines[0].startswith("# .github/workflows/"):
+        is_workflow = fence.lines[0].startswith("# .github/workflows/")
+        if is_workflow and any("run: lexer " in line for line in fence.lines):
             return fence.lines
     return ()
 

@@ -134,7 +134,10 @@ def _in_notebook() -> bool:
         return False
     from importlib.util import find_spec  # in notebooks alone
 
-    return find_spec("ipywidgets") is not None
+    from rich.console import Console
+
+    # A script may import ipykernel, too.
+    return Console().is_jupyter and find_spec("ipywidgets") is not None
 
 
 class _Lines:

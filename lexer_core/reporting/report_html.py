@@ -6,10 +6,11 @@ fonts, light or dark.
 
 from __future__ import annotations
 
+import math
 from html import escape
 from typing import TYPE_CHECKING
 
-from lexer_core.reporting.table_layout import lay_out
+from lexer_core.reporting.table_layout import in_order, lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,7 +31,7 @@ def report_to_html(report: ReportData) -> str:
     parts = [
         f"<p><strong>{escape(title)}</strong></p>" if title else "",
         _small(details),
-        _table(layout.columns),
+        _table(layout.columns, _shares(report)),
         _small(layout.footnotes),
         "".join(
             f'<p style="{_TONES["bad"]}">{escape(line.strip())}</p>' for line in layout.problems
@@ -53,7 +54,17 @@ def _list(texts: Sequence[str]) -> str:
     return f"<ul>{items}</ul>" if items else ""
 
 
-def _table(columns: Sequence[Column]) -> str:
+def _shares(report: ReportData) -> list[float]:
+    """Return the length of each row's bar as a share of the slowest median; 0 without one."""
+    medians = [
+        row.p50_ms if row.p50_ms is not None and math.isfinite(row.p50_ms) else 0.0
+        for row in in_order(report.results)
+    ]
+    slowest = max(medians, default=0.0)
+    return [median / slowest if slowest else 0.0 for median in medians]
+
+
+def _table(columns: Sequence[Column], shares: Sequence[float]) -> str:
     named, *rest = columns
     heads = "".join(
         f'<th scope="col" style="text-align:{column.align}">{escape(column.heading)}</th>'
@@ -61,7 +72,10 @@ def _table(columns: Sequence[Column]) -> str:
     )
     rows = []
     for at, name in enumerate(named.cells):
-        cells = "".join(_cell(column, at) for column in rest)
+        cells = "".join(
+            _cell(column, at, shares[at] if column.heading.startswith("p50 ") else 0.0)
+            for column in rest
+        )
         rows.append(f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>{cells}</tr>')
     return (
         '<div style="overflow-x:auto"><table>'
@@ -69,7 +83,15 @@ def _table(columns: Sequence[Column]) -> str:
     )
 
 
-def _cell(column: Column, at: int) -> str:
+def _cell(column: Column, at: int, share: float) -> str:
     tone = _TONES[column.tones[at]] if column.tones else ""
     style = f"text-align:{column.align};white-space:nowrap;{tone}".rstrip(";")
-    return f'<td style="{style}">{escape(column.cells[at])}</td>'
+    return f'<td style="{style}">{escape(column.cells[at])}{_bar(share)}</td>'
+
+
+def _bar(share: float) -> str:
+    """Return a bar under the number, in the colour of the text."""
+    if share <= 0:
+        return ""
+    style = f"width:{100 * share:.1f}%;height:0.3em;background:currentColor;opacity:0.4"
+    return f'<div aria-hidden="true" style="{style}"></div>'
