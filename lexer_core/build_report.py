@@ -32,6 +32,7 @@ def assemble_report(
     target: str = "",
     input_options: Sequence[str] = (),
     notes: Sequence[str] = (),
+    not_run: Sequence[str] = (),
 ) -> BenchmarkReport:
     """Analyse a run, and add where and how it was measured.
 
@@ -53,6 +54,8 @@ def assemble_report(
         The ``--input`` options that recreate the inputs.
     notes
         Further notes, such as the origins of settings.
+    not_run
+        Ready engines that run only if they are named.
     """
     analysis = analyse_run(run, tie=settings.tie)
     return BenchmarkReport(
@@ -67,6 +70,7 @@ def assemble_report(
         command=command,
         target=target,
         input_options=input_options,
+        not_run=not_run,
         created_at=created_at,
         seed=run.seed,
         stopped_because=run.stopped_because,

@@ -197,6 +197,7 @@ class LexerContext:
             target=target,
             input_options=input_options,
             notes=(*configuration.origin_notes, *configuration.notes),
+            not_run=selection.not_run,
         )
         return_freed_memory()
         self._report = report

@@ -243,7 +243,7 @@ def test_an_export_that_ends_its_process_costs_only_its_own_row(
 ) -> None:
     report = benchmark(model, fault, "toy", load_timeout=6.0, use_cache=False)
 
-    assert [row.status for row in report] == ["failed", "ok"]
+    assert [row.status for row in report.results] == ["failed", "ok"]
     assert report[fault].error.phase == "export"
 
 

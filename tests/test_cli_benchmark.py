@@ -19,11 +19,18 @@ from click.testing import CliRunner
 from report_samples import a_failed_row, a_full_report, a_report, a_row
 from tiny_onnx import identity_model
 
+from lexer_core.cli import main as lexer_main
 from lexer_core.cli.benchmark import benchmark, exit_status
 from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
-from lexer_core.errors import InputError, LexerError, OutputFileError, UsageError
+from lexer_core.errors import (
+    InputError,
+    LexerError,
+    OutputFileError,
+    UnknownEngineError,
+    UsageError,
+)
 from lexer_core.records import ExportedModel, TensorSpec
 from lexer_core.report import BenchmarkReport
 from lexer_core.results import Failure
@@ -143,6 +150,26 @@ def test_every_setting_has_an_option():
     assert set(attrs.fields_dict(Settings)) - {"print_report"} <= names
 
 
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_prints_a_script_for_the_shell(shell):
+    result = CliRunner().invoke(lexer_main.lexer, ["completion", shell])
+
+    assert result.exit_code == 0
+    assert lexer_main.COMPLETION_VARIABLE in result.output
+    assert f"{shell}_complete" in result.output
+
+
+def test_an_engine_that_is_not_installed_is_reported_before_the_model_is_loaded(tmp_path):
+    loads = tmp_path / "loads.py"
+    loads.write_text("raise SystemExit('it was loaded')")
+
+    result = CliRunner().invoke(
+        lexer_main.lexer, ["benchmark", f"{loads}:Net", "--engine=torhc", "--input=x=float32[1]"]
+    )
+
+    assert isinstance(result.exception, UnknownEngineError)
+
+
 def test_every_option_explains_itself():
     for command in (benchmark, export):
         for parameter in command.params:
@@ -156,6 +183,21 @@ def test_help_shows_whole_examples(command):
 
     assert "\n    lexer " in text
     assert "\\b" not in text
+
+
+def test_help_shows_common_options_in_groups_and_help_all_shows_every_option():
+    short, everything = (
+        _run(option, command=benchmark).output for option in ("--help", "--help-all")
+    )
+
+    assert "\nHow long to measure:\n" in short
+    for option in ("--input ", "--engine ", "--quick ", "--iterations ", "--help-all"):
+        assert f"  {option}" in short
+    assert "--opset" not in short
+    for parameter in benchmark.params:
+        if isinstance(parameter, click.Option):
+            assert max(parameter.opts, key=len) in everything, parameter.name
+    assert len(short) < len(everything) / 2
 
 
 def test_a_batch_size_is_that_of_the_inputs_that_are_made(model):

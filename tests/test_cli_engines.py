@@ -78,16 +78,17 @@ def test_the_list_shows_every_engine_and_below_it_what_mends_those_not_ready(sit
     assert (status, err) == (0, "")
     table, *notes = out.split("\n\n")
     rows = {line.split()[0]: line.split() for line in table.splitlines()}
-    assert rows["NAME"] == ["NAME", "ENGINE", "STATE", "VERSION", "RUNTIME", "PLUGIN"]
+    assert rows["NAME"] == ["NAME", "ENGINE", "STATE", "DEFAULT", "VERSION", "RUNTIME", "PLUGIN"]
     assert rows["affine"][1:] == [
         "Affine",
         "ready",
+        "yes",
         np.__version__,
         "numpy",
         "lexer-affine",
         "2.1",
     ]
-    assert rows["lacking"][2:5] == ["unavailable", "-", "-"]
+    assert rows["lacking"][2:6] == ["unavailable", "yes", "-", "-"]
     assert rows["bad"][1:3] == ["bad", "broken"]
     below = "\n\n".join(notes)
     assert "bad is broken: ValueError: oh no" in below

@@ -331,3 +331,19 @@ def test_a_batch_size_does_not_change_real_inputs(tmp_path):
 def test_inputs_are_either_described_or_read():
     with pytest.raises(InputError, match="exclude each other"):
         read_request(["a=float32[1]"], "x.npz", None, 0)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("fp16", "float16"),
+        ("half", "float16"),
+        ("bf16", "bfloat16"),
+        ("float", "float32"),
+        ("double", "float64"),
+        ("long", "int64"),
+        ("int", "int32"),
+    ],
+)
+def test_other_names_of_types_are_understood(typed, meant):
+    assert str(parse_input_spec(f"x={typed}[2]:1")) == f"x={meant}[2]:1"

@@ -186,6 +186,19 @@ class CaseSession:
             importlib.import_module(module)
         return self._engine.keeps_state
 
+    def check_device(self, engine: str, device: str) -> None:
+        """Check that the engine has the device.
+
+        Raises
+        ------
+        DeviceUnavailableError
+            It does not.
+        """
+        if self._engine is None or self._engine.name != engine:
+            self.import_engine(engine)
+        assert self._engine is not None
+        self._engine.find_device(device)
+
     def load(self, spec: CaseSpec) -> LoadFacts:
         """Create the session."""
         if self._engine is None or self._engine.name != spec.engine:

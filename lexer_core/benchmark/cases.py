@@ -64,12 +64,16 @@ class Case:
 
 @frozen(kw_only=True)
 class CaseSelection:
-    """The cases to run, those that cannot run, and notes about engines left out."""
+    """The cases to run, those that cannot run, and notes about engines left out.
+
+    ``not_run`` are ready engines that run only if they are named.
+    """
 
     cases: tuple[Case, ...]
     engines: Mapping[str, ReadyEngine]
     failures: tuple[tuple[Case, LexerError], ...] = ()
     notes: tuple[str, ...] = ()
+    not_run: tuple[str, ...] = ()
 
 
 def select_cases(
@@ -228,6 +232,7 @@ def _every_ready_engine(
     tables: Mapping[str, EngineTable],
 ) -> CaseSelection:
     cases, ready, notes, failures = [], {}, [], []
+    not_run: list[str] = []
     for name, python in interpreters.items():
         case = Case(label=name, engine=name, display_name=name, device=device, requested=True)
         try:
@@ -242,7 +247,9 @@ def _every_ready_engine(
             notes.append(f"engine {listing.name!r} is turned off in {table.origin}")
             continue
         if not table.is_enabled(otherwise=listing.info is None or listing.info.runs_by_default):
-            continue  # so it does not matter whether it is ready
+            if listing.state is EngineState.READY:
+                not_run.append(listing.name)
+            continue
         if listing.state is not EngineState.READY:
             notes.append(f"engine {listing.name!r} is {listing.state}: {listing.reason}")
             continue
@@ -259,7 +266,11 @@ def _every_ready_engine(
     runs_the_model = {name for name, engine in ready.items() if "torch" in engine.info.formats}
     cases.sort(key=lambda case: case.engine not in runs_the_model)
     return CaseSelection(
-        cases=tuple(cases), engines=ready, notes=tuple(notes), failures=tuple(failures)
+        cases=tuple(cases),
+        engines=ready,
+        notes=tuple(notes),
+        failures=tuple(failures),
+        not_run=tuple(not_run),
     )
 
 

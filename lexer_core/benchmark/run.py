@@ -144,9 +144,11 @@ class BenchmarkRun:
                     self._canary.start()
                 if self._settings.launches > 1:
                     self._cache_dirs = self._make_cache_dirs(folder)
-                self._begin(folder)
-                self._prepare()
-                self._launch_all()
+                self._check_devices()
+                if any(outcome.status == "ok" for outcome in self._outcomes):
+                    self._begin(folder)
+                    self._prepare()
+                    self._launch_all()
             except KeyboardInterrupt:
                 self._stopped_because = "interrupted"
             finally:
@@ -201,6 +203,23 @@ class BenchmarkRun:
     def _model(self, outcome: CaseOutcome) -> ModelUnderTest:
         return self._models[outcome.case.model]
 
+    def _check_devices(self) -> None:
+        """Fail the cases without their device, before the model is run and exported for them.
+
+        Every engine has the CPU.
+        """
+        for outcome in self._outcomes:
+            executor = self._executors.get(outcome.case.label)
+            if outcome.case.device.strip().lower() in ("", "cpu") or executor is None:
+                continue
+            with self._timings.timed("prepare"), contained(outcome, phase="import"):
+                executor.call(
+                    "check_device",
+                    outcome.case.engine,
+                    outcome.case.device,
+                    timeout=self._settings.load_timeout,
+                )
+
     def _begin(self, folder: Path) -> None:
         self._timings.report("prepare")
         with self._timings.timed("prepare"):
@@ -217,7 +236,8 @@ class BenchmarkRun:
         for model in self._models.values():
             model.run_reference(self._settings, self._timings)
         for outcome in self._outcomes:
-            self._export(outcome)
+            if outcome.status == "ok":
+                self._export(outcome)
         with self._timings.timed("prepare"):
             self._fingerprints = {key: model.identity() for key, model in self._models.items()}
         for key, model in self._models.items():

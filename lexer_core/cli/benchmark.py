@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from lexer_core.cli.command_settings import (
+    check_engines,
     command_configuration,
     explicit_settings,
     lexer_context,
 )
+from lexer_core.cli.help_groups import GroupedCommand
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
     command_line,
@@ -48,7 +50,31 @@ _OUTPUT_OPTIONS = (
 )
 
 
-@click.command()
+_GROUPS = {
+    "Inputs": (
+        *("described", "inputs_file", "batch_size", "items_per_call", "seed"),
+        *("input_names", "output_names", "second_described"),
+    ),
+    "Engines": ("engines", "device", "pythons", "threads", "isolation"),
+    "How long to measure": (
+        *("preset", "num_iterations", "max_seconds", "launches", "precision", "min_seconds"),
+        *("tails", "warm_up_seconds", "rounds", "tie", "canary"),
+    ),
+    "Correct outputs": ("validation", "rtol", "atol", "second_inputs"),
+    "Export": ("exporter", "opset", "onnx_checks", "use_cache"),
+    "Limits": ("load_timeout", "call_timeout", "memory_limit_mb"),
+    "Results": (
+        *("output_file", "format", "verbose", "include_model", "include_csv"),
+        "show_progress",
+    ),
+}
+_COMMON = (
+    *("described", "inputs_file", "batch_size", "engines", "device", "threads", "preset"),
+    *("num_iterations", "max_seconds", "launches", "output_file", "format", "verbose"),
+)
+
+
+@click.command(cls=GroupedCommand, groups=_GROUPS, common=_COMMON)
 @target_argument
 @input_options
 @click.option(
@@ -121,13 +147,16 @@ def benchmark(
 ) -> None:
     """Measure a model on one or more engines.
 
-    TARGET is package.module:Class, path/to/file.py:Class or model.onnx. Instead
-    of a class, you can name a function that returns the model, or an instance.
+    TARGET is package.module:Class, path/to/file.py:Class, model.onnx, a program
+    that torch.export.save wrote (.pt2), or the folder of a transformers model.
+    Instead of a class, you can name a function that returns the model, with
+    literal arguments if it needs any, or an instance.
 
     \b
     Examples:
       lexer benchmark net.py:Net --input 'image=float32[1,3,224,224]'
       lexer benchmark bert.onnx --input 'ids=int64[1,128]:0..30000' --input 'mask=int64[1,128]:1'
+      lexer benchmark "timm:create_model('resnet18')" --input 'x=float32[1,3,224,224]'
       lexer benchmark shop.models:make_ranker --inputs real.npz --engine torch \\
           --engine 'fast=onnxruntime[graph_optimization_level=all]' -o results.json
 
@@ -152,6 +181,8 @@ def benchmark(
     input_seed = configuration.settings.seed or 0
     request = read_request(described, inputs_file, batch_size, input_seed)
     second_request = _second_request(second_described, batch_size, input_seed)
+    if not interpreters:  # asking another interpreter takes as long as loading a model
+        check_engines(context, configuration)
     with stdout_to_stderr():
         loaded = load_target(target, seed=input_seed)
         inputs = example_inputs(loaded, request)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from lexer_core.settings.layers import Configuration
     from lexer_core.settings.sources import SettingSources
 
-__all__ = ["command_configuration", "explicit_settings", "lexer_context"]
+__all__ = ["check_engines", "command_configuration", "explicit_settings", "lexer_context"]
 
 _COMMAND_DEFAULTS: Mapping[str, object] = {"seed": 0}
 """Fixed, so that repeating a command repeats its inputs and the order of rounds."""
@@ -64,6 +64,32 @@ def explicit_settings(configuration: Configuration) -> dict[str, object]:
         for name, origin in configuration.setting_origins.items()
         if origin not in implied
     }
+
+
+def check_engines(context: click.Context, configuration: Configuration) -> None:
+    """Check the engines and their options before the model is loaded, which takes longer.
+
+    An embedding program's context has its own engines, and checks them itself.
+
+    Raises
+    ------
+    UsageError
+        An engine is not installed, or an option is wrong.
+    """
+    chosen = configuration.settings.engines
+    if not chosen or "lexer_context" in context.ensure_object(dict):
+        return
+    if any(choice.python or choice.name in configuration.engines for choice in chosen):
+        return  # perhaps another interpreter runs it
+    from lexer_core.benchmark.cases import select_cases  # imports numpy
+    from lexer_core.engines.registry import EngineRegistry
+
+    select_cases(
+        EngineRegistry(),
+        chosen,
+        configuration.settings.device,
+        named_in=str(configuration.setting_origins["engines"]),
+    )
 
 
 def lexer_context(context: click.Context) -> LexerContext:

@@ -8,10 +8,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+from lexer_core.cli.help_groups import GroupedCommand
 from lexer_core.cli.main import DONE, GATE_FAILED
 from lexer_core.cli.options import Fraction
 from lexer_core.cli.output import format_of_file
 from lexer_core.cli.rerun import (
+    BASE_OPTIONS,
+    INPUT_OPTIONS,
+    RERUN_SETTINGS,
     refuse_rerun_options,
     rerun_from_options,
     rerun_options,
@@ -49,7 +53,17 @@ _FAILING: Mapping[str, tuple[VerdictOfCase, ...]] = {
 _FILE_WIDTH = 100
 
 
-@click.command()
+_GROUPS = {
+    "Verdicts": ("threshold", "fail_on"),
+    "Results": ("format", "output_file"),
+    "Measure again": ("rerun", *BASE_OPTIONS),
+    "Inputs, with --rerun": INPUT_OPTIONS,
+    "Settings, with --rerun": RERUN_SETTINGS,
+}
+_COMMON = (*_GROUPS["Verdicts"], *_GROUPS["Results"], *_GROUPS["Measure again"])
+
+
+@click.command(cls=GroupedCommand, groups=_GROUPS, common=_COMMON)
 @click.argument("runs", nargs=-1, required=True, metavar="BASE NEW...|TARGET")
 @click.option(
     "--threshold",

@@ -39,7 +39,8 @@ __all__ = ["list_command"]
 def list_command(probe: bool, timeout: float, as_json: bool) -> None:
     """List the installed engines and their states.
 
-    Reads package metadata only; no engine is started without --probe.
+    Reads package metadata only; no engine is started without --probe. DEFAULT is
+    whether the engine runs if none is named; the others run with --engine NAME.
 
     \b
     --json prints {"schema_version": 1, "lexer_version": "…", "engines": […]}.
@@ -81,13 +82,14 @@ def list_command(probe: bool, timeout: float, as_json: bool) -> None:
 def _rows(
     listings: Sequence[EngineListing], probes: Mapping[str, EngineProbe], *, probed: bool
 ) -> list[tuple[str, ...]]:
-    head = ("NAME", "ENGINE", "STATE", "VERSION", "RUNTIME", "PLUGIN")
+    head = ("NAME", "ENGINE", "STATE", "DEFAULT", "VERSION", "RUNTIME", "PLUGIN")
     rows: list[tuple[str, ...]] = [(*head, "DEVICES") if probed else head]
     for listing in listings:
         row = (
             listing.name,
             listing.display_name,
             str(listing.state),
+            "-" if listing.info is None else "yes" if listing.info.runs_by_default else "no",
             listing.version or "-",
             listing.runtime_distribution or "-",
             listing.distribution,

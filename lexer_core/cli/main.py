@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = [
+    "COMPLETION_VARIABLE",
     "DONE",
     "ENGINE_FAILED",
     "GATE_FAILED",
@@ -43,7 +44,7 @@ NOTHING_MEASURED = 4
 INTERNAL_ERROR = 70
 INTERRUPTED = 130
 
-_COMPLETION_VARIABLE = "_LEXER_COMPLETE"
+COMPLETION_VARIABLE = "_LEXER_COMPLETE"
 
 _COMMANDS = {
     "engines": (
@@ -77,6 +78,10 @@ _COMMANDS = {
     "cache": (
         "lexer_core.cli.cache:cache",
         "Show or clear cached exports.",
+    ),
+    "completion": (
+        "lexer_core.cli.completion:completion",
+        "Print a script that completes commands and options.",
     ),
 }
 
@@ -112,11 +117,11 @@ def lexer(context: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line of this process, and exit."""
-    instruction = os.environ.get(_COMPLETION_VARIABLE)
+    instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete  # only for shell completion
 
-        sys.exit(shell_complete(lexer, {}, "lexer", _COMPLETION_VARIABLE, instruction))
+        sys.exit(shell_complete(lexer, {}, "lexer", COMPLETION_VARIABLE, instruction))
     sys.exit(run())
 
 

@@ -30,9 +30,17 @@ if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
     from lexer_core.target.example_inputs import ExampleInputs
 
-__all__ = ["refuse_rerun_options", "rerun_from_options", "rerun_options", "rerun_status"]
+__all__ = [
+    "BASE_OPTIONS",
+    "INPUT_OPTIONS",
+    "RERUN_SETTINGS",
+    "refuse_rerun_options",
+    "rerun_from_options",
+    "rerun_options",
+    "rerun_status",
+]
 
-_SETTINGS = (
+RERUN_SETTINGS = (
     "num_iterations",
     "precision",
     "max_seconds",
@@ -52,9 +60,9 @@ _SETTINGS = (
     "opset",
     "use_cache",
 )
-_BASE_OPTIONS = ("base_target", "base_folder", "save")
-_INPUT_OPTIONS = ("described", "inputs_file", "batch_size", "seed", "input_names", "output_names")
-_RERUN_ONLY = (*_BASE_OPTIONS, *_INPUT_OPTIONS, *_SETTINGS)
+BASE_OPTIONS = ("base_target", "base_folder", "save")
+INPUT_OPTIONS = ("described", "inputs_file", "batch_size", "seed", "input_names", "output_names")
+_RERUN_ONLY = (*BASE_OPTIONS, *INPUT_OPTIONS, *RERUN_SETTINGS)
 _BASE_AND_TARGET = 2
 
 
@@ -89,7 +97,7 @@ def rerun_options(command: Callable[..., object]) -> Callable[..., object]:
                 help="Save the new model's results, as the next base.",
             ),
             input_options,
-            setting_options(*_SETTINGS),
+            setting_options(*RERUN_SETTINGS),
         )
     ):
         command = option(command)
@@ -146,7 +154,7 @@ def rerun_from_options(
     seed = command_configuration({"seed": options["seed"]}).settings.seed or 0
     request = read_request(described, file, options["batch_size"], seed)
     base = load_run(path, Path(path).stem)
-    settings = {name: options[name] for name in _SETTINGS}
+    settings = {name: options[name] for name in RERUN_SETTINGS}
     inputs = None if described or file else recreate_inputs(base.report)
     # Recreated inputs use the base's seed unless one is set.
     settings["seed"] = options["seed"] if inputs else seed
@@ -188,7 +196,10 @@ def _check_other_model(target: str, folder: str) -> None:
     TargetError
         It is.
     """
-    where = target.rpartition(":")[0] or target
+    from lexer_core.target.factory_call import parse_factory_call
+
+    call = parse_factory_call(target)
+    where = call.where if call is not None else target
     part = where if where.endswith(".py") else "."
     if (Path(folder) / part).resolve() != Path(part).resolve():
         return
@@ -233,7 +244,7 @@ def _benchmark_command(
     others = [
         parameter.name or ""
         for parameter in context.command.params
-        if parameter.name not in (*_INPUT_OPTIONS, *_SETTINGS)
+        if parameter.name not in (*INPUT_OPTIONS, *RERUN_SETTINGS)
     ]
     words = command_words(context, without=others)
     if not {"--input", "--inputs"} & set(words):

@@ -114,7 +114,13 @@ def fact_lines(report: ReportData) -> list[str]:
     took = f"Took {duration_text(total * 1000)}"
     if phases := _phases(report, total * _SHORTEST_PHASE):
         took += f": {phases}"
-    return [line for line in (", ".join(filter(None, machine)), took if total else "") if line]
+    more = ", ".join(f"{name} (--engine {name})" for name in report.not_run)
+    lines = (
+        f"Also installed, not run: {more}" if more else "",
+        ", ".join(filter(None, machine)),
+        took if total else "",
+    )
+    return [line for line in lines if line]
 
 
 def detail_lines(report: ReportData) -> list[str]:

@@ -73,6 +73,9 @@ class ReportData(Sequence[BenchmarkResult]):
         The inputs as ``--input`` options, with the batch size applied. Together
         with ``seed`` they recreate the inputs. Empty when the inputs were passed
         as data.
+    not_run
+        Names of installed engines that were ready and were not run, because no engine was
+        named and they run only if they are.
     created_at
         When the run started: UTC, ISO 8601.
     seed
@@ -104,6 +107,7 @@ class ReportData(Sequence[BenchmarkResult]):
     input_specs: tuple[TensorSpec, ...] = field(default=(), converter=tuple)
     command: str = ""
     input_options: tuple[str, ...] = field(default=(), converter=texts)
+    not_run: tuple[str, ...] = field(default=(), converter=texts)
     created_at: str = ""
     seed: int | None = count()
     stopped_because: str = ""

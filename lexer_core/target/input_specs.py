@@ -38,6 +38,19 @@ __all__ = [
 _FLOATS = ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8_e5m2")
 _INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = (*_FLOATS, *_INTEGERS, "bool")
+_ALIASES = {
+    "half": "float16",
+    "fp16": "float16",
+    "bf16": "bfloat16",
+    "float": "float32",
+    "fp32": "float32",
+    "double": "float64",
+    "fp64": "float64",
+    "long": "int64",
+    "int": "int32",
+    "short": "int16",
+}
+"""Names that torch and its users have for some types; ``int`` is torch's."""
 
 _TENSOR = re.compile(r"(?P<dtype>\w+)(?:\[(?P<shape>[^\]]*)\])?(?P<rest>.*)", re.DOTALL)
 _CONSTANT = re.compile(r"(?P<name>[^=:\s]+):=(?P<value>.*)", re.DOTALL)
@@ -117,17 +130,18 @@ def parse_input_spec(text: str) -> InputSpec | Constant:
     match = _TENSOR.fullmatch(described)
     if match is None:
         raise _wrong(text, start, len(text), "the element type is missing")
-    dtype = match["dtype"]
+    typed = match["dtype"]
+    dtype = _ALIASES.get(typed, typed)
     if dtype not in _DTYPES:
         raise _wrong(
             text,
             start,
-            start + len(dtype),
+            start + len(typed),
             f"{dtype!r} is not an element type",
             f"Types: {', '.join(_DTYPES)}.{did_you_mean(dtype, _DTYPES)}",
         )
     if match["shape"] is None:
-        at = start + len(dtype)
+        at = start + len(typed)
         raise _wrong(text, at, at + 1, f"the shape after {dtype!r} is missing, such as [1,3] or []")
     shape = _shape(text, match["shape"], start + match.start("shape"))
     fill = _fill(text, dtype, match["rest"], start + match.start("rest"))

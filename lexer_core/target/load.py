@@ -1,7 +1,8 @@
 """Which model does TARGET name?
 
 ``package.module:Class``, ``path/to/file.py:Class`` (or a factory function or an
-instance instead of a class), or ``model.onnx``.
+instance instead of a class), ``package.module:make('small', depth=3)``, ``model.onnx``,
+``program.pt2``, or the folder of a transformers model.
 """
 
 from __future__ import annotations
@@ -22,19 +23,27 @@ from attrs import frozen
 
 from lexer_core.errors import TargetError
 from lexer_core.suggestions import did_you_mean
+from lexer_core.target.factory_call import parse_factory_call
 from lexer_core.target.onnx_file import read_onnx_inputs
+from lexer_core.target.program_file import load_program
+from lexer_core.target.transformers_folder import (
+    is_transformers_folder,
+    load_transformers_folder,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from lexer_core.records import TensorSpec
+    from lexer_core.target.factory_call import FactoryCall
 
 __all__ = ["Target", "is_program", "load_target"]
 
 _HOW_TO_WRITE = (
-    "Write package.module:Class, path/to/file.py:Class or model.onnx. "
-    "Instead of a class, you can name a function that returns the model, or an instance."
+    "Write package.module:Class, path/to/file.py:Class, model.onnx, program.pt2 or the folder of a "
+    "transformers model. Instead of a class, you can name a function that returns the model, with "
+    "arguments if it needs any, or an instance."
 )
 
 
@@ -58,10 +67,11 @@ class Target:
 
 
 def load_target(text: str, *, seed: int | None = None) -> Target:
-    """Load the model that TARGET names. Runs the user's code, unless it is an ``.onnx`` file.
+    """Load the model that TARGET names. Runs the user's code, unless it is a file or folder.
 
-    A class or function is called without arguments; an instance is used as it
-    is. Imports search the current folder and, for a file, its own folder.
+    A class or function is called with the arguments that are written, which are
+    literals; an instance is used as it is. Imports search the current folder and, for a
+    file, its own folder.
 
     Parameters
     ----------
@@ -78,12 +88,19 @@ def load_target(text: str, *, seed: int | None = None) -> Target:
     """
     if text.endswith(".onnx"):
         return _load_onnx(text)
-    where, colon, attribute = text.rpartition(":")
-    if not colon or not where or not attribute or "/" in attribute or "\\" in attribute:
+    if text.endswith(".pt2"):
+        _check_file(Path(text))
+        return Target(name=text, model=load_program(Path(text)))
+    if is_transformers_folder(Path(text)):
+        with _explained(f"the model in {text!r} cannot be loaded", ""):
+            return Target(name=text, model=load_transformers_folder(Path(text)))
+    call = parse_factory_call(text)
+    if call is None:
         raise TargetError(f"TARGET {text!r} does not name a model.", hint=_which_model(text))
+    where = call.where
     module = _load_file(where) if where.endswith(".py") else _import_module(where)
-    value = _attribute(module, where, attribute)
-    return Target(name=text, model=_model(value, attribute, where, seed))
+    value = _attribute(module, where, call.attribute)
+    return Target(name=text, model=_model(value, call, seed))
 
 
 def is_program(value: object) -> bool:
@@ -226,22 +243,25 @@ def _candidates(module: object) -> list[str]:
     return sorted(names, key=lambda name: getattr(vars(module)[name], "__module__", home) != home)
 
 
-def _model(value: Any, attribute: str, where: str, seed: int | None) -> object:
-    if _is_module(value) or is_program(value):
+def _model(value: Any, call: FactoryCall, seed: int | None) -> object:
+    attribute, where = call.attribute, call.where
+    if (_is_module(value) or is_program(value)) and not call.is_call:
         return value
-    if not callable(value):
+    if not callable(value) or _is_module(value):
         raise TargetError(
-            f"{attribute!r} in {where!r} is {_described(value)}, not a model.",
-            hint=_HOW_TO_WRITE,
+            f"{attribute!r} in {where!r} is an instance, which takes no arguments."
+            if _is_module(value)
+            else f"{attribute!r} in {where!r} is {_described(value)}, not a model.",
+            hint=f"Write {where}:{attribute}." if _is_module(value) else _HOW_TO_WRITE,
         )
-    _check_callable_without_arguments(value, attribute)
+    _check_arguments(value, call)
     if seed is not None:
         _seed_random_numbers(seed)
     with _explained(
         f"{attribute}() in {where!r} failed",
         getattr(sys.modules.get(value.__module__), "__file__", "") or "",
     ):
-        model = value()
+        model = value(*call.positional, **call.named)
     if _is_module(model) or is_program(model):
         return model
     raise TargetError(
@@ -264,10 +284,20 @@ def _seed_random_numbers(seed: int) -> None:
         torch.manual_seed(seed)
 
 
-def _check_callable_without_arguments(function: Callable[..., object], attribute: str) -> None:
+def _check_arguments(function: Callable[..., object], call: FactoryCall) -> None:
     try:
         signature = inspect.signature(function)
     except (TypeError, ValueError):  # some built-in callables have none
+        return
+    attribute = call.attribute
+    if call.is_call:
+        try:
+            signature.bind(*call.positional, **call.named)
+        except TypeError as error:
+            raise TargetError(
+                f"{attribute} cannot be called with these arguments: {error}.",
+                hint=f"Its signature is {attribute}{signature}.",
+            ) from error
         return
     required = [
         parameter.name
@@ -276,11 +306,12 @@ def _check_callable_without_arguments(function: Callable[..., object], attribute
         and parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD)
     ]
     if required:
-        call = ", ".join(f"{name}=..." for name in required)
+        shown = ", ".join(f"{name}=..." for name in required)
         raise TargetError(
             f"{attribute} cannot be called without arguments: it needs {', '.join(required)}.",
-            hint="Name a function that creates the model instead:\n"
-            f"def make_model():\n    return {attribute}({call})",
+            hint=f"Write them: '{call.where}:{attribute}({shown})'. If they are not literals, name "
+            f"a function that creates the model instead:\n"
+            f"def make_model():\n    return {attribute}({shown})",
         )
 
 
