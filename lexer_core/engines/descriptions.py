@@ -14,8 +14,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from lexer_core.engines.info_data import info_from_data
+from lexer_core.engines.plugin_errors import PluginError, upgrade_plugin
 from lexer_core.engines.plugin_text import printable_lines
-from lexer_core.engines.plugins import PluginError, upgrade_plugin
 from lexer_core.engines.remembered import PluginAnswer, recall, remember
 from lexer_core.engines.states import EngineState
 

@@ -30,10 +30,16 @@ class ProcessState:
     As a context manager around a plugin's code, it adds what that changed to
     ``changes``, each as a clause that continues "importing it". Removed modules, paths
     and finders are put back, without which nothing works.
+
+    Parameters
+    ----------
+    plugin
+        The plugin's top-level module.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, plugin: str) -> None:
         self.changes: list[str] = []
+        self._plugin = plugin
         self._modules = dict(sys.modules)
         self._path = list(sys.path)
         self._finders: dict[str, list[Any]] = {
@@ -89,8 +95,17 @@ class ProcessState:
         for name, before in self._code.items():
             now = _code_of(self._modules[name])
             for attribute, value in before.items():
-                if now.get(attribute, _MISSING) is not value:
+                new = now.get(attribute, _MISSING)
+                if new is not value and not self._is_of_a_library(new):
                     yield f"{name}.{attribute}"
+
+    def _is_of_a_library(self, code: object) -> bool:
+        """Return whether this is from a library that the plugin imports.
+
+        Such as torch, which replaces ``inspect.getfile`` wherever it is used.
+        """
+        top = str(getattr(code, "__module__", None)).partition(".")[0]
+        return top in sys.modules and top != self._plugin and top not in _WATCHED
 
 
 def _code_of(module: ModuleType) -> dict[str, object]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from lexer_core.engines.installed import DistributionFacts, InstalledDistribution
 
-__all__ = ["EngineEntryPoint", "find_entry_points"]
+__all__ = ["EngineEntryPoint", "find_entry_points", "top_level"]
 
 
 class EngineEntryPoint(NamedTuple):
@@ -30,6 +30,11 @@ class EngineEntryPoint(NamedTuple):
     value: str
     distribution: DistributionFacts
     location: str = ""
+
+
+def top_level(value: str) -> str:
+    """Return the top-level module that the value of an entry point names."""
+    return value.partition(":")[0].partition(".")[0].strip()
 
 
 def find_entry_points(

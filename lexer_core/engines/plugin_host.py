@@ -13,16 +13,12 @@ from importlib import import_module
 from attrs import frozen
 
 from lexer_core.engines.disturbances import ProcessState
-from lexer_core.engines.entry_points import EngineEntryPoint
+from lexer_core.engines.entry_points import EngineEntryPoint, top_level
 from lexer_core.engines.info_data import info_as_data
 from lexer_core.engines.installed import DistributionFacts
+from lexer_core.engines.plugin_errors import PluginError, upgrade_plugin
 from lexer_core.engines.plugin_text import printable, printable_lines
-from lexer_core.engines.plugins import (
-    PluginError,
-    broken_by,
-    load_plugin,
-    upgrade_plugin,
-)
+from lexer_core.engines.plugins import broken_by, load_plugin
 
 __all__ = ["PluginHost", "PluginReply"]
 
@@ -67,7 +63,8 @@ class PluginHost:
 
         facts = DistributionFacts(*distribution)
         entry_point = EngineEntryPoint(name, group, value, facts)
-        before, modules, fix = ProcessState(), set(sys.modules), upgrade_plugin(facts)
+        before, modules = ProcessState(top_level(value)), set(sys.modules)
+        fix = upgrade_plugin(facts)
         info: object = None
         try:
             plugin = load_plugin(entry_point, before)
@@ -96,7 +93,7 @@ class PluginHost:
 
 def _files(imported: set[str], entry: str) -> tuple[str, ...]:
     """Return the files of modules: all of the plugin's package, the first of any other."""
-    own = entry.partition(":")[0].partition(".")[0].strip()
+    own = top_level(entry)
     files = set()
     for name in imported:
         top, dot, _ = name.partition(".")

@@ -17,6 +17,7 @@ from lexer_core import __version__
 from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.hook_checks import read_hooks
 from lexer_core.engines.info_checks import wrong_in_info
+from lexer_core.engines.plugin_errors import PluginError, upgrade_core, upgrade_plugin
 from lexer_core.engines.states import EngineState
 from lexer_core.hookspecs import CONTRACT_VERSION
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.installed import DistributionFacts
     from lexer_core.records import EngineInfo
 
-__all__ = ["Plugin", "PluginError", "broken_by", "load_plugin", "upgrade_core", "upgrade_plugin"]
+__all__ = ["Plugin", "broken_by", "load_plugin"]
 
 _REFERENCE = re.compile(r"(?P<module>[\w.]+)\s*(?::\s*(?P<attributes>[\w.]+)\s*)?(?:\[.*\]\s*)?")
 
@@ -39,24 +40,6 @@ class Plugin(NamedTuple):
 
     info: EngineInfo
     hooks: PluginHooks
-
-
-class PluginError(Exception):
-    """A plugin does not provide a usable engine. Not raised outside this package."""
-
-    def __init__(
-        self,
-        reason: str,
-        *,
-        fix: str,
-        details: str = "",
-        state: EngineState = EngineState.BROKEN,
-    ) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.fix = fix
-        self.details = details
-        self.state = state
 
 
 def load_plugin(
@@ -96,18 +79,6 @@ def load_plugin(
             info = hooks.implementations["lexer_engine_info"].function()
         _refuse(tuple(wrong_in_info(info)), module, fix)
     return Plugin(info=info, hooks=hooks)
-
-
-def upgrade_plugin(plugin: DistributionFacts) -> str:
-    """Return the command that upgrades a plugin and its dependencies."""
-    return f"pip install --upgrade {plugin.name}"
-
-
-def upgrade_core(plugin: DistributionFacts) -> str:
-    """Return the command that installs a lexer-core that is compatible with the plugin."""
-    if plugin.core_requirement:
-        return f"pip install --upgrade '{plugin.core_requirement}'"
-    return f"pip install --upgrade lexer-core {plugin.name}"
 
 
 @contextmanager

@@ -9,14 +9,8 @@ from lexer_core.engines.descriptions import describe_plugins
 from lexer_core.engines.engine_names import wrong_name
 from lexer_core.engines.entry_points import find_entry_points
 from lexer_core.engines.installed import find_distributions
+from lexer_core.engines.plugin_errors import PluginError, upgrade_core, upgrade_plugin
 from lexer_core.engines.plugin_text import printable
-from lexer_core.engines.plugins import (
-    PluginError,
-    broken_by,
-    load_plugin,
-    upgrade_core,
-    upgrade_plugin,
-)
 from lexer_core.engines.runtime import find_runtime
 from lexer_core.engines.states import EngineListing, EngineState, ReadyEngine
 from lexer_core.errors import BrokenEngineError, EngineUnavailableError, UnknownEngineError
@@ -190,6 +184,8 @@ class EngineRegistry:
 
     def _import(self, entry_point: EngineEntryPoint) -> None:
         """Import a plugin into this process, and list its engine."""
+        from lexer_core.engines.plugins import load_plugin  # a listing does not need it
+
         try:
             self._plugins[entry_point] = load_plugin(entry_point)
         except PluginError as error:
@@ -238,6 +234,7 @@ def _not_ready(name: str, listing: EngineListing) -> EngineError:
 def _register(listing: EngineListing, entry_point: EngineEntryPoint, plugin: Plugin) -> Engine:
     # On use: a listing needs neither, and registration imports pluggy's manager.
     from lexer_core.engines.engine import Engine
+    from lexer_core.engines.plugins import broken_by
     from lexer_core.engines.registration import register_hooks
 
     with broken_by("cannot be registered: ", upgrade_plugin(entry_point.distribution)):

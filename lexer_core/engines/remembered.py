@@ -8,19 +8,20 @@ usable file, the plugin is asked again.
 from __future__ import annotations
 
 import os
-import platform
 import sys
 import time
 import zlib
 from contextlib import suppress
+from functools import cache
 from stat import S_ISREG
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lexer_core import __version__
-from lexer_core.cache_folder import default_directory
+from lexer_core.cache_folder import default_directory_name
+from lexer_core.engines.entry_points import top_level
 from lexer_core.engines.find_module import module_spec
 from lexer_core.engines.info_data import info_as_data, info_from_data
-from lexer_core.engines.plugins import PluginError
+from lexer_core.engines.plugin_errors import PluginError
 from lexer_core.engines.states import EngineState
 
 if TYPE_CHECKING:
@@ -143,8 +144,7 @@ def _answer(document: dict[str, Any], files: Iterable[str]) -> PluginAnswer:
 
 def _key(entry_point: EngineEntryPoint) -> list[object]:
     return [
-        platform.python_implementation(),
-        list(sys.version_info),
+        sys.version,
         sys.prefix,
         __version__,
         entry_point.name,
@@ -172,6 +172,7 @@ def _existing(file: str) -> str:
     return file
 
 
+@cache
 def _core_stamps() -> list[list[Any]]:
     """Return the stamps of the code that checks plugins, for those who change it."""
     folder = os.path.dirname(__file__)  # noqa: PTH120
@@ -181,17 +182,13 @@ def _core_stamps() -> list[list[Any]]:
 
 def _origin(entry_point: EngineEntryPoint) -> str | None:
     """Return where the plugin's top-level module is found now."""
-    spec = module_spec(_top_level(entry_point))
+    spec = module_spec(top_level(entry_point.value))
     return None if spec is None else f"{spec.origin} {list(spec.submodule_search_locations or ())}"
-
-
-def _top_level(entry_point: EngineEntryPoint) -> str:
-    return entry_point.value.partition(":")[0].partition(".")[0].strip()
 
 
 def _package_files(entry_point: EngineEntryPoint) -> list[str]:
     """Return the files of the plugin's top-level package, which a failed import may not name."""
-    spec = module_spec(_top_level(entry_point))
+    spec = module_spec(top_level(entry_point.value))
     if spec is None:
         return []
     folders = list(spec.submodule_search_locations or ())
@@ -224,7 +221,7 @@ def _surroundings() -> list[object]:
 
 def _path(entry_point: EngineEntryPoint) -> str:
     checksum = zlib.crc32(repr(_key(entry_point)).encode("utf-8", "surrogateescape"))
-    return f"{default_directory()}/engines/{entry_point.name}-{checksum:08x}.json"
+    return f"{default_directory_name()}/engines/{entry_point.name}-{checksum:08x}.json"
 
 
 def _read(path: str) -> dict[str, Any]:
