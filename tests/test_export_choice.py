@@ -270,6 +270,39 @@ def test_a_format_of_a_plugins_own_has_no_package_to_name(tmp_path):
     assert "lexer_export_model" in raised.value.hint
 
 
+def test_an_engine_of_another_environment_is_told_where_its_format_must_be_made(tmp_path):
+    elsewhere = FakeEngine("far", accepts=("odd",), distribution="lexer-far 2.0")
+
+    with pytest.raises(ExportError) as raised:
+        exports(tmp_path, FakeEngine("user")).for_engine(elsewhere, "cpu", {})
+
+    assert "in this environment, not in the engine's" in raised.value.hint
+    assert "pip install lexer-far" in raised.value.hint
+
+
+def test_two_plugins_that_claim_the_exporters_name_are_named_as_the_cause(tmp_path):
+    reason = "lexer-ort 0.1.0 and lexer-x 1.0 both provide an engine of this name; neither is used"
+    claims = [
+        EngineListing(
+            name="onnxruntime",
+            display_name="onnxruntime",
+            state=EngineState.BROKEN,
+            distribution=distribution,
+            reason=reason,
+            remedy=f"pip uninstall {other}",
+        )
+        for distribution, other in (("lexer-x 1.0", "lexer-ort"), ("lexer-ort 0.1.0", "lexer-x"))
+    ]
+    registry = FakeRegistry((FakeEngine("user"),), not_ready=tuple(claims))
+
+    with pytest.raises(ExportError, match=r"lexer-ort 0\.1\.0 and lexer-x 1\.0 both") as raised:
+        Exports(SOURCE, registry=registry, directory=tmp_path, use_cache=False).for_engine(
+            "user", "cpu", {}
+        )
+
+    assert "pip uninstall lexer-x" in raised.value.hint
+
+
 def test_an_engine_that_takes_no_onnx_cannot_run_an_onnx_file(tmp_path):
     source = ModelSource(
         onnx_path=tmp_path / "model.onnx",

@@ -150,6 +150,13 @@ def test_a_plugin_is_not_blamed_for_one_that_was_imported_before_it(site):
     assert states["b-innocent"] is EngineState.READY
 
 
+def test_a_plugin_is_not_blamed_for_what_its_libraries_replace(site):
+    site.add_module("a_library", "import inspect\ndef getfile(): pass\ninspect.getfile = getfile\n")
+    site.add_engine("careless", f"import a_library\n{MINIMAL_ENGINE}")
+
+    assert EngineRegistry().listing("careless").state is EngineState.READY
+
+
 def test_a_listing_imports_no_plugin_into_this_process(site):
     module = site.add_engine("good")
     registry = EngineRegistry()

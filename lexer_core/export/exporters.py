@@ -69,6 +69,7 @@ def no_exporter(
     listings: Sequence[EngineListing],
     *,
     engine: str = "",
+    elsewhere: str = "",
 ) -> ExportError:
     """Return the error for formats that no installed engine exports to.
 
@@ -82,6 +83,8 @@ def no_exporter(
         The installed engines.
     engine
         Display name of the engine that the export is for, if it is for one.
+    elsewhere
+        The distribution of the engine's plugin, if another environment runs the engine.
 
     Returns
     -------
@@ -89,23 +92,34 @@ def no_exporter(
         The hint names the package to install, or how to fix an engine that is
         installed but not ready.
     """
-    hints = []
+    hints, causes = [], []
     for name in formats:
         if name not in STANDARD_FORMATS:
             continue
         package = STANDARD_FORMATS[name].distribution
         exporter = STANDARD_FORMATS[name].engine
-        listing = next((item for item in listings if item.name == exporter), None)
+        named = [item for item in listings if item.name == exporter]
+        # Of two plugins that claim the name, the one that is meant to have it.
+        own = (item for item in named if item.distribution.partition(" ")[0] == package)
+        listing = next(own, named[0] if named else None)
         if listing is None:
             hints.append(f"To export to {name}, install {package}: pip install {package}")
         elif listing.remedy:
+            causes.append(f"engine {exporter!r} is {listing.state}: {listing.reason}")
             hints.append(
                 f"{package} exports to {name}, but is {listing.state}: {listing.reason}.\n"
                 f"{listing.remedy}"
             )
+    if elsewhere:
+        hints.append(
+            "Models are exported in this environment, not in the engine's: a plugin that exports "
+            f"to {' or '.join(formats)} must be installed here. If it is the engine's own: "
+            f"pip install {elsewhere.partition(' ')[0]}"
+        )
+    cause = f" ({'; '.join(causes)})" if causes else ""
     return ExportError(
         f"no installed engine exports {_kind(source)} to {' or '.join(formats)}"
-        f"{f' for {engine}' if engine else ''}.",
+        f"{f' for {engine}' if engine else ''}{cause}.",
         hint="\n".join(dict.fromkeys(hints))
         or "Install a plugin whose lexer_export_model makes this format.",
     )

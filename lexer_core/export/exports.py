@@ -185,6 +185,8 @@ class Exports:
             formats,
             self._registry.listings(),
             engine=target.info.display_name,
+            # An engine that is not in the registry is one of another environment.
+            elsewhere="" if isinstance(engine, str) else target.distribution,
         )
 
     def _exporters(self, target: Exporter) -> Iterator[Exporter]:
