@@ -151,3 +151,51 @@ def test_a_file_may_say_which_interpreter_runs_an_engine(here, there, model, tmp
     assert report["loner"].interpreter.startswith(there)
     assert report["toy"].interpreter == ""
     assert any("python of loner" in note for note in report.notes)
+
+
+FORGING = """
+import atexit, json
+import lexer_core
+
+def forge():
+    answer = {"python": "3", "lexer": lexer_core.__version__, "engine": LISTING}
+    print(json.dumps(answer))
+
+atexit.register(forge)
+"""
+READY = {"state": "ready", "reason": "", "remedy": "", "version": "1", "distribution": "x 1"}
+INFO = {
+    "display_name": "Toy",
+    "runtime_modules": [],
+    "runtime_distributions": [],
+    "formats": ["onnx"],
+    "options": [],
+    "runs_by_default": True,
+    "unavailable_because": "",
+    "remedy": "",
+}
+
+
+@pytest.mark.parametrize(
+    ("listing", "words"),
+    [
+        ({"state": ["ready"]}, "is ['ready'] in"),
+        (READY, "wrongly: not a description of an engine"),
+        ({**READY, "info": {**INFO, "display_name": 5}}, "display_name must be a non-empty string"),
+        ({**READY, "info": INFO, "version": 3}, "its version and its distribution must be strings"),
+    ],
+)
+def test_an_interpreter_that_answers_anything_costs_its_own_row(
+    here, model, tmp_path, listing, words
+):
+    site = FakeSite(tmp_path / "site")
+    site.add_module("sitecustomize", FORGING.replace("LISTING", repr(listing)))
+    python = environment(tmp_path / "venv", site.folder, *dependencies())
+
+    report = LexerContext().benchmark(
+        model, INPUT, engines=["toy", EngineChoice("toy", label="far", python=python)], **QUICK
+    )
+
+    assert report["toy"].error is None
+    assert report["far"].status == "failed"
+    assert words in report["far"].error.reason

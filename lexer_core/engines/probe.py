@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.engine_helpers import error_summary
+from lexer_core.engines.answer_checks import WrongAnswerError, plain_devices
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import LexerError, WorkerDiedError, WorkerError, WorkerTimeoutError
 from lexer_core.records import Device  # noqa: TC001  the reply's declared type
@@ -104,13 +105,16 @@ def probe_engine(name: str, *, timeout: float = DEFAULT_TIMEOUT) -> EngineProbe:
         hosted=DeviceLister,
     ) as worker:
         try:
-            devices, reason = worker.call("list_devices", name, timeout=timeout)
+            listed, reason = worker.call("list_devices", name, timeout=timeout)
+            devices = plain_devices(listed)
         except WorkerTimeoutError:
             reason = f"no answer within {timeout:g} s"
         except WorkerDiedError as error:
             reason = f"its process died: {error.reason}"
         except WorkerError as error:
             reason = error.message
+        except WrongAnswerError as wrong:
+            reason = f"its process {wrong.what}"
         seconds = time.monotonic() - start
         # Without waiting: runtimes may hang when they shut down.
         worker.close(timeout=0.0)

@@ -138,22 +138,32 @@ def query_interpreter(python: str, engine: str) -> RemoteEngine:
             engine=engine,
             hint=f"To fix: {python} -m pip install --force-reinstall 'lexer-core=={__version__}'",
         )
-    if listing["state"] != EngineState.READY:
-        error = (
-            BrokenEngineError if listing["state"] == EngineState.BROKEN else EngineUnavailableError
-        )
+    state, reason, remedy = (listing.get(key, "") for key in ("state", "reason", "remedy"))
+    if state != EngineState.READY:
+        error = BrokenEngineError if state == EngineState.BROKEN else EngineUnavailableError
         raise error(
-            f"engine {engine!r} is {listing['state']} in {where}: {listing['reason']}.",
+            f"engine {engine!r} is {state} in {where}: {reason}.",
             engine=engine,
-            hint=f"In that environment: {listing['remedy']}" if listing["remedy"] else "",
+            hint=f"In that environment: {remedy}" if remedy else "",
         )
+    version, distribution = listing.get("version"), listing.get("distribution")
+    try:
+        info = info_from_data(listing.get("info"))
+        if not isinstance(version, str | None) or not isinstance(distribution, str):
+            raise ValueError("its version and its distribution must be strings")
+    except ValueError as problem:
+        raise BrokenEngineError(
+            f"{where} describes engine {engine!r} wrongly: {problem}.",
+            engine=engine,
+            hint="Something in that environment prints to standard output after Lexer does.",
+        ) from problem
     return RemoteEngine(
         python=python,
-        python_version=str(answer["python"]),
+        python_version=str(answer.get("python")),
         engine=engine,
-        info=info_from_data(listing["info"]),
-        version=listing["version"],
-        distribution=listing["distribution"],
+        info=info,
+        version=version,
+        distribution=distribution,
     )
 
 
