@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 
-_LIBRARIES = {"site-packages", "dist-packages", "lexer_core", "lexer"}
+_LIBRARIES = {"site-packages", "dist-packages", "lexer_core", "lexer", "IPython"}
 """Folders of code that is not the user's."""
 
 

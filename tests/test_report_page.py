@@ -307,7 +307,7 @@ def test_a_million_samples_make_a_small_file_that_says_what_is_not_drawn():
     assert len(html.encode()) < 3_000_000
     text = read_page(html).text
     assert "Torch: 500,000 samples, up to 1,667 per group" in text
-    assert "the light band spans the fastest to the slowest of a group" in text
+    assert "the light band holds nine tenths of a group" in text
     assert "of 500,000 samples): they are chosen evenly by rank" in text
     assert "the median of up to 9 round medians per point" in text
     for row in rows:
@@ -351,6 +351,26 @@ def test_several_runs_are_side_by_side_and_each_has_its_own_part():
     ]
     assert "measured at different times" in page.text
     assert len(page.all("article")) == 2
+
+
+def test_runs_side_by_side_keep_units_of_their_own():
+    fast = a_report(a_row(p50=0.02), a_row("ort", "ONNXRuntime", 0.01))
+    slow = a_report(a_row(p50=40.0), a_row("ort", "ONNXRuntime", 20.0))
+
+    overview = cells_of(read_page(report_page([fast, slow])))["All runs side by side"]
+    alike = cells_of(read_page(report_page([slow, slow])))["All runs side by side"]
+
+    columns = list(zip(*overview, strict=True))
+    (medians,) = (column for column in columns if column[0] == "p50")
+    (tails,) = (column for column in columns if column[0] == "p99")
+    assert [cell.lstrip("\N{FIGURE SPACE}") for cell in medians[1:]] == [
+        "20.00 ±0.06 µs",
+        "40.00 ±0.12 ms",
+        "10.00 ±0.03 µs",
+        "20.00 ±0.06 ms",
+    ]
+    assert tails[1:] == ("26.0 µs", "52.0 ms", "13.0 µs", "26.0 ms")
+    assert "p50 (ms)" in alike[0]
 
 
 def test_a_rank_is_not_compared_across_runs():

@@ -158,6 +158,29 @@ def test_on_a_phone_the_results_and_the_command_need_no_scrolling(browser, files
     assert {'"p50 (ms)"', '"speed"', '"outputs"'} <= set(labels)
 
 
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_a_table_that_goes_on_to_the_right_has_a_shadow_there(dark, browser, files):
+    page = browser.open(files / "several.html", width=800, dark=dark)
+
+    hidden = page.evaluate("""
+        (() => {
+            const box = document.querySelector("div.scroll");
+            return box.scrollWidth - box.clientWidth;
+        })()
+    """)
+    style = page.evaluate("""
+        (() => {
+            const style = getComputedStyle(document.querySelector("div.scroll"));
+            const images = style.backgroundImage.split("linear-gradient");
+            return [style.backgroundAttachment, images.length];
+        })()
+    """)
+
+    assert hidden > 0
+    # The cover moves with the table, and the shadow stays at the edge of the window.
+    assert style == ["local, scroll", 3]
+
+
 def test_a_reader_with_a_keyboard_reaches_links_folds_and_what_scrolls(browser, files):
     page = browser.open(files / "one.html", width=PHONE)
     wanted = page.evaluate("document.querySelectorAll('a, summary, [tabindex]').length")

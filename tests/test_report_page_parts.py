@@ -47,10 +47,12 @@ def test_no_sample_is_outside_the_groups(values, most):
         assert inside.size <= found.most
         assert low == inside.min()
         assert high == inside.max()
-    assert (found.low <= found.lower_quartile).all()
+    assert (found.low <= found.lower).all()
+    assert (found.lower <= found.lower_quartile).all()
     assert (found.lower_quartile <= found.median).all()
     assert (found.median <= found.upper_quartile).all()
-    assert (found.upper_quartile <= found.high).all()
+    assert (found.upper_quartile <= found.upper).all()
+    assert (found.upper <= found.high).all()
 
 
 def test_groups_are_contiguous_and_complete():

@@ -33,7 +33,7 @@ from lexer_core.reporting.run_lines import detail_lines, fact_lines, heading_lin
 from lexer_core.reporting.sentences import is_interrupted, same_problems, titles
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from lexer_core.results import BenchmarkResult, Comparison, ReportData
 
@@ -107,13 +107,19 @@ def lay_out_rows(
     rows: Sequence[BenchmarkResult],
     names: dict[str, str],
     comparisons: Sequence[Comparison] = (),
+    *,
+    units: Mapping[str, TimeUnit] | None = None,
 ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """Convert rows to columns and footnotes.
 
-    ``names`` are the rows' names by label. Empty columns are left out.
+    ``names`` are the rows' names by label. ``units`` are those of the rows' latencies by
+    label; if they differ, each cell names its unit. Default: one that suits all rows.
+    Empty columns are left out.
     """
     notes = collect_footnotes(rows, names)
-    columns = _columns(rows, names, time_unit(rows), notes, comparisons)
+    if units is None:
+        units = dict.fromkeys(names, time_unit(rows))
+    columns = _columns(rows, names, units, notes, comparisons)
     return tuple(column for column in columns if _is_shown(column)), _clean(notes.lines)
 
 
@@ -150,17 +156,33 @@ def _is_shown(column: Column) -> bool:
 def _columns(
     rows: Sequence[BenchmarkResult],
     names: dict[str, str],
-    unit: TimeUnit,
+    units: Mapping[str, TimeUnit],
     notes: Footnotes,
     comparisons: Sequence[Comparison],
 ) -> list[Column]:
+    different = {units[row.label] for row in rows}
+    shared = different.pop() if len(different) == 1 else None
+
+    def in_unit(text: str, row: BenchmarkResult) -> str:
+        return text if shared or text == MISSING else f"{text} {units[row.label].name}"
+
+    def scaled(value: float | None, row: BenchmarkResult) -> str:
+        return in_unit(significant(_scaled(value, units[row.label])), row)
+
+    def median(row: BenchmarkResult) -> str:
+        if row.status != "ok":
+            return "interrupted" if is_interrupted(row) else row.status
+        per_ms = units[row.label].per_ms
+        text = estimate_text(row.p50_ms, row.intervals.get("p50_ms"), per_ms)
+        return notes.marked(in_unit(text, row), "p50", row)
+
     def cells(text: Callable[[BenchmarkResult], str]) -> tuple[str, ...]:
         return tuple(_clean([text(row) if row.status == "ok" else MISSING])[0] for row in rows)
 
     def latency(heading: str, name: str, *, optional: bool = False) -> Column:
         def cell(row: BenchmarkResult) -> str:
             value: float | None = getattr(row, name)
-            return notes.marked(significant(_scaled(value, unit)), heading, row)
+            return notes.marked(scaled(value, row), heading, row)
 
         return Column(heading=heading, cells=cells(cell), optional=optional)
 
@@ -175,7 +197,7 @@ def _columns(
         return f"{row.rank}{'=' if [other.rank for other in rows].count(row.rank) > 1 else ''}"
 
     speeds = speed_texts(rows, comparisons)
-    medians = _aligned([_median(row, unit, notes) for row in rows])
+    medians = _aligned([median(row) for row in rows])
     return [
         Column(
             heading="engine",
@@ -187,7 +209,7 @@ def _columns(
             heading="device", cells=tuple(_clean([_device(row)])[0] for row in rows), align="left"
         ),
         Column(
-            heading=f"p50 ({unit.name})",
+            heading=f"p50 ({shared.name})" if shared else "p50",
             cells=tuple(medians),
             align="left",
             tones=tuple("" if row.status == "ok" else "bad" for row in rows),
@@ -211,7 +233,7 @@ def _columns(
         ),
         Column(
             heading="device p50",
-            cells=cells(lambda row: significant(_scaled(row.device_p50_ms, unit))),
+            cells=cells(lambda row: scaled(row.device_p50_ms, row)),
         ),
         cost("export", _export, optional=True),
         cost("load", lambda row: duration_text(row.load_ms)),
@@ -236,13 +258,6 @@ def _device(row: BenchmarkResult) -> str:
 
 def _scaled(ms: float | None, unit: TimeUnit) -> float | None:
     return None if ms is None else ms * unit.per_ms
-
-
-def _median(row: BenchmarkResult, unit: TimeUnit, notes: Footnotes) -> str:
-    if row.status != "ok":
-        return "interrupted" if is_interrupted(row) else row.status
-    text = estimate_text(row.p50_ms, row.intervals.get("p50_ms"), unit.per_ms)
-    return notes.marked(text, "p50", row)
 
 
 def _speed(pair: Comparison) -> str:

@@ -1,7 +1,7 @@
 """How are many samples reduced to a few marks?
 
 Up to a limit, every sample is drawn. Above it, groups of neighbours are drawn by
-their minimum, quartiles and maximum, so no sample is outside what is drawn, and
+their quantiles, minimum and maximum, so no sample is outside what is drawn, and
 the page says how large the groups are.
 """
 
@@ -24,6 +24,7 @@ MOST_DOTS = 1500
 """Up to this many samples of an engine are drawn one by one."""
 
 _MOST_STRETCHES = 300
+_QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 _EVERY_STEP = 1000
 _MOST_STEPS = 400
 
@@ -32,16 +33,19 @@ _MOST_STEPS = 400
 class Stretches:
     """Groups of neighbouring samples; each array has one element per group.
 
-    ``start`` and ``end`` are positions, the others are values. ``most`` is the
-    number of samples in the largest group.
+    ``start`` and ``end`` are positions, the others are values: nine tenths of a group
+    are between ``lower`` and ``upper``. ``most`` is the number of samples in the largest
+    group.
     """
 
     start: Floats
     end: Floats
     low: Floats
+    lower: Floats
     lower_quartile: Floats
     median: Floats
     upper_quartile: Floats
+    upper: Floats
     high: Floats
     most: int
 
@@ -60,15 +64,17 @@ def stretches(positions: Floats, values: Floats, most: int = _MOST_STRETCHES) ->
     """
     edges = np.linspace(0, values.size, min(most, values.size) + 1).astype(np.int64)
     parts = [values[low:high] for low, high in itertools.pairwise(edges)]
-    quartiles = np.array([np.quantile(part, (0.0, 0.25, 0.5, 0.75, 1.0)) for part in parts])
+    quantiles = np.array([np.quantile(part, _QUANTILES) for part in parts])
     return Stretches(
         start=positions[edges[:-1]],
         end=positions[edges[1:] - 1],
-        low=quartiles[:, 0],
-        lower_quartile=quartiles[:, 1],
-        median=quartiles[:, 2],
-        upper_quartile=quartiles[:, 3],
-        high=quartiles[:, 4],
+        low=quantiles[:, 0],
+        lower=quantiles[:, 1],
+        lower_quartile=quantiles[:, 2],
+        median=quantiles[:, 3],
+        upper_quartile=quantiles[:, 4],
+        upper=quantiles[:, 5],
+        high=quantiles[:, 6],
         most=int(np.diff(edges).max()),
     )
 

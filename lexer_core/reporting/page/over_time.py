@@ -155,7 +155,8 @@ def _decimated(rows: Sequence[Measured]) -> str:
     numbers = f" ({'; '.join(many)})" if many else ""
     return (
         f"More than {whole_text(MOST_DOTS)} samples are drawn in groups of neighbours{numbers}: "
-        "the light band spans the fastest to the slowest of a group, the dark band its middle half."
+        "the light band holds nine tenths of a group, the dark band its middle half, and dots are "
+        "its fastest and its slowest."
     )
 
 
@@ -241,7 +242,7 @@ def _draw_relative(axes: Axes, courses: Sequence[_Course], axis: RunAxis) -> Non
 
 
 def _draw_values(axes: Axes, places: Floats, values: Floats, colour: str) -> None:
-    """Draw each value as a dot; if there are too many, draw the spread of groups of neighbours."""
+    """Draw each value as a dot; if there are too many, draw the density of groups of neighbours."""
     if values.size > MOST_DOTS:
         _draw_bands(axes, places, values, colour)
     elif values.size:
@@ -271,12 +272,15 @@ def _draw_bands(axes: Axes, places: Floats, values: Floats, colour: str) -> None
     found = stretches(places, values)
     edges = np.append(found.start, found.end[-1])
     for low, high, alpha in (
-        (found.low, found.high, 0.3),
+        (found.lower, found.upper, 0.3),
         (found.lower_quartile, found.upper_quartile, 0.6),
     ):
         axes.stairs(high, edges, baseline=low, fill=True, color=colour, alpha=alpha, linewidth=0)
-    # The slowest sample must be visible even if its group is as thin as a hair.
-    axes.stairs(found.high, edges, baseline=None, color=colour, alpha=0.6, linewidth=0.8)
+    # Bands from the fastest to the slowest would be solid blocks: most groups of thousands
+    # of samples contain an outlier.
+    middles = (found.start + found.end) / 2.0
+    extremes = np.concatenate([found.low, found.high])
+    _draw_dots(axes, np.tile(middles, 2), extremes, colour)
 
 
 # --- The table. ---

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import frozen
 
-from lexer_core.reporting.numbers import MISSING
+from lexer_core.reporting.numbers import MISSING, TimeUnit, time_unit
 from lexer_core.reporting.page.detail_tables import environment_facts
 from lexer_core.reporting.page.parts import Table, from_columns, table
 from lexer_core.reporting.sentences import titles
@@ -23,11 +23,15 @@ __all__ = ["difference_table", "overview_table"]
 
 @frozen(kw_only=True, eq=False)
 class _Entry:
-    """A row of one of the runs; the label of ``row`` is unique among all runs."""
+    """A row of one of the runs; the label of ``row`` is unique among all runs.
+
+    ``unit`` is that of the run, which may be a thousand times slower than another.
+    """
 
     run: str
     engine: str
     row: BenchmarkResult
+    unit: TimeUnit
 
     @property
     def name(self) -> str:
@@ -38,7 +42,8 @@ def overview_table(runs: Mapping[str, ReportData]) -> tuple[Table, tuple[str, ..
     """Return a table of all rows of all runs, grouped by engine, and its footnotes."""
     entries = _entries(runs)
     names = {entry.row.label: entry.name for entry in entries}
-    columns, footnotes = lay_out_rows([entry.row for entry in entries], names)
+    units = {entry.row.label: entry.unit for entry in entries}
+    columns, footnotes = lay_out_rows([entry.row for entry in entries], names, units=units)
     # A rank is only valid within its run.
     kept = [column for column in columns if column.heading != "rank"]
     return from_columns("All runs side by side", kept), footnotes
@@ -78,6 +83,7 @@ def _entries(runs: Mapping[str, ReportData]) -> list[_Entry]:
             run=run,
             engine=titles(report.results)[row.label],
             row=attrs.evolve(row, label=f"{number}:{row.label}"),
+            unit=time_unit(report.results),
         )
         for number, (run, report) in enumerate(runs.items())
         for row in report.results
