@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 from lexer_core import renamed
 
 if TYPE_CHECKING:
-    from lexer_core.artifact import load
     from lexer_core.comparison import compare
     from lexer_core.context import LexerContext, benchmark
     from lexer_core.decorator import Lexer
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.errors import LexerError
     from lexer_core.hookspecs import hookimpl
+    from lexer_core.loading import load
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
 
@@ -46,7 +46,7 @@ _HOMES = {
     "LexerError": "lexer_core.errors",
     "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
-    "load": "lexer_core.artifact",
+    "load": "lexer_core.loading",
 }
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from lexer_core.benchmark.outcome import RunOutcome
+    from lexer_core.deploy.row_model import LiveModel
     from lexer_core.engines.states import EngineListing
     from lexer_core.results import Environment
     from lexer_core.settings.table import Settings
@@ -33,6 +34,7 @@ def assemble_report(
     input_options: Sequence[str] = (),
     notes: Sequence[str] = (),
     not_run: Sequence[str] = (),
+    live_model: LiveModel | None = None,
 ) -> BenchmarkReport:
     """Analyse a run, and add where and how it was measured.
 
@@ -56,6 +58,8 @@ def assemble_report(
         Further notes, such as the origins of settings.
     not_run
         Ready engines that run only if they are named.
+    live_model
+        The model of this program.
     """
     analysis = analyse_run(run, tie=settings.tie)
     return BenchmarkReport(
@@ -78,6 +82,7 @@ def assemble_report(
         canary=run.canary,
         model_fingerprint=run.model_fingerprint,
         models=run.models,
+        live_model=live_model,
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.benchmark.cases import select_cases
+from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError, UsageError
 from lexer_core.export.to_file import export_to_file
@@ -198,6 +199,9 @@ class LexerContext:
             input_options=input_options,
             notes=(*configuration.origin_notes, *configuration.notes),
             not_run=selection.not_run,
+            live_model=LiveModel(
+                torch_model, input, input_names=input_names, output_names=output_names
+            ),
         )
         return_freed_memory()
         self._report = report

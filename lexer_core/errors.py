@@ -18,6 +18,7 @@ __all__ = [
     "ArtifactError",
     "BrokenEngineError",
     "CacheError",
+    "DeploymentError",
     "DeviceUnavailableError",
     "EngineError",
     "EngineUnavailableError",
@@ -171,6 +172,13 @@ class ArtifactError(UsageError):
 
     What to do: check that Lexer wrote the file. If it was truncated in transfer,
     copy it again. Reading such a file never runs code from it.
+    """
+
+
+class DeploymentError(UsageError):
+    """A row cannot be saved to a folder, or a folder is not a valid deployment.
+
+    What to do: follow the hint. Save a damaged folder again.
     """
 
 

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Call,
         CallInputs,
         Clock,
+        DeployedModel,
         Device,
         EngineInfo,
         ExportedModel,
@@ -551,4 +552,51 @@ def lexer_describe_placement(session: Session) -> Placement | None:
         @hookimpl
         def lexer_describe_placement(session):
             return Placement(share=1.0, method="nodes")
+    """
+
+
+@hookspec(firstresult=True)
+def lexer_run_script(deployed: DeployedModel) -> str | None:
+    """Write a script that runs a deployed model with the engine's own API, without Lexer.
+
+    Called when a row of a report is saved to a folder. The script becomes ``run.py`` in
+    that folder. It shows the user how to load and call the model with the same settings
+    in a program of their own.
+
+    Parameters
+    ----------
+    deployed
+        The model's file, relative to the folder of the script, its inputs and outputs,
+        and the settings of the session.
+
+    Returns
+    -------
+    str
+        Python source, about ten lines: a docstring, the imports, the session, a function
+        that calls it, and under ``if __name__ == "__main__":`` a call of that function.
+        Write every value of ``deployed`` as a literal (``repr``).
+        :func:`lexer_core.run_scripts.script_parts` prepares the parts that all
+        engines share.
+
+    Notes
+    -----
+    Default: a script that uses ``lexer_core.load``, and says so. May import the runtime:
+    no. Added in contract 1.
+
+    Examples
+    --------
+    ::
+
+        from lexer_core.hookspecs import hookimpl
+        from lexer_core.run_scripts import script_parts
+
+        @hookimpl
+        def lexer_run_script(deployed):
+            parts = script_parts(deployed)
+            return parts.script(
+                "Run the model with the ONNX reference evaluator.",
+                imports=["from onnx.reference import ReferenceEvaluator"],
+                load=[f"session = ReferenceEvaluator(str({parts.path}))"],
+                call=[f"return session.run(None, {parts.feeds})"],
+            )
     """

@@ -25,6 +25,7 @@ __all__ = [
     "CallInputs",
     "CallStructure",
     "Clock",
+    "DeployedModel",
     "Device",
     "EngineInfo",
     "EngineOption",
@@ -364,6 +365,14 @@ class Session(Protocol):
     the exception if the first call raises: if ``call_context`` can return a less
     strict context from now on, it returns a note for the row, and the core places the
     inputs and makes the call again; otherwise it returns ``""``.
+
+    A session may also have ``array_call``, for a deployed model (:func:`lexer_core.load`):
+    a function that takes the :class:`CallStructure` of the calls and returns a function
+    from numpy arrays by input name to numpy arrays by output name, or ``None``. It is the
+    runtime's shortest way to run the model on arrays in the host's memory, and its caller
+    owns the outputs. The arrays have the names, types and shapes of
+    ``ExportedModel.inputs``; calls come one at a time. Without it, each call of a deployed
+    model places its inputs, runs, and fetches the outputs.
     """
 
     @property
@@ -436,6 +445,44 @@ class Placement:
     share: float | None
     method: Literal["nodes", "time", "unknown"]
     fallbacks: Sequence[str] = ()
+
+
+@frozen(kw_only=True)
+class DeployedModel:
+    """A model that is saved to a folder, to be run later.
+
+    Parameters
+    ----------
+    format, inputs, outputs
+        As in :class:`ExportedModel`.
+    file
+        The model's file, relative to the folder: ``"model/net.onnx"``. For the format
+        ``"torch"``, the weights.
+    device
+        The device to run on.
+    threads, precision, options
+        As in :class:`SessionConfig`.
+    build
+        For the format ``"torch"``: what returns the module when it is called, as
+        ``module:Class``.
+    arguments
+        The keyword arguments of that call.
+    structure
+        For the format ``"torch"``: the arguments of ``forward``, as in
+        :class:`CallInputs`.
+    """
+
+    format: str
+    file: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    device: Device
+    threads: int
+    precision: str = ""
+    options: Mapping[str, OptionValue] = field(factory=dict)
+    build: str = ""
+    arguments: Mapping[str, Any] = field(factory=dict)
+    structure: CallStructure = field(factory=CallStructure)
 
 
 UNKNOWN_PLACEMENT = Placement(share=None, method="unknown")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, overload
 
+import attrs
 from attrs import frozen
 
+from lexer_core.deploy.row_model import LiveModel, RowModel
 from lexer_core.errors import UsageError
 from lexer_core.output_files import write_if_named
 from lexer_core.reporting.baseline import baseline_of, reversed_comparison
@@ -46,6 +49,30 @@ class BenchmarkReport(ReportData):
     ``"torch" in report`` tests for such a row. The fields are those of
     :class:`~lexer_core.results.ReportData`.
     """
+
+    def __attrs_post_init__(self) -> None:
+        super().__attrs_post_init__()
+        # Rows refer to their models, not to the report, so that each is freed early.
+        rows = tuple(self._with_saver(row) for row in self.results)
+        object.__setattr__(self, "results", rows)
+
+    def _with_saver(self, row: BenchmarkResult) -> BenchmarkResult:
+        source = RowModel(
+            saved=next((each for each in self.models if row.label in each.labels), None),
+            live=self.live_model if isinstance(self.live_model, LiveModel) else None,
+            model_name=self.model_name,
+            created_at=self.created_at,
+            environment=self.environment,
+            input_names=tuple(spec.name for spec in self.input_specs),
+            weights_digest=self.model_fingerprint.get("weights", ""),
+            others=tuple(label for each in self.models for label in each.labels),
+            settings=self.settings,
+        )
+        saver = partial(_save_row, source)
+        if row.saver is not None:  # it is in another report, too
+            return attrs.evolve(row, saver=saver)
+        object.__setattr__(row, "saver", saver)
+        return row
 
     def __iter__(self) -> Iterator[BenchmarkResult]:
         return iter(in_order(self.results))
@@ -309,3 +336,9 @@ class BenchmarkReport(ReportData):
             The file cannot be written.
         """
         return write_if_named(report_to_markdown(self), path)
+
+
+def _save_row(source: RowModel, row: BenchmarkResult, folder: Path, **arguments: Any) -> Path:
+    from lexer_core.deploy.save import save_row  # imports the engines
+
+    return save_row(row, source, folder, **arguments)

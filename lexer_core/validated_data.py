@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import json
+import re
 import reprlib
 import sys
 import tomllib
@@ -23,12 +24,15 @@ import attrs
 __all__ = [
     "InvalidDataError",
     "check_version",
+    "is_safe_name",
     "parse_json",
     "parse_toml",
     "reader",
     "resolve_annotation",
     "validated",
 ]
+
+_UNSAFE_IN_NAMES = re.compile(r'[\x00-\x1f\\:*?"<>|\x7f]')
 
 _Reader = Callable[[object, str], object]
 _Skip = Callable[["attrs.Attribute[Any]"], bool]
@@ -100,6 +104,15 @@ def check_version(data: object, key: str, supported: int) -> None:
             f"schema version {version} is not supported; this lexer-core reads version {supported}",
             hint="Install a newer lexer-core." if version > supported else "",
         )
+
+
+def is_safe_name(name: str) -> bool:
+    """Return whether a file of that name is inside its folder on every system."""
+    return (
+        not _UNSAFE_IN_NAMES.search(name)
+        # Excludes "." and "..", and names that Windows would change.
+        and all(part and part == part.rstrip(" .") for part in name.split("/"))
+    )
 
 
 def validated(value: object, kind: Any, path: str = "", *, skip: _Skip | None = None) -> Any:

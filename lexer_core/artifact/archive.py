@@ -9,18 +9,18 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
 import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING
 
 from lexer_core.errors import ArtifactError, LexerError
+from lexer_core.validated_data import is_safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = ["MEBIBYTE", "Archive", "Budget", "is_safe_name", "refuse_damage"]
+__all__ = ["MEBIBYTE", "Archive", "Budget", "refuse_damage"]
 
 MEBIBYTE = 2**20
 
@@ -32,16 +32,6 @@ _MOST_ENTRIES = 100_000
 _CHUNK = MEBIBYTE
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _ENCRYPTED = 0x1
-_UNSAFE = re.compile(r'[\x00-\x1f\\:*?"<>|\x7f]')
-
-
-def is_safe_name(name: str) -> bool:
-    """Return whether a file of that name is inside its folder on every system."""
-    return (
-        not _UNSAFE.search(name)
-        # Excludes "." and "..", and names that Windows would change.
-        and all(part and part == part.rstrip(" .") for part in name.split("/"))
-    )
 
 
 class Budget:

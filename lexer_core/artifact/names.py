@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from lexer_core.artifact.archive import is_safe_name
+from lexer_core.validated_data import is_safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

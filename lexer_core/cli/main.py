@@ -67,6 +67,10 @@ _COMMANDS = {
         "lexer_core.cli.report:report",
         "Write saved runs as an HTML page with plots.",
     ),
+    "deploy": (
+        "lexer_core.cli.deploy:deploy",
+        "Save the fastest engine's model to a folder, ready to serve.",
+    ),
     "export": (
         "lexer_core.cli.export:export",
         "Export a model to an .onnx file, and check it.",

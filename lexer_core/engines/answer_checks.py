@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "WrongAnswerError",
+    "check_array_call",
     "check_context",
     "check_elapsed",
     "check_placed",
@@ -41,6 +42,7 @@ __all__ = [
     "plain_outputs",
     "plain_phases",
     "plain_placement",
+    "plain_script",
     "plain_timings",
 ]
 
@@ -166,6 +168,30 @@ def check_session(session: Any) -> None:
             "The optional attribute 'call_context' must be a function that returns a context "
             "manager.",
         )
+
+
+def check_array_call(call: object) -> None:
+    """Check a session's function from arrays to arrays; may be ``None``."""
+    if call is not None and not callable(call):
+        raise WrongAnswerError(
+            f"returned a session whose array_call returned {_describe(call)}",
+            "The optional method 'array_call' must return a function or None.",
+        )
+
+
+def plain_script(script: object) -> str:
+    """Return the source of a script."""
+    if not isinstance(script, str):
+        raise _wrong_type(script, "the source of a script, a str")
+    source = str.__str__(script)
+    try:
+        compile(source, "run.py", "exec", dont_inherit=True)
+    except (SyntaxError, ValueError) as error:
+        raise WrongAnswerError(
+            f"returned a script that is not valid Python: {error}",
+            "Write the values of the model as literals, with repr().",
+        ) from error
+    return source
 
 
 def plain_caveat(caveat: object) -> str:

@@ -12,12 +12,13 @@ from lexer_core.engines.timing import sample_nanoseconds, seconds_per_call
 from lexer_core.errors import HookError
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import CPU, Timings
+from lexer_core.run_scripts import script_with_lexer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from lexer_core.engines.hook_checks import HookFunction
-    from lexer_core.records import Call, CallInputs, Clock, Device, Session
+    from lexer_core.records import Call, CallInputs, Clock, DeployedModel, Device, Session
 
 __all__ = ["default_hooks"]
 
@@ -83,6 +84,12 @@ def lexer_describe_placement() -> None:
     """Return ``None``: the placement is unknown."""
 
 
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Return a script that loads the folder with Lexer."""
+    return script_with_lexer(deployed)
+
+
 _DEFAULTS: dict[str, Callable[..., Any]] = {
     hook.__name__: hook
     for hook in (
@@ -93,6 +100,7 @@ _DEFAULTS: dict[str, Callable[..., Any]] = {
         lexer_synchronize,
         lexer_fetch_outputs,
         lexer_describe_placement,
+        lexer_run_script,
     )
 }
 

@@ -19,6 +19,7 @@ from attrs import field, frozen
 from lexer_core.engine_helpers import error_summary
 from lexer_core.engines.answer_checks import (
     WrongAnswerError,
+    check_array_call,
     check_context,
     check_elapsed,
     check_placed,
@@ -30,6 +31,7 @@ from lexer_core.engines.answer_checks import (
     plain_outputs,
     plain_phases,
     plain_placement,
+    plain_script,
     plain_timings,
 )
 from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError, text_of
@@ -55,7 +57,9 @@ if TYPE_CHECKING:
     from lexer_core.engines.hook_checks import HookFunction
     from lexer_core.records import (
         CallInputs,
+        CallStructure,
         Clock,
+        DeployedModel,
         ModelSource,
         OptionValue,
         Session,
@@ -278,6 +282,24 @@ class Engine:
             note = "" if relax is None else relax(error)
         return self._checked(hook, plain_note, note)
 
+    def array_call(
+        self, session: Session, structure: CallStructure
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]] | None:
+        """Return the session's own function from arrays to arrays; ``None`` if it has none.
+
+        A session that keeps state has none, because each call follows a reset.
+        """
+        if self.keeps_state:
+            return None
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            make: Callable[[CallStructure], Any] | None = getattr(session, "array_call", None)
+            call: Callable[[Mapping[str, Any]], dict[str, Any]] | None = (
+                None if make is None else make(structure)
+            )
+        self._checked(hook, check_array_call, call)
+        return call
+
     def call_context(self, session: Session) -> AbstractContextManager[object]:
         """Return the context to enter around a series of calls, a null context by default."""
         hook = "lexer_create_session"
@@ -374,6 +396,18 @@ class Engine:
         if placement is None:
             return UNKNOWN_PLACEMENT
         return self._checked(hook, plain_placement, placement)
+
+    def run_script(self, deployed: DeployedModel) -> str:
+        """Return a script that runs a deployed model without Lexer.
+
+        Raises
+        ------
+        HookError
+            The hook raised, or did not return Python source.
+        """
+        hook = "lexer_run_script"
+        script: object = self._ask(hook, deployed=deployed)
+        return self._checked(hook, plain_script, script)
 
     # -- errors ----------------------------------------------------------------
 

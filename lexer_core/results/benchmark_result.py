@@ -9,11 +9,13 @@ from __future__ import annotations
 
 # validated_data resolves the annotations, so they are imported at run time.
 from collections.abc import Mapping  # noqa: TC003
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 import attrs
 from attrs import field, frozen
 
+from lexer_core.errors import DeploymentError
 from lexer_core.records import Placement  # noqa: TC001
 from lexer_core.results.attrs_fields import (
     RAW,
@@ -28,6 +30,9 @@ from lexer_core.results.attrs_fields import (
 from lexer_core.results.result_records import Failure, Interval, Parity  # noqa: TC001
 
 if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
@@ -150,6 +155,8 @@ class BenchmarkResult:
         Launch of each of these, int, the same shape.
     log
         What the workers printed, or the end of it.
+    saver
+        Saves the model of the row; the report that has the row sets it.
     """
 
     num_samples: int = count(0)
@@ -213,6 +220,66 @@ class BenchmarkResult:
     warm_up_samples: Seconds | None = field(default=None, eq=False, repr=False, metadata=RAW)
     warm_up_launches: Indices | None = field(default=None, eq=False, repr=False, metadata=RAW)
     log: str = field(default="", eq=False, repr=False, metadata=RAW)
+    saver: Callable[..., Path] | None = field(default=None, eq=False, repr=False, metadata=RAW)
+
+    def save(
+        self,
+        folder: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        model: Any = None,
+        input: object = None,
+        build: str = "",
+        arguments: Mapping[str, object] | None = None,
+    ) -> Path:
+        """Save the model of this row to a folder, ready to be loaded and served.
+
+        The folder has the exported model, ``lexer.json`` (engine, settings, inputs and
+        outputs, measured figures, checksums), and ``run.py``, which runs the model without
+        Lexer. :func:`lexer_core.load` returns a session for it. It is written completely
+        or not at all. See docs/deploying.md.
+
+        Parameters
+        ----------
+        folder
+            The folder to create. An existing one must be empty or a deployment.
+        overwrite
+            Whether to replace a deployment.
+        model, input
+            The Torch model and its example inputs, for a row that ran a live model, if the
+            report was loaded from a file. The weights must be those that were measured.
+        build, arguments
+            For the engines that run the Torch module itself, whose weights are saved: what
+            builds it, as ``"package.module:Class"``, and its keyword arguments. Default:
+            its class, if that needs no arguments.
+
+        Returns
+        -------
+        Path
+            The folder.
+
+        Raises
+        ------
+        DeploymentError
+            The row was not measured, its model is not available, it is not known how to
+            build it, or the folder is not empty.
+        OutputFileError
+            The folder cannot be written.
+        """
+        if self.saver is None:
+            raise DeploymentError(
+                f"row {self.label!r} is not part of a report, which has the model.",
+                hint='Save a row of a report: report["onnxruntime"].save("deploy/").',
+            )
+        return self.saver(
+            self,
+            Path(folder),
+            overwrite=overwrite,
+            model=model,
+            input=input,
+            build=build,
+            arguments=arguments,
+        )
 
     def __repr__(self) -> str:
         number = "" if self.p50_ms is None else f", {self.p50_ms:.4g} ms"

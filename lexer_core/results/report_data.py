@@ -92,8 +92,10 @@ class ReportData(Sequence[BenchmarkResult]):
         ``"modules"``, its modules and their code; ``"file"``. Unknown ones are left
         out.
     models
-        The exported models that the rows ran. Not part of ``to_dict``, equality and
-        ``repr``.
+        The exported models that the rows ran. Like the field below, not part of
+        ``to_dict``, equality and ``repr``.
+    live_model
+        The model of the program that ran the benchmark, if it still exists.
     """
 
     results: tuple[BenchmarkResult, ...] = field(default=(), converter=_rows)
@@ -117,6 +119,7 @@ class ReportData(Sequence[BenchmarkResult]):
     models: tuple[SavedModel, ...] = field(
         default=(), converter=_models, eq=False, repr=False, metadata=RAW
     )
+    live_model: object = field(default=None, eq=False, repr=False, metadata=RAW)
 
     def __attrs_post_init__(self) -> None:
         labels = [result.label for result in self.results]

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lexer_core.records import CallInputs, Device, ExportedModel, Placement, SessionConfig
+    from lexer_core.records import (
+        CallInputs,
+        DeployedModel,
+        Device,
+        ExportedModel,
+        Placement,
+        SessionConfig,
+    )
     from lexer_openvino.session import OpenVinoSession
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_run_script",
     "lexer_synchronize",
 ]
 
@@ -126,3 +134,11 @@ def lexer_describe_placement(session: OpenVinoSession) -> Placement | None:
     from lexer_openvino.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Write a script with ``openvino.compile_model``."""
+    from lexer_openvino.run_script import run_script  # imported only when it is needed
+
+    return run_script(deployed)

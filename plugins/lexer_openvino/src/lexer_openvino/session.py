@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from attrs import frozen
 
 from lexer_core.engine_helpers import (
@@ -211,6 +212,28 @@ class OpenVinoSession:
             )
             for port in self._outputs
         }
+
+    def array_call(
+        self, structure: object
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]] | None:
+        """Return a call of one request, which copies; ``None`` for a type that numpy lacks."""
+        del structure
+        ports = (*self._inputs, *self._outputs)
+        if not all(hasattr(np, port.spec.dtype) for port in ports):
+            return None
+        infer = self.compiled.create_infer_request().infer
+        inputs = [(port.index, port.spec.name) for port in self._inputs]
+        outputs = [(port.index, port.spec.name) for port in self._outputs]
+        wide = [port.spec.name for port in self._inputs if port.spec.dtype in BEYOND_INT32]
+
+        def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+            results = infer({index: arrays[name] for index, name in inputs})
+            if wide:
+                found = [name for name in wide if beyond_int32(arrays[name])]
+                self.caveat = _caveat(self._wide_constant, found)
+            return {name: results[index] for index, name in outputs}
+
+        return call
 
     def close(self) -> None:
         """Release the model. May be called twice."""

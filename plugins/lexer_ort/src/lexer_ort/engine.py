@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from lexer_core.records import (
         CallInputs,
+        DeployedModel,
         Device,
         ExportedModel,
         ModelSource,
@@ -37,6 +38,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_run_script",
     "lexer_synchronize",
 ]
 
@@ -177,3 +179,11 @@ def lexer_describe_placement(session: OrtSession) -> Placement | None:
     from lexer_ort.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Write a script with ``onnxruntime.InferenceSession``."""
+    from lexer_ort.run_script import run_script  # imported only when it is needed
+
+    return run_script(deployed)

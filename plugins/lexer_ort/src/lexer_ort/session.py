@@ -9,6 +9,7 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnxruntime
 
 from lexer_core.engine_helpers import input_array, model_file, refuse_precision, run_closed
@@ -157,6 +158,22 @@ class OrtSession:
             name: to_array(_wrapped(value), name)
             for name, value in zip(self.outputs, values, strict=True)
         }
+
+    def array_call(
+        self, structure: object
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[Any]]] | None:
+        """Return ``InferenceSession.run`` by name; ``None`` for a type that numpy lacks."""
+        del structure
+        inference = self._opened()
+        nodes = (*inference.get_inputs(), *inference.get_outputs())
+        if not all(hasattr(np, _element_type("tensor", node).name) for node in nodes):
+            return None
+        names = list(self.outputs)
+
+        def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
+            return dict(zip(names, inference.run(names, arrays), strict=True))
+
+        return call
 
     def synchronize(self) -> None:
         """Wait until the provider has finished all work."""

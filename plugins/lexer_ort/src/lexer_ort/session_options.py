@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import onnxruntime
 
 from lexer_core.errors import UnsupportedError
+from lexer_ort.option_names import OPTIMIZATION_LEVELS
 
 if TYPE_CHECKING:
     from lexer_core.records import SessionConfig
@@ -15,14 +16,6 @@ __all__ = ["RECORD_ASSIGNMENT", "make_session_options"]
 
 RECORD_ASSIGNMENT = "session.record_ep_graph_assignment_info"
 """Makes ONNXRuntime record which provider got which node; since 1.24."""
-
-_LEVELS = {
-    "disable": "ORT_DISABLE_ALL",
-    "basic": "ORT_ENABLE_BASIC",
-    "extended": "ORT_ENABLE_EXTENDED",
-    "layout": "ORT_ENABLE_LAYOUT",
-    "all": "ORT_ENABLE_ALL",
-}
 
 _ERRORS_ONLY = 3
 
@@ -63,7 +56,7 @@ def make_session_options(config: SessionConfig) -> Any:
 
 
 def _optimization_level(name: str) -> Any:
-    level = getattr(onnxruntime.GraphOptimizationLevel, _LEVELS[name], None)
+    level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[name], None)
     if level is None:
         raise UnsupportedError(
             f"ONNXRuntime {onnxruntime.__version__} has no graph_optimization_level={name}.",

@@ -18,7 +18,7 @@ from lexer_torch.engine import (
 from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION
 
 if TYPE_CHECKING:
-    from lexer_core.records import Device, ExportedModel, SessionConfig
+    from lexer_core.records import DeployedModel, Device, ExportedModel, SessionConfig
     from lexer_torch.compiled import CompiledSession
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_run_script",
     "lexer_synchronize",
     "lexer_time_calls",
 ]
@@ -86,3 +87,11 @@ def lexer_create_session(
     from lexer_torch.compiled import create_compiled_session  # imports torch
 
     return create_compiled_session(exported, device, config)
+
+
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Write a script that uses torch."""
+    from lexer_torch.run_script import compiled_script  # imported only when it is needed
+
+    return compiled_script(deployed)

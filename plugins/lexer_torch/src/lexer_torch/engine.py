@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Call,
         CallInputs,
         Clock,
+        DeployedModel,
         Device,
         ExportedModel,
         ModelSource,
@@ -109,3 +110,11 @@ def lexer_describe_placement(session: TorchSession) -> Placement | None:
     from lexer_torch.placement import describe_placement  # imports torch
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Write a script that uses torch."""
+    from lexer_torch.run_script import module_script  # imported only when it is needed
+
+    return module_script(deployed)

@@ -17,7 +17,7 @@ from lexer_torch.engine import (
 from lexer_torch.options import MATMUL_PRECISION
 
 if TYPE_CHECKING:
-    from lexer_core.records import Device, ExportedModel, Placement, SessionConfig
+    from lexer_core.records import DeployedModel, Device, ExportedModel, Placement, SessionConfig
     from lexer_torch.packaged import PackagedSession
 
 __all__ = [
@@ -27,6 +27,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_run_script",
     "lexer_synchronize",
     "lexer_time_calls",
 ]
@@ -72,3 +73,11 @@ def lexer_create_session(
 def lexer_describe_placement(session: PackagedSession) -> Placement | None:
     """Return the devices of the program's operators."""
     return session.placement
+
+
+@hookimpl
+def lexer_run_script(deployed: DeployedModel) -> str:
+    """Write a script that uses torch."""
+    from lexer_torch.run_script import program_script  # imported only when it is needed
+
+    return program_script(deployed)

@@ -31,7 +31,7 @@ from lexer_torch.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -156,6 +156,18 @@ class PackagedSession:
         """Copy the outputs to numpy, under the names of the export."""
         named = zip(self._output_names, outputs, strict=True)
         return {name: to_numpy(tensor) for name, tensor in named}
+
+    def array_call(
+        self, structure: object
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]]:
+        """Return a call of the package on copies of arrays, whose types were checked."""
+        del structure
+        names = [spec.name for spec in self._inputs]
+
+        def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.generic]]:
+            return self.fetch(self.run([to_torch(arrays[name], self._device) for name in names]))
+
+        return call
 
     def close(self) -> None:
         """Release the package and restore the process. May be called twice."""

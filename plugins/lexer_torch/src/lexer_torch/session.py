@@ -23,13 +23,19 @@ from lexer_torch.devices import torch_device
 from lexer_torch.settings import set_matmul_precision, set_threads
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     import numpy as np
     import numpy.typing as npt
 
-    from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig
+    from lexer_core.records import (
+        CallInputs,
+        CallStructure,
+        Device,
+        ExportedModel,
+        SessionConfig,
+    )
 
 __all__ = ["BoundCall", "TorchSession", "create_session", "make_session"]
 
@@ -133,6 +139,20 @@ class TorchSession:
             )
         named = zip(self._output_names, tensors.values(), strict=True)
         return {name: to_numpy(tensor) for name, tensor in named}
+
+    def array_call(
+        self, structure: CallStructure
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]]:
+        """Return a call of the module on copies of arrays."""
+
+        def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.generic]]:
+            if self.module is None:
+                run_closed(arrays)
+            tensors = {name: self._place_array(array) for name, array in arrays.items()}
+            args, kwargs = rebuild(with_own_constants(structure), tensors)
+            return self.fetch(self.module(*args, **kwargs))
+
+        return call
 
     def close(self) -> None:
         """Release the module, and restore its state and that of the process."""
