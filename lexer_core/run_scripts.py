@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from lexer_core.records import DeployedModel, TensorSpec
 
-__all__ = ["ScriptParts", "script_parts", "script_with_lexer"]
+__all__ = ["ScriptParts", "literal", "script_parts", "script_with_lexer"]
 
 _ML_DTYPES = ("bfloat16", "float8_", "float6_", "float4_")
 
@@ -39,7 +39,7 @@ class ScriptParts:
     example
         Arguments for a call, arrays of zeros: ``np.zeros((1, 3), "float32")``.
     imports
-        The imports that these parts need, one in each line.
+        The imports that these parts need besides ``Path``, one in each line.
     """
 
     names: tuple[str, ...]
@@ -76,6 +76,8 @@ class ScriptParts:
         lines = [
             f'"""{title}"""',
             "",
+            "from pathlib import Path",
+            "",
             *sorted({*self.imports, *imports}, key=_import_order),
             "",
             *load,
@@ -97,13 +99,13 @@ def script_parts(deployed: DeployedModel) -> ScriptParts:
     """Return the parts of a script for a deployed model."""
     names = _parameter_names([spec.name for spec in deployed.inputs])
     folder, _, file = deployed.file.rpartition("/")
-    path = f"Path(__file__).with_name({folder!r}) / {file!r}"
+    path = f"Path(__file__).with_name({literal(folder)}) / {literal(file)}"
     if not folder:
-        path = f"Path(__file__).with_name({file!r})"
+        path = f"Path(__file__).with_name({literal(file)})"
     feeds = ", ".join(
-        f"{spec.name!r}: {name}" for spec, name in zip(deployed.inputs, names, strict=True)
+        f"{literal(spec.name)}: {name}" for spec, name in zip(deployed.inputs, names, strict=True)
     )
-    imports = ["from pathlib import Path", "import numpy as np"]
+    imports = ["import numpy as np"]
     if any(spec.dtype.startswith(_ML_DTYPES) for spec in deployed.inputs):
         imports.append("import ml_dtypes")
     return ScriptParts(
@@ -128,10 +130,15 @@ def script_with_lexer(deployed: DeployedModel) -> str:
     )
 
 
-def _import_order(line: str) -> tuple[bool, str]:
-    """Sort the standard library first, as far as these scripts use it."""
-    module = line.split()[1].partition(".")[0]
-    return module != "pathlib", module
+def literal(value: object) -> str:
+    """Return a value as Python source, with double quotes if no string contains quotes."""
+    text = repr(value)
+    return text if '"' in text or "\\" in text else text.replace("'", '"')
+
+
+def _import_order(line: str) -> tuple[str, str]:
+    """Sort plain imports first, as isort does, then by module."""
+    return line.partition(" ")[0].replace("import", "a"), line.split()[1]
 
 
 def _parameter_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -155,5 +162,5 @@ _USED = frozenset(
 
 def _zeros(spec: TensorSpec) -> str:
     shape = tuple(size if isinstance(size, int) else 1 for size in spec.shape)
-    dtype = f"ml_dtypes.{spec.dtype}" if spec.dtype.startswith(_ML_DTYPES) else repr(spec.dtype)
+    dtype = f"ml_dtypes.{spec.dtype}" if spec.dtype.startswith(_ML_DTYPES) else literal(spec.dtype)
     return f"np.zeros({shape!r}, {dtype})"

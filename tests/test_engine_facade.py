@@ -23,6 +23,7 @@ from lexer_core.records import (
     Call,
     CallInputs,
     CallStructure,
+    DeployedModel,
     Device,
     ExportedModel,
     ModelSource,
@@ -228,6 +229,14 @@ def ask_placement(engine):
     return engine.describe_placement(session_of(engine))
 
 
+def ask_script(engine):
+    return engine.run_script(DEPLOYED)
+
+
+DEPLOYED = DeployedModel(
+    format="echo", file="model/net.echo", inputs=(), outputs=(), device=CPU, threads=1
+)
+
 ASK = {
     "lexer_list_devices": ask_devices,
     "lexer_export_model": ask_export,
@@ -236,6 +245,7 @@ ASK = {
     "lexer_time_calls": ask_timings,
     "lexer_fetch_outputs": ask_outputs,
     "lexer_describe_placement": ask_placement,
+    "lexer_run_script": ask_script,
     "lexer_synchronize": lambda engine: engine.synchronize(session_of(engine), CPU),
 }
 
@@ -249,6 +259,15 @@ TIMINGS = "import numpy as np\nfrom lexer_core.records import Timings\n"
 DEVICE = "from lexer_core.records import Device\n"
 
 WRONG = {
+    "script: nothing": ("lexer_run_script", "", "pass", "returned nothing"),
+    "script: bytes": ("lexer_run_script", "", "return b'x = 1'", "of type bytes"),
+    "script: no Python": (
+        "lexer_run_script",
+        "",
+        "return 'import'",
+        "returned a script that is not valid Python",
+    ),
+    "script: NUL": ("lexer_run_script", "", "return 'x = 1' + chr(0)", "not valid Python"),
     "devices: nothing": ("lexer_list_devices", "", "pass", "returned nothing"),
     "devices: text": ("lexer_list_devices", "", "return 'cpu'", "of type str"),
     "devices: no Device": (
@@ -422,6 +441,33 @@ def test_an_invalid_session_is_rejected(session, reason, build):
 
     assert error.value.hook == "lexer_create_session"
     assert reason in error.value.message
+
+
+def test_a_session_need_not_have_an_array_call(build):
+    engine = build()
+    session = session_of(engine)
+    assert engine.array_call(session, CallStructure()) is None
+
+    session.array_call = lambda structure: None
+
+    assert engine.array_call(session, CallStructure()) is None
+
+
+def test_an_array_call_that_is_not_callable_is_rejected(build):
+    engine = build()
+    session = session_of(engine)
+    session.array_call = lambda structure: 7
+
+    with pytest.raises(HookError, match="array_call returned a value of type int"):
+        engine.array_call(session, CallStructure())
+
+
+def test_a_session_that_keeps_state_has_no_array_call(build):
+    engine = build("@hookimpl\ndef lexer_reset_state(): pass")
+    session = session_of(engine)
+    session.array_call = lambda structure: print
+
+    assert engine.array_call(session, CallStructure()) is None
 
 
 def test_the_error_of_a_default_says_that_the_hook_is_not_implemented(build):

@@ -75,6 +75,11 @@ CHAPTERS = (
     Chapter(page="api.md", title="Read, print and write a benchmark", module="lexer_core.report"),
     Chapter(page="api.md", title="Results of a benchmark", module="lexer_core.results"),
     Chapter(page="api.md", title="Save and load a benchmark", module="lexer_core.artifact"),
+    Chapter(
+        page="api.md", title="Load a benchmark or a deployed model", module="lexer_core.loading"
+    ),
+    Chapter(page="api.md", title="Call a deployed model", module="lexer_core.deploy.session"),
+    Chapter(page="api.md", title="Load a folder", module="lexer_core.deploy.load"),
     Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
     Chapter(page="api.md", title="Test with pytest", module="lexer_core.pytest_plugin"),
     Chapter(page="api.md", title="HTML reports", module="lexer_core.reporting.page"),
@@ -87,6 +92,7 @@ CHAPTERS = (
     ),
     Chapter(page="hooks.md", title="Records", module="lexer_core.records"),
     Chapter(page="hooks.md", title="Helpers for engines", module="lexer_core.engine_helpers"),
+    Chapter(page="hooks.md", title="Scripts of deployed models", module="lexer_core.run_scripts"),
     Chapter(page="hooks.md", title="The conformance kit", module="lexer_core.testing"),
     Chapter(page="errors.md", title="Errors", module="lexer_core.errors"),
 )

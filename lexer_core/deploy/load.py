@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lexer_core.deploy.manifest import Manifest
     from lexer_core.deploy.session import DeployedSession
     from lexer_core.engines.engine import Engine
+    from lexer_core.records import TensorSpec
 
 __all__ = ["load_session"]
 
@@ -113,15 +114,22 @@ def _engine(manifest: Manifest, folder: Path) -> Engine:
 
 
 def _check_dtypes(manifest: Manifest, folder: Path) -> None:
+    """Refuse element types that are not numbers: an engine would read objects as numbers."""
     for spec in (*manifest.inputs, *manifest.outputs):
         try:
-            numpy_dtype(spec.dtype)
+            dtype = numpy_dtype(spec.dtype)
         except (TypeError, ValueError, ImportError) as error:
-            raise DeploymentError(
-                f"'lexer.json' in {str(folder)!r} has an unknown element type {spec.dtype!r} of "
-                f"{spec.name!r}: {error_summary(error)}",
-                hint="Save the row again.",
-            ) from error
+            raise _unknown_dtype(spec, folder, error_summary(error)) from error
+        if dtype.name != spec.dtype or dtype.hasobject or not dtype.itemsize:
+            raise _unknown_dtype(spec, folder, "it is not a type of numbers")
+
+
+def _unknown_dtype(spec: TensorSpec, folder: Path, reason: str) -> DeploymentError:
+    return DeploymentError(
+        f"'lexer.json' in {str(folder)!r} has the unknown element type {spec.dtype!r} for "
+        f"{spec.name!r}: {reason}.",
+        hint="Save the row again.",
+    )
 
 
 def _needs_trust(manifest: Manifest, folder: Path) -> str:

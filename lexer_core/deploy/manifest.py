@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 # validated_data resolves the annotations.
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from attrs import field, frozen
@@ -128,7 +128,7 @@ def read_manifest(text: bytes, what: str) -> Manifest:
         check_version(data, "schema_version", DEPLOYMENT_VERSION)
         manifest: Manifest = validated(data, Manifest)
         _check_values(manifest)
-        structure_from_json(manifest.call)
+        _check_structure(structure_from_json(manifest.call), manifest.inputs)
     except InvalidDataError as error:
         raise DeploymentError(
             f"{what} is invalid: {error}.", hint=error.hint or "Save the row again."
@@ -146,6 +146,21 @@ def _check_values(manifest: Manifest) -> None:
         for number, spec in enumerate(specs):
             if any(isinstance(size, int) and size < 0 for size in spec.shape):
                 raise InvalidDataError("a size is negative", f"{role}[{number}].shape")
+
+
+def _check_structure(structure: CallStructure, inputs: tuple[TensorSpec, ...]) -> None:
+    known = {spec.name for spec in inputs}
+    for name in _references([*structure.args, *structure.kwargs.values()]):
+        if name not in known:
+            raise InvalidDataError(f"there is no input {name!r}", "call")
+
+
+def _references(value: Any) -> Iterator[str]:
+    if isinstance(value, TensorRef):
+        yield value.name
+    elif isinstance(value, list | tuple | dict):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _references(item)
 
 
 # -- the arguments of forward --------------------------------------------------------

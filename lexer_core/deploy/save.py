@@ -202,11 +202,11 @@ def _write(
         )
     from lexer_core.deploy.torch_model import (  # imports torch
         build_module,
+        difference_of,
         find_build,
         load_weights,
         save_weights,
     )
-    from lexer_core.export.identity import module_identity
     from lexer_core.model.state import eager_module
 
     structure_to_json(adapted.inputs.structure)  # raises before anything is written
@@ -215,13 +215,12 @@ def _write(
     path = save_weights(module, target)
     built = build_module(name, arguments, make)
     load_weights(built, path)
-    ours, theirs = module_identity(module).digests, module_identity(built).digests
-    for part in ("modules", "weights"):
-        if ours.get(part) != theirs.get(part):
-            raise DeploymentError(
-                f"{name} builds another model than the one that was measured: its {part} differ.",
-                hint='Pass what built it: build="package.module:make_model", arguments={…}.',
-            )
+    difference = difference_of(module, built)
+    if difference:
+        raise DeploymentError(
+            f"{name} builds another model than the one that was measured: {difference}.",
+            hint='Pass what built it: build="package.module:make_model", arguments={…}.',
+        )
     return _Written(
         file=f"{_MODEL_FOLDER}/{path.name}",
         exported=exported,

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["build_module", "find_build", "load_weights", "save_weights"]
+__all__ = ["build_module", "difference_of", "find_build", "load_weights", "save_weights"]
 
 _BUILD = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 _OTHERWISE = (
@@ -43,7 +43,7 @@ def save_weights(module: torch.nn.Module, folder: Path) -> Path:
     import torch  # the core works without it
 
     path = folder / "weights.safetensors"
-    if importlib.util.find_spec("safetensors") is not None and _fits_safetensors(module):
+    if _has_safetensors() and _fits_safetensors(module):
         from safetensors.torch import save_model  # optional
 
         save_model(module, str(path))
@@ -183,6 +183,34 @@ def build_module(
             hint="Name a class or function that returns the model.",
         )
     return module.eval()
+
+
+def difference_of(module: torch.nn.Module, other: torch.nn.Module) -> str:
+    """Return how two modules differ, as a clause; empty if they do not.
+
+    The classes may have been imported under different names.
+    """
+    from lexer_core.export.fingerprint import digest_tensors  # imports numpy
+
+    parts, others = dict(module.named_modules()), dict(other.named_modules())
+    for name in (*parts, *others):
+        if name not in parts or name not in others:
+            return f"one has no module {name!r}"
+        part, its = parts[name], others[name]
+        kinds = type(part).__qualname__, type(its).__qualname__
+        if kinds[0] != kinds[1] or part.extra_repr() != its.extra_repr():
+            return (
+                f"module {name!r} is {kinds[1]}({its.extra_repr()}) instead of "
+                f"{kinds[0]}({part.extra_repr()})"
+            )
+    tensors = [{**dict(each.named_buffers()), **each.state_dict()} for each in (module, other)]
+    if digest_tensors(tensors[0]) != digest_tensors(tensors[1]):
+        return "its weights have other types, or other buffers that are not saved"
+    return ""
+
+
+def _has_safetensors() -> bool:
+    return importlib.util.find_spec("safetensors") is not None
 
 
 def _fits_safetensors(module: torch.nn.Module) -> bool:

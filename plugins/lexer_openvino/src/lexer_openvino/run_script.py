@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lexer_core.run_scripts import script_parts
+from lexer_core.run_scripts import literal, script_parts
 
 if TYPE_CHECKING:
     from lexer_core.records import DeployedModel
@@ -19,13 +19,15 @@ def run_script(deployed: DeployedModel) -> str:
     parts = script_parts(deployed)
     device = deployed.device
     name = device.identifier or device.kind.upper() + (f".{device.index}" if device.index else "")
-    outputs = ", ".join(f"{spec.name!r}: results[{spec.name!r}]" for spec in deployed.outputs)
+    outputs = ", ".join(
+        f"{literal(spec.name)}: results[{literal(spec.name)}]" for spec in deployed.outputs
+    )
     return parts.script(
         "Run the model with OpenVINO.",
         imports=["import openvino"],
         load=[
-            f"properties = {_properties(deployed)!r}",
-            f"compiled = openvino.compile_model({parts.path}, {name!r}, properties)",
+            f"properties = {literal(_properties(deployed))}",
+            f"compiled = openvino.compile_model({parts.path}, {literal(name)}, properties)",
         ],
         call=[f"results = compiled({parts.feeds})", f"return {{{outputs}}}"],
     )

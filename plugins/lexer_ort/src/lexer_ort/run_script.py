@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexer_core.run_scripts import script_parts
+from lexer_core.run_scripts import literal, script_parts
 from lexer_ort.option_names import OPTIMIZATION_LEVELS
 
 if TYPE_CHECKING:
@@ -31,7 +31,9 @@ def run_script(deployed: DeployedModel) -> str:
             f"    str({parts.path}), options, providers={_providers(deployed)}",
             ")",
         ],
-        call=[f"return dict(zip({outputs!r}, session.run({outputs!r}, {parts.feeds})))"],
+        call=[
+            f"return dict(zip({literal(outputs)}, session.run({literal(outputs)}, {parts.feeds})))"
+        ],
     )
 
 
@@ -58,9 +60,9 @@ def _settings(deployed: DeployedModel) -> Iterator[str]:
 def _providers(deployed: DeployedModel) -> str:
     device = deployed.device
     if device.kind == "cpu":
-        return repr([_CPU])
+        return literal([_CPU])
     # A device that is not listed here has no identifier.
     provider = device.identifier or f"{device.kind.upper()}ExecutionProvider"
     if device.index:
-        return repr([(provider, {"device_id": str(device.index)}), _CPU])
-    return repr([provider, _CPU])
+        return literal([(provider, {"device_id": str(device.index)}), _CPU])
+    return literal([provider, _CPU])

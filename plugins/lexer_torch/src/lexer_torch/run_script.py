@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.records import TensorRef
-from lexer_core.run_scripts import ScriptParts, script_parts
+from lexer_core.run_scripts import ScriptParts, literal, script_parts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +26,9 @@ def module_script(deployed: DeployedModel) -> str:
 def compiled_script(deployed: DeployedModel) -> str:
     """Return a script that compiles the module with ``torch.compile``."""
     named = {name: deployed.options.get(name) for name in ("mode", "dynamic", "fullgraph")}
-    options = "".join(f", {name}={value!r}" for name, value in named.items() if value is not None)
+    options = "".join(
+        f", {name}={literal(value)}" for name, value in named.items() if value is not None
+    )
     load = [f"model = torch.compile(model{options})"]
     return _script(deployed, "Run the model with torch.compile.", load)
 
@@ -37,9 +39,9 @@ def program_script(deployed: DeployedModel) -> str:
     options = ""
     if deployed.options.get("mode") == "max-autotune":
         configs = {"max_autotune": True, "coordinate_descent_tuning": True}
-        options = f", inductor_configs={configs!r}"
+        options = f", inductor_configs={literal(configs)}"
     device = _device(deployed)
-    move = [] if device == "cpu" else [f"program = move_to_device_pass(program, {device!r})"]
+    move = [] if device == "cpu" else [f"program = move_to_device_pass(program, {literal(device)})"]
     arguments = ", ".join(_tensors(deployed, parts).values())
     return parts.script(
         "Run the model with AOTInductor, which compiles it first.",
@@ -63,10 +65,10 @@ def _script(deployed: DeployedModel, title: str, compile_lines: list[str]) -> st
     parts = script_parts(deployed)
     where, _, attribute = deployed.build.partition(":")
     outer = attribute.partition(".")[0]
-    arguments = ", ".join(f"{name}={value!r}" for name, value in deployed.arguments.items())
+    arguments = ", ".join(f"{name}={literal(value)}" for name, value in deployed.arguments.items())
     device = _device(deployed)
     casts = [
-        *([] if device == "cpu" else [repr(device)]),
+        *([] if device == "cpu" else [literal(device)]),
         *([f"torch.{deployed.precision}"] if deployed.precision else []),
         *(["memory_format=torch.channels_last"] if deployed.options.get("channels_last") else []),
     ]
@@ -102,7 +104,7 @@ def _settings(deployed: DeployedModel) -> Iterator[str]:
     yield f"torch.set_num_threads({deployed.threads})"
     precision = deployed.options.get("float32_matmul_precision")
     if precision is not None:
-        yield f"torch.set_float32_matmul_precision({precision!r})"
+        yield f"torch.set_float32_matmul_precision({literal(precision)})"
 
 
 def _device(deployed: DeployedModel) -> str:
@@ -118,9 +120,9 @@ def _tensors(deployed: DeployedModel, parts: ScriptParts) -> dict[str, str]:
         expression = f"torch.from_numpy({name})"
         if spec.dtype in _BITS:
             bits = _BITS[spec.dtype]
-            expression = f"torch.from_numpy({name}.view({bits!r})).view(torch.{spec.dtype})"
+            expression = f"torch.from_numpy({name}.view({literal(bits)})).view(torch.{spec.dtype})"
         if device != "cpu":
-            expression += f".to({device!r})"
+            expression += f".to({literal(device)})"
         if deployed.precision and "float" in spec.dtype:
             expression += f".to(torch.{deployed.precision})"
         expressions[spec.name] = expression
@@ -136,6 +138,6 @@ def _expression(value: Any, tensors: dict[str, str]) -> str:
     if isinstance(value, tuple):
         return f"({''.join(f'{_expression(item, tensors)}, ' for item in value)})"
     if isinstance(value, dict):
-        items = (f"{key!r}: {_expression(item, tensors)}" for key, item in value.items())
+        items = (f"{literal(key)}: {_expression(item, tensors)}" for key, item in value.items())
         return f"{{{', '.join(items)}}}"
-    return repr(value)
+    return literal(value)
