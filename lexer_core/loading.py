@@ -10,9 +10,6 @@ from lexer_core.errors import UsageError
 if TYPE_CHECKING:
     import os
 
-    from lexer_core.deploy.session import DeployedSession
-    from lexer_core.report import BenchmarkReport
-
 __all__ = ["load"]
 
 
@@ -22,7 +19,7 @@ def load(
     model: Any = None,
     trusted: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
-) -> BenchmarkReport | DeployedSession:
+) -> Any:  # the path decides which of the two
     """Load what was saved: a benchmark from a file, or a ready session from a folder.
 
     Nothing in the file or folder is run, unless ``trusted`` allows it for a folder.

@@ -74,7 +74,13 @@ CHAPTERS = (
     ),
     Chapter(page="api.md", title="Read, print and write a benchmark", module="lexer_core.report"),
     Chapter(page="api.md", title="Results of a benchmark", module="lexer_core.results"),
-    Chapter(page="api.md", title="Save and load a benchmark", module="lexer_core.artifact"),
+    Chapter(
+        page="api.md",
+        title="Save a benchmark",
+        module="lexer_core.artifact",
+        # lexer_core.load loads files, too
+        names=("Content", "contents", "save", "save_as_set"),
+    ),
     Chapter(
         page="api.md", title="Load a benchmark or a deployed model", module="lexer_core.loading"
     ),

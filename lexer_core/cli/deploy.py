@@ -66,19 +66,18 @@ def deploy(*, run: str, folder: str, label: str | None, force: bool, target: str
 
 
 def _row(report: BenchmarkReport, label: str | None, run: str) -> BenchmarkResult:
-    labels = ", ".join(row.label for row in report.results) or "none"
+    labels = ", ".join(report.labels) or "none"
     if label is not None:
         try:
             return report[label]
         except KeyError:
             raise UsageError(f"{run!r} has no row {label!r}.", hint=f"Rows: {labels}.") from None
-    ranked = [row for row in report.results if row.rank is not None]
-    if not ranked:
+    if report.fastest is None:
         raise UsageError(
             f"no row of {run!r} is ranked, so none is the fastest.",
             hint=f"Name a row: --engine LABEL. Rows: {labels}.",
         )
-    return min(ranked, key=lambda row: row.rank or 0)
+    return report.fastest
 
 
 def _live_model(report: BenchmarkReport, target: str) -> dict[str, Any]:
