@@ -13,9 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import lexer_core
-from lexer_core import LexerContext
+from lexer_core import BenchmarkReport, BenchmarkResult, LexerContext
 from lexer_core.artifact import save
 from lexer_core.cli.deploy import deploy
+from lexer_core.deploy.row_model import LiveModel
+from lexer_core.engines.registry import EngineRegistry
+from lexer_core.engines.states import EngineState
 from lexer_core.errors import DeploymentError
 
 torch = pytest.importorskip("torch")
@@ -269,3 +272,35 @@ def test_a_live_row_of_a_saved_run_needs_the_target(nets, tmp_path, monkeypatch)
     assert result.exit_code == 0, result.exception
     with lexer_core.load(tmp_path / "deploy", trusted=True) as session:
         assert session(np.ones((2, 5), np.float32))
+
+
+@pytest.mark.parametrize("engine", ["torch-export", "torch-compile"])
+def test_an_engine_that_compiles_compiles_the_deployed_model(engine, nets, inputs, tmp_path):
+
+    if EngineRegistry().listing(engine).state is not EngineState.READY:
+        pytest.skip("there is no compiler")
+    model = nets.DeployedNet()
+    # Not measured: that would compile once more.
+    row = BenchmarkResult(
+        engine=engine,
+        device="CPU",
+        label=engine,
+        status="ok",
+        engine_name=engine,
+        format="torch_export" if engine == "torch-export" else "torch",
+        threads=1,
+        options={"mode": "default"},
+    )
+    report = BenchmarkReport(results=(row,), live_model=LiveModel(model, inputs))
+
+    folder = report[engine].save(tmp_path / "deploy")
+
+    model.eval()
+    with pytest.raises(DeploymentError, match="trusted=True"):
+        lexer_core.load(folder)
+    with lexer_core.load(folder, trusted=True) as session, torch.no_grad():
+        image = torch.from_numpy(inputs["image"])
+        expected = model(image, {"by": torch.tensor([2.0])}, flip=True)
+        outputs = session(*arrays_of(session, inputs))
+    assert_same(outputs, {name: value.numpy() for name, value in expected.items()})
+    compile((folder / "run.py").read_text(), "run.py", "exec")
