@@ -83,13 +83,19 @@ def _row(report: BenchmarkReport, label: str | None, run: str) -> BenchmarkResul
 def _live_model(report: BenchmarkReport, target: str) -> dict[str, Any]:
     """Load TARGET; return the arguments of ``save`` with it and inputs of the same shapes."""
     from lexer_core.comparison.rerun_inputs import recreate_inputs  # imports numpy
+    from lexer_core.target.factory_call import parse_factory_call
     from lexer_core.target.load import load_target
 
-    loaded = load_target(target)
-    where, _, attribute = target.rpartition(":")
-    module = Path(where).stem if where.endswith(".py") else where
-    return {
-        "model": loaded.model,
-        "input": recreate_inputs(report).value,
-        "build": f"{module}:{attribute}",
-    }
+    # The seed of the weights, if the model is created at random.
+    model = load_target(target, seed=report.seed or 0).model
+    options = {"model": model, "input": recreate_inputs(report).value}
+    call = parse_factory_call(target)
+    if call is None:
+        return options
+    if call.positional:
+        raise UsageError(
+            f"--target {target!r} has positional arguments, which lexer.json cannot hold.",
+            hint="Write them with their names: net.py:Net(width=64).",
+        )
+    module = Path(call.where).stem if call.where.endswith(".py") else call.where
+    return {**options, "build": f"{module}:{call.attribute}", "arguments": call.named}
