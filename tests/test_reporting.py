@@ -36,7 +36,7 @@ from lexer_core.reporting.numbers import (
 )
 from lexer_core.reporting.table_layout import lay_out
 from lexer_core.reporting.terminal_table import encodable, print_report, report_to_text
-from lexer_core.results import Interval, Parity
+from lexer_core.results import Failure, Interval, Parity
 from lexer_core.statistics import diagnose
 
 
@@ -693,3 +693,36 @@ def test_an_interval_that_is_open_shows_no_half_width():
 )
 def test_a_confidence_level_is_rounded_down_and_never_certain(confidence, text):
     assert confidence_text(confidence) == text
+
+
+def test_columns_are_aligned_on_a_stream_without_unicode():
+    buffer = io.BytesIO()
+    stream = io.TextIOWrapper(buffer, encoding="ascii")
+
+    print_report(a_full_report(), stream)
+    stream.flush()
+
+    lines = buffer.getvalue().decode("ascii").splitlines()
+    heading = next(line for line in lines if line.startswith("engine"))
+    at = heading.index("outputs")
+    rows = [line for line in lines if line.startswith(("ONNXRuntime ", "Torch ", "int8 "))]
+    assert [line[at : at + 2] for line in rows[:3]] == ["ok", "ok", "NO"]
+
+
+def test_a_reason_that_all_engines_share_is_stated_once():
+    failure = Failure(phase="resolve", kind="X", reason="no device 'cuda' here", hint="Only cpu.")
+    rows = [a_failed_row(error=failure), a_failed_row("b", "B", error=failure)]
+
+    text = a_report(*rows).to_text()
+
+    assert text.count("no device 'cuda' here") == 1
+    assert text.count("Only cpu.") == 1
+    assert "TVM and B failed before it started" not in text
+    assert "\nNothing was measured.\n" in f"{text}\n"
+
+
+def test_installed_engines_that_were_not_run_are_listed():
+    report = a_report(a_row(), not_run=("torch-compile",))
+
+    assert "Also installed, not run: torch-compile (--engine torch-compile)" in report.to_text()
+    assert BenchmarkReport.from_json(report.to_json()).not_run == ("torch-compile",)

@@ -24,7 +24,7 @@ from lexer_core.benchmark.rounds import RoundsPlan, share_out
 from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.benchmark.saved_models import retain_models
 from lexer_core.benchmark.stop_rule import reason_to_stop
-from lexer_core.errors import UnsupportedError
+from lexer_core.errors import DeviceUnavailableError, UnsupportedError
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
@@ -213,12 +213,20 @@ class BenchmarkRun:
             if outcome.case.device.strip().lower() in ("", "cpu") or executor is None:
                 continue
             with self._timings.timed("prepare"), contained(outcome, phase="import"):
-                executor.call(
-                    "check_device",
-                    outcome.case.engine,
-                    outcome.case.device,
-                    timeout=self._settings.load_timeout,
-                )
+                try:
+                    executor.call(
+                        "check_device",
+                        outcome.case.engine,
+                        outcome.case.device,
+                        timeout=self._settings.load_timeout,
+                    )
+                except DeviceUnavailableError as error:
+                    # Without the engine's name, so that one sentence says it of all of them.
+                    raise DeviceUnavailableError(
+                        f"no device {outcome.case.device!r} on this machine.",
+                        engine=outcome.case.engine,
+                        hint=error.hint,
+                    ) from error
 
     def _begin(self, folder: Path) -> None:
         self._timings.report("prepare")

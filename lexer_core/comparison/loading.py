@@ -9,7 +9,7 @@ from attrs import frozen
 
 from lexer_core.artifact import load
 from lexer_core.comparison.records import ComparedRun
-from lexer_core.errors import UsageError
+from lexer_core.errors import TargetError, UsageError
 from lexer_core.report import BenchmarkReport
 
 if TYPE_CHECKING:
@@ -91,12 +91,16 @@ def load_run(run: BenchmarkReport | str | os.PathLike[str], title: str) -> Loade
 
     Raises
     ------
+    TargetError
+        The file does not exist.
     ArtifactError
-        The file does not exist, or is not a saved run.
+        It is not a saved run.
     """
     path = ""
     if not isinstance(run, BenchmarkReport):
         path = str(Path(run))
+        if not Path(run).is_file():
+            raise TargetError(f"file {path!r} does not exist.")
         run = load(run)
     return LoadedRun(
         report=run,

@@ -126,4 +126,7 @@ def _ratio(case: CaseVerdict) -> tuple[str, str]:
 
 
 def _change(change: Change) -> str:
-    return f"{_CHANGES[change.kind]} {change}" if change.name != change.kind else str(change)
+    # A difference of outputs is recorded under what may have caused it.
+    if change.name == change.kind or change.name.startswith("outputs"):
+        return str(change)
+    return f"{_CHANGES[change.kind]} {change}"

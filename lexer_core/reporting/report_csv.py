@@ -21,6 +21,8 @@ __all__ = ["COLUMNS", "report_to_csv", "row_values"]
 _PERCENTILES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms")
 
 _FIELDS = (
+    "engine",
+    "label",
     "num_samples",
     "throughput_per_sec",
     "variance",
@@ -29,9 +31,7 @@ _FIELDS = (
     "p90_ms",
     "p95_ms",
     "p99_ms",
-    "engine",
     "device",
-    "label",
     "status",
     "rank",
     "engine_name",

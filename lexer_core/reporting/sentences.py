@@ -108,7 +108,10 @@ def _problem(row: BenchmarkResult, *, several: bool) -> str:
     what = unsupported if row.status == "unsupported" else "failed"
     if row.error is None:
         return what
-    return f"{what} {_PHASES.get(row.error.phase, '')}: {_one_line(row.error.reason)}"
+    when = _PHASES.get(row.error.phase, "")
+    if several:
+        when = when.replace("it started", "they started")
+    return f"{what} {when}: {_one_line(row.error.reason)}"
 
 
 def agreement(row: BenchmarkResult) -> str:

@@ -92,7 +92,7 @@ def lay_out(report: ReportData) -> Layout:
         columns=columns,
         footnotes=footnotes,
         problems=_clean(_problems(rows, names)),
-        sentences=_clean(report.sentences),
+        sentences=_clean(_sentences(report, rows, names)),
         condition=_clean([condition.text])[0] if condition else "",
         is_noisy=condition is not None and condition.is_noisy,
         warnings=_clean(caveats.main),
@@ -317,6 +317,16 @@ def _problems(rows: Sequence[BenchmarkResult], names: dict[str, str]) -> list[st
         if row.error is not None:
             lines += [f"  {line}" for line in row.error.hint.splitlines()]
     return lines
+
+
+def _sentences(
+    report: ReportData, rows: Sequence[BenchmarkResult], names: dict[str, str]
+) -> tuple[str, ...]:
+    """Return the verdicts, without the reasons that are listed as problems anyway."""
+    reasons = "; ".join(sentence for sentence, _ in same_problems(report.results, names))
+    if rows and report.sentences == (f"Nothing was measured: {reasons}.",):
+        return ("Nothing was measured.",)
+    return report.sentences
 
 
 def _clean(lines: Iterable[str]) -> tuple[str, ...]:

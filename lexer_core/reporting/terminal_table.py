@@ -12,6 +12,8 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
+import attrs
+
 from lexer_core.reporting.table_layout import Column, Layout, lay_out
 
 if TYPE_CHECKING:
@@ -58,6 +60,10 @@ def report_to_text(
     how_to_see_more
         What shows the other caveats.
     """
+    return _rendered(lay_out(report), width, verbose, how_to_see_more)
+
+
+def _rendered(layout: Layout, width: int | None, verbose: bool, how_to_see_more: str) -> str:
     from rich.console import Console  # takes 60 ms to import
 
     text = io.StringIO()
@@ -71,7 +77,7 @@ def report_to_text(
         # Without the environment: FORCE_COLOR is for terminals, not for str().
         _environ={},
     )
-    _print(console, lay_out(report), verbose, how_to_see_more)
+    _print(console, layout, verbose, how_to_see_more)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
 
 
@@ -95,7 +101,11 @@ def print_report(
         console = Console(file=stream, force_jupyter=False)
         _print(console, lay_out(report), verbose, how_to_see_more)
     else:
-        text = report_to_text(report, verbose=verbose, how_to_see_more=how_to_see_more)
+        layout = lay_out(report)
+        if not shows_all:
+            # Before the columns are aligned: some replacements are longer.
+            layout = _encodable_layout(layout, stream.encoding)
+        text = _rendered(layout, None, verbose, how_to_see_more)
         stream.write(encodable(text, stream.encoding) + "\n")
 
 
@@ -107,6 +117,19 @@ def encodable(text: str, encoding: str | None) -> str:
     except UnicodeEncodeError:
         return text.translate(_ASCII).encode(name, errors="replace").decode(name)
     return text
+
+
+def _encodable_layout(layout: Layout, encoding: str | None) -> Layout:
+    def converted(texts: Sequence[str]) -> tuple[str, ...]:
+        return tuple(encodable(text, encoding) for text in texts)
+
+    columns = tuple(
+        attrs.evolve(
+            column, heading=encodable(column.heading, encoding), cells=converted(column.cells)
+        )
+        for column in layout.columns
+    )
+    return attrs.evolve(layout, columns=columns, footnotes=converted(layout.footnotes))
 
 
 def _print(console: Console, layout: Layout, verbose: bool, how_to_see_more: str) -> None:
