@@ -32,6 +32,7 @@ __all__ = [
     "RemoteError",
     "ReportFormatError",
     "SettingError",
+    "StandardOutputError",
     "StatisticsError",
     "TargetError",
     "TemporaryFolderError",
@@ -164,6 +165,14 @@ class OutputFileError(UsageError):
     """An output file cannot be written.
 
     What to do: choose a file in an existing, writable folder.
+    """
+
+
+class StandardOutputError(OutputFileError):
+    """Standard output cannot be written.
+
+    What to do: redirect it to a file with enough space. A file that was named with
+    ``-o`` was written all the same.
     """
 
 

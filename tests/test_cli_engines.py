@@ -350,7 +350,8 @@ def test_the_help_imports_no_command(site):
     )
 
     assert done.stderr.strip() == (
-        "['lexer_core.cli.lazy_group', 'lexer_core.cli.main', 'lexer_core.cli.sigint']"
+        "['lexer_core.cli.lazy_group', 'lexer_core.cli.main', 'lexer_core.cli.sigint', "
+        "'lexer_core.cli.streams']"
     )
 
 

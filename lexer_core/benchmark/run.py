@@ -35,7 +35,7 @@ from lexer_core.results import Failure
 from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
 from lexer_core.worker.guardian import guarded
-from lexer_core.worker.interrupts import interrupts_apart, without_interrupts
+from lexer_core.worker.interrupts import interrupts_end_run, without_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,7 +130,7 @@ class BenchmarkRun:
         # model is compiled once.
         self._temporary = TemporaryFolder("tmp")
         with (
-            interrupts_apart(),
+            interrupts_end_run(),
             self._temporary,
             TemporaryFolder("run") as folder,
             guarded(folder),

@@ -24,6 +24,7 @@ from lexer_core.cli.options import (
     target_argument,
 )
 from lexer_core.cli.output import FORMATS, plan_output, verbose_option
+from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
@@ -183,7 +184,7 @@ def benchmark(
     second_request = _second_request(second_described, batch_size, input_seed)
     if not interpreters:  # asking another interpreter takes as long as loading a model
         check_engines(context, configuration)
-    with stdout_to_stderr():
+    with exits_at_once_until_a_run_begins(), stdout_to_stderr():
         loaded = load_target(target, seed=input_seed)
         inputs = example_inputs(loaded, request)
         report = lexer_context(context).benchmark(

@@ -15,8 +15,9 @@ import click
 
 from lexer_core import __version__
 from lexer_core.cli.lazy_group import LazyGroup
-from lexer_core.cli.sigint import recorded_interrupts
-from lexer_core.errors import EngineError, LexerError, ModelError, UsageError
+from lexer_core.cli.sigint import INTERRUPTED, recorded_interrupts
+from lexer_core.cli.streams import discard_stdout, open_standard_streams
+from lexer_core.errors import EngineError, LexerError, ModelError, StandardOutputError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +43,6 @@ WRONG_USAGE = 2
 ENGINE_FAILED = 3
 NOTHING_MEASURED = 4
 INTERNAL_ERROR = 70
-INTERRUPTED = 130
 
 COMPLETION_VARIABLE = "_LEXER_COMPLETE"
 
@@ -121,6 +121,7 @@ def lexer(context: click.Context, debug: bool) -> None:
 
 def main() -> None:
     """Run the command line of this process, and exit."""
+    open_standard_streams()
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete  # only for shell completion
@@ -137,8 +138,12 @@ def run(arguments: Sequence[str] | None = None) -> int:
     arguments
         Arguments without the program name. Default: those of this process.
     """
+    words = sys.argv[1:] if arguments is None else list(arguments)
     with recorded_interrupts() as interrupts:
-        status = _run(sys.argv[1:] if arguments is None else list(arguments), interrupts)
+        try:
+            status = _run(words, interrupts)
+        except KeyboardInterrupt:  # pressed again while the first one was reported
+            status = INTERRUPTED
     return INTERRUPTED if interrupts else status
 
 
@@ -159,12 +164,14 @@ def _run(words: list[str], interrupts: Sequence[int]) -> int:
         click.echo("Interrupted.", err=True)
         return INTERRUPTED
     except LexerError as error:
+        if isinstance(error, StandardOutputError):
+            discard_stdout()
         if state["debug"]:
             _print_traceback(error)
         click.echo(f"Error: {error}", err=True)
         return exit_status_of(error)
     except BrokenPipeError:
-        _discard_stdout()
+        discard_stdout()
         return DONE  # the reader has what it wanted
     except Exception as error:
         if state["debug"] or not interrupts:
@@ -189,9 +196,3 @@ def _print_traceback(error: BaseException) -> None:
     import traceback  # slow to import, and only for errors
 
     click.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-
-
-def _discard_stdout() -> None:
-    """Discard buffered output, so that Python exits quietly."""
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())

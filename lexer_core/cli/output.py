@@ -60,20 +60,28 @@ class Output:
     file_format: FileFormat = "table"
 
     def deliver(self, report: BenchmarkReport) -> None:
-        """Print the report, then write the file, whose failure then loses nothing.
+        """Print the report, then write the file, even if the report cannot be printed.
 
         A run that was interrupted before its first sample is not written.
 
         Raises
         ------
         OutputFileError
-            The file cannot be written.
+            The file or standard output cannot be written.
         """
+        try:
+            self._print(report)
+        finally:
+            self._write(report)
+
+    def _print(self, report: BenchmarkReport) -> None:
         if self.shown == "table":
             print_report(report, verbose=self.verbose)
         else:
             sys.stdout.write(self._render(self.shown, report))
         sys.stdout.flush()
+
+    def _write(self, report: BenchmarkReport) -> None:
         if self.file is None:
             return
         if report.results and all(map(is_interrupted, report)):

@@ -18,6 +18,7 @@ from lexer_core.cli.options import (
     name_list,
     setting_options,
 )
+from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import TargetError, UsageError
@@ -167,7 +168,7 @@ def rerun_from_options(
         base_model = BaseLocation.find(
             options["base_target"] or target, options["base_folder"], seed=weights_seed
         )
-    with stdout_to_stderr():
+    with exits_at_once_until_a_run_begins(), stdout_to_stderr():
         loaded = load_target(target, seed=weights_seed)
         inputs = inputs or example_inputs(loaded, request)
         with ProgressDisplay() as progress:

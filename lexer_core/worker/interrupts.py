@@ -17,9 +17,26 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["interrupts_apart", "without_interrupts"]
+__all__ = ["a_run_has_begun", "interrupts_apart", "interrupts_end_run", "without_interrupts"]
 
 _SAME_INTERRUPT_SECONDS = 1.0
+
+
+_begun = False
+
+
+def a_run_has_begun() -> bool:
+    """Whether a benchmark has begun in this process, so that an interrupt is reported."""
+    return _begun
+
+
+@contextmanager
+def interrupts_end_run() -> Iterator[None]:
+    """Let an interrupt end the run in the ``with`` block, as :func:`interrupts_apart` does."""
+    global _begun  # noqa: PLW0603
+    with interrupts_apart():
+        _begun = True
+        yield
 
 
 @contextmanager
