@@ -114,6 +114,13 @@ def conformance(session: nox.Session) -> None:
 
 
 @nox.session
+def faults(session: nox.Session) -> None:
+    """Inject faults into runs, and print a table of what came of each."""
+    install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])
+    session.run("python", "faults/inject.py", *session.posargs)
+
+
+@nox.session
 def demo(session: nox.Session) -> None:
     """Benchmark EfficientNet-Lite0 on a picture of a cat: Torch and ONNXRuntime."""
     install(session, *DISTRIBUTIONS[:3])

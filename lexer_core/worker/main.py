@@ -36,7 +36,6 @@ _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _ORPHANED = 1
 _PARENT_CHECK_SECONDS = 1.0
-_HIGH_FD = 100
 
 
 def main(arguments: list[str]) -> None:
@@ -241,9 +240,7 @@ class _Output:
     def __init__(self) -> None:
         self._spare: int | None = None
         if sys.platform != "win32":
-            import fcntl  # POSIX only
-
-            self._spare = fcntl.fcntl(2, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
+            self._spare = transport.high_descriptor(2)
             faulthandler.enable(self._spare, all_threads=False)
         for stream in (sys.stdout, sys.stderr):
             # Line-buffered, so that the log has the output before a crash.

@@ -20,7 +20,15 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["INHERITED", "LOOPBACK", "METHOD", "LoopbackListener", "connect", "socket_pair"]
+__all__ = [
+    "INHERITED",
+    "LOOPBACK",
+    "METHOD",
+    "LoopbackListener",
+    "connect",
+    "high_descriptor",
+    "socket_pair",
+]
 
 INHERITED = "inherited"
 LOOPBACK = "loopback"
@@ -32,6 +40,8 @@ METHOD = INHERITED if os.name == "posix" else LOOPBACK
 _HIGH_FD = 100
 """Some plugins close descriptors 0 to 2, and the lowest free numbers are reused."""
 
+_LOWEST_FD = 3
+
 _KEY_BYTES = 32
 _POLL_SECONDS = 0.05
 _KEY_SECONDS = 5.0
@@ -39,12 +49,22 @@ _KEY_SECONDS = 5.0
 
 def socket_pair() -> tuple[socket.socket, socket.socket]:
     """Return the parent's and the worker's end; the worker's has a high descriptor."""
-    import fcntl  # POSIX only, as this function is
-
     parent, worker = socket.socketpair()
     with worker:
-        fd = fcntl.fcntl(worker.fileno(), fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
+        fd = high_descriptor(worker.fileno())
     return parent, socket.socket(fileno=fd)
+
+
+def high_descriptor(fd: int) -> int:
+    """Duplicate a descriptor to a high number, as far as the limit on open files allows."""
+    import fcntl  # POSIX only, as this function is
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= limit < 2 * _HIGH_FD:
+        # Half of the numbers stay for files, which get the lowest ones.
+        return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, max(_LOWEST_FD, limit // 2))
+    return fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _HIGH_FD)
 
 
 class LoopbackListener:
