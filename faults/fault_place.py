@@ -7,6 +7,7 @@ that needs no framework.
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,7 +33,8 @@ __all__ = ["DOCUMENTED", "Done", "Place"]
 DOCUMENTED = (0, 1, 2, 3, 4, 130)
 """Exit statuses that the help explains and that are not a bug."""
 
-_TIMEOUT = 120.0
+_TIMEOUT = 600.0
+_BASH = shutil.which("bash") or "bash"  # also where a case changes the PATH
 _GONE_SECONDS = 5.0
 _INPUT = ("--input", "x=float32[2,3]")
 _SHORT = ("--iterations", "20", "--warm-up-seconds", "0.05", "--no-canary")
@@ -118,6 +120,8 @@ class Place:
         before, _, after = TOY_ENGINE.partition(start)
         head, _, body = after.partition(end)
         toy = before + start + head + end + _MORE_FAULTS.strip("\n") + "\n" + body
+        busy = "200_000 * self.work"
+        toy = toy.replace(busy, f'(12_000 if fault == "fast" else {busy})')
         site.add_engine("toy", toy)
         hook = "def lexer_export_model(source, format):\n"
         for fault in ("segv", "hang", "exit", "pause"):
@@ -190,7 +194,7 @@ class Place:
             variables.pop(name, None)
             if value is not None:
                 variables[name] = value
-        command = ["bash", "-c", shell, "bash", sys.executable, "-m", "lexer_core", *arguments]
+        command = [_BASH, "-c", shell, "bash", sys.executable, "-m", "lexer_core", *arguments]
         output = self.folder / "output"
         with output.open("wb") as file:
             process = subprocess.Popen(
@@ -213,7 +217,9 @@ class Place:
                 process.wait()
                 status = -signal.SIGKILL
         text = output.read_bytes().decode("utf-8", "replace")
-        return Done(status, text, self._rows(), self._left())
+        # A cache in the home folder stays there.
+        in_home = variables.get("LEXER_CACHE_DIR", "").startswith("~")
+        return Done(status, text, self._rows(), self._left(and_home=not in_home))
 
     def printed(self) -> str:
         """Return what the running command has printed so far."""
@@ -237,19 +243,19 @@ class Place:
             for row in document["results"]
         }
 
-    def _left(self) -> list[str]:
+    def _left(self, *, and_home: bool) -> list[str]:
         end = time.monotonic() + _GONE_SECONDS
         while True:
-            left = [f"file {path.name}" for path in self._temporary_files()]
+            left = [f"file {path.name}" for path in self._temporary_files(and_home=and_home)]
             left += [f"process {pid}" for pid in self._processes()]
             if not left or time.monotonic() > end:
                 return left
             time.sleep(0.1)
 
-    def _temporary_files(self) -> list[Path]:
-        folder = self.folder / "tmp"
-        found = list(folder.iterdir()) if folder.is_dir() else []
-        return found + list(self.folder.glob(".lexer-*")) + list((self.folder / "home").iterdir())
+    def _temporary_files(self, *, and_home: bool) -> list[Path]:
+        folders = [self.folder / "tmp", *([self.folder / "home"] if and_home else [])]
+        found = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+        return [*found, *self.folder.glob(".lexer-*")]
 
     def _processes(self) -> list[int]:
         found = []

@@ -1,4 +1,4 @@
-"""Does a fault cost more than its own row? ``python faults/inject.py [WORD …]``
+"""Does a fault cost more than its own row? ``python faults/inject.py [--jobs N] [WORD …]``
 
 Injects every fault whose group or name contains one of the words (default: all), in
 real runs with engines that need no framework, and prints a table of cases and
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fault_cases import CASES, Case, Lost
@@ -33,8 +34,19 @@ def inject(case: Case) -> str:
         return case.run(Place(Path(folder)))
 
 
+def _outcome_of(case: Case) -> tuple[str, bool, float]:
+    """Return what happened, whether a row was lost, and how many seconds it took."""
+    start = time.monotonic()
+    try:
+        return inject(case), False, time.monotonic() - start
+    except Lost as error:
+        return f"LOST: {error}", True, time.monotonic() - start
+
+
 def main(words: list[str]) -> int:
     """Inject the faults, print the table, and return the exit status."""
+    jobs = int(words[1]) if words[:1] == ["--jobs"] else 1
+    words = words[2:] if jobs > 1 else words
     chosen = [
         case
         for case in CASES
@@ -43,18 +55,17 @@ def main(words: list[str]) -> int:
     console = Console(width=None if sys.stdout.isatty() else 150)
     table = Table("group", "fault", "outcome", "s", title=time.strftime("Faults, %Y-%m-%d"))
     lost = skipped = 0
-    for number, case in enumerate(chosen, 1):
-        start = time.monotonic()
-        try:
-            outcome = inject(case)
-        except Lost as error:
-            lost += 1
-            outcome = f"LOST: {error}"
-            print(f"{case.group}: {case.name}: {outcome}", file=sys.stderr)
-        skipped += outcome.startswith("skipped")
-        seconds = time.monotonic() - start
-        print(f"{number}/{len(chosen)} {case.group}: {case.name}", file=sys.stderr, flush=True)
-        table.add_row(case.group, case.name, outcome.splitlines()[0], f"{seconds:.1f}")
+    with ThreadPoolExecutor(jobs) as pool:
+        results = pool.map(_outcome_of, chosen)
+        for number, (case, (outcome, is_lost, seconds)) in enumerate(
+            zip(chosen, results, strict=True), 1
+        ):
+            lost += is_lost
+            skipped += outcome.startswith("skipped")
+            said = outcome if is_lost else outcome.splitlines()[0]
+            line = f"{number}/{len(chosen)} {case.group}: {case.name}: {said}"
+            print(line, file=sys.stderr, flush=True)
+            table.add_row(case.group, case.name, outcome.splitlines()[0], f"{seconds:.1f}")
     console.print(table)
     print(f"{len(chosen)} faults, {skipped} skipped, {lost} lost a row or ended undocumented")
     return 1 if lost else 0
