@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 __all__ = ["inject", "main"]
+
+_WIDTH = 150
 
 
 def inject(case: Case) -> str:
@@ -52,9 +55,10 @@ def main(words: list[str]) -> int:
         for case in CASES
         if not words or any(word in f"{case.group} {case.name}" for word in words)
     ]
-    console = Console(width=None if sys.stdout.isatty() else 150)
+    console = Console(width=None if sys.stdout.isatty() else _WIDTH)
     table = Table("group", "fault", "outcome", "s", title=time.strftime("Faults, %Y-%m-%d"))
     lost = skipped = 0
+    outcomes: dict[str, Counter[str]] = {}
     with ThreadPoolExecutor(jobs) as pool:
         results = pool.map(_outcome_of, chosen)
         for number, (case, (outcome, is_lost, seconds)) in enumerate(
@@ -65,8 +69,13 @@ def main(words: list[str]) -> int:
             said = outcome if is_lost else outcome.splitlines()[0]
             line = f"{number}/{len(chosen)} {case.group}: {case.name}: {said}"
             print(line, file=sys.stderr, flush=True)
+            outcomes.setdefault(case.group, Counter())[outcome.splitlines()[0]] += 1
             table.add_row(case.group, case.name, outcome.splitlines()[0], f"{seconds:.1f}")
     console.print(table)
+    for group, counts in outcomes.items():
+        print(f"{group}: {counts.total()} faults")
+        for outcome, count in counts.most_common():
+            print(f"  {count} x {outcome}")
     print(f"{len(chosen)} faults, {skipped} skipped, {lost} lost a row or ended undocumented")
     return 1 if lost else 0
 
