@@ -126,6 +126,18 @@ def test_each_hostile_plugin_is_broken_and_the_others_are_ready(site):
     assert engines["hostile-0"]["remedy"] == "pip install --upgrade lexer-hostile-0"
 
 
+@POSIX_ONLY
+def test_the_details_of_a_crash_are_shown_on_request(site):
+    module = site.add_engine("crashing", HOSTILE["crashes"][0])
+
+    listing = lexer(site, "engines", "list")
+    shown = lexer(site, "engines", "show", "crashing")
+
+    assert listing.stderr == ""
+    assert "Segmentation fault" in shown.stdout
+    assert f"{module}.py" in shown.stdout
+
+
 def test_a_plugin_that_does_not_return_is_broken(site, monkeypatch):
     monkeypatch.setattr(descriptions, "_SECONDS", 1.0)
     site.add_engine("a-first")

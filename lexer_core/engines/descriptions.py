@@ -75,6 +75,8 @@ class _Child:
     def __init__(self) -> None:
         self._worker: WorkerProcess | None = None
         self.asked = 0
+        self._is_quoted = False
+        """Whether an answer contains the output of the process."""
 
     def ask(self, entry_point: EngineEntryPoint) -> PluginAnswer:
         """Ask one plugin, whatever happens to the process."""
@@ -115,11 +117,12 @@ class _Child:
                 return PluginAnswer(info=info_from_data(reply.info), files=reply.files)
             except ValueError as error:
                 reason = str(error)
+        self._is_quoted = True
         return PluginAnswer(
             problem=PluginError(
                 reason,
                 fix=upgrade_plugin(entry_point.distribution),
-                details=worker.log_tail(None)[-_LOG_CHARACTERS:],
+                details=printable_lines(worker.log_tail(None), _LOG_CHARACTERS),
             )
         )
 
@@ -128,7 +131,7 @@ class _Child:
         if self._worker is not None:
             # Without waiting: what a plugin imported may hang when it shuts down.
             self._worker.close(timeout=0.0)
-            output = self._worker.log_tail(None)
+            output = "" if self._is_quoted else self._worker.log_tail(None)
             if output.strip() and sys.stderr is not None:
                 with suppress(OSError, ValueError):  # it may be full, or closed
                     sys.stderr.write(f"{printable_lines(output.rstrip())}\n")
