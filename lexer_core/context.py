@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import attrs
 
 from lexer_core.benchmark.cases import select_cases
 from lexer_core.deploy.row_model import LiveModel
@@ -18,18 +21,22 @@ from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
+from lexer_core.settings.table import DEFAULT
 from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
+    from lexer_core.tuning.report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
+
+_TUNING_SECONDS = 120.0
+"""Default of ``max_seconds`` for a tuning."""
 
 
 class LexerContext:
@@ -206,6 +213,121 @@ class LexerContext:
         return_freed_memory()
         self._report = report
         if effective.print_report:
+            # On use: it imports rich.
+            from lexer_core.reporting.terminal_table import print_report
+
+            print_report(report, how_to_see_more="report.to_text(verbose=True)")
+        return report
+
+    def tune(
+        self,
+        torch_model: Any,
+        input: object = None,
+        *,
+        vary: Mapping[str, object],
+        minimize: str | Sequence[str] | None = None,
+        maximize: str | Sequence[str] | None = None,
+        limits: str | Sequence[str] = (),
+        engines: str | EngineChoice | Sequence[str | EngineChoice] | None = None,
+        device: str | None = None,
+        dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+        save_to: str | os.PathLike[str] | None = None,
+        resume: BenchmarkReport | str | os.PathLike[str] | None = None,
+        progress: ProgressCallback | None = None,
+        command: str = "",
+        target: str = "",
+        input_options: Sequence[str] = (),
+        **settings: Any,
+    ) -> TuningReport:
+        """Find the best configuration of a space within limits.
+
+        All configurations race in shared rounds, and leave when another one is surely
+        better. Those that are left are measured again in new processes.
+
+        Parameters
+        ----------
+        torch_model, input, engines, device, input_names, output_names, progress
+            As for :meth:`benchmark`.
+        vary
+            The values of each axis by its name: ``batch``, ``threads``, dynamic axes of
+            the inputs, and options of engines as ``"onnxruntime.OPTION"``. For another
+            batch size, the inputs are cut or repeated.
+        minimize, maximize
+            ``"p50"``, ``"p90"``, ``"p95"``, ``"p99"``, ``"mean"``, ``"memory"`` or
+            ``"error"`` to minimize, ``"throughput"`` to maximize. Two for the front
+            between them. Default: minimize p50.
+        limits
+            ``"p99<=20ms"``, ``"memory<=1GB"``, ``"error<=1e-3"``, ``"throughput>=100"``.
+        dynamic_axes
+            For each input name, the names of its dynamic axes by dimension. Default:
+            the decorator's.
+        save_to
+            A ``.lexer`` file that is written after each part of the tuning.
+        resume
+            An earlier result of the same tuning: what it decided is not measured again.
+        command, target, input_options
+            For the report, as for :meth:`benchmark`.
+        **settings
+            As for :meth:`benchmark`. ``max_seconds`` is the time for the race and the
+            confirmation together; its default is 120.
+
+        Returns
+        -------
+        TuningReport
+            ``best`` is the winner's row, ``configurations`` says how each one ended.
+
+        Raises
+        ------
+        UsageError
+            An axis, goal, limit or setting is wrong.
+        ModelError
+            The model does not run with these inputs.
+        """
+        # On use, as in benchmark().
+        from lexer_core.artifact.read import load
+        from lexer_core.tuning.goals import read_goals, read_limits
+        from lexer_core.tuning.space import read_axes
+        from lexer_core.tuning.tune import TuningRequest, checked_destination, run_tuning
+
+        metadata = metadata_of(torch_model)
+        axes = dynamic_axes or (metadata.dynamic_axes if metadata else None) or {}
+        request = TuningRequest(
+            space=read_axes(vary),
+            goals=read_goals(minimize, maximize),
+            limits=read_limits(limits),
+            axes=axes,
+            save_to=checked_destination(save_to),
+            resumed=load(resume) if isinstance(resume, (str, os.PathLike)) else resume,
+            command=command,
+            target=target,
+            input_options=input_options,
+        )
+        self._report = None
+        configuration = self.configuration(torch_model, engines=engines, device=device, **settings)
+        if configuration.setting_origins["max_seconds"] == DEFAULT:
+            configuration = attrs.evolve(
+                configuration,
+                settings=attrs.evolve(configuration.settings, max_seconds=_TUNING_SECONDS),
+            )
+        model = adapt_model_input(
+            torch_model,
+            input,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes={},
+        )
+        with contextlib.ExitStack() as stack:
+            if progress is None and configuration.settings.show_progress:
+                # On use: where progress is shown, rich may be imported.
+                from lexer_core.reporting.progress import ProgressDisplay
+
+                progress = stack.enter_context(ProgressDisplay())
+            report = run_tuning(model, input, request, configuration, self.registry, progress)
+        return_freed_memory()
+        self._report = report
+        if configuration.settings.print_report:
             # On use: it imports rich.
             from lexer_core.reporting.terminal_table import print_report
 

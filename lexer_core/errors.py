@@ -399,6 +399,13 @@ class RemoteError(WorkerError):
         self.traceback = traceback
 
 
+class LimitError(LexerError):
+    """A configuration of a tuning exceeds a limit; it affects only that configuration.
+
+    What to do: nothing, or relax the limit.
+    """
+
+
 class EngineError(LexerError):
     """A problem of one engine; it affects only that engine's row.
 

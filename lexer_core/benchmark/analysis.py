@@ -32,11 +32,11 @@ from lexer_core.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 
-__all__ = ["RunAnalysis", "analyse_run"]
+__all__ = ["RunAnalysis", "analyse_run", "hidden_work"]
 
 _STEAL_WARNING = 0.01
 _POSITION_WARNING = 0.01
@@ -134,7 +134,7 @@ def _medians(outcome: CaseOutcome) -> tuple[list[int], list[float]]:
 
 def _compare(run: RunOutcome, tie: float) -> Comparisons:
     measured = [outcome for outcome in run.cases if outcome.status == "ok" and len(outcome.log)]
-    centres = centres_of_rounds(measured)
+    centres = centres_of_rounds(measured, per_item=run.per_item)
     comparisons = compare_cases(
         centres,
         delta=tie,
@@ -164,14 +164,14 @@ def _withheld(outcome: CaseOutcome, run: RunOutcome) -> str:
         return "its outputs disagree with the model's own"
     if outcome.not_comparable:
         return f"not comparable: {outcome.not_comparable}"
-    if hidden := _hidden_work(outcome, run):
+    if hidden := hidden_work(outcome, run.cases):
         return hidden
     if outcome.completion is not None and not outcome.completion.plausible:
         return "its samples do not account for the elapsed time"
     return ""
 
 
-def _hidden_work(outcome: CaseOutcome, run: RunOutcome) -> str:
+def hidden_work(outcome: CaseOutcome, others: Iterable[CaseOutcome]) -> str:
     """Return which work of a case is not in its samples; empty if all is."""
     if outcome.fresh_calls is None:
         return ""
@@ -179,7 +179,7 @@ def _hidden_work(outcome: CaseOutcome, run: RunOutcome) -> str:
         return outcome.fresh_calls.problem
     if outcome.fresh_calls.outputs == "same" and any(
         other.fresh_calls is not None and other.fresh_calls.outputs == "other"
-        for other in run.cases
+        for other in others
         if other.case.model == outcome.case.model
     ):
         return "the engine remembers outputs: for other inputs, it returns the same ones"
@@ -237,6 +237,7 @@ def _row(
     rank: int | None,
 ) -> BenchmarkResult:
     case, prepared = outcome.case, outcome.prepared
+    threads = case.threads or run.threads
     load = outcome.load_facts
     device = load.device if load is not None else None
     log = outcome.log
@@ -253,8 +254,8 @@ def _row(
         interpreter=case.python,
         options=dict(case.options),
         device_name=device.name if device else case.device,
-        batch_size=run.batch_size,
-        threads=run.threads,
+        batch_size=case.items or run.batch_size,
+        threads=threads,
         precision=case.precision,
         dtype=run.dtype,
         format=prepared.exported.format if prepared else "",
@@ -272,7 +273,7 @@ def _row(
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
         withheld=_withheld(outcome, run) if summary is not None else "",
-        warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, run.threads)),
+        warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, threads)),
         error=outcome.failure,
         warm_up_samples=outcome.log.warm_up_samples,
         warm_up_launches=outcome.log.warm_up_launches,
@@ -352,7 +353,8 @@ def _numbers(
         }
     return numbers | {
         "num_samples": summary.count,
-        "throughput_per_sec": summary.calls_per_second * (run.batch_size or 1),
+        "throughput_per_sec": summary.calls_per_second
+        * (outcome.case.items or run.batch_size or 1),
         "variance": None if summary.variance is None else summary.variance * _MS**2,
         "mean_ms": summary.mean * _MS,
         "std_ms": _ms(summary.std),

@@ -36,7 +36,8 @@ __all__ = ["Case", "CaseSelection", "check_tables", "select_cases"]
 class Case:
     """Engine, device and options: one row of the table.
 
-    ``precision`` is the name of a dtype, empty for the model's own. ``requested``
+    ``precision`` is the name of a dtype, empty for the model's own. ``threads`` and
+    ``items`` are the threads and the items of a call, if they are not the run's. ``requested``
     says whether the engine was requested by name. ``model`` is the key of the run's
     model that the case runs, empty for the first. ``paired_with`` is the label of a case
     to compare it with, which must share every round with it even if memory is
@@ -51,6 +52,8 @@ class Case:
     engine_version: str | None = None
     engine_distribution: str = ""
     precision: str = ""
+    threads: int | None = None
+    items: int | None = None
     requested: bool = False
     model: str = ""
     paired_with: str = ""

@@ -7,13 +7,13 @@ then outputs. Errors and Ctrl-C leave what was measured so far.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve, field, frozen
 
 from lexer_core.benchmark.case_session import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
-from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, run_rounds
+from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, StopRule, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule
 from lexer_core.errors import EngineError, LexerError, UnsupportedError
 from lexer_core.export.file_stamps import file_stamps, was_written_to
@@ -39,7 +39,20 @@ if TYPE_CHECKING:
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
-__all__ = ["Launch"]
+__all__ = ["Launch", "Race"]
+
+
+class Race(StopRule, Protocol):
+    """Decides which cases take part in the rounds, which leave, and when they end."""
+
+    def admit(self, outcome: CaseOutcome, case: LiveCase) -> None:
+        """Refuse a case that cannot win, before the first round.
+
+        Raises
+        ------
+        LexerError
+            It cannot.
+        """
 
 
 @frozen(kw_only=True, eq=False)
@@ -66,6 +79,11 @@ class Launch:
         The reference workload, if it is measured.
     cache_dirs
         By label, a folder for what the engine of a case compiles.
+    per_item
+        Whether cases are compared by their time per item.
+    race
+        Decides which cases leave the rounds, and when they end. Nothing is fetched after a
+        race. Default: the rounds go on until every pair has a verdict.
     """
 
     members: Sequence[tuple[CaseOutcome, LiveCase]]
@@ -78,6 +96,8 @@ class Launch:
     timings: RunTimings
     canary: ReferenceWorkloadLaunch | None = None
     cache_dirs: Mapping[str, Path] = field(factory=dict)
+    per_item: bool = False
+    race: Race | None = None
 
     def run(self) -> RoundsOutcome:
         """Run it and fill the outcomes of the cases."""
@@ -88,6 +108,8 @@ class Launch:
             self._each("load", self._load)
             start = time.perf_counter()
             self._each("warm_up", self._warm_up)
+            if self.race is not None:
+                return self._raced(self.race, time.perf_counter() - start)
             ended = self._rounds(time.perf_counter() - start)
             # A case with a caveat must not provide the outputs that others are compared with.
             self._each("fetch", self._finish, last=lambda case: bool(_caveat(case)))
@@ -181,7 +203,7 @@ class Launch:
             exported=outcome.prepared.exported,
             model_file=outcome.prepared.model_file,
             config=SessionConfig(
-                threads=self.threads,
+                threads=outcome.case.threads or self.threads,
                 precision=outcome.case.precision,
                 cache_dir=self.cache_dirs.get(case.label),
                 options=dict(outcome.case.options),
@@ -189,11 +211,16 @@ class Launch:
             ),
         )
 
+    def _raced(self, race: Race, warm_up_seconds: float) -> RoundsOutcome:
+        """Let the cases race; what is wrong with one does not end the race of the others."""
+        self._each("parity", race.admit)
+        running = [case for _, case in self.members if case.failure is None]
+        _choose_centres(running)
+        return self._take_rounds(running, race, warm_up_seconds)
+
     def _rounds(self, warm_up_seconds: float) -> RoundsOutcome:
         running = [case for _, case in self.members if case.failure is None]
-        by_means = compared_by_means(case.size.loops for case in running)
-        for case in running:
-            case.by_means = by_means
+        _choose_centres(running)
         if self.canary is not None and running:
             with self.timings.timed("canary"):
                 self.canary.warm_up()
@@ -204,7 +231,21 @@ class Launch:
             settings.tie,
             settings.launches,
             also=lambda: not settings.tails or all(map(_has_tails, running)),
+            items=self._items() if self.per_item else None,
         )
+        ended = self._take_rounds(running, stop, warm_up_seconds)
+        if self.plan.samples is None and self.plan.rounds is None:
+            ended = evolve(ended, looks=stop.looks)
+        self._leave_out_warm_up(stop.judge_warm_up(), stop.early_rounds())
+        return ended
+
+    def _items(self) -> dict[str, int]:
+        return {case.label: outcome.case.items or 1 for outcome, case in self.members}
+
+    def _take_rounds(
+        self, running: Sequence[LiveCase], stop: StopRule, warm_up_seconds: float
+    ) -> RoundsOutcome:
+        """Take the rounds, and record which cases failed in them."""
 
         def tell(done: int, share: float, seconds_left: float) -> None:
             known = ", ".join(part for part in (f"{done} rounds", stop.status()) if part)
@@ -220,12 +261,9 @@ class Launch:
                 on_round=tell,
                 background=self.canary,
             )
-        if self.plan.samples is None and self.plan.rounds is None:
-            ended = evolve(ended, looks=stop.looks)
         for outcome, case in self.members:
             if case in running and case.failure is not None:
                 record_failure(outcome, case.failure, phase=case.phase, case=case)
-        self._leave_out_warm_up(stop.judge_warm_up(), stop.early_rounds())
         return ended
 
     def _leave_out_warm_up(self, judged: Mapping[str, RoundWarmUp], early: int) -> None:
@@ -283,6 +321,13 @@ class Launch:
                 f"values: {error.message}",
             )
         return second.add_to(parity, case.label, outputs)
+
+
+def _choose_centres(running: Sequence[LiveCase]) -> None:
+    """Use means of blocks for all cases if any needs them."""
+    by_means = compared_by_means(case.size.loops for case in running)
+    for case in running:
+        case.by_means = by_means or case.by_means
 
 
 def _caveat(case: LiveCase) -> str:

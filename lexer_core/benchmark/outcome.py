@@ -75,7 +75,8 @@ class RunOutcome:
     ``seconds`` is the time spent in each phase; ``orders`` is the order in which the
     cases took their blocks, by the number of the round; ``looks`` is how often the rounds
     of a launch were looked at to decide whether to go on, at most, or 0 if their number
-    was fixed; ``other_fingerprints`` are those of further models, by their keys.
+    was fixed; ``other_fingerprints`` are those of further models, by their keys;
+    ``per_item`` is whether cases are compared by their time per item.
     """
 
     cases: tuple[CaseOutcome, ...]
@@ -88,6 +89,7 @@ class RunOutcome:
     seconds: Mapping[str, float] = field(factory=dict)
     orders: Mapping[int, tuple[str, ...]] = field(factory=dict)
     looks: int = 0
+    per_item: bool = False
     input_specs: tuple[Any, ...] = ()
     model_name: str = "model"
     canary: ReferenceWorkloadTimes | None = None

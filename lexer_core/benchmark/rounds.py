@@ -16,7 +16,7 @@ from lexer_core.errors import LexerError
 
 if TYPE_CHECKING:
     import random
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
 __all__ = [
     "LOOPED_SAMPLE",
@@ -147,6 +147,9 @@ class StopRule(Protocol):
     def reached(self) -> str:
         """Return why to stop, such as ``"decided"``; empty to go on."""
 
+    def leaving(self) -> Collection[str]:
+        """Return the labels of members that need take no further part, after :meth:`reached`."""
+
     def status(self) -> str:
         """Return what is known so far, in a few words for the progress display."""
 
@@ -259,6 +262,8 @@ def run_rounds(
             if spent >= min(plan.min_seconds, plan.max_seconds) and (reached := stop.reached()):
                 reason = reached
                 break
+            left = stop.leaving()
+            live = [member for member in live if member.label not in left]
             # Half a round more than the budget is closer to it than half a round less.
             if spent + spent / done / 2 >= plan.max_seconds:
                 reason = "max_seconds"

@@ -12,6 +12,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import attrs
+
 from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.error_isolation import contained, describe_failure
 from lexer_core.benchmark.grouping import estimate_memory, group_cases
@@ -38,17 +40,16 @@ from lexer_core.worker.guardian import guarded
 from lexer_core.worker.interrupts import interrupts_end_run, without_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping, Sequence
 
     from lexer_core.benchmark.cases import CaseSelection
+    from lexer_core.benchmark.launch import Race
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import CallInputs
     from lexer_core.results.saved_model import SavedModel
     from lexer_core.settings.table import Settings
-
-    ExportAgain = Callable[[CaseOutcome], None]
 
 __all__ = ["BenchmarkRun"]
 
@@ -114,6 +115,7 @@ class BenchmarkRun:
         self._stopped_because = "nothing left"
         self._rounds_done = 0
         self._looks = 0
+        self._per_item = False
         self._orders: dict[int, tuple[str, ...]] = {}
         self._saved_models: tuple[SavedModel, ...] = ()
         self._cache_dirs: dict[str, Path] = {}
@@ -137,7 +139,7 @@ class BenchmarkRun:
         ):
             try:
                 # Workers import their runtimes while the model is prepared.
-                for outcome in self._outcomes:
+                for outcome in self._outcomes[: self._early_workers()]:
                     if not self._model(outcome).has_own_sys_path:
                         self._executors[outcome.case.label] = self._start(outcome)
                 if self._settings.canary:
@@ -160,7 +162,11 @@ class BenchmarkRun:
                         self._timings.notes += model.close()
                     self._saved_models, notes = retain_models(self._outcomes, folder)
                     self._timings.notes += notes
-        return self._outcome()
+        return self.outcome()
+
+    def _early_workers(self) -> int | None:
+        """Return how many workers to start before the model is prepared; ``None`` for all."""
+        return None
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Executor:
         if self._settings.isolation == "none":
@@ -178,7 +184,7 @@ class BenchmarkRun:
             _CASE_FACTORY,
             hosted=CaseSession,
             label=outcome.case.label,
-            threads=self._threads,
+            threads=case.threads or self._threads,
             memory_limit_bytes=self._memory_limit,
             preload=modules,
             initializer=initializer,
@@ -270,20 +276,18 @@ class BenchmarkRun:
                 f"each with {groups[0][0].case.label!r}"
             )
 
-        def export_again(outcome: CaseOutcome) -> None:
-            model = self._model(outcome)
-            model.discard_cached(outcome.case)
-            self._export(outcome)
-            model.suspend()
-
         for group in groups:
-            self._launch_group(group, export_again, share=1.0 / len(groups))
+            self._launch_group(group, share=1.0 / len(groups))
             if self._stopped_because == "interrupted":
                 return
 
-    def _launch_group(
-        self, group: list[CaseOutcome], export_again: ExportAgain, *, share: float
-    ) -> None:
+    def _export_again(self, outcome: CaseOutcome) -> None:
+        model = self._model(outcome)
+        model.discard_cached(outcome.case)
+        self._export(outcome)
+        model.suspend()
+
+    def _launch_group(self, group: Sequence[CaseOutcome], *, share: float) -> None:
         """Launch the cases of a group as often as needed, or until an interrupt."""
         settings = self._settings
         start = time.perf_counter()
@@ -299,7 +303,7 @@ class BenchmarkRun:
             launch += 1
             if plan.samples == 0 or plan.rounds == 0:
                 continue  # fewer samples than launches
-            self._launch(group, launch - 1, plan, export_again)
+            self._launch(group, launch - 1, plan)
             if self._stopped_because == "interrupted":
                 return
         # More launches, where only they can decide and the time suffices.
@@ -314,18 +318,21 @@ class BenchmarkRun:
                 first_round=self._rounds_done,
             )
             launch += 1
-            self._launch(group, launch - 1, plan, export_again)
+            self._launch(group, launch - 1, plan)
             if self._stopped_because == "interrupted":
                 return
             self._looks += 1
-            self._stopped_because = reason_to_stop(group, settings, launch, self._looks)
+            self._stopped_because = reason_to_stop(
+                group, settings, launch, self._looks, per_item=self._per_item
+            )
 
     def _launch(
         self,
-        group: list[CaseOutcome],
+        group: Sequence[CaseOutcome],
         launch: int,
         plan: RoundsPlan,
-        export_again: ExportAgain,
+        *,
+        race: Race | None = None,
     ) -> None:
         """Launch the cases of a group once, and record how that ended."""
         settings = self._settings
@@ -334,7 +341,8 @@ class BenchmarkRun:
             for outcome in group
             if outcome.status == "ok"
         ]
-        canary = self._canary.live(launch) if settings.canary and members else None
+        has_canary = settings.canary and members and race is None
+        canary = self._canary.live(launch) if has_canary else None
         try:
             ended = Launch(
                 members=members,
@@ -343,10 +351,12 @@ class BenchmarkRun:
                 threads=self._threads,
                 plan=plan,
                 rng=random.Random(f"{self._seed} {self._rounds_done}"),  # noqa: S311 - not a secret
-                export_again=export_again,
+                export_again=self._export_again,
                 timings=self._timings,
                 canary=canary,
                 cache_dirs=self._cache_dirs,
+                per_item=self._per_item,
+                race=race,
             ).run()
         finally:
             for _, case in members:
@@ -397,18 +407,14 @@ class BenchmarkRun:
             load_timeout=self._settings.load_timeout,
         )
 
-    def _outcome(self) -> RunOutcome:
-        for outcome in self._outcomes:
-            if outcome.status == "ok" and not len(outcome.log):
-                outcome.status = "failed"
-                interrupted = self._stopped_because == "interrupted"
-                outcome.failure = Failure(
-                    phase="rounds",
-                    kind="Interrupted" if interrupted else "NoSamples",
-                    reason="interrupted before the first sample"
-                    if interrupted
-                    else "no samples were taken",
-                )
+    def outcome(self) -> RunOutcome:
+        """Return what is known so far; a case without samples has failed."""
+        outcomes = [
+            attrs.evolve(outcome, status="failed", failure=self._not_measured())
+            if outcome.status == "ok" and not len(outcome.log)
+            else outcome
+            for outcome in self._outcomes
+        ]
         refused = [
             CaseOutcome(
                 case=case,
@@ -420,10 +426,11 @@ class BenchmarkRun:
         batch_size = self._batch_size()
         dtypes = sorted({array.dtype.name for array in self._inputs.arrays.values()})
         return RunOutcome(
-            cases=(*self._outcomes, *refused),
+            cases=(*outcomes, *refused),
             stopped_because=self._stopped_because,
             orders=self._orders,
             looks=self._looks,
+            per_item=self._per_item,
             seed=self._seed,
             threads=self._threads,
             batch_size=batch_size.items,
@@ -439,6 +446,13 @@ class BenchmarkRun:
             model_fingerprint=self._fingerprints.pop("", {}),
             other_fingerprints=self._fingerprints,
         )
+
+    def _not_measured(self) -> Failure:
+        if self._stopped_because == "interrupted":
+            return Failure(
+                phase="rounds", kind="Interrupted", reason="interrupted before the first sample"
+            )
+        return Failure(phase="rounds", kind="NoSamples", reason="no samples were taken")
 
     def _batch_size(self) -> BatchSize:
         """Return the user's number of items in a call, or the guess."""

@@ -20,7 +20,7 @@ from lexer_core.statistics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.settings.table import Settings
@@ -48,6 +48,8 @@ class VerdictRule:
         Launches of the whole run.
     also
         A further condition, which is checked only when the verdicts suffice.
+    items
+        By label, the items of a call if times are compared per item.
     """
 
     def __init__(
@@ -57,10 +59,13 @@ class VerdictRule:
         tie: float,
         launches: int,
         also: Callable[[], bool] = lambda: True,
+        *,
+        items: Mapping[str, int] | None = None,
     ) -> None:
         # Time is limited by the plan of the rounds, not here.
         self._rule = StoppingRule(precision=precision, delta=tie, launches=launches)
         self._also = also
+        self._items = items or {}
         self._centres: dict[str, dict[int, float]] = {label: {} for label in labels}
         self._reference: dict[int, float] = {}
         self._rounds = 0
@@ -74,7 +79,7 @@ class VerdictRule:
         for label in [label for label in self._centres if label not in centres]:
             del self._centres[label]
         for label, centre in centres.items():
-            self._centres[label][self._rounds] = centre
+            self._centres[label][self._rounds] = centre / self._items.get(label, 1)
         if background is not None:
             self._reference[self._rounds] = background
         self._rounds += 1
@@ -124,6 +129,10 @@ class VerdictRule:
                 return _REASONS[self._state.reason]
         return ""
 
+    def leaving(self) -> Collection[str]:
+        """Return no label: every case stays to the end."""
+        return ()
+
     @property
     def looks(self) -> int:
         """How often the rounds have been looked at, with a last look at all of them."""
@@ -138,7 +147,12 @@ class VerdictRule:
 
 
 def reason_to_stop(
-    outcomes: Sequence[CaseOutcome], settings: Settings, launches: int, look: int
+    outcomes: Sequence[CaseOutcome],
+    settings: Settings,
+    launches: int,
+    look: int,
+    *,
+    per_item: bool = False,
 ) -> str:
     """Judge the rounds of all launches together.
 
@@ -152,13 +166,15 @@ def reason_to_stop(
         Launches so far.
     look
         Which look at the data of this run it is, from 1.
+    per_item
+        Whether times are compared per item.
 
     Returns
     -------
     str
         ``"precise"``, or ``"launches"`` if more of them would help.
     """
-    centres = centres_of_rounds(outcomes)
+    centres = centres_of_rounds(outcomes, per_item=per_item)
     if len(centres) < _PAIR:
         return "precise"  # one case has no ratio, so its launches decide nothing
     state = check_stop(
@@ -169,13 +185,21 @@ def reason_to_stop(
     return "precise" if state.reason == "precision" else "launches"
 
 
-def centres_of_rounds(outcomes: Iterable[CaseOutcome]) -> dict[str, RoundCentres]:
-    """Return the centres of the rounds of every case that has samples, by label."""
+def centres_of_rounds(
+    outcomes: Iterable[CaseOutcome], *, per_item: bool = False
+) -> dict[str, RoundCentres]:
+    """Return the centres of the rounds of every case that has samples, by label.
+
+    ``per_item``: in seconds per item instead of per call, for the cases that know.
+    """
     measured = [outcome for outcome in outcomes if outcome.status == "ok" and len(outcome.log)]
     by_means = compared_by_means(outcome.log.loops for outcome in measured)
     centres_of = round_means if by_means else round_medians
     return {
-        outcome.case.label: centres_of(outcome.log.samples, outcome.log.rounds)
+        outcome.case.label: centres_of(
+            outcome.log.samples / ((outcome.case.items or 1) if per_item else 1),
+            outcome.log.rounds,
+        )
         for outcome in measured
     }
 

@@ -55,6 +55,10 @@ _COMMANDS = {
         "lexer_core.cli.benchmark:benchmark",
         "Measure a model on one or more engines.",
     ),
+    "tune": (
+        "lexer_core.cli.tune:tune",
+        "Find the best batch size, threads and options within limits.",
+    ),
     "show": (
         "lexer_core.cli.show:show",
         "Show a saved benchmark.",

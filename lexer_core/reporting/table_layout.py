@@ -11,11 +11,10 @@ import math
 import re
 from typing import TYPE_CHECKING, Literal
 
-from attrs import frozen
-
 from lexer_core.reporting.baseline import baseline_of, with_baseline
 from lexer_core.reporting.caveats import caveats_of, condition_of
 from lexer_core.reporting.footnotes import Footnotes, collect_footnotes
+from lexer_core.reporting.layout_records import Column, Layout, printable
 from lexer_core.reporting.numbers import (
     MISSING,
     TimeUnit,
@@ -31,6 +30,7 @@ from lexer_core.reporting.numbers import (
 )
 from lexer_core.reporting.run_lines import detail_lines, fact_lines, heading_lines
 from lexer_core.reporting.sentences import is_interrupted, same_problems, titles
+from lexer_core.reporting.tuning_layout import lay_out_tuning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,66 +40,27 @@ if TYPE_CHECKING:
 __all__ = ["Column", "Layout", "in_order", "lay_out", "lay_out_rows", "payback_text", "speed_texts"]
 
 
-@frozen(kw_only=True)
-class Column:
-    """A column: a heading and a cell per row.
-
-    ``tones`` says which cells are good or bad news. Columns of one ``group`` stay
-    together if the table is split. ``optional`` columns are left out if there is
-    not enough room.
-    """
-
-    heading: str
-    cells: tuple[str, ...]
-    align: Literal["left", "right"] = "right"
-    tones: tuple[Literal["good", "bad", ""], ...] = ()
-    group: Literal["speed", "cost"] = "speed"
-    optional: bool = False
-
-
-@frozen(kw_only=True)
-class Layout:
-    """All texts of a report, without control characters.
-
-    ``columns[0]`` names the rows. ``condition`` is that of the machine in one line,
-    and ``noise`` and ``details`` are for a detailed report. ``warnings`` are the other
-    caveats, the most important first. Show ``command`` on one line, so that it can be
-    copied.
-    """
-
-    heading: tuple[str, ...]
-    columns: tuple[Column, ...]
-    footnotes: tuple[str, ...] = ()
-    problems: tuple[str, ...] = ()
-    sentences: tuple[str, ...] = ()
-    condition: str = ""
-    is_noisy: bool = False
-    warnings: tuple[str, ...] = ()
-    noise: tuple[str, ...] = ()
-    facts: tuple[str, ...] = ()
-    details: tuple[str, ...] = ()
-    command: str = ""
-
-
 def lay_out(report: ReportData) -> Layout:
     """Convert a report to the texts that are shown."""
+    if report.tuning is not None:
+        return lay_out_tuning(report, report.tuning)
     rows = in_order(report.results)
     names = titles(report.results)
     columns, footnotes = lay_out_rows(rows, names, report.comparisons)
     condition, caveats = condition_of(report), caveats_of(report)
     return Layout(
-        heading=_clean(heading_lines(report, time_unit(rows))),
+        heading=printable(heading_lines(report, time_unit(rows))),
         columns=columns,
         footnotes=footnotes,
-        problems=_clean(_problems(rows, names)),
-        sentences=_clean(_sentences(report, rows, names)),
-        condition=_clean([condition.text])[0] if condition else "",
+        problems=printable(_problems(rows, names)),
+        sentences=printable(_sentences(report, rows, names)),
+        condition=printable([condition.text])[0] if condition else "",
         is_noisy=condition is not None and condition.is_noisy,
-        warnings=_clean(caveats.main),
-        noise=_clean(caveats.noise),
-        facts=_clean(fact_lines(report)),
-        details=_clean(detail_lines(report)),
-        command=" ".join(_clean([report.command])),
+        warnings=printable(caveats.main),
+        noise=printable(caveats.noise),
+        facts=printable(fact_lines(report)),
+        details=printable(detail_lines(report)),
+        command=" ".join(printable([report.command])),
     )
 
 
@@ -120,7 +81,7 @@ def lay_out_rows(
     if units is None:
         units = dict.fromkeys(names, time_unit(rows))
     columns = _columns(rows, names, units, notes, comparisons)
-    return tuple(column for column in columns if _is_shown(column)), _clean(notes.lines)
+    return tuple(column for column in columns if _is_shown(column)), printable(notes.lines)
 
 
 def in_order(rows: Iterable[BenchmarkResult]) -> list[BenchmarkResult]:
@@ -177,7 +138,7 @@ def _columns(
         return notes.marked(in_unit(text, row), "p50", row)
 
     def cells(text: Callable[[BenchmarkResult], str]) -> tuple[str, ...]:
-        return tuple(_clean([text(row) if row.status == "ok" else MISSING])[0] for row in rows)
+        return tuple(printable([text(row) if row.status == "ok" else MISSING])[0] for row in rows)
 
     def latency(heading: str, name: str, *, optional: bool = False) -> Column:
         def cell(row: BenchmarkResult) -> str:
@@ -201,12 +162,14 @@ def _columns(
     return [
         Column(
             heading="engine",
-            cells=tuple(_clean([_name(row, names)])[0] for row in rows),
+            cells=tuple(printable([_name(row, names)])[0] for row in rows),
             align="left",
         ),
         Column(heading="rank", cells=cells(rank)),
         Column(
-            heading="device", cells=tuple(_clean([_device(row)])[0] for row in rows), align="left"
+            heading="device",
+            cells=tuple(printable([_device(row)])[0] for row in rows),
+            align="left",
         ),
         Column(
             heading=f"p50 ({shared.name})" if shared else "p50",
@@ -327,14 +290,3 @@ def _sentences(
     if rows and report.sentences == (f"Nothing was measured: {reasons}.",):
         return ("Nothing was measured.",)
     return report.sentences
-
-
-def _clean(lines: Iterable[str]) -> tuple[str, ...]:
-    """Remove control characters, so that a plugin's message cannot control the terminal."""
-    return tuple(
-        "".join(
-            character if character.isprintable() else " " if character.isspace() else ""
-            for character in line
-        )
-        for line in lines
-    )

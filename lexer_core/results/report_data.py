@@ -16,6 +16,7 @@ from lexer_core.records import TensorSpec  # noqa: TC001
 from lexer_core.results.attrs_fields import RAW, count, mapping, plain_mapping, texts
 from lexer_core.results.benchmark_result import BenchmarkResult
 from lexer_core.results.result_records import Comparison, Environment, ReferenceWorkloadTimes
+from lexer_core.results.tuning import Tuning  # noqa: TC001
 
 if TYPE_CHECKING:
     from lexer_core.results.saved_model import SavedModel
@@ -91,6 +92,8 @@ class ReportData(Sequence[BenchmarkResult]):
         Digests of parts of the model: ``"weights"``; ``"graph"``, as traced;
         ``"modules"``, its modules and their code; ``"file"``. Unknown ones are left
         out.
+    tuning
+        The search that the rows come from; ``None`` for a benchmark.
     models
         The exported models that the rows ran. Like the field below, not part of
         ``to_dict``, equality and ``repr``.
@@ -116,6 +119,7 @@ class ReportData(Sequence[BenchmarkResult]):
     seconds: Mapping[str, float | None] = mapping()
     canary: ReferenceWorkloadTimes | None = None
     model_fingerprint: Mapping[str, str] = mapping()
+    tuning: Tuning | None = None
     models: tuple[SavedModel, ...] = field(
         default=(), converter=_models, eq=False, repr=False, metadata=RAW
     )

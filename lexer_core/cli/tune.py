@@ -1,0 +1,205 @@
+"""``lexer tune``: which configuration is the best within limits?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from lexer_core.cli.command_settings import command_configuration, explicit_settings, lexer_context
+from lexer_core.cli.main import DONE, GATE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.cli.options import (
+    command_line,
+    given_settings,
+    input_options,
+    name_list,
+    setting_options,
+    target_argument,
+)
+from lexer_core.cli.output import FORMATS, plan_output, verbose_option
+from lexer_core.cli.streams import stdout_to_stderr
+from lexer_core.engines.choice import parse_engine_choice
+from lexer_core.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from lexer_core.cli.output import Format
+    from lexer_core.tuning.report import TuningReport
+
+__all__ = ["tune"]
+
+_SETTINGS = (
+    "max_seconds",
+    "tie",
+    "warm_up_seconds",
+    "launches",
+    "threads",
+    "isolation",
+    "rtol",
+    "atol",
+    "load_timeout",
+    "call_timeout",
+    "memory_limit_mb",
+    "exporter",
+    "opset",
+    "use_cache",
+    "show_progress",
+)
+_OUTPUT_OPTIONS = ("format", "output_file", "verbose", "resume", "show_progress")
+
+
+@click.command()
+@target_argument
+@input_options
+@click.option(
+    "--vary",
+    "axes",
+    multiple=True,
+    required=True,
+    metavar="AXIS=VALUES",
+    help="What to vary; repeat for several axes. 'batch=1,2,4' cuts or repeats the inputs, "
+    "'threads=1,2', 'onnxruntime.graph_optimization_level=basic,all' is an option of an engine, "
+    "and a dynamic axis of the inputs has its own name: 'sequence=64,128'.",
+)
+@click.option(
+    "--minimize",
+    multiple=True,
+    metavar="FIGURE",
+    help="p50, p90, p95, p99, mean, memory or error. Default: p50.",
+)
+@click.option(
+    "--maximize",
+    multiple=True,
+    metavar="FIGURE",
+    help="throughput. Two goals, such as --minimize p50 --maximize throughput, show the front "
+    "between them instead of a winner.",
+)
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="FIGURE<=VALUE",
+    help="What a configuration must keep to: 'p99<=20ms', 'memory<=1GB', 'error<=1e-3', "
+    "'throughput>=100'. Repeat for several.",
+)
+@click.option(
+    "--engine",
+    "engines",
+    multiple=True,
+    metavar="[LABEL=]NAME[OPTIONS]",
+    help="Engine to tune; repeat for several. Default: every engine that is ready.",
+)
+@click.option("--device", metavar="DEVICE", help="Device to run on, e.g. cuda:0. Default: cpu.")
+@setting_options(*_SETTINGS)
+@click.option(
+    "--format",
+    type=click.Choice(FORMATS),
+    help="Output format on standard output. Default: a table.",
+)
+@click.option(
+    "-o",
+    "--output",
+    "output_file",
+    metavar="FILE",
+    help="Also write the results to a file. A .lexer file is written as the tuning goes on.",
+)
+@click.option(
+    "--resume",
+    metavar="FILE.lexer",
+    help="Go on with a tuning that was interrupted: what it decided is not measured again.",
+)
+@verbose_option
+@click.pass_context
+def tune(
+    context: click.Context,
+    /,
+    *,
+    target: str,
+    described: Sequence[str],
+    inputs_file: str | None,
+    batch_size: int | None,
+    seed: int | None,
+    input_names: str | None,
+    output_names: str | None,
+    axes: Sequence[str],
+    minimize: Sequence[str],
+    maximize: Sequence[str],
+    limits: Sequence[str],
+    engines: Sequence[str],
+    device: str | None,
+    format: Format | None,
+    output_file: str | None,
+    resume: str | None,
+    verbose: bool,
+    **settings: Any,
+) -> None:
+    """Find the best configuration of a model on this machine.
+
+    TARGET is as for lexer benchmark. All configurations race in shared rounds, and
+    leave as soon as another one is surely better or a limit is surely exceeded. Those
+    that are left are measured again in new processes.
+
+    \b
+    Examples:
+      lexer tune net.py:Net --input 'image=float32[1,3,224,224]' \\
+          --vary batch=1,2,4 --vary threads=1,2 --maximize throughput --limit 'p99<=20ms'
+      lexer tune net.py:Net --input 'x=float32[1,64]' --engine onnxruntime \\
+          --vary onnxruntime.graph_optimization_level=basic,all -o tuned.lexer
+
+    \b
+    Exit status: 0 success, 1 nothing meets the limits, 2 wrong usage or input,
+    4 nothing could be measured, 130 interrupted (prints the results so far).
+    """  # noqa: D301  click looks for the real \b
+    output = plan_output(format, output_file, verbose=verbose)
+    choices = [parse_engine_choice(text) for text in engines]
+    from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
+    from lexer_core.target.load import load_target
+    from lexer_core.tuning.goals import read_goals, read_limits
+    from lexer_core.tuning.space import parse_axis, read_axes
+
+    vary: dict[str, object] = {}
+    for name, values in map(parse_axis, axes):
+        if name in vary:
+            raise UsageError(f"--vary {name} is given twice.", hint="List all values in one.")
+        vary[name] = values
+    # Check everything that can be checked without the model first.
+    read_axes(vary)
+    read_goals(minimize, maximize)
+    read_limits(limits)
+    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
+    configuration = command_configuration(options)
+    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    with stdout_to_stderr():
+        loaded = load_target(target)
+        inputs = example_inputs(loaded, request)
+        report = lexer_context(context).tune(
+            torch_model=loaded.model,
+            input=inputs.value,
+            vary=vary,
+            minimize=minimize,
+            maximize=maximize,
+            limits=limits,
+            save_to=output.file if output.file_format == "lexer" else None,
+            resume=resume,
+            input_options=inputs.options,
+            input_names=name_list(input_names),
+            output_names=name_list(output_names),
+            command=command_line(
+                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
+            ),
+            target=target,
+            print_report=False,
+            **given_settings({**options, "seed": configuration.settings.seed}),
+        )
+    output.deliver(report)
+    context.exit(_exit_status(report))
+
+
+def _exit_status(report: TuningReport) -> int:
+    if report.stopped_because == "interrupted":
+        return INTERRUPTED
+    if report.pareto:
+        return DONE
+    over_limit = any(each.fate == "over_limit" for each in report.configurations)
+    return GATE_FAILED if over_limit else NOTHING_MEASURED

@@ -1,0 +1,200 @@
+"""Which configurations does a tuning try?
+
+The space is the product of its axes: ``batch``, ``threads``, the dynamic axes of the
+inputs by name, and options of engines (``onnxruntime.graph_optimization_level``), which
+concern only their engine.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import attrs
+from attrs import field, frozen
+
+from lexer_core.errors import UsageError
+from lexer_core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator
+
+    from lexer_core.engines.choice import EngineChoice
+
+
+__all__ = ["BATCH", "THREADS", "Axis", "Point", "Space", "parse_axis", "read_axes"]
+
+BATCH = "batch"
+THREADS = "threads"
+_COUNTS = (BATCH, THREADS)
+_MOST_THREADS = 4096
+_HOW_TO_WRITE = "Write, for example, --vary batch=1,2,4 or --vary onnxruntime.OPTION=a,b."
+
+
+@frozen(kw_only=True)
+class Axis:
+    """One thing that is varied.
+
+    ``engine`` is the engine whose option ``name`` is; empty for what concerns all.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    engine: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.engine}.{self.name}" if self.engine else self.name
+
+    def sizes(self) -> tuple[int, ...]:
+        """Return the values of an axis of whole numbers.
+
+        Raises
+        ------
+        UsageError
+            A value is not a whole number above zero.
+        """
+        sizes = []
+        for value in self.values:
+            if not value.isascii() or not value.isdigit() or int(value) < 1:
+                raise UsageError(
+                    f"{value!r} in the axis {self} is not a whole number above 0.",
+                    hint=_HOW_TO_WRITE,
+                )
+            sizes.append(int(value))
+        return tuple(sizes)
+
+
+@frozen(kw_only=True)
+class Point:
+    """Where a configuration is in the space; what is not varied is ``None`` or missing."""
+
+    batch: int | None = None
+    threads: int | None = None
+    shape: Mapping[str, int] = field(factory=dict)
+    options: Mapping[str, str] = field(factory=dict)
+
+    def __str__(self) -> str:
+        named = {BATCH: self.batch, THREADS: self.threads, **self.shape, **self.options}
+        return ",".join(f"{name}={value}" for name, value in named.items() if value is not None)
+
+    @property
+    def sizes(self) -> tuple[tuple[str, int], ...]:
+        """The sizes of the inputs' axes: points that agree in them share an export."""
+        batch = {} if self.batch is None else {BATCH: self.batch}
+        return tuple({**batch, **self.shape}.items())
+
+
+@frozen(kw_only=True)
+class Space:
+    """The product of some axes."""
+
+    axes: tuple[Axis, ...]
+
+    def points(self, engine: str) -> Iterator[Point]:
+        """Yield the points of one engine, the last axis varying fastest."""
+        axes = [axis for axis in self.axes if axis.engine in ("", engine)]
+        for values in itertools.product(*(axis.values for axis in axes)):
+            by_axis = list(zip(axes, values, strict=True))
+            general = {axis.name: int(value) for axis, value in by_axis if not axis.engine}
+            yield Point(
+                batch=general.pop(BATCH, None),
+                threads=general.pop(THREADS, None),
+                options={axis.name: value for axis, value in by_axis if axis.engine},
+                shape=general,
+            )
+
+    def choices(self, choices: Sequence[EngineChoice]) -> Iterator[tuple[EngineChoice, Point]]:
+        """Yield an engine choice for each point, labelled by what is varied.
+
+        An option that a choice sets itself is the value at which an axis begins.
+        """
+        for choice in choices:
+            for point in self.points(choice.name):
+                options = {**choice.options, **point.options}
+                where = str(point)
+                label = choice.label or choice.name
+                if where:
+                    label = f"{label}[{where}]"
+                yield attrs.evolve(choice, options=options, label=label), point
+
+    def check(self, engines: Collection[str], dynamic_axes: Collection[str]) -> None:
+        """Refuse axes that concern nothing.
+
+        Parameters
+        ----------
+        engines
+            Names of the engines that take part.
+        dynamic_axes
+            Names of the inputs' dynamic axes.
+
+        Raises
+        ------
+        UsageError
+            An axis belongs to another engine, or is neither known nor a dynamic axis.
+        """
+        for axis in self.axes:
+            if axis.engine and axis.engine not in engines:
+                raise UsageError(
+                    f"axis {axis} varies an option of {axis.engine!r}, which does not take part.",
+                    hint=f"Engines: {', '.join(engines)}.",
+                )
+            known = (*_COUNTS, *dynamic_axes)
+            if not axis.engine and axis.name not in known:
+                raise UsageError(
+                    f"no axis is called {axis.name!r}.",
+                    hint=f"{did_you_mean(axis.name, known)}Axes: {', '.join(known)}, and options "
+                    "of engines, such as onnxruntime.graph_optimization_level. Other axes of the "
+                    "inputs need a name: dynamic_axes of @Lexer, or of tune().",
+                )
+
+
+def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:
+    """Parse ``batch=1,2,4``.
+
+    Raises
+    ------
+    UsageError
+        The text has another form.
+    """
+    name, equals, values = text.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--vary {text!r} does not have the form AXIS=VALUES.", hint=_HOW_TO_WRITE)
+    return name.strip(), tuple(value.strip() for value in values.split(","))
+
+
+def read_axes(vary: Mapping[str, object]) -> Space:
+    """Check the axes that a user wrote.
+
+    Parameters
+    ----------
+    vary
+        The values of each axis by its name: a sequence, or one value.
+
+    Raises
+    ------
+    UsageError
+        An axis has no values, or a value twice, or one that is not possible.
+    """
+    axes = []
+    for written, given in vary.items():
+        listed = (
+            list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+        )
+        values = tuple(map(_as_text, listed))
+        engine, _, option = written.rpartition(".")
+        axis = Axis(name=option, values=values, engine=engine)
+        if not values or "" in values:
+            raise UsageError(f"axis {written!r} has no values.", hint=_HOW_TO_WRITE)
+        if len(set(values)) < len(values):
+            raise UsageError(f"axis {written!r} has a value twice: {', '.join(values)}.")
+        if not engine:
+            sizes = axis.sizes()
+            if option == THREADS and max(sizes) > _MOST_THREADS:
+                raise UsageError(f"{max(sizes)} threads are too many.")
+        axes.append(axis)
+    return Space(axes=tuple(axes))
+
+
+def _as_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
