@@ -1,0 +1,318 @@
+"""Does a tuning find the best configuration, and say how every other one ended?
+
+With an engine that needs no framework and takes as long as its options say.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import attrs
+import numpy as np
+import pytest
+from fake_engines import FakeSite
+from scale_engine import SCALE_ENGINE as FIXED_ENGINE
+from scale_engine import write_scale_model
+
+from lexer_core import EngineChoice, LexerContext
+from lexer_core.artifact import load, save
+from lexer_core.cli.main import run
+from lexer_core.errors import UsageError
+from lexer_core.tuning.report import TuningReport
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+INPUT = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
+QUICK = {
+    "isolation": "none",
+    "warm_up_seconds": 0.02,
+    "max_seconds": 6.0,
+    "canary": False,
+    "show_progress": False,
+    "launches": 1,
+    "seed": 3,
+}
+UNITS = {"scale.unit": [200, 600, 300, 900]}
+
+SCALE_ENGINE = FIXED_ENGINE.replace("shape=(2, 3)", 'shape=("batch", 3)')
+
+# The outputs are not multiplied by the factor of the model.
+WRONG_ENGINE = SCALE_ENGINE.replace("placed * self.factor", "placed * -self.factor").replace(
+    '"Scale"', '"Wrong"'
+)
+# The work is done where it is not timed.
+LAZY_ENGINE = (
+    SCALE_ENGINE.replace("        return placed * self.factor", "        return placed, self")
+    .replace("end = time.perf_counter() + self.seconds", "end = 0.0")
+    .replace(
+        'return {"y": outputs}',
+        "placed, session = outputs\n"
+        "    end = time.perf_counter() + 0.01\n"
+        "    while time.perf_counter() < end:\n"
+        "        pass\n"
+        '    return {"y": placed * session.factor}',
+    )
+    .replace('"Scale"', '"Lazy"')
+)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
+    site = FakeSite(tmp_path_factory.mktemp("site"))
+    site.add_engine("scale", SCALE_ENGINE)
+    site.add_engine("fixed", FIXED_ENGINE)
+    site.add_engine("wrong", WRONG_ENGINE)
+    site.add_engine("lazy", LAZY_ENGINE)
+    with site.on_path():
+        yield site
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scale_model(tmp_path_factory.mktemp("models") / "model.onnx")
+
+
+def tuned(model: Path, **asked: Any) -> TuningReport:
+    asked = {"vary": UNITS, "engines": ["scale"], "input": INPUT} | QUICK | asked
+    return LexerContext().tune(model, **asked)
+
+
+@pytest.fixture(scope="module")
+def by_unit(model: Path, tmp_path_factory: pytest.TempPathFactory) -> TuningReport:
+    return tuned(model, save_to=tmp_path_factory.mktemp("runs") / "tuned.lexer")
+
+
+def fates(report: TuningReport) -> dict[str, str]:
+    return {each.label: each.fate for each in report.configurations}
+
+
+# -- a winner ------------------------------------------------------------------------
+
+
+def test_the_fastest_configuration_wins(by_unit: TuningReport) -> None:
+    assert by_unit.best is not None
+    assert by_unit.best.label == "scale[unit=200]"
+    assert by_unit.best.p50_ms == pytest.approx(0.2, rel=0.2)
+    assert by_unit.pareto == (by_unit.best,)
+
+
+def test_every_other_configuration_says_by_what_it_is_beaten(by_unit: TuningReport) -> None:
+    others = [each for each in by_unit.configurations if each.label != "scale[unit=200]"]
+
+    assert {each.fate for each in others} == {"slower"}
+    for each in others:
+        assert each.beaten_by
+        assert each.ratio is not None
+        assert each.ratio > 1.2
+        assert each.beaten_by in each.reason
+        assert 5 <= each.rounds <= by_unit.search.race_rounds
+
+
+def test_the_race_spends_its_time_on_those_that_may_win(by_unit: TuningReport) -> None:
+    search = by_unit.search
+
+    assert search.race_samples < len(by_unit) * search.race_rounds or search.race_rounds == 5
+
+
+def test_the_winners_numbers_are_not_those_of_the_race(by_unit: TuningReport) -> None:
+    (winner,) = [each for each in by_unit.configurations if each.fate == "winner"]
+    assert by_unit.best is not None
+
+    assert winner.confirmed
+    assert int(by_unit.best.sample_rounds.min()) >= by_unit.search.race_rounds
+
+
+def test_the_result_is_in_words_and_in_a_table(by_unit: TuningReport) -> None:
+    text = str(by_unit)
+
+    assert by_unit.sentences[0].startswith("The best is scale[unit=200] (p50 0.")
+    assert "Of 4 configurations: 3 slower." in by_unit.sentences
+    assert "minimize p50" in text
+    for each in by_unit.configurations:
+        assert each.label in text
+
+
+def test_a_tuning_is_loaded_as_it_was_saved(by_unit: TuningReport, tmp_path: Path) -> None:
+    again = TuningReport.of(load(save(by_unit, tmp_path / "tuned.lexer")))
+
+    assert again.search == by_unit.search
+    assert again.best == by_unit.best
+    assert TuningReport.from_json(by_unit.to_json()).search == by_unit.search
+
+
+# -- limits --------------------------------------------------------------------------
+
+
+def test_a_configuration_over_a_limit_cannot_win(model: Path) -> None:
+    report = tuned(model, vary={"scale.unit": [200, 2000]}, limits="p50<=1ms")
+
+    assert fates(report) == {"scale[unit=200]": "winner", "scale[unit=2000]": "over_limit"}
+    assert "the limit is p50<=1ms" in report.configurations[1].reason
+
+
+def test_a_limit_that_nothing_meets_is_named_with_what_comes_closest(model: Path) -> None:
+    report = tuned(model, vary={"scale.unit": [500, 900]}, limits="p50<=0.1ms")
+
+    assert report.best is None
+    assert set(fates(report).values()) == {"over_limit"}
+    assert report.sentences[0].startswith(
+        "Nothing meets p50<=0.1ms; the closest is scale[unit=500]"
+    )
+
+
+# -- configurations that are wrong ------------------------------------------------------
+
+
+def test_wrong_outputs_cannot_win(model: Path) -> None:
+    report = tuned(
+        model, vary={"threads": [1]}, engines=["scale", EngineChoice("wrong", {"unit": 20})]
+    )
+
+    assert fates(report) == {"scale[threads=1]": "winner", "wrong[threads=1]": "failed"}
+    assert "disagree" in report.configurations[1].reason
+
+
+def test_work_that_is_not_timed_neither_wins_nor_makes_others_leave(model: Path) -> None:
+    report = tuned(model, vary={"threads": [1]}, engines=["scale", "lazy"])
+
+    assert fates(report)["scale[threads=1]"] == "winner"
+    assert fates(report)["lazy[threads=1]"] == "failed"
+
+
+def test_one_that_dies_costs_only_itself(tmp_path: Path) -> None:
+    model = write_scale_model(tmp_path / "model.onnx", dies_at=400)
+    dying = SCALE_ENGINE.replace(
+        'if model.get("dies"):', 'if config.options["unit"] == model["dies_at"]:'
+    ).replace('"Scale"', '"Dying"')
+    site = FakeSite(tmp_path / "site")
+    site.add_engine("dying", dying)
+    with site.on_path():
+        report = tuned(
+            model, vary={"dying.unit": [200, 400]}, engines=["dying"], isolation="process"
+        )
+
+    assert fates(report) == {"dying[unit=200]": "winner", "dying[unit=400]": "failed"}
+
+
+# -- two goals --------------------------------------------------------------------------
+
+
+def test_two_goals_have_a_front(tmp_path: Path) -> None:
+    # A call takes as long for four items as for one.
+    model = write_scale_model(tmp_path / "model.onnx")
+    report = tuned(
+        model,
+        vary={"batch": [2, 4], "scale.unit": [200, 1000]},
+        minimize="p50",
+        maximize="throughput",
+    )
+
+    ended = Counter(fates(report).values())
+    assert ended["front"] >= 1
+    assert fates(report)["scale[batch=4,unit=200]"] == "front"
+    assert fates(report)["scale[batch=2,unit=1000]"] == "slower"
+    assert report.best is None
+    assert report["scale[batch=4,unit=200]"].batch_size == 4
+
+
+def test_throughput_counts_items(model: Path) -> None:
+    report = tuned(model, vary={"batch": [2, 8]}, maximize="throughput")
+
+    assert report.best is not None
+    assert report.best.label == "scale[batch=8]"
+    assert report["scale[batch=2]"].batch_size == 2
+
+
+# -- going on ---------------------------------------------------------------------------
+
+
+def test_a_tuning_goes_on_where_it_ended(model: Path) -> None:
+    whole = tuned(model)
+    undecided = attrs.evolve(
+        whole.search,
+        configurations=tuple(
+            attrs.evolve(each, fate="not_reached")
+            if each.label in ("scale[unit=200]", "scale[unit=300]")
+            else each
+            for each in whole.configurations
+        ),
+    )
+    stopped = attrs.evolve(whole, tuning=undecided)
+
+    report = tuned(model, resume=stopped)
+
+    assert fates(report) == fates(whole)
+    assert report["scale[unit=900]"] == whole["scale[unit=900]"]  # not measured again
+    assert report.best is not None
+    assert report.best.label == "scale[unit=200]"
+
+
+def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> None:
+    with pytest.raises(UsageError, match="other axes"):
+        tuned(model, vary={"scale.unit": [200, 250]}, resume=by_unit)
+    with pytest.raises(UsageError, match="other goals"):
+        tuned(model, minimize="p99", resume=by_unit)
+
+
+# -- what is wrong is refused before anything is measured ----------------------------------
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"vary": {"scale.unit": []}}, "axis 'scale.unit' has no values"),
+        ({"vary": {"scale.unit": [200, 200]}}, "has a value twice"),
+        ({"vary": {"batch": [0, 1]}}, "not a whole number above 0"),
+        ({"vary": {"bach": [1, 2]}}, "no axis is called 'bach'"),
+        ({"vary": {"torch.x": [1, 2]}}, "'torch', which does not take part"),
+        ({"vary": {"scale.unit": ["quick"]}}, "unit"),
+        ({"vary": {"scale.units": [1]}}, "units"),
+        ({"limits": "p99<20parsecs"}, "no unit 'parsecs'"),
+        ({"limits": "p99>=20ms"}, "asks for a bad p99"),
+        ({"limits": ["p99<=20ms", "p99<=30ms"]}, "two limits"),
+        ({"limits": "speed<=1"}, "no figure is called 'speed'"),
+        ({"minimize": "throughput"}, "finds the worst"),
+        ({"minimize": ["p50", "p99", "memory"]}, "3 goals are too many"),
+        ({"save_to": "tuned.json"}, "saved to a .lexer file"),
+        ({"engines": ["fixed"], "vary": {"batch": [2, 4]}}, r"input 'x' is float32\[4, 3\]"),
+    ],
+)
+def test_bad_input_is_refused(model: Path, asked: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        tuned(model, **asked)
+
+
+# -- the command ------------------------------------------------------------------------
+
+
+def test_the_command_tunes_and_writes_a_file(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(
+        [
+            *("tune", str(model), "--input", "x=float32[2,3]", "--engine", "scale"),
+            *("--vary", "scale.unit=200,800", "--limit", "p50<=5ms", "--isolation", "none"),
+            *("--max-seconds", "4", "--warm-up-seconds", "0.02", "--no-progress"),
+            *("-o", str(tmp_path / "tuned.lexer")),
+        ]
+    )
+
+    shown = capsys.readouterr().out
+    assert status == 0
+    assert "The best is scale[unit=200]" in shown
+    assert TuningReport.of(load(tmp_path / "tuned.lexer")).best is not None
+
+
+def test_the_command_fails_if_nothing_meets_the_limits(model: Path) -> None:
+    status = run(
+        [
+            *("tune", str(model), "--input", "x=float32[2,3]", "--engine", "scale"),
+            *("--vary", "scale.unit=300,800", "--limit", "p50<=0.01ms", "--isolation", "none"),
+            *("--max-seconds", "4", "--warm-up-seconds", "0.02", "--no-progress"),
+        ]
+    )
+
+    assert status == 1
