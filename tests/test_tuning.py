@@ -30,6 +30,7 @@ QUICK = {
     "isolation": "none",
     "warm_up_seconds": 0.02,
     "max_seconds": 6.0,
+    "min_seconds": 0.1,
     "canary": False,
     "show_progress": False,
     "launches": 1,

@@ -10,7 +10,7 @@ from lexer_core.reporting.table_layout import lay_out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.reporting.table_layout import Column
+    from lexer_core.reporting.layout_records import Column
     from lexer_core.results import ReportData
 
 __all__ = ["escaped", "report_to_markdown"]

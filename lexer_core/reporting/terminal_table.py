@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import attrs
 
 from lexer_core.reporting.table_layout import Column, Layout, lay_out
+from lexer_core.reporting.table_layout import lay_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+    from lexer_core.reporting.layout_records import Column, Layout
     from lexer_core.results import ReportData
 
 __all__ = ["encodable", "print_report", "report_to_text"]

@@ -116,5 +116,13 @@ def _nothing(
             ]
     if over:
         return [f"Nothing meets all limits: {', '.join(map(str, limits))}."]
-    del goals
-    return ["No configuration could be measured."]
+    left = [
+        report[each.label]
+        for each in configurations
+        if each.fate in ("not_reached", "tie") and report[each.label].num_samples
+    ]
+    if not left:
+        return ["No configuration could be measured."]
+    fastest = min(left, key=lambda row: goals[0].cost(row) or 0.0)
+    best = _figures(fastest, goals)
+    return [f"Nothing is decided yet: {len(left)} are left, the best so far is {best}."]

@@ -32,6 +32,7 @@ from lexer_core.reporting.page.overview import difference_table, overview_table
 from lexer_core.reporting.page.parts import Table, from_columns
 from lexer_core.reporting.page.ratios import ratio_plot
 from lexer_core.reporting.page.repro_snippet import snippet
+from lexer_core.reporting.page.tuning_plots import front_plot, race_plot
 from lexer_core.reporting.run_lines import model_title
 from lexer_core.reporting.sentences import titles
 from lexer_core.reporting.table_layout import in_order, lay_out
@@ -39,8 +40,10 @@ from lexer_core.reporting.table_layout import in_order, lay_out
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from lexer_core.reporting.layout_records import Layout
     from lexer_core.reporting.page.parts import Plot
     from lexer_core.results import BenchmarkResult, ReportData
+    from lexer_core.results.tuning import Tuning
 
 __all__ = [
     "Block",
@@ -148,19 +151,20 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
     # The same order everywhere: that of the table.
     report = attrs.evolve(measured, results=in_order(measured.results))
     layout = lay_out(report)
+    drawn = _worth_drawing(report)
     model = model_title(report) or "A model"
     first, *others = layout.heading or ("",)
     inputs = first.removeprefix(model_title(report)).removeprefix(" · ")
     sections = (
         Section(key="results", title="Results", blocks=_results(report)),
-        Section(key="latency", title="Latency", blocks=_latency(report)),
+        Section(key="latency", title="Latency", blocks=_latency(drawn)),
         Section(
             key="time",
             title="Over time",
-            blocks=_figures([over_time_plot(report)]),
+            blocks=_figures([over_time_plot(drawn)]),
         ),
-        Section(key="ratios", title="Ratios", blocks=_figures([ratio_plot(report)])),
-        Section(key="costs", title="Costs", blocks=_figures([cost_plot(report)])),
+        Section(key="ratios", title="Ratios", blocks=_figures([ratio_plot(drawn)])),
+        Section(key="costs", title="Costs", blocks=_figures([cost_plot(drawn)])),
         Section(key="outputs", title="Outputs", blocks=_outputs(report)),
         Section(key="diagnosis", title="Diagnosis", blocks=_diagnosis(report)),
         Section(key="environment", title="Environment", blocks=_environment(report)),
@@ -204,6 +208,8 @@ def _grid(table: Table | None, summary: str = "") -> tuple[Block, ...]:
 
 def _results(report: ReportData) -> tuple[Block, ...]:
     layout = lay_out(report)
+    if report.tuning is not None:
+        return _configurations(report, report.tuning, layout)
     named, *others = layout.columns
     speed = [column for column in others if column.group == "speed"]
     cost = [column for column in others if column.group == "cost"]
@@ -222,6 +228,26 @@ def _results(report: ReportData) -> tuple[Block, ...]:
         if (log := _log(row))
     ]
     return tuple(blocks)
+
+
+def _configurations(report: ReportData, tuning: Tuning, layout: Layout) -> tuple[Block, ...]:
+    return (
+        *_figures([front_plot(report, tuning)]),
+        Grid(table=from_columns("All configurations, the best first", layout.columns)),
+        *_figures([race_plot(tuning)]),
+    )
+
+
+def _worth_drawing(report: ReportData) -> ReportData:
+    """Return a tuning with only its best rows, which have the samples of a benchmark."""
+    if report.tuning is None:
+        return report
+    best = {each.label for each in report.tuning.configurations if each.confirmed}
+    return attrs.evolve(
+        report,
+        results=tuple(row for row in report.results if row.label in best),
+        comparisons=tuple(pair for pair in report.comparisons if {pair.a, pair.b} <= best),
+    )
 
 
 def _log(row: BenchmarkResult) -> str:

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
+    from lexer_core.reporting.layout_records import Column
     from lexer_core.reporting.page.figure_layout import Width
     from lexer_core.reporting.page.series import Series
-    from lexer_core.reporting.table_layout import Column
 
 __all__ = ["Plot", "Table", "from_columns", "paragraphs", "table"]
 
