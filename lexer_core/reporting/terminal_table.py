@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
-from lexer_core.reporting.table_layout import Column, Layout, lay_out
 from lexer_core.reporting.table_layout import lay_out
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lexer_core.results import BenchmarkResult, ReportData
-    from lexer_core.results.tuning import Configuration, Tuning
+    from lexer_core.results.tuning import Tuning, TuningConfiguration
 
 __all__ = ["FATE_WORDS", "lay_out_tuning"]
 
@@ -73,7 +73,7 @@ def _seconds(row: BenchmarkResult) -> float:
 
 
 def _columns(
-    shown: Sequence[Configuration], rows: dict[str, BenchmarkResult]
+    shown: Sequence[TuningConfiguration], rows: dict[str, BenchmarkResult]
 ) -> tuple[Column, ...]:
     results = [rows[each.label] for each in shown]
     unit = time_unit(results)

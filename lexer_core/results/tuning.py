@@ -13,11 +13,11 @@ from lexer_core.results.attrs_fields import count, mapping, number, plain_mappin
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Configuration", "Fate", "Tuning"]
+__all__ = ["Fate", "Tuning", "TuningConfiguration"]
 
 
 # A function, because mypy loses the element type of a bare ``tuple`` converter.
-def _configurations(values: Iterable[Configuration]) -> tuple[Configuration, ...]:
+def _configurations(values: Iterable[TuningConfiguration]) -> tuple[TuningConfiguration, ...]:
     return tuple(values)
 
 
@@ -32,7 +32,7 @@ the time was up before it was measured, or before it could be told from the winn
 
 
 @frozen(kw_only=True)
-class Configuration:
+class TuningConfiguration:
     """One point of the space that was searched.
 
     Parameters
@@ -100,6 +100,6 @@ class Tuning:
     goals: tuple[str, ...] = field(default=(), converter=texts)
     limits: tuple[str, ...] = field(default=(), converter=texts)
     vary: Mapping[str, tuple[str, ...]] = mapping()
-    configurations: tuple[Configuration, ...] = field(default=(), converter=_configurations)
+    configurations: tuple[TuningConfiguration, ...] = field(default=(), converter=_configurations)
     race_rounds: int = count(0)
     race_samples: int = count(0)

@@ -16,6 +16,8 @@ Cases that took turns
 When to start and when to stop
     :func:`judge_warm_up`, :func:`check_stop`, :func:`weigh_suspicions`,
     :func:`next_look_rounds`, :func:`look_index`, :func:`look_confidence`
+Many configurations
+    :func:`judge_race`, :func:`next_race_rounds`
 Old and new
     :func:`compare_launches` for saved runs, :func:`find_slowdowns` within one run
 Noise
@@ -34,6 +36,14 @@ from lexer_core.statistics.percentiles import (
     smallest_effective_count,
 )
 from lexer_core.statistics.position import position_effect
+from lexer_core.statistics.race import (
+    Beaten,
+    Margin,
+    RaceRule,
+    RaceState,
+    judge_race,
+    next_race_rounds,
+)
 from lexer_core.statistics.ratios import RatioInterval, ratio_interval
 from lexer_core.statistics.robust_centre import RobustCentre, robust_centre
 from lexer_core.statistics.round_centres import (
@@ -62,13 +72,17 @@ from lexer_core.statistics.verdicts import (
 __all__ = [
     "DEFAULT_PERCENTS",
     "MIN_ROUNDS_FOR_VERDICT",
+    "Beaten",
     "CaseComparison",
     "Comparisons",
     "Diagnosis",
     "LaunchComparison",
     "LaunchVerdict",
+    "Margin",
     "OrderEffect",
     "PercentileInterval",
+    "RaceRule",
+    "RaceState",
     "RatioInterval",
     "RobustCentre",
     "RoundCentres",
@@ -90,10 +104,12 @@ __all__ = [
     "find_slowdowns",
     "holm_adjust",
     "holm_confidences",
+    "judge_race",
     "judge_warm_up",
     "look_confidence",
     "look_index",
     "next_look_rounds",
+    "next_race_rounds",
     "order_effect",
     "percentile_intervals",
     "position_effect",

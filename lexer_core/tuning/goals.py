@@ -84,7 +84,7 @@ FIGURES: Mapping[str, Figure] = {
         _figure_of_time("load", "load_ms"),
         Figure(
             name="throughput",
-            unit="/s",
+            unit="items/s",
             units=_PLAIN,
             value=lambda row: row.throughput_per_sec,
             more_is_better=True,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkResult, Comparison
     from lexer_core.results.report_data import ReportData
-    from lexer_core.results.tuning import Configuration, Fate
+    from lexer_core.results.tuning import Fate, TuningConfiguration
     from lexer_core.tuning.goals import Goal, Limit
     from lexer_core.tuning.race import Departure
 
@@ -52,8 +52,8 @@ class Judgement:
 
 
 def judge_configurations(
-    report: ReportData, configurations: Sequence[Configuration], judgement: Judgement
-) -> tuple[Configuration, ...]:
+    report: ReportData, configurations: Sequence[TuningConfiguration], judgement: Judgement
+) -> tuple[TuningConfiguration, ...]:
     """Return the configurations with their fates.
 
     Parameters
@@ -65,7 +65,7 @@ def judge_configurations(
     judgement
         What the race decided, and by which goals and limits to judge the finalists.
     """
-    ended: dict[str, Configuration] = {}
+    ended: dict[str, TuningConfiguration] = {}
     candidates = []
     for configuration in configurations:
         row = report[configuration.label]
@@ -86,8 +86,8 @@ def judge_configurations(
 
 
 def _without_finals(
-    configuration: Configuration, row: BenchmarkResult, judgement: Judgement
-) -> Configuration | None:
+    configuration: TuningConfiguration, row: BenchmarkResult, judgement: Judgement
+) -> TuningConfiguration | None:
     """Return how a configuration ended before the finals; ``None`` for a finalist."""
     left = judgement.departures.get(row.label)
     if left is not None:
@@ -120,8 +120,8 @@ def _without_finals(
 
 
 def _within_limits(
-    configuration: Configuration, row: BenchmarkResult, limits: Sequence[Limit]
-) -> Configuration:
+    configuration: TuningConfiguration, row: BenchmarkResult, limits: Sequence[Limit]
+) -> TuningConfiguration:
     """Judge a finalist; those without fault are candidates to win."""
     configuration = attrs.evolve(configuration, confirmed=True, rounds=row.rounds or 0)
     if row.withheld:
@@ -206,7 +206,7 @@ def _pair(report: ReportData, a: str, b: str) -> Comparison | None:
 def _front(
     candidates: Sequence[BenchmarkResult], judgement: Judgement
 ) -> dict[str, tuple[Fate, str]]:
-    """Return who is on the front between two goals, and who is behind whom."""
+    """Return who is on the front between two goals, and which one beats each of the others."""
     costs: dict[str, list[float]] = {}
     fates: dict[str, tuple[Fate, str]] = {}
     for row in candidates:

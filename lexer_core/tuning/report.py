@@ -13,7 +13,7 @@ from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
     from lexer_core.results import BenchmarkResult
-    from lexer_core.results.tuning import Configuration, Fate, Tuning
+    from lexer_core.results.tuning import Fate, Tuning, TuningConfiguration
 
 __all__ = ["TuningReport"]
 
@@ -50,7 +50,7 @@ class TuningReport(BenchmarkReport):
         return self.tuning
 
     @property
-    def configurations(self) -> tuple[Configuration, ...]:
+    def configurations(self) -> tuple[TuningConfiguration, ...]:
         """How each configuration ended, in the order of the rows."""
         return self.search.configurations
 

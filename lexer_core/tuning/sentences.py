@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkResult
     from lexer_core.results.report_data import ReportData
-    from lexer_core.results.tuning import Configuration, Fate
+    from lexer_core.results.tuning import Fate, TuningConfiguration
     from lexer_core.tuning.goals import Goal, Limit
 
 __all__ = ["tuning_sentences"]
@@ -28,12 +28,12 @@ _WORDS: Mapping[Fate, str] = {
 
 def tuning_sentences(
     report: ReportData,
-    configurations: Sequence[Configuration],
+    configurations: Sequence[TuningConfiguration],
     goals: Sequence[Goal],
     limits: Sequence[Limit],
 ) -> tuple[str, ...]:
     """Return the result of a tuning as complete sentences, the most important first."""
-    by_fate: dict[str, list[Configuration]] = {}
+    by_fate: dict[str, list[TuningConfiguration]] = {}
     for each in configurations:
         by_fate.setdefault(each.fate, []).append(each)
     sentences = [*_best(report, by_fate, goals)]
@@ -47,7 +47,7 @@ def tuning_sentences(
 
 
 def _best(
-    report: ReportData, by_fate: dict[str, list[Configuration]], goals: Sequence[Goal]
+    report: ReportData, by_fate: dict[str, list[TuningConfiguration]], goals: Sequence[Goal]
 ) -> list[str]:
     if by_fate.get("front"):
         first, second = (goal.figure.name for goal in goals)
@@ -94,7 +94,7 @@ def _figures(row: BenchmarkResult, goals: Sequence[Goal]) -> str:
 
 def _nothing(
     report: ReportData,
-    configurations: Sequence[Configuration],
+    configurations: Sequence[TuningConfiguration],
     goals: Sequence[Goal],
     limits: Sequence[Limit],
 ) -> list[str]:

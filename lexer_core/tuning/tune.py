@@ -16,7 +16,7 @@ from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable
-from lexer_core.results.tuning import Configuration, Tuning
+from lexer_core.results.tuning import Tuning, TuningConfiguration
 from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning.report import TuningReport
 from lexer_core.tuning.resize import resized_model, resized_onnx_inputs
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.report import BenchmarkReport
-    from lexer_core.settings.layers import Configuration as SettingsConfiguration
+    from lexer_core.settings.layers import Configuration
     from lexer_core.tuning.goals import Goal, Limit
     from lexer_core.tuning.space import Point, Space
 
@@ -75,7 +75,7 @@ def run_tuning(
     model: AdaptedModel | Path,
     inputs: object,
     request: TuningRequest,
-    configuration: SettingsConfiguration,
+    configuration: Configuration,
     registry: EngineRegistry,
     progress: ProgressCallback | None = None,
 ) -> TuningReport:
@@ -175,9 +175,7 @@ class _Plan:
         )
 
 
-def _plan(
-    request: TuningRequest, configuration: SettingsConfiguration, registry: EngineRegistry
-) -> _Plan:
+def _plan(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> _Plan:
     settings = configuration.settings
     base = select_cases(
         registry,
@@ -239,7 +237,7 @@ def _sized(
     return resized_model(model, sizes, axes), inputs
 
 
-def _finished(request: TuningRequest, plan: _Plan) -> dict[str, Configuration]:
+def _finished(request: TuningRequest, plan: _Plan) -> dict[str, TuningConfiguration]:
     """Return the configurations that an earlier run has decided."""
     if request.resumed is None:
         return {}
@@ -270,12 +268,12 @@ def _judged(
     report: BenchmarkReport,
     judgement: Judgement,
     plan: _Plan,
-    finished: Mapping[str, Configuration],
+    finished: Mapping[str, TuningConfiguration],
     request: TuningRequest,
     run: TuningRun,
 ) -> TuningReport:
     points = {
-        row.label: Configuration(
+        row.label: TuningConfiguration(
             label=row.label,
             engine=row.engine_name,
             batch=plan.points[row.label].batch,

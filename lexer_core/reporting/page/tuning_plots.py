@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from lexer_core.reporting.numbers import TimeUnit
     from lexer_core.results import BenchmarkResult, ReportData
-    from lexer_core.results.tuning import Configuration, Tuning
+    from lexer_core.results.tuning import Tuning, TuningConfiguration
 
 __all__ = ["front_plot", "race_plot"]
 
@@ -42,7 +42,7 @@ _ROOM = 1.15
 class _Point:
     """A configuration in the plane of latency and throughput."""
 
-    configuration: Configuration
+    configuration: TuningConfiguration
     row: BenchmarkResult
 
     @property
@@ -101,7 +101,10 @@ def _draw_front(points: Sequence[_Point], unit: TimeUnit, width: Width) -> Figur
     axes.set_xlabel(f"{unit.name} per call")
     for point in sorted(points, key=lambda each: each.is_best):
         _draw_point(axes, point, unit)
-    best = sorted((point for point in points if point.is_best), key=lambda each: each.latency)
+    best = sorted(
+        (point for point in points if point.configuration.fate == "front"),
+        key=lambda each: each.latency,
+    )
     if len(best) > 1:
         axes.step(
             [point.latency * unit.per_ms for point in best],
@@ -181,7 +184,7 @@ def race_plot(tuning: Tuning) -> Plot | None:
     )
 
 
-def _draw_race(raced: Sequence[Configuration], width: Width) -> Figure:
+def _draw_race(raced: Sequence[TuningConfiguration], width: Width) -> Figure:
     last = len(raced) - 1
     figure, all_axes = new_figure(
         width,
