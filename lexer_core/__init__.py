@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from lexer_core.loading import load
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
+    from lexer_core.tuning_report import TuningReport
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "Lexer",
     "LexerContext",
     "LexerError",
+    "TuningReport",
     "__version__",
     "benchmark",
     "compare",
@@ -44,6 +46,7 @@ _HOMES = {
     "Lexer": "lexer_core.decorator",
     "LexerContext": "lexer_core.context",
     "LexerError": "lexer_core.errors",
+    "TuningReport": "lexer_core.tuning_report",
     "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
     "load": "lexer_core.loading",

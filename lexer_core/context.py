@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
-    from lexer_core.tuning.report import TuningReport
+    from lexer_core.tuning_report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
 
@@ -286,7 +286,7 @@ class LexerContext:
             The model does not run with these inputs.
         """
         # On use, as in benchmark().
-        from lexer_core.artifact.read import load
+        from lexer_core.artifact import load
         from lexer_core.tuning.goals import read_goals, read_limits
         from lexer_core.tuning.space import read_axes
         from lexer_core.tuning.tune import TuningRequest, checked_destination, run_tuning

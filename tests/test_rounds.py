@@ -65,6 +65,9 @@ class StopAfter:
     def reached(self) -> str:
         return "precise" if len(self.seen) >= self.rounds else ""
 
+    def leaving(self) -> list[str]:
+        return []
+
     def status(self) -> str:
         return ""
 

@@ -19,7 +19,7 @@ from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
 from lexer_core.errors import UsageError
-from lexer_core.tuning.report import TuningReport
+from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,7 +137,7 @@ def test_the_result_is_in_words_and_in_a_table(by_unit: TuningReport) -> None:
 
 
 def test_a_tuning_is_loaded_as_it_was_saved(by_unit: TuningReport, tmp_path: Path) -> None:
-    again = TuningReport.of(load(save(by_unit, tmp_path / "tuned.lexer")))
+    again = load(save(by_unit, tmp_path / "tuned.lexer"))
 
     assert again.search == by_unit.search
     assert again.best == by_unit.best
@@ -304,7 +304,7 @@ def test_the_command_tunes_and_writes_a_file(
     shown = capsys.readouterr().out
     assert status == 0
     assert "The best is scale[unit=200]" in shown
-    assert TuningReport.of(load(tmp_path / "tuned.lexer")).best is not None
+    assert load(tmp_path / "tuned.lexer").best is not None
 
 
 def test_the_command_fails_if_nothing_meets_the_limits(model: Path) -> None:

@@ -21,7 +21,7 @@ __all__ = ["Content", "contents", "load", "save", "save_as_set"]
 
 
 def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Load a report, equal to the saved one.
+    """Load a report, equal to the saved one; that of a tuning is a ``TuningReport``.
 
     A ``.lexer`` file has everything, including raw samples. Its models are unpacked on
     first use, to a temporary folder that is removed with the report. Until then, the
@@ -39,5 +39,6 @@ def load(path: str | PathLike[str]) -> BenchmarkReport:
         The file cannot be read, is not a saved run, is damaged or malicious, or has a
         newer version.
     """
-    # Its methods use this room, so the package resolves the class on use.
-    return read_report(path, lexer_core.BenchmarkReport)
+    # Its methods use this room, so the package resolves the classes on use.
+    report = read_report(path, lexer_core.BenchmarkReport)
+    return report if report.tuning is None else lexer_core.TuningReport.of(report)

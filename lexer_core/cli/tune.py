@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lexer_core.cli.output import Format
-    from lexer_core.tuning.report import TuningReport
+    from lexer_core.tuning_report import TuningReport
 
 __all__ = ["tune"]
 

@@ -18,10 +18,10 @@ from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable
 from lexer_core.results.tuning import Tuning, TuningConfiguration
 from lexer_core.tuning.judging import Judgement, judge_configurations
-from lexer_core.tuning.report import TuningReport
 from lexer_core.tuning.resize import resized_model, resized_onnx_inputs
 from lexer_core.tuning.run import TuningRun
 from lexer_core.tuning.sentences import tuning_sentences
+from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
