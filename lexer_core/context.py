@@ -299,6 +299,9 @@ class LexerContext:
             limits=read_limits(limits),
             axes=axes,
             save_to=checked_destination(save_to),
+            live_model=LiveModel(
+                torch_model, input, input_names=input_names, output_names=output_names
+            ),
             resumed=load(resume) if isinstance(resume, (str, os.PathLike)) else resume,
             command=command,
             target=target,

@@ -60,6 +60,11 @@ class TuningReport(BenchmarkReport):
         return next(iter(self._rows("winner")), None)
 
     @property
+    def fastest(self) -> BenchmarkResult | None:
+        """The row of the winner, like :attr:`best`."""
+        return self.best
+
+    @property
     def tied(self) -> tuple[BenchmarkResult, ...]:
         """The rows that could not be told from the winner."""
         return self._rows("tie")

@@ -148,6 +148,22 @@ def test_a_round_longer_than_the_time_limit_is_still_taken() -> None:
     assert (ended.rounds, ended.stopped_because) == (1, "max_seconds")
 
 
+def test_a_round_is_taken_when_the_warm_up_took_all_of_the_time() -> None:
+    seen = []
+    _, cases = two_cases()
+    ended = run_rounds(
+        cases,
+        RoundsPlan(max_seconds=0.0),
+        StopAfter(NEVER),
+        rng=random.Random(0),
+        clock=cases[0].machine.clock,
+        on_round=lambda *told: seen.append(told),
+    )
+
+    assert (ended.rounds, ended.stopped_because) == (1, "max_seconds")
+    assert seen == [(1, 1.0, 0.0)]
+
+
 def test_progress_reports_the_share_done_and_the_seconds_left() -> None:
     seen = []
     _, cases = two_cases()

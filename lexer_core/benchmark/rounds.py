@@ -281,7 +281,9 @@ def _progress(
     """Return the finished share of the work, and the seconds left at most."""
     if total is not None:
         return done / total, spent / done * (total - done)
-    return min(1.0, spent / max_seconds), max(0.0, max_seconds - spent)
+    # The warm-up may have taken all of the time; one round is taken nevertheless.
+    share = min(1.0, spent / max_seconds) if max_seconds > 0.0 else 1.0
+    return share, max(0.0, max_seconds - spent)
 
 
 def _exact_shares(members: Sequence[RoundMember], plan: RoundsPlan) -> tuple[int, ...] | None:

@@ -46,7 +46,10 @@ _SETTINGS = (
     "use_cache",
     "show_progress",
 )
-_OUTPUT_OPTIONS = ("format", "output_file", "verbose", "resume", "show_progress")
+_OUTPUT_OPTIONS = (
+    *("format", "output_file", "verbose", "resume", "save_best"),
+    "show_progress",
+)
 
 
 @click.command()
@@ -109,6 +112,11 @@ _OUTPUT_OPTIONS = ("format", "output_file", "verbose", "resume", "show_progress"
     metavar="FILE.lexer",
     help="Go on with a tuning that was interrupted: what it decided is not measured again.",
 )
+@click.option(
+    "--save-best",
+    metavar="FOLDER",
+    help="Save the winner to a folder, ready to serve, as lexer deploy does.",
+)
 @verbose_option
 @click.pass_context
 def tune(
@@ -131,6 +139,7 @@ def tune(
     format: Format | None,
     output_file: str | None,
     resume: str | None,
+    save_best: str | None,
     verbose: bool,
     **settings: Any,
 ) -> None:
@@ -193,7 +202,18 @@ def tune(
             **given_settings({**options, "seed": configuration.settings.seed}),
         )
     output.deliver(report)
+    if save_best is not None:
+        _save_best(report, save_best)
     context.exit(_exit_status(report))
+
+
+def _save_best(report: TuningReport, folder: str) -> None:
+    if report.best is None:
+        click.echo(f"There is no single winner, so nothing was saved to {folder}.", err=True)
+        return
+    with stdout_to_stderr():
+        path = report.best.save(folder)
+    click.echo(f"Saved {report.best.label} to {path}.", err=True)
 
 
 def _exit_status(report: TuningReport) -> int:

@@ -101,8 +101,9 @@ class TuningRun(BenchmarkRun):
         survivors = self._race(settings.max_seconds * _SHARE_OF_RACE)
         if self._stopped_because == "interrupted" or not survivors:
             return
-        left = max(1.0, settings.max_seconds - (time.perf_counter() - start))
-        self._confirm(survivors, left)
+        spent = time.perf_counter() - start
+        least = settings.max_seconds * (1.0 - _SHARE_OF_RACE)
+        self._confirm(survivors, max(least, settings.max_seconds - spent))
 
     def _race(self, seconds: float) -> list[str]:
         """Race in heats; return the labels that are left, the fastest first."""

@@ -75,7 +75,7 @@ def _best(
 
 def _gain(report: ReportData, row: BenchmarkResult, goals: Sequence[Goal]) -> str:
     """Return how it compares with the first row, which is the baseline."""
-    baseline = report[0]
+    baseline = report.results[0]
     goal = goals[0]
     mine, other = goal.figure.value(row), goal.figure.value(baseline)
     if baseline.label == row.label or baseline.status != "ok" or not mine or not other:

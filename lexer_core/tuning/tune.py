@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.cases import Case, CaseSelection
     from lexer_core.benchmark.progress import ProgressCallback
+    from lexer_core.deploy.row_model import LiveModel
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.report import BenchmarkReport
@@ -58,6 +59,8 @@ class TuningRequest:
         An earlier result of the same tuning, which goes on.
     command, target, input_options
         As for :meth:`LexerContext.benchmark`.
+    live_model
+        The user's model, to save rows of engines that run it live.
     """
 
     space: Space
@@ -69,6 +72,7 @@ class TuningRequest:
     command: str = ""
     target: str = ""
     input_options: Sequence[str] = ()
+    live_model: LiveModel | None = None
 
 
 def run_tuning(
@@ -139,6 +143,8 @@ def run_tuning(
             command=request.command,
             target=request.target,
             input_options=request.input_options,
+            # Its inputs are those of the user, so only for configurations with the same.
+            live_model=request.live_model if list(hosted) == [()] else None,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
         judgement = Judgement(
@@ -281,12 +287,12 @@ def _judged(
             shape=plan.points[row.label].shape,
             options=row.options,
         )
-        for row in report
+        for row in report.results
     }
     decided = {
         each.label: each for each in judge_configurations(report, tuple(points.values()), judgement)
     }
-    rows = {row.label: row for row in report}
+    rows = {row.label: row for row in report.results}
     if request.resumed is not None:
         decided |= finished
         rows |= {label: request.resumed[label] for label in finished}
