@@ -695,7 +695,8 @@ def test_a_confidence_level_is_rounded_down_and_never_certain(confidence, text):
     assert confidence_text(confidence) == text
 
 
-def test_columns_are_aligned_on_a_stream_without_unicode():
+def test_columns_are_aligned_on_a_stream_without_unicode(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")  # all columns next to each other
     buffer = io.BytesIO()
     stream = io.TextIOWrapper(buffer, encoding="ascii")
 
