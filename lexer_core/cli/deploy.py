@@ -86,8 +86,9 @@ def _live_model(report: BenchmarkReport, target: str) -> dict[str, Any]:
     from lexer_core.target.factory_call import parse_factory_call
     from lexer_core.target.load import load_target
 
-    # The seed of the weights, if the model is created at random.
-    model = load_target(target, seed=report.seed or 0).model
+    # The seed of weights that are created at random: 0 if none was set, as when it was measured.
+    seed = (report.seed or 0) if "--seed" in report.command else 0
+    model = load_target(target, seed=seed).model
     options = {"model": model, "input": recreate_inputs(report).value}
     call = parse_factory_call(target)
     if call is None:
