@@ -227,7 +227,7 @@ class OpenVinoSession:
         wide = [port.spec.name for port in self._inputs if port.spec.dtype in BEYOND_INT32]
 
         def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[Any]]:
-            # Shared inputs as in CompiledModel's own call: the caller waits, and outputs are copies.
+            # As CompiledModel does: the caller waits, and outputs are copies.
             results = infer({index: arrays[name] for index, name in inputs}, share_inputs=True)
             if wide:
                 found = [name for name in wide if beyond_int32(arrays[name])]
