@@ -1,7 +1,9 @@
-"""What must every test be kept from? From the settings of whoever runs it."""
+"""What applies to all tests: whose settings are kept away, and which tests need a GPU?"""
 
 import os
 
+import pytest
+from gpu import why_no_gpu
 from settings_place import place
 
 __all__ = ["place"]
@@ -12,3 +14,11 @@ for name in list(os.environ):
 # The files of the home folder and of the folder that the tests run in; here and in
 # every process that a test starts. The fixture ``place`` takes it away again.
 os.environ["LEXER_NO_CONFIG"] = "1"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests that need a GPU where there is none."""
+    on_gpu = [item for item in items if item.get_closest_marker("gpu") is not None]
+    reason = why_no_gpu() if on_gpu else ""
+    for item in on_gpu if reason else []:
+        item.add_marker(pytest.mark.skip(reason=f"needs a GPU: {reason}"))

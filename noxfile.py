@@ -38,6 +38,20 @@ MODELS = (
 )
 
 
+# The oldest versions that the plugins declare, and the newest that can be installed.
+OLDEST = (
+    "torch==2.8.0",
+    "onnxruntime==1.20.0",
+    "onnx==1.18.0",
+    "onnxscript==0.7.0",
+    "numpy==2.0.0",
+    "ml_dtypes==0.5.0",
+)
+NEWEST = ("torch", "onnxruntime", "onnx", "onnxscript", "numpy", "ml_dtypes")
+ENGINE_TESTS = ("plugins/lexer_torch/tests", "plugins/lexer_ort/tests")
+GPU_TESTS = (*ENGINE_TESTS, "tests")
+
+
 def runs(version: str) -> bool:
     """Return whether this Python works; a launcher of that name may exist without one."""
     command = shutil.which(f"python{version}")
@@ -169,6 +183,23 @@ def wheels(session: nox.Session) -> None:
     wheels = sorted(map(str, out.glob("*.whl")))
     session.run(python, "-m", "pip", "install", "-q", *CONSTRAINTS, *wheels, external=True)
     session.run(python, "-m", "lexer_core", "engines", "list", external=True)
+
+
+@nox.session
+def gpu(session: nox.Session) -> None:
+    """Run everything that needs a CUDA device; skipped with the reason where there is none."""
+    install(session, *[part for path in DISTRIBUTIONS[:3] for part in ("-e", path)])
+    install(session, *TEST_TOOLS)
+    session.run("pytest", "-m", "gpu", *GPU_TESTS, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("versions", [nox.param(OLDEST, id="oldest"), nox.param(NEWEST, id="newest")])
+def versions(session: nox.Session, versions: tuple[str, ...]) -> None:
+    """Test the engines with the oldest and the newest supported versions; several GB each."""
+    session.install("-q", *versions, *TEST_TOOLS)
+    session.install("-q", *[part for path in DISTRIBUTIONS[:3] for part in ("-e", path)])
+    session.run("pytest", *ENGINE_TESTS, *session.posargs)
 
 
 @nox.session

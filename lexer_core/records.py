@@ -27,6 +27,7 @@ __all__ = [
     "Clock",
     "DeployedModel",
     "Device",
+    "DeviceUsage",
     "EngineInfo",
     "EngineOption",
     "ExportedModel",
@@ -67,12 +68,16 @@ class Device:
         The engine's own name of the device, such as an execution provider.
     description
         A name for people, such as the model of the processor.
+    uuid
+        For an NVIDIA GPU: its UUID, ``"GPU-…"``. Lexer asks the driver by it whether
+        power or heat limited the clocks. Empty if unknown.
     """
 
     kind: str
     index: int = 0
     identifier: str = field(default="", eq=False)
     description: str = field(default="", eq=False)
+    uuid: str = field(default="", eq=False)
 
     @property
     def name(self) -> str:
@@ -350,10 +355,28 @@ class SessionPhases:
     cache_warm: bool | None = None
 
 
+@frozen(kw_only=True)
+class DeviceUsage:
+    """What a session used of its device, and how it computes there.
+
+    Parameters
+    ----------
+    peak_memory_bytes
+        The most memory of the device that tensors occupied at once, from the time when
+        inputs were placed: weights, inputs, intermediate results and outputs. ``None``
+        if unknown, and on the CPU.
+    notes
+        What the reader of the row should know, such as the precision of products.
+    """
+
+    peak_memory_bytes: int | None = None
+    notes: tuple[str, ...] = ()
+
+
 class Session(Protocol):
     """A model loaded by one engine on one device, ready to run.
 
-    A session may have three more attributes. ``phases`` is a :class:`SessionPhases`,
+    A session may have more attributes. ``phases`` is a :class:`SessionPhases`,
     read after ``lexer_create_session`` and again after ``lexer_place_inputs``.
     ``caveat`` is text, read after ``lexer_place_inputs``: why the outputs for this
     model and these inputs may be wrong, such as a limit of the runtime that only some
@@ -364,7 +387,11 @@ class Session(Protocol):
     not around each call. ``relax_call_context`` is a function that the core calls with
     the exception if the first call raises: if ``call_context`` can return a less
     strict context from now on, it returns a note for the row, and the core places the
-    inputs and makes the call again; otherwise it returns ``""``.
+    inputs and makes the call again; otherwise it returns ``""``. ``device_usage`` is a
+    function that returns a :class:`DeviceUsage`; it is called once, after the last sample
+    and before any other call. ``uses_tf32`` is a bool, read after ``lexer_place_inputs``:
+    whether products of float32 numbers are computed in TF32, so that outputs in float32
+    are judged with TF32's tolerance.
 
     A session may also have ``array_call``, for a deployed model (:func:`lexer_core.load`):
     a function that takes the :class:`CallStructure` of the calls and returns a function

@@ -200,6 +200,8 @@ def _reader(kind: Any, skip: _Skip | None) -> _Reader:
     if attrs.has(kind):
         return _record(kind, skip)
     origin, arguments = get_origin(kind), get_args(kind)
+    if hasattr(origin, "__value__"):  # the alias of a type statement, as NDArray in numpy 2.5
+        return _reader(origin.__value__[arguments], skip)
     if origin is Literal:
         return lambda value, path: _choice(value, path, arguments)
     if origin is UnionType:

@@ -25,6 +25,7 @@ from lexer_core.records import (
     CallStructure,
     DeployedModel,
     Device,
+    DeviceUsage,
     ExportedModel,
     ModelSource,
     SessionConfig,
@@ -468,6 +469,49 @@ def test_a_session_that_keeps_state_has_no_array_call(build):
     session.array_call = lambda structure: print
 
     assert engine.array_call(session, CallStructure()) is None
+
+
+def session_with(engine, **attributes):
+    session = session_of(engine)
+    for name, value in attributes.items():
+        setattr(session, name, value)
+    return session
+
+
+def test_a_session_may_say_how_it_uses_its_device(build):
+    engine = build()
+    usage = DeviceUsage(peak_memory_bytes=5, notes=("TF32 is on",))
+
+    silent, telling = (
+        session_of(engine),
+        session_with(engine, uses_tf32=True, device_usage=lambda: usage),
+    )
+
+    assert (engine.uses_tf32(silent), engine.device_usage(silent)) == (False, DeviceUsage())
+    assert (engine.uses_tf32(telling), engine.device_usage(telling)) == (True, usage)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "reason"),
+    [
+        ({"uses_tf32": 1}, "uses_tf32 is a value of type int"),
+        ({"device_usage": lambda: 5}, "device_usage() returns a value of type int"),
+        (
+            {"device_usage": lambda: DeviceUsage(peak_memory_bytes=-1)},
+            "peak_memory_bytes -1",
+        ),
+        ({"device_usage": lambda: DeviceUsage(notes="on")}, "notes"),
+    ],
+)
+def test_a_wrong_word_about_the_device_is_rejected(build, attributes, reason):
+    engine = build()
+    session = session_with(engine, **attributes)
+
+    ask = engine.uses_tf32 if "uses_tf32" in attributes else engine.device_usage
+    with pytest.raises(HookError) as error:
+        ask(session)
+
+    assert reason in error.value.message
 
 
 def test_the_error_of_a_default_says_that_the_hook_is_not_implemented(build):

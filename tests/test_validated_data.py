@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence  # noqa: TC003  resolved by validated()
-from typing import Literal
+from types import GenericAlias
+from typing import Any, Literal, TypeVar
 
+import numpy as np
 import pytest
 from attrs import field, frozen
 from hypothesis import given
@@ -144,3 +146,18 @@ def test_a_missing_or_different_version_is_refused(data):
 def test_any_data_is_read_or_invalid(data):
     with contextlib.suppress(InvalidDataError):
         assert isinstance(validated(data, Drawing), Drawing)
+
+
+def test_the_type_of_an_array_may_be_an_alias():
+    # As numpy.typing.NDArray is from numpy 2.5 on, which needs Python 3.12.
+    item = TypeVar("item", bound=np.generic)
+
+    class Alias:
+        __value__ = np.ndarray[tuple[Any, ...], np.dtype[item]]
+
+    kind = GenericAlias(Alias, (np.float64,))
+    array = np.ones(2)
+
+    assert validated(array, kind, "samples") is array
+    with pytest.raises(InvalidDataError):
+        validated([1.0], kind, "samples")

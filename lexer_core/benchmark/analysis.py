@@ -269,6 +269,7 @@ def _row(
         warm_up_calls=outcome.warm_up.calls if outcome.warm_up else None,
         warm_up_steady=outcome.settling.steady if outcome.settling else None,
         peak_memory_bytes=outcome.peak_memory_bytes,
+        device_peak_memory_bytes=outcome.device_peak_memory_bytes,
         model_bytes=prepared.exported.size_bytes if prepared else None,
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
@@ -338,6 +339,8 @@ def _numbers(
         "throttled_share": disturbed.throttled_share,
         "involuntary_switches": disturbed.involuntary_switches,
         "major_faults": disturbed.major_faults,
+        "gpu_power_share": disturbed.gpu_power_share,
+        "gpu_heat_share": disturbed.gpu_heat_share,
     }
     if outcome.final_facts is not None:
         observed |= {
@@ -409,6 +412,12 @@ def _warnings(
             warnings.append(
                 f"the CPU quota was exhausted in {disturbed.throttled_share:.0%} of the blocks"
             )
+        for cause, share in (
+            ("power", disturbed.gpu_power_share),
+            ("heat", disturbed.gpu_heat_share),
+        ):
+            if share:
+                warnings.append(f"{cause} limited the GPU's clocks in {share:.0%} of the blocks")
     return warnings
 
 

@@ -30,6 +30,7 @@ from lexer_core.model.structure import constants_of
 from lexer_core.model.value_state import ValueState, state_of
 from lexer_core.records import (  # parts of replies' declared types
     Device,  # noqa: TC001
+    DeviceUsage,  # noqa: TC001
     Placement,  # noqa: TC001
     SessionPhases,  # noqa: TC001
 )
@@ -83,12 +84,14 @@ class LoadFacts:
     """Results of loading; times in seconds.
 
     ``caveat`` is why the outputs may be wrong; empty if the engine knows no reason.
+    ``uses_tf32``: products of float32 numbers are computed in TF32.
     """
 
     load_seconds: float
     phases: SessionPhases
     device: Device
     caveat: str = ""
+    uses_tf32: bool = False
 
 
 @frozen(kw_only=True, eq=False)
@@ -157,6 +160,7 @@ class FinalFacts:
     placement: Placement
     threads: Mapping[str, int]
     inputs_changed: bool
+    usage: DeviceUsage
 
 
 class CaseSession:
@@ -251,6 +255,7 @@ class CaseSession:
             phases=phases,
             load_seconds=loaded.load_seconds + max(0.0, after - before),
             caveat=engine.caveat(session),
+            uses_tf32=engine.uses_tf32(session),
         )
         return self._loaded
 
@@ -344,13 +349,13 @@ class CaseSession:
         gc.disable()
         try:
             with engine.call_context(session):
-                before = read_counters()
+                before = read_counters(gpu=device.uuid)
                 start = time.perf_counter()
                 timings = engine.time_calls(
                     session, call, count, loops, device, time.perf_counter_ns
                 )
                 elapsed = time.perf_counter() - start
-                after = read_counters()
+                after = read_counters(gpu=device.uuid)
                 engine.check_elapsed(timings, loops, elapsed)
         finally:
             if collecting:
@@ -405,6 +410,7 @@ class CaseSession:
     def finish(self) -> FinalFacts:
         """Fetch the outputs of another call, and read the placement and the threads."""
         engine, session, _, call = self._live()
+        usage = engine.device_usage(session)
         with engine.call_context(session):
             if call.reset is not None:
                 call.reset()
@@ -417,6 +423,7 @@ class CaseSession:
             inputs_changed=before is not None and state_of(self._placed) != before,
             placement=engine.describe_placement(session),
             threads=threads,
+            usage=usage,
         )
 
     def check_fresh_calls(self, measured: float, samples: int, loops: int = 1) -> FreshCalls:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.live_case import LiveCase
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import CaseOutcome
-    from lexer_core.benchmark.parity import SecondJudge
+    from lexer_core.benchmark.parity import ParityJudge, SecondJudge
     from lexer_core.benchmark.reference_workload import ReferenceWorkloadLaunch
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.records import CallInputs
@@ -141,16 +141,16 @@ class Launch:
         assert case.first_outputs is not None
         model = self.models[outcome.case.model]
         if _caveat(case) and model.judge.has_reference:
-            _refuse_wrong(case, model.judge.judge(case.label, case.first_outputs))
+            _refuse_wrong(case, _judge_first(case, model.judge))
         if not outcome.prepared.cached or outcome.prepared.known_wrong:
             return
-        if model.judge.judge(case.label, case.first_outputs).status == "fail":
+        if _judge_first(case, model.judge).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
                 "the cached export gave wrong outputs; the model was exported again"
             )
             self._load_once(outcome, case)
-            if model.judge.judge(case.label, case.first_outputs).status == "fail":
+            if _judge_first(case, model.judge).status == "fail":
                 model.mark_wrong(outcome.case)
 
     def _load_once(self, outcome: CaseOutcome, case: LiveCase) -> None:
@@ -282,7 +282,9 @@ class Launch:
         assert case.first_outputs is not None
         assert case.final_facts is not None
         judge = self.models[outcome.case.model].judge
-        parity = judge.judge_both(case.label, case.first_outputs, case.final_facts.outputs)
+        parity = judge.judge_both(
+            case.label, case.first_outputs, case.final_facts.outputs, tf32=_uses_tf32(case)
+        )
         if case.second_outputs is not None and judge.freezes_state(case.second_outputs):
             outcome.not_comparable = (
                 "the model keeps state between calls, which is frozen in this engine's graph: its "
@@ -320,7 +322,17 @@ class Launch:
                 reason="correct for the example inputs, failed for second inputs with other "
                 f"values: {error.message}",
             )
-        return second.add_to(parity, case.label, outputs)
+        return second.add_to(parity, case.label, outputs, tf32=_uses_tf32(case))
+
+
+def _judge_first(case: LiveCase, judge: ParityJudge) -> Parity:
+    """Judge the outputs of the first call."""
+    assert case.first_outputs is not None
+    return judge.judge(case.label, case.first_outputs, tf32=_uses_tf32(case))
+
+
+def _uses_tf32(case: LiveCase) -> bool:
+    return case.load_facts is not None and case.load_facts.uses_tf32
 
 
 def _choose_centres(running: Sequence[LiveCase]) -> None:
@@ -360,5 +372,14 @@ def _keep(outcome: CaseOutcome, case: LiveCase) -> None:
     outcome.final_facts = case.final_facts or outcome.final_facts
     peaks = [peak for peak in (outcome.peak_memory_bytes, case.peak_memory_bytes) if peak]
     outcome.peak_memory_bytes = max(peaks, default=None)
+    if case.final_facts is not None:
+        usage = case.final_facts.usage
+        peaks = [
+            peak
+            for peak in (outcome.device_peak_memory_bytes, usage.peak_memory_bytes)
+            if peak is not None
+        ]
+        outcome.device_peak_memory_bytes = max(peaks, default=None)
+        outcome.warnings += [note for note in usage.notes if note not in outcome.warnings]
     outcome.warnings += [note for note in case.executor.notes if note not in outcome.warnings]
     outcome.printed.append(case.executor.log_tail(None))

@@ -60,6 +60,7 @@ class CaseOutcome:
     fresh_calls: FreshCalls | None = None
     final_facts: FinalFacts | None = None
     peak_memory_bytes: int | None = None
+    device_peak_memory_bytes: int | None = None
     parity: Parity | None = None
     not_comparable: str = ""
     """Why it does not do the same work as the model; empty if it does."""

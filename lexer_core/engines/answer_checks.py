@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from lexer_core.records import (
     Device,
+    DeviceUsage,
     ExportedModel,
     Placement,
     SessionPhases,
@@ -43,7 +44,9 @@ __all__ = [
     "plain_phases",
     "plain_placement",
     "plain_script",
+    "plain_tf32",
     "plain_timings",
+    "plain_usage",
 ]
 
 _LONGEST_SECONDS = 1e9
@@ -98,6 +101,7 @@ def plain_devices(devices: object) -> tuple[Device, ...]:
             index=int(index),
             identifier=_text(device.identifier, "a device's identifier"),
             description=_text(device.description, "a device's description"),
+            uuid=_text(device.uuid, "a device's UUID"),
         )
         if converted.name in plain:
             raise WrongAnswerError(
@@ -202,6 +206,35 @@ def plain_caveat(caveat: object) -> str:
             "The optional attribute 'caveat' must be a str.",
         )
     return _not_too_long(str.__str__(caveat), "a session's caveat")
+
+
+def plain_tf32(uses_tf32: object) -> bool:
+    """Return whether a session computes in TF32."""
+    if not isinstance(uses_tf32, bool):
+        raise WrongAnswerError(
+            f"returned a session whose uses_tf32 is {_describe(uses_tf32)}",
+            "The optional attribute 'uses_tf32' must be a bool.",
+        )
+    return uses_tf32
+
+
+def plain_usage(usage: object) -> DeviceUsage:
+    """Return what a session used of its device; unknown for ``None``."""
+    if usage is None:
+        return DeviceUsage()
+    if not isinstance(usage, DeviceUsage):
+        raise WrongAnswerError(
+            f"returned a session whose device_usage() returns {_describe(usage)}",
+            "The optional function 'device_usage' must return a DeviceUsage or None.",
+        )
+    peak: Any = usage.peak_memory_bytes
+    number = None if peak is None else _whole_number(peak)
+    if peak is not None and number is None:
+        raise WrongAnswerError(
+            f"returned a session with peak_memory_bytes {reprlib.repr(peak)}",
+            "It must be a number of bytes, an integer from 0, or None.",
+        )
+    return DeviceUsage(peak_memory_bytes=number, notes=_texts(usage.notes, "notes"))
 
 
 def plain_phases(phases: object, elapsed: float = math.inf) -> SessionPhases:

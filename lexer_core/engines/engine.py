@@ -32,13 +32,16 @@ from lexer_core.engines.answer_checks import (
     plain_phases,
     plain_placement,
     plain_script,
+    plain_tf32,
     plain_timings,
+    plain_usage,
 )
 from lexer_core.errors import DeviceUnavailableError, EngineError, HookError, LexerError, text_of
 from lexer_core.records import (
     UNKNOWN_PLACEMENT,
     Call,
     Device,
+    DeviceUsage,
     EngineInfo,
     ExportedModel,
     Placement,
@@ -224,6 +227,19 @@ class Engine:
             caveat: object = getattr(session, "caveat", "")
         return self._checked(hook, plain_caveat, caveat)
 
+    def uses_tf32(self, session: Session) -> bool:
+        """Return whether a session computes products of float32 numbers in TF32.
+
+        Raises
+        ------
+        HookError
+            The attribute ``uses_tf32`` of the session is not valid.
+        """
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            uses_tf32: object = getattr(session, "uses_tf32", False)
+        return self._checked(hook, plain_tf32, uses_tf32)
+
     def place_inputs(self, session: Session, inputs: CallInputs, device: Device) -> object:
         """Move inputs to the session's device, as the engine's own type."""
         hook = "lexer_place_inputs"
@@ -408,6 +424,20 @@ class Engine:
         hook = "lexer_run_script"
         script: object = self._ask(hook, deployed=deployed)
         return self._checked(hook, plain_script, script)
+
+    def device_usage(self, session: Session) -> DeviceUsage:
+        """Return what a session used of its device; unknown if it does not report it.
+
+        Raises
+        ------
+        HookError
+            The function ``device_usage`` of the session raised, or returned something else.
+        """
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            ask: Callable[[], object] | None = getattr(session, "device_usage", None)
+            usage = None if ask is None else ask()
+        return self._checked(hook, plain_usage, usage)
 
     # -- errors ----------------------------------------------------------------
 

@@ -38,6 +38,8 @@ _CONSTANT_AXIS = re.compile(
     r"You marked (?P<name>\S+) as dynamic but your code specialized it to be a constant "
     r"\((?P<size>\d+)\)"
 )
+_SOURCE_OF_AXIS = re.compile(r"\[(?P<position>\d+)\]\.size\(\)\[(?P<axis>\d+)\]$")
+"""How torch 2.8 calls an axis: ``L['tensors'][0].size()[1]``."""
 _UNRELATED_AXES = re.compile(r"Constraints violated \((?P<names>[^)]*)\)")
 _NUMPY = re.compile(r"\.numpy\(\) is not supported|[Cc]an't call numpy\(\)|numpy\.ndarray")
 _IN_PLACE = re.compile(
@@ -182,8 +184,13 @@ def _wrong_axis(text: str, input_names: Sequence[str]) -> TraceFailure | None:
         )
     constant = _CONSTANT_AXIS.search(text)
     if constant:
+        source = _SOURCE_OF_AXIS.search(constant["name"])
+        which = f"the axis {constant['name']!r}"
+        if source and int(source["position"]) < len(input_names):
+            name = input_names[int(source["position"])]
+            which = f"axis {source['axis']} of input {name!r}"
         return TraceFailure(
-            reason=f"the axis {constant['name']!r} is in dynamic_axes, but the model's code fixes "
+            reason=f"{which} is in dynamic_axes, but the model's code fixes "
             f"its size to {constant['size']}",
             fix=_AXES_HINT,
             needs_change=True,

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from attrs import frozen
 
 from lexer_core.machine.cgroups import group_folders
+from lexer_core.machine.gpu_clocks import GpuLimits, read_gpu_limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -27,7 +28,8 @@ class SystemCounters:
 
     ``steal_ticks`` and ``total_ticks`` are summed over all CPUs. ``throttled`` is the
     number of periods in which the cgroup was throttled. ``involuntary_switches`` and
-    ``major_faults`` are those of this process.
+    ``major_faults`` are those of this process. ``gpu_power`` and ``gpu_heat`` grow while
+    power or heat limits the clocks of the GPU.
     """
 
     steal_ticks: int | None = None
@@ -35,6 +37,8 @@ class SystemCounters:
     throttled: int | None = None
     involuntary_switches: int | None = None
     major_faults: int | None = None
+    gpu_power: int | None = None
+    gpu_heat: int | None = None
 
 
 @frozen(kw_only=True)
@@ -43,30 +47,39 @@ class Disturbance:
 
     ``steal_share`` is the share of CPU time that the hypervisor took,
     ``throttled_share`` the share of blocks in which the cgroup was throttled.
+    ``gpu_power_share`` and ``gpu_heat_share`` are the shares of blocks in which power or
+    heat limited the clocks of the GPU.
     """
 
     steal_share: float | None
     throttled_share: float | None
     involuntary_switches: int | None
     major_faults: int | None
+    gpu_power_share: float | None = None
+    gpu_heat_share: float | None = None
 
 
-def read_counters(root: Path = Path("/")) -> SystemCounters:
+def read_counters(root: Path = Path("/"), *, gpu: str = "") -> SystemCounters:
     """Read the counters, which takes some tens of microseconds.
 
     Parameters
     ----------
     root
         The folder that contains ``proc`` and ``sys``.
+    gpu
+        UUID of the GPU whose counters are read, too; empty for none.
     """
     steal, total = _cpu_ticks(root / "proc/stat")
     switches, faults = _process_usage()
+    limits = read_gpu_limits(gpu) if gpu else GpuLimits()
     return SystemCounters(
         steal_ticks=steal,
         total_ticks=total,
         throttled=_throttled(_throttling_files(root)),
         involuntary_switches=switches,
         major_faults=faults,
+        gpu_power=limits.power,
+        gpu_heat=limits.heat,
     )
 
 
@@ -80,19 +93,22 @@ def disturbance(edges: Sequence[tuple[SystemCounters, SystemCounters]]) -> Distu
     """
     ticks = _sum((after.total_ticks, before.total_ticks) for before, after in edges)
     steal = _sum((after.steal_ticks, before.steal_ticks) for before, after in edges)
-    throttled = [
-        after.throttled > before.throttled
-        for before, after in edges
-        if after.throttled is not None and before.throttled is not None
-    ]
     return Disturbance(
         steal_share=steal / ticks if steal is not None and ticks else None,
-        throttled_share=sum(throttled) / len(throttled) if throttled else None,
+        throttled_share=_growing((before.throttled, after.throttled) for before, after in edges),
         involuntary_switches=_sum(
             (after.involuntary_switches, before.involuntary_switches) for before, after in edges
         ),
         major_faults=_sum((after.major_faults, before.major_faults) for before, after in edges),
+        gpu_power_share=_growing((before.gpu_power, after.gpu_power) for before, after in edges),
+        gpu_heat_share=_growing((before.gpu_heat, after.gpu_heat) for before, after in edges),
     )
+
+
+def _growing(pairs: Iterable[tuple[int | None, int | None]]) -> float | None:
+    """Return the share of blocks in which a counter grew; ``None`` if it is unknown in all."""
+    grew = [after > before for before, after in pairs if before is not None and after is not None]
+    return sum(grew) / len(grew) if grew else None
 
 
 def _sum(pairs: Iterable[tuple[int | None, int | None]]) -> int | None:

@@ -17,9 +17,11 @@ __all__ = ["example_input", "program_signature"]
 
 def program_signature(program: torch.export.ExportedProgram) -> Signature:
     """Return the signature of a program's module."""
-    in_spec = program.call_spec.in_spec
+    in_spec: Any = program.call_spec.in_spec
     assert in_spec is not None  # torch.export always sets it
-    positional, keyword = in_spec.children()
+    # Before torch 2.9, the children are an attribute.
+    children = in_spec.children() if hasattr(in_spec, "children") else in_spec.children_specs
+    positional, keyword = children
     names = list(program.module_call_graph[0].signature.forward_arg_names or ())
     count, keywords = positional.num_children, list(keyword.context)
     if names[count:] != keywords:  # exported with *args, or in an old version

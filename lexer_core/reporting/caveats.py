@@ -32,6 +32,7 @@ _NOISE = (
     r"latency moved by .* between the halves",
     r"other machines on this host took",
     r"the CPU quota was exhausted",
+    r"(power|heat) limited the GPU's clocks",
 )
 
 # The most important first: wrong numbers, then numbers of something else, then imprecise ones.

@@ -64,6 +64,7 @@ _FIELDS = (
     "warm_up_calls",
     "warm_up_steady",
     "peak_memory_bytes",
+    "device_peak_memory_bytes",
     "model_bytes",
     "device_p50_ms",
     "break_even_calls",

@@ -202,6 +202,7 @@ def _columns(
         cost("load", lambda row: duration_text(row.load_ms)),
         cost("first call", lambda row: duration_text(row.first_call_ms)),
         cost("memory", lambda row: bytes_text(row.peak_memory_bytes)),
+        cost("device memory", lambda row: bytes_text(row.device_peak_memory_bytes)),
         cost("model size", lambda row: bytes_text(row.model_bytes), optional=True),
         cost("paid back after", payback_text, optional=True),
     ]

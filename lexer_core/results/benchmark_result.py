@@ -121,6 +121,9 @@ class BenchmarkResult:
         Calls discarded before the samples; whether the latency had settled.
     peak_memory_bytes
         Peak resident memory of the worker.
+    device_peak_memory_bytes
+        Most memory of the device that tensors occupied at once during the calls; not on
+        the CPU.
     model_bytes
         Size of the exported model, or of parameters and buffers.
     device_p50_ms
@@ -205,6 +208,7 @@ class BenchmarkResult:
     warm_up_calls: int | None = count()
     warm_up_steady: bool | None = None
     peak_memory_bytes: int | None = count()
+    device_peak_memory_bytes: int | None = count()
     model_bytes: int | None = count()
     device_p50_ms: float | None = number()
     parity: Parity | None = None

@@ -35,6 +35,7 @@ def judge(
     rtol: float | None = None,
     atol: float | None = None,
     not_judged: str = "",
+    tf32: bool = False,
 ) -> Parity:
     """Compare an engine's outputs with the reference outputs.
 
@@ -54,6 +55,9 @@ def judge(
     not_judged
         Why there is no verdict, for example because the model is not
         deterministic. The errors are still computed.
+    tf32
+        Whether the engine computes products of float32 numbers in TF32, so that float32
+        outputs get TF32's tolerance.
 
     Returns
     -------
@@ -77,7 +81,11 @@ def judge(
     truth = Truth(None if is_own_tolerance or not_judged else float64)
     judged = [
         judge_output(
-            name, outputs[name], reference, tolerance_for(reference.dtype, rtol, atol), truth
+            name,
+            outputs[name],
+            reference,
+            tolerance_for(reference.dtype, rtol, atol, tf32=tf32),
+            truth,
         )
         for name, reference in reference_outputs.items()
         if name in outputs
@@ -89,7 +97,7 @@ def judge(
         for note in _type_notes(each.name, outputs[each.name], reference_outputs[each.name])
     ]
     values = {
-        each.name: Values(reference_outputs[each.name], rtol, atol)
+        each.name: Values(reference_outputs[each.name], rtol, atol, tf32)
         for each in judged
         if each.passed and number_kind(reference_outputs[each.name].dtype) in "if"
     }
@@ -101,7 +109,7 @@ def judge(
     reasons = _wrong_names(outputs, reference_outputs)
     reasons += [f"{each.name}: {each.note}" for each in judged if not each.passed]
     summary = _summary(
-        judged, [tolerance_for(a.dtype, rtol, atol) for a in reference_outputs.values()]
+        judged, [tolerance_for(a.dtype, rtol, atol, tf32=tf32) for a in reference_outputs.values()]
     )
 
     judged_outputs: Any = tuple(judged)

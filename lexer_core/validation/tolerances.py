@@ -32,6 +32,10 @@ _TOLERANCES = {
     "complex128": Tolerance(1e-7, 1e-7),
 }
 _EXACT = Tolerance(0.0, 0.0)
+_TF32 = Tolerance(1e-3, 1e-2)
+"""For float32 outputs of products in TF32, which has as many mantissa bits as float16. The
+errors of the layers add up, and small elements have those of large ones, so 1 % of the
+root mean square is allowed."""
 
 
 def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
@@ -51,9 +55,16 @@ def default_tolerance(dtype: np.dtype[Any]) -> Tolerance:
     return _EXACT
 
 
-def tolerance_for(dtype: np.dtype[Any], rtol: float | None, atol: float | None) -> Tolerance:
-    """Return the tolerance for an element type; ``None`` stands for the default."""
-    default = default_tolerance(dtype)
+def tolerance_for(
+    dtype: np.dtype[Any], rtol: float | None, atol: float | None, *, tf32: bool = False
+) -> Tolerance:
+    """Return the tolerance for an element type; ``None`` stands for the default.
+
+    ``tf32``: products of float32 numbers are computed in TF32.
+    """
+    is_own = rtol is not None or atol is not None
+    in_tf32 = tf32 and not is_own and dtype.name == "float32"
+    default = _TF32 if in_tf32 else default_tolerance(dtype)
     return Tolerance(
         default.rtol if rtol is None else rtol,
         default.atol if atol is None else atol,

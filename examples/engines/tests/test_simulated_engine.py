@@ -71,6 +71,7 @@ def test_a_row_says_where_the_work_ran_and_what_the_device_took(context, on_devi
     assert (row.device, row.device_name) == ("SIM", "sim:0")
     assert (row.placement.share, row.placement.method) == (1.0, "nodes")
     assert 0 < row.device_p50_ms < row.max_ms
+    assert row.device_peak_memory_bytes == 3 * X.nbytes  # x, two and y
 
 
 def test_its_outputs_are_those_of_an_engine_on_the_cpu(on_device):

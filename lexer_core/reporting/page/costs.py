@@ -58,6 +58,11 @@ _COSTS = (
         text=lambda row: bytes_text(row.peak_memory_bytes),
     ),
     _Cost(
+        name="Peak memory on the device",
+        value=lambda row: row.device_peak_memory_bytes,
+        text=lambda row: bytes_text(row.device_peak_memory_bytes),
+    ),
+    _Cost(
         name="Model size",
         value=lambda row: row.model_bytes,
         text=lambda row: bytes_text(row.model_bytes),

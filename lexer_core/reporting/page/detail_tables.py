@@ -279,6 +279,8 @@ _OBSERVATIONS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "throttled_share": ("periods in which the CPU quota was exhausted", _percent),
     "involuntary_switches": ("involuntary context switches", _number),
     "major_faults": ("major page faults", _number),
+    "gpu_power_share": ("blocks in which power limited the GPU's clocks", _percent),
+    "gpu_heat_share": ("blocks in which heat limited the GPU's clocks", _percent),
 }
 
 

@@ -31,6 +31,7 @@ from lexer_core.model.by_value import load_model, save_model
 from lexer_core.records import CPU, Device, ExportedModel, SessionConfig, TensorSpec
 from lexer_core.validation import judge
 from lexer_torch.compiler import find_compiler
+from lexer_torch.versions import CAN_ISOLATE
 
 pytestmark = pytest.mark.torch
 
@@ -161,7 +162,14 @@ def test_a_module_is_compiled_when_its_inputs_are_placed_and_not_later(compiler,
     assert judge(outputs, reference.outputs, reference_name="the model").status == "pass"
 
 
+shares_code = pytest.mark.skipif(
+    not CAN_ISOLATE,
+    reason=f"torch {torch.__version__} shares compiled code among the modules of a class",
+)
+
+
 @compiles
+@shares_code
 def test_a_module_that_inductor_compiled_before_comes_from_its_cache(compiler, open_session):
     phases = []
     for _ in range(2):
@@ -221,6 +229,7 @@ def test_compiling_leaves_no_trace_in_the_first_measured_call(
     assert torch.equal(torch.random.get_rng_state(), random_state)
 
 
+@shares_code
 def test_a_graph_break_is_refused_where_the_whole_graph_was_asked_for(
     compiler, open_session, without_inductor
 ):

@@ -35,8 +35,9 @@ def flags(module):
 
 def scripted(module):
     with warnings.catch_warnings():
-        # torch 2.13 deprecates TorchScript; models made with it are still about.
+        # torch deprecates TorchScript since 2.13; models made with it are still about.
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore", FutureWarning)
         return torch.jit.script(module)
 
 

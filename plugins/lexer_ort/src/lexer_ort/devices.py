@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import sys
 from ctypes.util import find_library
+from uuid import UUID
 
 import onnxruntime
 from attrs import frozen
@@ -62,7 +63,7 @@ def list_devices() -> list[Device]:
     The CPU comes first, then the others in ONNXRuntime's order of preference.
     """
     devices = [Device(kind="cpu", identifier=CPU_PROVIDER, description="CPU")]
-    cuda_names: list[str] | None = None
+    cuda_devices: list[_CudaDevice] | None = None
     for provider in onnxruntime.get_available_providers():
         if provider == CPU_PROVIDER or provider in _NOT_LOCAL:
             continue
@@ -71,10 +72,16 @@ def list_devices() -> list[Device]:
             continue
         kind = provider.removesuffix(_SUFFIX).lower()
         if provider in _ON_CUDA:
-            cuda_names = _cuda_device_names() if cuda_names is None else cuda_names
+            cuda_devices = _cuda_devices() if cuda_devices is None else cuda_devices
             devices += [
-                Device(kind=kind, index=index, identifier=provider, description=name)
-                for index, name in enumerate(cuda_names)
+                Device(
+                    kind=kind,
+                    index=index,
+                    identifier=provider,
+                    description=found.name,
+                    uuid=found.uuid,
+                )
+                for index, found in enumerate(cuda_devices)
             ]
         else:
             devices.append(Device(kind=kind, identifier=provider, description=provider))
@@ -97,7 +104,15 @@ def find_device(device: Device) -> Device:
     )
 
 
-def _cuda_device_names() -> list[str]:
+@frozen
+class _CudaDevice:
+    """A CUDA device as the driver describes it; the UUID is empty if it has none."""
+
+    name: str
+    uuid: str
+
+
+def _cuda_devices() -> list[_CudaDevice]:
     # ONNXRuntime lists CUDA if it was built with it, even without a GPU. The
     # driver knows better: it honours CUDA_VISIBLE_DEVICES, and initialising it
     # allocates nothing. If the query fails, there is no usable device.
@@ -108,11 +123,18 @@ def _cuda_device_names() -> list[str]:
     count = ctypes.c_int(0)
     if driver.cuInit(0) != 0 or driver.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return []
-    names = []
+    devices = []
     for index in range(count.value):
         handle, name = ctypes.c_int(0), ctypes.create_string_buffer(128)
         known = driver.cuDeviceGet(ctypes.byref(handle), index) == 0 and (
             driver.cuDeviceGetName(name, len(name), handle) == 0
         )
-        names.append(name.value.decode(errors="replace") if known else f"CUDA device {index}")
-    return names
+        uuid = (ctypes.c_ubyte * 16)()
+        has_uuid = known and driver.cuDeviceGetUuid(uuid, handle) == 0
+        devices.append(
+            _CudaDevice(
+                name.value.decode(errors="replace") if known else f"CUDA device {index}",
+                f"GPU-{UUID(bytes=bytes(uuid))}" if has_uuid else "",
+            )
+        )
+    return devices

@@ -25,6 +25,7 @@ from lexer_ort.graph_names import ExportNames
 from lexer_ort.onnx_specs import OnnxFile, check_file, read_file
 from lexer_ort.quiet import quiet
 from lexer_ort.reasons import export_failure, own_error
+from lexer_ort.versions import without_draft_export
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -192,11 +193,12 @@ def _dynamo_program(source: ModelSource, names: ExportNames, opset: int | None) 
     }
     if named_axes is not None:
         arguments["dynamic_shapes"] = named_axes
-    if _program_fits(source):
-        exported = torch.onnx.export(source.program, (), **arguments)
-    else:
-        flat, tensors = _flattened(source)
-        exported = torch.onnx.export(flat, tensors, **arguments)
+    with without_draft_export():
+        if _program_fits(source):
+            exported = torch.onnx.export(source.program, (), **arguments)
+        else:
+            flat, tensors = _flattened(source)
+            exported = torch.onnx.export(flat, tensors, **arguments)
     assert exported is not None  # the exporter returns None only without dynamo
     return exported
 

@@ -8,6 +8,7 @@ import onnxruntime
 
 from lexer_core.errors import UnsupportedError
 from lexer_ort.option_names import OPTIMIZATION_LEVELS
+from lexer_ort.versions import optimization_level
 
 if TYPE_CHECKING:
     from lexer_core.records import SessionConfig
@@ -56,7 +57,7 @@ def make_session_options(config: SessionConfig) -> Any:
 
 
 def _optimization_level(name: str) -> Any:
-    level = getattr(onnxruntime.GraphOptimizationLevel, OPTIMIZATION_LEVELS[name], None)
+    level = optimization_level(OPTIMIZATION_LEVELS[name])
     if level is None:
         raise UnsupportedError(
             f"ONNXRuntime {onnxruntime.__version__} has no graph_optimization_level={name}.",

@@ -18,6 +18,7 @@ from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import EngineError, UnsupportedError
 from lexer_ort.devices import Memory
 from lexer_ort.element_types import ElementType, by_onnx_number
+from lexer_ort.versions import tensor_copier
 
 __all__ = ["to_array", "to_value"]
 
@@ -76,7 +77,7 @@ def _empty(shape: tuple[int, ...], element: ElementType, memory: Memory) -> Any:
 
 
 def _copied(value: Any, shape: tuple[int, ...], element: ElementType, memory: Memory) -> Any:
-    copy_tensors = getattr(onnxruntime, "copy_tensors", None)
+    copy_tensors = tensor_copier()
     if copy_tensors is None:
         raise UnsupportedError(
             f"ONNXRuntime {onnxruntime.__version__} cannot copy {element.name} between devices.",

@@ -15,7 +15,7 @@ from lexer_torch.engine import (
     lexer_synchronize,
     lexer_time_calls,
 )
-from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION
+from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION, TF32
 
 if TYPE_CHECKING:
     from lexer_core.records import DeployedModel, Device, ExportedModel, SessionConfig
@@ -72,6 +72,7 @@ def lexer_engine_info() -> EngineInfo:
             ),
             CHANNELS_LAST,
             MATMUL_PRECISION,
+            TF32,
         ),
         runs_by_default=False,
         unavailable_because=missing.reason,

@@ -19,6 +19,7 @@ from lexer_core.records import SessionPhases
 from lexer_torch.inductor import end_compile_workers, read_counts
 from lexer_torch.session import BoundCall, TorchSession, make_session
 from lexer_torch.settings import use_own_inductor_cache
+from lexer_torch.versions import compile_module, unlimited_compilations
 
 if TYPE_CHECKING:
     from contextlib import ExitStack
@@ -71,14 +72,11 @@ class CompiledSession(TorchSession):
     ) -> None:
         self._eager = eager_module(module)
         options = config.options
-        # Modules of a class share a limited number of compilations; beyond it,
-        # torch silently runs eagerly. Isolation prevents that.
-        compiled = torch.compile(  # type: ignore[call-overload]  # the overloads lack isolate_recompiles
+        compiled = compile_module(
             self._eager,
             mode=str(options.get("mode", "default")),
             dynamic=_tristate(options.get("dynamic")),
             fullgraph=bool(options.get("fullgraph")),
-            isolate_recompiles=True,
         )
         super().__init__(
             compiled, device=device, config=config, output_names=output_names, undo=undo
@@ -99,6 +97,7 @@ class CompiledSession(TorchSession):
         if inputs is not self._compiled_for:
             self._compile_for(inputs)
             self._compiled_for = inputs
+            self.start_peak()  # compiling takes memory of its own
         with self.call_context():
             return super().place(inputs)
 
@@ -133,7 +132,10 @@ class CompiledSession(TorchSession):
         from torch._dynamo.exc import FailOnRecompileLimitHit, TorchDynamoException
 
         try:
-            with torch._dynamo.config.patch(fail_on_recompile_limit_hit=True):
+            with (
+                torch._dynamo.config.patch(fail_on_recompile_limit_hit=True),
+                unlimited_compilations(),
+            ):
                 self.run(trial)
                 if self.device.type != "cpu":
                     torch.accelerator.synchronize(self.device)

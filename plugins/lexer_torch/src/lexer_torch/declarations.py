@@ -13,6 +13,12 @@ _NO_IMAGES = "none of the kit's models has tensors of 4 dimensions"
 _TIMES_ONLY = "how kernels are chosen is seen in their times only"
 
 
+def _tf32(_: object) -> bool:
+    import torch  # the runtime
+
+    return bool(torch.backends.cuda.matmul.allow_tf32)
+
+
 def _matmul_precision(_: object) -> str:
     import torch  # the runtime
 
@@ -26,6 +32,8 @@ class TorchDeclarations(EngineUnderTest):
     option_effects = {  # noqa: RUF012 - as the kit reads it
         "channels_last": _NO_IMAGES,
         "float32_matmul_precision": _matmul_precision,
+        "tf32": _tf32,
+        "cuda_graph": "it needs a CUDA device",
     }
 
 
@@ -39,6 +47,7 @@ class TorchCompileDeclarations(EngineUnderTest):
         "fullgraph": "it makes graph breaks an error, and the kit's models have none",
         "channels_last": _NO_IMAGES,
         "float32_matmul_precision": _matmul_precision,
+        "tf32": _tf32,
     }
 
 
@@ -49,4 +58,5 @@ class TorchExportDeclarations(EngineUnderTest):
     option_effects = {  # noqa: RUF012
         "mode": _TIMES_ONLY,
         "float32_matmul_precision": _matmul_precision,
+        "tf32": _tf32,
     }

@@ -9,6 +9,7 @@ import torch
 
 from lexer_core.engine_helpers import find_device
 from lexer_core.records import Device
+from lexer_torch.versions import gpu_uuid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +24,7 @@ def list_devices() -> tuple[Device, ...]:
     ]
     if torch.cuda.is_available():
         devices += [
-            _accelerator("cuda", index, torch.cuda.get_device_name(index))
+            _accelerator("cuda", index, torch.cuda.get_device_name(index), gpu_uuid(index))
             for index in range(torch.cuda.device_count())
         ]
     if torch.backends.mps.is_available():
@@ -58,6 +59,6 @@ def synchronizer(device: Device) -> Callable[[], None] | None:
     return None
 
 
-def _accelerator(kind: str, index: int, description: str) -> Device:
+def _accelerator(kind: str, index: int, description: str, uuid: str = "") -> Device:
     identifier = kind if kind == "mps" else f"{kind}:{index}"
-    return Device(kind=kind, index=index, identifier=identifier, description=description)
+    return Device(kind=kind, index=index, identifier=identifier, description=description, uuid=uuid)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import EngineInfo
-from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION
+from lexer_torch.options import CHANNELS_LAST, CUDA_GRAPH, MATMUL_PRECISION, TF32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,7 +40,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),
-        options=(CHANNELS_LAST, MATMUL_PRECISION),
+        options=(CHANNELS_LAST, MATMUL_PRECISION, TF32, CUDA_GRAPH),
     )
 
 
@@ -67,6 +67,10 @@ def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> TorchSession:
     """Move the module to the device, in eval mode."""
+    if config.options.get("cuda_graph"):
+        from lexer_torch.cuda_graph import create_graph_session  # imports torch
+
+        return create_graph_session(exported, device, config)
     from lexer_torch.session import create_session  # imports torch
 
     return create_session(exported, device, config)

@@ -14,7 +14,7 @@ from lexer_torch.engine import (
     lexer_synchronize,
     lexer_time_calls,
 )
-from lexer_torch.options import MATMUL_PRECISION
+from lexer_torch.options import MATMUL_PRECISION, TF32
 
 if TYPE_CHECKING:
     from lexer_core.records import DeployedModel, Device, ExportedModel, Placement, SessionConfig
@@ -52,6 +52,7 @@ def lexer_engine_info() -> EngineInfo:
                 help="Whether to choose kernels by measuring them, which takes longer.",
             ),
             MATMUL_PRECISION,
+            TF32,
         ),
         runs_by_default=False,
         unavailable_because=missing.reason,

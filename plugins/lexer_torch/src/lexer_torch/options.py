@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from lexer_core.records import EngineOption
 
-__all__ = ["CHANNELS_LAST", "MATMUL_PRECISION"]
+__all__ = ["CHANNELS_LAST", "CUDA_GRAPH", "MATMUL_PRECISION", "TF32"]
 
 CHANNELS_LAST = EngineOption(
     name="channels_last",
@@ -19,4 +19,19 @@ MATMUL_PRECISION = EngineOption(
     default=None,
     help="The precision of float32 matrix products; the lower ones use TF32 or bfloat16.",
     choices=("highest", "high", "medium"),
+)
+
+TF32 = EngineOption(
+    name="tf32",
+    type=bool,
+    default=None,
+    help="Whether NVIDIA GPUs compute products of float32 numbers, of matrices and of "
+    "convolutions, in TF32. Default: torch's settings, TF32 for convolutions only.",
+)
+
+CUDA_GRAPH = EngineOption(
+    name="cuda_graph",
+    type=bool,
+    default=False,
+    help="Whether to capture a call as a CUDA graph and to measure its replays.",
 )

@@ -19,16 +19,19 @@ from lexer_core.engine_helpers import error_summary, input_array, refuse_precisi
 from lexer_core.errors import CacheError, ModelError, UnsupportedError
 from lexer_core.export.fingerprint import digest_program
 from lexer_core.model.tensors import to_numpy, to_torch
-from lexer_core.records import SessionPhases
+from lexer_core.records import DeviceUsage, SessionPhases
+from lexer_torch.device_memory import explain_exhaustion, peak_memory, reset_peak
 from lexer_torch.devices import torch_device
 from lexer_torch.inductor import end_compile_workers, read_counts
 from lexer_torch.placement import count_program
+from lexer_torch.session import on_accelerator
 from lexer_torch.settings import (
     compiled_folder,
     set_matmul_precision,
     set_threads,
     use_own_inductor_cache,
 )
+from lexer_torch.tf32 import choose_tf32, has_program_convolutions, tf32_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -46,6 +49,7 @@ if TYPE_CHECKING:
         SessionConfig,
         TensorSpec,
     )
+    from lexer_torch.tf32 import Tf32
 
 __all__ = ["PackagedSession", "create_packaged_session"]
 
@@ -68,9 +72,10 @@ def create_packaged_session(
     if not isinstance(program, torch.export.ExportedProgram):
         raise ModelError(f"expected a torch.export program, got {type(program).__name__}.")
     use_own_inductor_cache(config)
-    with ExitStack() as undo:
+    with ExitStack() as undo, explain_exhaustion(where):
         set_threads(config, undo)
         set_matmul_precision(config, undo)
+        choose_tf32(config, undo)
         if where.type != "cpu":
             from torch.export.passes import move_to_device_pass  # only for accelerators
 
@@ -78,6 +83,7 @@ def create_packaged_session(
         loader, phases = _package(program, where, config)
         if config.isolated:
             end_compile_workers()
+        tf32 = tf32_in_use(where)
         return PackagedSession(
             loader,
             device=where,
@@ -85,6 +91,9 @@ def create_packaged_session(
             output_names=tuple(spec.name for spec in exported.outputs),
             phases=phases,
             placement=count_program(program, where),
+            tf32=tf32,
+            uses_tf32=tf32 is not None
+            and (tf32.products or (tf32.convolutions and has_program_convolutions(program))),
             isolated=config.isolated,
             undo=undo.pop_all(),
         )
@@ -108,6 +117,8 @@ class PackagedSession:
         How long compilation took.
     placement
         The devices of the program's operators.
+    tf32, uses_tf32
+        The settings of TF32, and whether the program has operators that use it.
     isolated
         Whether the process is the session's own.
     undo
@@ -125,21 +136,27 @@ class PackagedSession:
         output_names: tuple[str, ...],
         phases: SessionPhases,
         placement: Placement | None,
+        tf32: Tf32 | None,
+        uses_tf32: bool,
         isolated: bool,
         undo: ExitStack,
     ) -> None:
         self.run = loader.run
         self.phases = phases
         self.placement = placement
+        self.uses_tf32 = uses_tf32
+        self._tf32 = tf32
         self._device = device
         self._inputs = inputs
         self._output_names = output_names
         self._isolated = isolated
         self._undo = undo
+        self._was_placed = False
 
     def call_context(self) -> AbstractContextManager[object]:
         """Return the context of a call: inference mode, or no gradients in the user's process."""
-        return torch.inference_mode() if self._isolated else torch.no_grad()
+        context = torch.inference_mode() if self._isolated else torch.no_grad()
+        return context if self._device.type == "cpu" else on_accelerator(self._device, context)
 
     def place(self, inputs: CallInputs) -> list[torch.Tensor]:
         """Copy the inputs to the device, in the program's order.
@@ -150,6 +167,9 @@ class PackagedSession:
             An input is missing, or its type or shape is wrong. The compiled code
             would read it anyway.
         """
+        if not self._was_placed and self._isolated:
+            reset_peak(self._device)
+            self._was_placed = True
         return [to_torch(input_array(inputs, spec), self._device) for spec in self._inputs]
 
     def fetch(self, outputs: list[torch.Tensor]) -> dict[str, npt.NDArray[np.generic]]:
@@ -168,6 +188,16 @@ class PackagedSession:
             return self.fetch(self.run([to_torch(arrays[name], self._device) for name in names]))
 
         return call
+
+    def device_usage(self) -> DeviceUsage:
+        """Return the device's peak memory, if the process is the session's, and whether TF32 is on.
+
+        The package's weights are allocated through torch, too.
+        """
+        return DeviceUsage(
+            peak_memory_bytes=peak_memory(self._device) if self._isolated else None,
+            notes=() if self._tf32 is None else (self._tf32.note,),
+        )
 
     def close(self) -> None:
         """Release the package and restore the process. May be called twice."""

@@ -57,9 +57,12 @@ def describe_placement(session: TorchSession) -> Placement | None:
     torch counts nothing (for a scripted module optimised for inference, say).
     """
     counter = _OperatorCount()
-    with counter:
-        called = session.call_eagerly()
-    return _placement(counter.counts, session.device) if called else None
+    with session.eager_call() as call:
+        if call is None:
+            return None
+        with counter:  # without the operators that copy the inputs to the device
+            call()
+    return _placement(counter.counts, session.device)
 
 
 def count_program(program: torch.export.ExportedProgram, device: torch.device) -> Placement | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lexer_core.errors import UnsupportedError
 from lexer_core.records import TensorRef
 from lexer_core.run_scripts import ScriptParts, literal, script_parts
 
@@ -19,7 +20,18 @@ _BITS = {"bfloat16": "int16"}
 
 
 def module_script(deployed: DeployedModel) -> str:
-    """Return a script that builds the module and loads its weights."""
+    """Return a script that builds the module and loads its weights.
+
+    Raises
+    ------
+    UnsupportedError
+        The calls are those of a CUDA graph, which the script would not capture.
+    """
+    if deployed.options.get("cuda_graph"):
+        raise UnsupportedError(
+            "no script is written for cuda_graph=true.",
+            hint="Load the deployed model with lexer_core.load, or leave out cuda_graph.",
+        )
     return _script(deployed, "Run the model with torch.", [])
 
 
@@ -105,6 +117,10 @@ def _settings(deployed: DeployedModel) -> Iterator[str]:
     precision = deployed.options.get("float32_matmul_precision")
     if precision is not None:
         yield f"torch.set_float32_matmul_precision({literal(precision)})"
+    tf32 = deployed.options.get("tf32")
+    if tf32 is not None:
+        yield f"torch.backends.cuda.matmul.allow_tf32 = {literal(tf32)}"
+        yield f"torch.backends.cudnn.allow_tf32 = {literal(tf32)}"
 
 
 def _device(deployed: DeployedModel) -> str:

@@ -19,8 +19,16 @@ from lexer_core.errors import ModelError, UnsupportedError
 from lexer_core.model.state import eager_module, make_normal, measured_state, set_training
 from lexer_core.model.structure import flatten_outputs, rebuild, with_own_constants
 from lexer_core.model.tensors import place_leaves, to_numpy, to_torch
+from lexer_core.records import DeviceUsage
+from lexer_torch.device_memory import (
+    explain_exhaustion,
+    is_exhaustion,
+    peak_memory,
+    reset_peak,
+)
 from lexer_torch.devices import torch_device
 from lexer_torch.settings import set_matmul_precision, set_threads
+from lexer_torch.tf32 import choose_tf32, has_convolutions, tf32_in_use
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -37,7 +45,7 @@ if TYPE_CHECKING:
         SessionConfig,
     )
 
-__all__ = ["BoundCall", "TorchSession", "create_session", "make_session"]
+__all__ = ["BoundCall", "TorchSession", "create_session", "make_session", "on_accelerator"]
 
 BoundCall = partial[Any]
 """A module bound to the arguments of one call, on its device."""
@@ -50,6 +58,8 @@ _PRECISIONS = {
     "float32": torch.float32,
     "float64": torch.float64,
 }
+
+_NEVER_TF32 = ("float16", "bfloat16", "float64")
 
 _IMAGE_DIMENSIONS = 4
 
@@ -80,6 +90,10 @@ class TorchSession:
         self._output_names = output_names
         self._isolated = config.isolated
         self._undo = undo
+        self._tf32 = None if config.precision in _NEVER_TF32 else tf32_in_use(device)
+        self.uses_tf32 = self._tf32 is not None and (
+            self._tf32.products or (self._tf32.convolutions and has_convolutions(module))
+        )
 
     def call_context(self) -> AbstractContextManager[object]:
         """Return the context of a call: inference mode, no gradients, or gradients.
@@ -87,9 +101,12 @@ class TorchSession:
         Tensors that a model caches in inference mode would break later training,
         so inference mode is only used in a process of the session's own.
         """
-        if self._mode == "inference":
-            return torch.inference_mode()
-        return _outside_inference(self._mode == "gradients")
+        context = (
+            torch.inference_mode()
+            if self._mode == "inference"
+            else _outside_inference(self._mode == "gradients")
+        )
+        return context if self.device.type == "cpu" else on_accelerator(self.device, context)
 
     def relax_call_context(self, error: Exception) -> str:
         """Leave inference mode, then enable gradients: ``forward`` may compute some.
@@ -97,7 +114,7 @@ class TorchSession:
         After an error of the compiler, only if gradients are its subject: compiling
         again takes long.
         """
-        if self._mode == "gradients" or self.module is None:
+        if self._mode == "gradients" or self.module is None or _is_exhaustion(error):
             return ""
         if isinstance(error, UnsupportedError) and not _is_about_gradients(error):
             return ""
@@ -111,17 +128,20 @@ class TorchSession:
         """Bind the module to the arguments of a call, as tensors on the device."""
         if self.module is None:
             run_closed(inputs)
+        if self._inputs is None:
+            self.start_peak()
         self._inputs = inputs
         return self._bind(self.module, inputs)
 
-    def call_eagerly(self) -> bool:
-        """Call the module on new inputs without compiling it; ``False`` before inputs exist."""
+    @contextmanager
+    def eager_call(self) -> Iterator[BoundCall | None]:
+        """Bind the module, not compiled, to new inputs; ``None`` before inputs exist."""
         if self.module is None or self._inputs is None:
-            return False
+            yield None
+            return
         # Outside inference mode, in which operators cannot be counted.
         with _outside_inference(self._mode == "gradients"):
-            self._bind(eager_module(self.module), self._inputs)()
-        return True
+            yield self._bind(eager_module(self.module), self._inputs)
 
     def _bind(self, module: torch.nn.Module, inputs: CallInputs) -> BoundCall:
         structure = with_own_constants(inputs.structure)
@@ -153,6 +173,21 @@ class TorchSession:
             return self.fetch(self.module(*args, **kwargs))
 
         return call
+
+    def start_peak(self) -> None:
+        """Count the device's peak memory from here, if the process is the session's."""
+        if self._isolated:
+            reset_peak(self.device)
+
+    def device_usage(self) -> DeviceUsage:
+        """Return the device's peak memory, if the process is the session's, and whether TF32 is on.
+
+        The user's own process has other tensors on the device.
+        """
+        return DeviceUsage(
+            peak_memory_bytes=peak_memory(self.device) if self._isolated else None,
+            notes=() if self._tf32 is None else (self._tf32.note,),
+        )
 
     def close(self) -> None:
         """Release the module, and restore its state and that of the process."""
@@ -193,9 +228,10 @@ def make_session(
     """Create a session of a class; otherwise like :func:`create_session`."""
     where = torch_device(device)
     dtype = _dtype(config.precision)
-    with ExitStack() as undo:
+    with ExitStack() as undo, explain_exhaustion(where):
         set_threads(config, undo)
         set_matmul_precision(config, undo)
+        choose_tf32(config, undo)
         module: torch.nn.Module = exported.model
         channels_last = bool(config.options.get("channels_last"))
         changes = channels_last or dtype is not None or _has_tensors_elsewhere(module, where)
@@ -211,20 +247,35 @@ def make_session(
                 module.to(dtype=dtype)
             if channels_last:
                 module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        return kind(
+        # The session restores the process when it is closed, unless it cannot be made.
+        until_closed = ExitStack()
+        session = kind(
             module,
             device=where,
             config=config,
             output_names=tuple(spec.name for spec in exported.outputs),
-            undo=undo.pop_all(),
+            undo=until_closed,
         )
+        until_closed.push(undo.pop_all())
+        return session
     raise AssertionError("unreachable: the ExitStack suppresses no exception")
+
+
+@contextmanager
+def on_accelerator(device: torch.device, context: AbstractContextManager[object]) -> Iterator[None]:
+    """Enter a context, and explain the error if the device runs out of memory in it."""
+    with explain_exhaustion(device), context:
+        yield
 
 
 @contextmanager
 def _outside_inference(gradients: bool) -> Iterator[None]:
     with torch.inference_mode(False), torch.set_grad_enabled(gradients):
         yield
+
+
+def _is_exhaustion(error: Exception) -> bool:
+    return is_exhaustion(error) or is_exhaustion(error.__cause__)
 
 
 def _is_about_gradients(error: UnsupportedError) -> bool:

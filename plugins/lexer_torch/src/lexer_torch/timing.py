@@ -35,9 +35,7 @@ class EventPairs:
     :meth:`__call__` takes the place of ``synchronize`` in the core's loop, which
     calls it before the first read of the clock and again before the second. The
     first event is recorded on the idle device before the clock starts; the
-    second costs the host a microsecond or two within the sample. For CUDA, this
-    follows the documentation and is tested with simulated events; it has not
-    been run on a CUDA device.
+    second costs the host a microsecond or two within the sample.
 
     Parameters
     ----------

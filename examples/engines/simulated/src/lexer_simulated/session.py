@@ -14,7 +14,7 @@ from attrs import define, field, frozen
 
 from lexer_core.engine_helpers import count_placement, input_array
 from lexer_core.errors import EngineError
-from lexer_core.records import Timings
+from lexer_core.records import DeviceUsage, Timings
 from lexer_simulated.device import Event, Queue, Tensor
 
 if TYPE_CHECKING:
@@ -140,6 +140,11 @@ class SimulatedSession:
         """Return which operators run on the CPU."""
         on_device, on_cpu = self.graph.count()
         return count_placement(on_device, {"CPU": on_cpu})
+
+    def device_usage(self) -> DeviceUsage:
+        """Return the size of the last call's tensors, which exist at once."""
+        values = self.last.values.values() if self.last is not None else ()
+        return DeviceUsage(peak_memory_bytes=sum(array.nbytes for array in values))
 
     def close(self) -> None:
         """End the device's thread. May be called twice."""
