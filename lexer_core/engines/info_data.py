@@ -18,7 +18,7 @@ __all__ = ["info_as_data", "info_from_data"]
 
 _TYPES = {kind.__name__: kind for kind in (bool, int, float, str)}
 _NAMES = ("runtime_modules", "runtime_distributions", "formats")
-_TEXTS = ("display_name", "unavailable_because", "remedy")
+_TEXTS = ("display_name", "unavailable_because", "remedy", "declarations")
 
 
 def info_as_data(info: EngineInfo) -> dict[str, Any]:
@@ -59,6 +59,7 @@ def info_from_data(data: object) -> EngineInfo:
             runs_by_default=facts["runs_by_default"],
             unavailable_because=facts["unavailable_because"],
             remedy=facts["remedy"],
+            declarations=facts.get("declarations", ""),  # older versions have none
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a description of an engine: {error!r}") from error

@@ -162,7 +162,7 @@ class TorchSession:
 
     def array_call(
         self, structure: CallStructure
-    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]]:
+    ) -> Callable[[Mapping[str, npt.NDArray[Any]]], dict[str, npt.NDArray[np.generic]]] | None:
         """Return a call of the module on copies of arrays."""
 
         def call(arrays: Mapping[str, npt.NDArray[Any]]) -> dict[str, npt.NDArray[np.generic]]:
