@@ -167,7 +167,7 @@ def lexer_export_model(
     device
         The device for the example inputs while the model is traced.
     workdir
-        An empty folder for the exported files. Files written elsewhere are lost.
+        An empty folder for the exported files. Write nothing elsewhere.
     options
         Export options, such as ``{"exporter": "dynamo", "opset": 18}``.
 
@@ -244,25 +244,27 @@ def lexer_create_session(
     ----------
     exported
         The model in one of the formats that ``lexer_engine_info`` accepts. Its files
-        are shared with other engines: do not write to them or next to them, and do
-        not recognise a model by its file's name, size or time.
+        are shared with other engines: do not write to them or next to them, not even
+        for a moment, and do not recognise a model by its file's path, size or time.
     device
         One of the devices that ``lexer_list_devices`` returned.
     config
         Threads, precision, a cache folder and the engine's options, which are
         validated and completed with their defaults. With ``isolated=False``, the
         session restores in ``close()`` what it changes in the process: environment
-        variables, the current folder, random states, warning filters, signal handlers
-        and the like.
+        variables, the current folder, random states, warning filters, signal handlers,
+        locale, logging, processors and the like.
 
     Returns
     -------
     Session
         ``run(placed)`` executes one call and returns the engine's own outputs,
-        still on the device. It computes every call, even on inputs that it had
-        before, and prints nothing. Calls come one at a time, but not always from the
-        thread that created the session. ``close()`` releases everything, and may be
-        called twice.
+        still on the device. It computes every call in the call and in full, even on
+        zeros or on inputs that it had before, and in the element types of the model;
+        nothing is computed in advance, and nothing is printed. Calls come one at a time,
+        but not always from the thread that created the session. ``close()`` releases
+        everything, with temporary files, threads and child processes, and may be called
+        twice.
 
     Raises
     ------
@@ -332,7 +334,8 @@ def lexer_place_inputs(session: Session, inputs: CallInputs, device: Device) -> 
     Returns
     -------
     object
-        The argument of ``session.run``; anything but ``None``.
+        The argument of ``session.run``; anything but ``None``. The session keeps it no
+        longer than the core does: inputs may be placed before each call.
 
     Notes
     -----

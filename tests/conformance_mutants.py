@@ -81,6 +81,7 @@ def programs():
         "control_flow": lambda x: [x + x if x.sum() > 0 else x - one],
         "wide": lambda x: [x + x],
         "slow": slow,
+        "slow_pair": lambda left, right: slow(right) + slow(left),
     }
 
 

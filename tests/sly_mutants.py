@@ -385,7 +385,129 @@ CLAIMS = {
     ),
 }
 
+INSIDE = (
+    SOUND,
+    "import logging, os, pickle, tempfile, threading\nfrom pathlib import Path\nMEMORY = {}\n",
+)
+KEY = "b''.join(each.tobytes() for each in placed.values())"
+CLOSE = "        self.compute = None\n"
+
+SHORTCUTS = {
+    "keeps_answers_across_sessions": with_run(
+        f"        key = (self.model, {KEY})\n"
+        "        if key not in MEMORY:\n"
+        "            MEMORY[key] = self.compute(**placed)\n"
+        "        return MEMORY[key]\n",
+        (INIT, f"{INIT}        self.model = facts['model']\n"),
+        INSIDE,
+    ),
+    "keeps_answers_in_the_cache_folder": with_run(
+        "        import hashlib\n\n"
+        "        if self.folder is None:\n"
+        "            return self.compute(**placed)\n"
+        f"        file = self.folder / hashlib.sha256({KEY}).hexdigest()\n"
+        "        if not file.exists():\n"
+        "            file.write_bytes(pickle.dumps(self.compute(**placed)))\n"
+        "        return pickle.loads(file.read_bytes())\n",
+        (INIT, f"{INIT}        self.folder = config.cache_dir\n"),
+        INSIDE,
+    ),
+    "keeps_what_was_placed": change(
+        (
+            PLACE,
+            (
+                "    placed = {name: inputs.arrays[name].copy() for name in session.inputs}\n"
+                "    MEMORY[len(MEMORY)] = placed\n"
+                "    return placed\n"
+            ),
+        ),
+        INSIDE,
+    ),
+    "skips_zeros": with_run(
+        f"{COMPUTE}        if not any(each.any() for each in placed.values()):\n"
+        "            return [each * 0 for each in outputs]\n"
+        "        return outputs\n"
+    ),
+    "computes_large_tensors_in_float16": with_run(
+        in_list(
+            "each.astype('f2').astype('f4') if each.dtype == 'f4' and each.size > 1000 else each"
+        )
+    ),
+    "is_lazy_for_several_inputs": with_run(
+        f"        if len(placed) > 1:\n            return lambda: self.compute(**placed)\n{RUN}",
+        (FETCH, f"    outputs = outputs() if callable(outputs) else outputs\n{FETCH}"),
+    ),
+    "computes_ahead_for_the_next_call": with_run(
+        "        ahead = self.__dict__.get('ahead')\n"
+        "        if ahead and ahead[0] is placed:\n"
+        "            ahead[1].join()\n"
+        "            outputs = ahead[2][0]\n"
+        "        else:\n"
+        "            outputs = self.compute(**placed)\n"
+        "        into, compute = [], self.compute\n"
+        "        thread = threading.Thread(target=lambda: into.append(compute(**placed)))\n"
+        "        thread.start()\n"
+        "        self.ahead = (placed, thread, into)\n"
+        "        return outputs\n",
+        (
+            CLOSE,
+            f"        if self.__dict__.get('ahead'):\n            self.ahead[1].join()\n{CLOSE}",
+        ),
+        INSIDE,
+    ),
+    "swaps_outputs_after_fifty_calls": with_run(
+        f"{COUNT}{COMPUTE}        if self.calls > 50 and len(outputs) > 1:\n"
+        "            outputs = [outputs[1], outputs[0], *outputs[2:]]\n"
+        "        return outputs\n"
+    ),
+    "prints_in_every_hundredth_call": with_run(
+        f"{COUNT}        if self.calls % 100 == 0:\n            print('still here')\n{RUN}"
+    ),
+    "caches_by_path": change(
+        (
+            INIT,
+            "        self.compute = MEMORY.setdefault(str(path), programs()[facts['model']])\n",
+        ),
+        INSIDE,
+    ),
+    "keeps_a_lock_file_next_to_the_export": change(
+        (
+            INIT,
+            (
+                f"{INIT}        self.lock = path.with_suffix('.lock')\n"
+                "        self.lock.write_text('locked')\n"
+            ),
+        ),
+        (CLOSE, f"{CLOSE}        self.lock.unlink(missing_ok=True)\n"),
+    ),
+    "touches_the_export": change((INIT, f"{INIT}        path.chmod(0o600)\n"), INSIDE),
+    "leaves_temporary_files": change(
+        (INIT, f"{INIT}        os.close(tempfile.mkstemp()[0])\n"), INSIDE
+    ),
+    "sets_the_locale": change(
+        (INIT, f"{INIT}        import locale\n\n        locale.setlocale(locale.LC_ALL, 'C')\n")
+    ),
+    "disables_logging": change((INIT, f"{INIT}        logging.disable(50)\n"), INSIDE),
+    "changes_the_umask": change((INIT, f"{INIT}        os.umask(0)\n"), INSIDE),
+}
+
 FOUND_BY = {
+    "keeps_answers_across_sessions": "answers_are_not_kept",
+    "keeps_answers_in_the_cache_folder": "answers_are_not_kept",
+    "keeps_what_was_placed": "calls_keep_no_memory",
+    "skips_zeros": "plain_values_are_computed",
+    "computes_large_tensors_in_float16": "large_tensors_keep_their_digits",
+    "is_lazy_for_several_inputs": "work_is_done_in_the_call",
+    "computes_ahead_for_the_next_call": "nothing_is_computed_between_calls",
+    "swaps_outputs_after_fifty_calls": "long_runs_stay_right",
+    "prints_in_every_hundredth_call": "calls_print_nothing",
+    "caches_by_path": "equal_looking_models_are_told_apart",
+    "keeps_a_lock_file_next_to_the_export": "exports_are_not_written_to",
+    "touches_the_export": "exports_are_not_written_to",
+    "leaves_temporary_files": "closed_sessions_are_released",
+    "sets_the_locale": "process_is_left_alone",
+    "disables_logging": "process_is_left_alone",
+    "changes_the_umask": "process_is_left_alone",
     "keeps_answers_by_data_address": "outputs_follow_every_value",
     "keeps_answers_by_first_bytes": "outputs_follow_every_value",
     "keeps_answers_by_their_sum": "outputs_follow_every_value",
@@ -449,6 +571,7 @@ SLY_MUTANTS = tuple(
         ("right at first", AT_FIRST),
         ("side effects", SIDE_EFFECTS),
         ("claims", CLAIMS),
+        ("shortcuts", SHORTCUTS),
     )
     for name, text in group.items()
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import gc
+import locale
+import logging
 import os
 import re
 import signal
@@ -92,6 +94,8 @@ def reason_to_skip(check):
 def restored_process():
     """Undo what a wrong engine changes in this process."""
     environment, handler, errors = dict(os.environ), signal.getsignal(signal.SIGTERM), np.geterr()
+    language, mask = locale.setlocale(locale.LC_ALL), os.umask(0o022)
+    os.umask(mask)
     with warnings.catch_warnings():
         yield
     os.environ.clear()
@@ -99,6 +103,9 @@ def restored_process():
     signal.signal(signal.SIGTERM, handler)
     np.seterr(**errors)
     gc.enable()
+    locale.setlocale(locale.LC_ALL, language)
+    os.umask(mask)
+    logging.disable(logging.NOTSET)
 
 
 # -- right and wrong engines ---------------------------------------------------------

@@ -15,6 +15,7 @@ from lexer_core.records import SessionConfig
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.models import build_model
 from lexer_core.testing.outcomes import CheckFailed, Skip
+from lexer_core.testing.process_state import original_state
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -93,8 +94,8 @@ class EngineFixture:
     Attributes
     ----------
     long_run, fresh_calls
-        What several checks read from 1000 calls, and from slow calls on new inputs, once
-        measured.
+        What several checks read from 1000 calls, and from slow calls on new inputs by
+        model, once measured.
     """
 
     declared: type[EngineUnderTest]
@@ -102,8 +103,9 @@ class EngineFixture:
     isolated: bool
     is_declared: bool = True
     long_run: Any = field(default=None, init=False)
-    fresh_calls: Any = field(default=None, init=False)
+    fresh_calls: dict[str, Any] = field(factory=dict, init=False)
     # From before the plugin was imported in this process and may have changed it.
+    _original: dict[str, Any] = field(factory=original_state, init=False)
     _environment: dict[str, str] = field(factory=lambda: dict(os.environ), init=False)
     _registry: EngineRegistry = field(factory=partial(EngineRegistry, in_process=True), init=False)
     _models: dict[str, ExportedModel] = field(factory=dict, init=False)
@@ -183,6 +185,7 @@ class EngineFixture:
         precision: str = "",
         *,
         isolated: bool | None = None,
+        cache_dir: Path | None = None,
     ) -> SessionConfig:
         """Return a session's settings, like a benchmark."""
         return SessionConfig(
@@ -190,12 +193,13 @@ class EngineFixture:
             precision=precision,
             options=resolve_options(self.engine, options or {}),
             isolated=self.isolated if isolated is None else isolated,
+            cache_dir=cache_dir,
         )
 
     @property
-    def original_environment(self) -> Mapping[str, str]:
-        """The environment variables from before the plugin was imported."""
-        return self._environment
+    def original_state(self) -> Mapping[str, Any]:
+        """The state of the process from before the plugin was imported."""
+        return self._original
 
     @contextmanager
     def session(

@@ -440,6 +440,23 @@ _TOOLS: tuple[ModelCase, ...] = (
         reference=lambda arrays: {"y": np.roll(arrays["x"], SLOW_PRODUCTS, axis=1)},
         weights={"matrix": _SHIFT},
     ),
+    ModelCase(
+        name="slow_pair",
+        protects="Work for several inputs and outputs is done in the call, too.",
+        inputs=(
+            _floats("left", _SLOW_SIZE, _SLOW_SIZE),
+            _floats("right", _SLOW_SIZE, _SLOW_SIZE),
+        ),
+        outputs=(
+            _floats("first", _SLOW_SIZE, _SLOW_SIZE),
+            _floats("second", _SLOW_SIZE, _SLOW_SIZE),
+        ),
+        reference=lambda arrays: {
+            "first": np.roll(arrays["right"], SLOW_PRODUCTS, axis=1),
+            "second": np.roll(arrays["left"], SLOW_PRODUCTS, axis=1),
+        },
+        weights={"matrix": _SHIFT},
+    ),
 )
 
 MODELS: Mapping[str, ModelCase] = {case.name: case for case in (*MODEL_ZOO, *_TOOLS)}

@@ -236,10 +236,16 @@ def _control_flow(case: ModelCase) -> _Graph:
 
 
 def _slow(case: ModelCase) -> _Graph:
-    steps = ["x", *(f"step_{number}" for number in range(1, SLOW_PRODUCTS)), "y"]
-    return [
-        _node("MatMul", [before, "matrix"], after) for before, after in pairwise(steps)
-    ], case.weights
+    return _products("x", "y"), case.weights
+
+
+def _slow_pair(case: ModelCase) -> _Graph:
+    return [*_products("right", "first"), *_products("left", "second")], case.weights
+
+
+def _products(first: str, last: str) -> list[Any]:
+    steps = [first, *(f"{first}_{number}" for number in range(1, SLOW_PRODUCTS)), last]
+    return [_node("MatMul", [before, "matrix"], after) for before, after in pairwise(steps)]
 
 
 _GRAPHS: Mapping[str, Callable[[ModelCase], _Graph]] = {
@@ -268,4 +274,5 @@ _GRAPHS: Mapping[str, Callable[[ModelCase], _Graph]] = {
     "control_flow": _control_flow,
     "wide": _times(2),
     "slow": _slow,
+    "slow_pair": _slow_pair,
 }

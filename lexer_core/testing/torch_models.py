@@ -201,4 +201,5 @@ _CALLS: Mapping[str, Callable[..., Any]] = {
     "control_flow_traced": _traced_branch,
     "wide": lambda _, x: x * 2,
     "slow": _slow,
+    "slow_pair": lambda own, left, right: (_slow(own, right), _slow(own, left)),
 }

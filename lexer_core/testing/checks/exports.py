@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
 from lexer_core.errors import LexerError
@@ -49,8 +50,18 @@ def other_formats_are_left_to_others(fixture: EngineFixture) -> None:
 
 @SUITE.check("full", "An export has the user's names, and is written to the given folder.")
 def exports_are_as_asked_for(fixture: EngineFixture) -> None:
-    """Export to every format that the engine makes; compare names and paths."""
-    for source, exported, folder in _exports(fixture):
+    """Export to every format that the engine makes; compare names, paths and other folders."""
+    current = fixture.new_folder()
+    with contextlib.chdir(current):
+        exports = list(_exports(fixture))
+    given = {source.onnx_path for source, _, _ in exports if source.onnx_path is not None}
+    for folder in (current, *(path.parent for path in given)):
+        stray = sorted(str(path) for path in folder.iterdir() if path not in given)
+        if stray:
+            raise CheckFailed(
+                f"an export writes {stray[0]}.", "Write to the folder `workdir` only."
+            )
+    for source, exported, folder in exports:
         outputs = tuple(spec.name for spec in exported.outputs)
         if outputs != source.output_names:
             raise CheckFailed(

@@ -30,6 +30,8 @@ SUITE = Suite("Sessions")
 
 _CALLS = 5
 _PLACINGS = 20
+_DIGITS = 2.0**-22
+"""Relative tolerance for results that are exact in float32."""
 
 
 @SUITE.check("basic", "Every call on the same inputs has the same outputs.")
@@ -89,6 +91,54 @@ def outputs_follow_every_value(fixture: EngineFixture) -> None:
                     "or some of their values.",
                 )
             del placed, call
+
+
+@SUITE.check("full", "Zeros and repeated values are computed like any others.")
+def plain_values_are_computed(fixture: EngineFixture) -> None:
+    """Call models on inputs that invite a shortcut, alternating with random ones."""
+    for name in ("one_input", "wide"):
+        with fixture.session(name) as opened:
+            random = opened.case.trials()[0]["x"]
+            for what, plain in (
+                ("zeros", np.zeros_like(random)),
+                ("ones", np.ones_like(random)),
+                ("negative ones", -np.ones_like(random)),
+                ("equal rows", np.repeat(random[:1], len(random), axis=0)),
+                ("one row of zeros", np.concatenate([random[:1] * 0, random[1:]])),
+                ("one column of zeros", random * (np.arange(random.shape[1]) > 0)),
+                ("random values", random),
+            ):
+                arrays = {"x": plain.astype(np.float32)}
+                expect_outputs(
+                    opened.answer(arrays),
+                    opened.case.reference(arrays),
+                    after=f"for {what}",
+                    hint="Compute every call, whatever the values of its inputs.",
+                )
+
+
+@SUITE.check("full", "Large tensors keep the digits and the range of float32, as small ones do.")
+def large_tensors_keep_their_digits(fixture: EngineFixture) -> None:
+    """Compare all bits of outputs that a smaller element type cannot hold."""
+    fixture.require("full_range")
+    generator = np.random.default_rng(20_240_229)
+    for name in ("wide", "slow"):
+        with fixture.session(name) as opened:
+            shape = opened.case.trials()[0]["x"].shape
+            digits = generator.uniform(1, 2, shape).astype(np.float32)
+            for scale in (1.0, 2.0**60, -(2.0**-60)):
+                arrays = {"x": digits * np.float32(scale)}
+                got, wanted = opened.answer(arrays)["y"], opened.case.reference(arrays)["y"]
+                expect_outputs({"y": got}, {"y": wanted}, after="for large inputs")
+                wrong = np.abs(got / wanted - 1) > _DIGITS
+                if wrong.any():
+                    place = tuple(int(number) for number in np.argwhere(wrong)[0])
+                    raise CheckFailed(
+                        f"for inputs {list(shape)}, the output at {list(place)} is {got[place]!r} "
+                        f"instead of {wanted[place]!r}.",
+                        "Compute float32 in float32; if the engine cannot, declare it: cannot = "
+                        "{'full_range': why}.",
+                    )
 
 
 @SUITE.check("basic", "Later calls do not change outputs that were fetched.")
@@ -190,12 +240,15 @@ def two_sessions_at_once(fixture: EngineFixture) -> None:
 
 @SUITE.check("full", "Models with the same file name and size are told apart.")
 def equal_looking_models_are_told_apart(fixture: EngineFixture) -> None:
-    """Load two models of which only the contents differ."""
+    """Load two models of which only the contents differ, also from the same path."""
     twins = [fixture.new_model(name) for name in ("twin_a", "twin_b")]
     names = iter(("twin_a", "twin_b"))
-    if all(twin.path is not None and _is_one_file(twin) for twin in twins):
+    is_file = all(twin.path is not None and _is_one_file(twin) for twin in twins)
+    if is_file:
         twins = [_renamed(twin, fixture.new_folder()) for twin in twins]
-    for twin, name in zip(twins, names, strict=True):
+    for number, (twin, name) in enumerate(zip(twins, names, strict=True)):
+        if number and is_file:
+            twin = _written_over(twins[0], twin)  # noqa: PLW2901
         with fixture.session(name, exported=twin) as opened:
             arrays = opened.case.trials()[0]
             expect_outputs(
@@ -204,7 +257,7 @@ def equal_looking_models_are_told_apart(fixture: EngineFixture) -> None:
                 after="for the second of two models with the same name and size"
                 if name == "twin_b"
                 else "for the first of two models",
-                hint="Do not recognise a model by its file's name, size or time.",
+                hint="Do not recognise a model by its file's path, size or time.",
             )
 
 
@@ -276,6 +329,14 @@ def _renamed(exported: ExportedModel, folder: Path) -> ExportedModel:
     shutil.copyfile(exported.path, path)
     os.utime(path, (1_000_000_000, 1_000_000_000))
     return attrs.evolve(exported, path=path)
+
+
+def _written_over(old: ExportedModel, new: ExportedModel) -> ExportedModel:
+    """Replace the file of an export with another of the same times."""
+    assert old.path is not None
+    assert new.path is not None
+    new.path.replace(old.path)
+    return attrs.evolve(new, path=old.path)
 
 
 def _reversed(array: npt.NDArray[Any]) -> npt.NDArray[Any]:

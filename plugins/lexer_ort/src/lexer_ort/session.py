@@ -7,6 +7,7 @@ neither copies its inputs nor converts its outputs to numpy arrays.
 from __future__ import annotations
 
 import warnings
+import weakref
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -119,7 +120,7 @@ class OrtSession:
             _element_type("output", node)
         self._memory: Memory = memory_of(device)
         self._inference = inference
-        self._bindings: list[Any] = []
+        self._latest: Any = None
         self.run = _native_run(inference)
 
     def place(self, inputs: CallInputs) -> Any:
@@ -140,9 +141,11 @@ class OrtSession:
             binding.bind_ortvalue_input(spec.name, value)
         for name in self.outputs:
             binding.bind_output(name, self._memory.type, self._memory.index)
-        # Kept until close(): a binding must not outlive its session.
-        self._bindings.append(binding)
-        return getattr(binding, "_iobinding", binding)
+        self._latest = binding
+        native = getattr(binding, "_iobinding", binding)
+        # A binding must not outlive its session, so the session is kept as long as it.
+        weakref.finalize(native, _let_go, inference).atexit = False
+        return native
 
     def fetch(self, binding: Any) -> Mapping[str, npt.NDArray[Any]]:
         """Copy the outputs of a binding's last run to numpy arrays.
@@ -177,8 +180,8 @@ class OrtSession:
 
     def synchronize(self) -> None:
         """Wait until the provider has finished all work."""
-        if self.provider != CPU_PROVIDER and self._bindings:
-            self._bindings[-1].synchronize_outputs()
+        if self.provider != CPU_PROVIDER and self._latest is not None:
+            self._latest.synchronize_outputs()
 
     def assignments(self) -> list[Any]:
         """Return which provider got which nodes; empty if ONNXRuntime does not record it."""
@@ -191,7 +194,7 @@ class OrtSession:
 
     def close(self) -> None:
         """Release the model. May be called twice."""
-        self._bindings.clear()
+        self._latest = None
         self._inference = None
         self.run = run_closed
 
@@ -199,6 +202,11 @@ class OrtSession:
         if self._inference is None:
             run_closed(None)
         return self._inference
+
+
+def _let_go(inference: Any) -> None:
+    """Do nothing: that this was to be called with the session has kept it."""
+    del inference
 
 
 def _native_run(inference: Any) -> Callable[[Any], Any]:
