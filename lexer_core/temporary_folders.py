@@ -27,9 +27,14 @@ from attrs import define, field
 from lexer_core.errors import TemporaryFolderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-__all__ = ["TemporaryFolder", "remove_all", "remove_folder_of_dead_process"]
+__all__ = [
+    "TemporaryFolder",
+    "private_temporary_files",
+    "remove_all",
+    "remove_folder_of_dead_process",
+]
 
 _PREFIX = "lexer-"
 _NAME = re.compile(r"lexer-[a-z0-9_]{8}")
@@ -155,6 +160,29 @@ _homes = _Homes()
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_homes.after_fork)
+
+
+@contextlib.contextmanager
+def private_temporary_files() -> Iterator[None]:
+    """Let all temporary files of this process go with the ``with`` block.
+
+    That includes those of libraries and of programs that it starts. Not for the
+    process of a user's program, whose files may have to last.
+    """
+    with TemporaryFolder("tmp") as folder:
+        before = tempfile.tempdir
+        variables = {name: os.environ.get(name) for name in ("TMPDIR", "TEMP", "TMP")}
+        tempfile.tempdir = str(folder)
+        os.environ.update(dict.fromkeys(variables, str(folder)))
+        try:
+            yield
+        finally:
+            tempfile.tempdir = before
+            for name, value in variables.items():
+                if value is None:
+                    os.environ.pop(name, None)
+                else:
+                    os.environ[name] = value
 
 
 def remove_all() -> None:

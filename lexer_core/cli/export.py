@@ -20,6 +20,7 @@ from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.errors import InputError, TargetError
 from lexer_core.output_files import check_writable
 from lexer_core.reporting.numbers import bytes_text
+from lexer_core.temporary_folders import private_temporary_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -84,7 +85,7 @@ def export(
     configuration = command_configuration({"seed": seed, **settings})
     seed_or_default = configuration.settings.seed or 0
     request = read_request(described, inputs_file, batch_size, seed_or_default)
-    with stdout_to_stderr():
+    with stdout_to_stderr(), private_temporary_files():
         loaded = load_target(target, seed=seed_or_default)
         if loaded.is_file:
             raise TargetError(

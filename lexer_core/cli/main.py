@@ -18,6 +18,7 @@ from lexer_core.cli.lazy_group import LazyGroup
 from lexer_core.cli.sigint import INTERRUPTED, recorded_interrupts
 from lexer_core.cli.streams import discard_stdout, open_standard_streams
 from lexer_core.errors import EngineError, LexerError, ModelError, StandardOutputError, UsageError
+from lexer_core.worker.telemetry import without_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,6 +127,7 @@ def lexer(context: click.Context, debug: bool) -> None:
 def main() -> None:
     """Run the command line of this process, and exit."""
     open_standard_streams()
+    os.environ.update(without_telemetry())  # exports and checks run in this process
     instruction = os.environ.get(COMPLETION_VARIABLE)
     if instruction:
         from click.shell_completion import shell_complete  # only for shell completion

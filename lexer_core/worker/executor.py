@@ -7,12 +7,12 @@ same interface, so the code that runs a benchmark need not know the difference.
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lexer_core.errors import LexerError, WorkerError, text_of
 from lexer_core.machine.affinity import cpu_set, thread_environment
 from lexer_core.worker.process import WorkerProcess
+from lexer_core.worker.telemetry import without_telemetry
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,10 +20,6 @@ if TYPE_CHECKING:
     from lexer_core.temporary_folders import TemporaryFolder
 
 __all__ = ["Executor", "LocalExecutor", "start_worker"]
-
-
-_TELEMETRY_OFF = {"ORT_DISABLE_TELEMETRY": "1"}
-"""ONNXRuntime 1.32 looks up a server, and writes files to the temporary and home folder."""
 
 
 class Executor(Protocol):
@@ -129,7 +125,7 @@ def start_worker(
         factory,
         label=label,
         environment={
-            **_without_telemetry(),
+            **without_telemetry(),
             **thread_environment(threads),
             **(environment or {}),
         },
@@ -142,8 +138,3 @@ def start_worker(
         hosted=hosted,
         temporary=temporary,
     )
-
-
-def _without_telemetry() -> dict[str, str]:
-    """Return variables that switch telemetry off where the user has not decided."""
-    return {name: value for name, value in _TELEMETRY_OFF.items() if name not in os.environ}
