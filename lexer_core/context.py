@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lexer_core.benchmark.cases import select_cases
+from lexer_core.benchmark.cases import cases_of_models, select_cases
 from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError, UsageError
 from lexer_core.export.to_file import export_to_file
 from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
-from lexer_core.model.model_input import adapt_model_input, adapt_second_input
+from lexer_core.model.model_input import adapt_model_input, adapt_second_input, named_models
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT
@@ -102,7 +102,9 @@ class LexerContext:
         ----------
         torch_model
             A ``torch.nn.Module``, decorated or not; a
-            ``torch.export.ExportedProgram``; or the path of an ``.onnx`` file.
+            ``torch.export.ExportedProgram``; or the path of an ``.onnx`` file. Several
+            models are measured in the same rounds: a mapping of their names to the
+            models, or to pairs of a model and its inputs.
         input
             Example inputs: a tensor, a tuple of positional arguments, a dict of
             keyword arguments, or containers of these. Tensors may be numpy arrays.
@@ -144,7 +146,8 @@ class LexerContext:
         Returns
         -------
         BenchmarkReport
-            One row per engine. The row of an engine that failed has the reason.
+            One row per engine, and per model if there are several. The row of an engine
+            that failed has the reason.
 
         Raises
         ------
@@ -154,6 +157,7 @@ class LexerContext:
             The model does not run with these inputs.
         """
         # On use: they import numpy and the statistics, 0.3 s that an export does not need.
+        from lexer_core.benchmark.hosted_models import hosted_model
         from lexer_core.benchmark.run import BenchmarkRun
         from lexer_core.build_report import assemble_report
 
@@ -178,15 +182,25 @@ class LexerContext:
             tables=configuration.engines,
             named_in=str(configuration.setting_origins["engines"]),
         )
+        models = named_models(torch_model, input)
         # Dynamic shapes would slow an engine down by up to a fifth.
-        model = adapt_model_input(
-            torch_model,
-            input,
-            input_names=input_names,
-            output_names=output_names,
-            dynamic_axes={},
-        )
-        second = adapt_second_input(model, torch_model, second_input, input_names=input_names)
+        adapted = {
+            name: adapt_model_input(
+                each.model,
+                each.input,
+                input_names=input_names,
+                output_names=output_names,
+                dynamic_axes={},
+            )
+            for name, each in models.items()
+        }
+        second = {
+            name: adapt_second_input(
+                model, models[name].model, second_input, input_names=input_names
+            )
+            for name, model in adapted.items()
+        }
+        first, *others = adapted
         with contextlib.ExitStack() as stack:
             if progress is None and effective.show_progress:
                 # On use: where progress is shown, rich may be imported.
@@ -194,7 +208,22 @@ class LexerContext:
 
                 progress = stack.enter_context(ProgressDisplay())
             run = BenchmarkRun(
-                model, input, selection, effective, progress, second_inputs=second
+                adapted[first],
+                models[first].input,
+                cases_of_models(selection, tuple(models)),
+                effective,
+                progress,
+                title=first,
+                second_inputs=second[first],
+                others={
+                    name: hosted_model(
+                        adapted[name],
+                        models[name].input,
+                        title=name,
+                        second_inputs=second[name],
+                    )
+                    for name in others
+                },
             ).execute()
         report = assemble_report(
             run,
@@ -208,7 +237,9 @@ class LexerContext:
             not_run=selection.not_run,
             live_model=LiveModel(
                 torch_model, input, input_names=input_names, output_names=output_names
-            ),
+            )
+            if not others
+            else None,
         )
         return_freed_memory()
         self._report = report

@@ -60,7 +60,7 @@ class BenchmarkReport(ReportData):
         source = RowModel(
             saved=next((each for each in self.models if row.label in each.labels), None),
             live=self.live_model if isinstance(self.live_model, LiveModel) else None,
-            model_name=self.model_name,
+            model_name=row.model or self.model_name,
             created_at=self.created_at,
             environment=self.environment,
             input_names=tuple(spec.name for spec in self.input_specs),

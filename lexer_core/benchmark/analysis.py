@@ -246,6 +246,7 @@ def _row(
         engine=case.display_name,
         device=device.label if device else Device(kind=case.device.split(":")[0]).label,
         label=case.label,
+        model=case.model_name,
         status=outcome.status,
         rank=rank,
         engine_name=case.engine,

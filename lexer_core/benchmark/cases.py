@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.states import ReadyEngine
     from lexer_core.records import OptionValue
 
-__all__ = ["Case", "CaseSelection", "check_tables", "select_cases"]
+__all__ = ["Case", "CaseSelection", "cases_of_models", "check_tables", "select_cases"]
 
 
 @frozen(kw_only=True)
@@ -38,7 +38,8 @@ class Case:
 
     ``precision`` is the name of a dtype, empty for the model's own. ``threads`` and
     ``items`` are the threads and the items of a call, if they are not the run's. ``requested``
-    says whether the engine was requested by name. ``model`` is the key of the run's
+    says whether the engine was requested by name. ``model_name`` is the name of its model if
+    the run has several. ``model`` is the key of the run's
     model that the case runs, empty for the first. ``paired_with`` is the label of a case
     to compare it with, which must share every round with it even if memory is
     short. ``remote_engine`` describes the engine if another interpreter runs it.
@@ -48,6 +49,7 @@ class Case:
     engine: str
     display_name: str
     device: str
+    model_name: str = ""
     options: Mapping[str, OptionValue] = field(factory=dict)
     engine_version: str | None = None
     engine_distribution: str = ""
@@ -175,6 +177,37 @@ def select_cases(
     _refuse_equal_labels([*cases, *(case for case, _ in failures)])
     return CaseSelection(
         cases=tuple(cases), engines=ready, failures=tuple(failures), notes=tuple(notes)
+    )
+
+
+def cases_of_models(selection: CaseSelection, names: Sequence[str]) -> CaseSelection:
+    """Return the cases of every model; a single model may have an empty name.
+
+    Parameters
+    ----------
+    selection
+        The cases of one model.
+    names
+        The models. The first is the run's first model, the others have their names as
+        keys.
+    """
+    if list(names) == [""]:
+        return selection
+
+    def of(case: Case, name: str) -> Case:
+        return attrs.evolve(
+            case,
+            label=f"{name}/{case.label}",
+            model="" if name == names[0] else name,
+            model_name=name,
+        )
+
+    return attrs.evolve(
+        selection,
+        cases=tuple(of(case, name) for name in names for case in selection.cases),
+        failures=tuple(
+            (of(case, name), error) for name in names for case, error in selection.failures
+        ),
     )
 
 

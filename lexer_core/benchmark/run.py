@@ -74,6 +74,8 @@ class BenchmarkRun:
         The settings of the run.
     progress
         Called with every step; may be ``None``.
+    title
+        Prefix of the model's notes if the run has several models.
     others
         Further models, by the key that their cases use.
     second_inputs
@@ -88,10 +90,11 @@ class BenchmarkRun:
         settings: Settings,
         progress: ProgressCallback | None = None,
         *,
+        title: str = "",
         others: Mapping[str, ModelUnderTest] | None = None,
         second_inputs: Mapping[str, Any] | None = None,
     ) -> None:
-        self._first = hosted_model(model, inputs, second_inputs=second_inputs)
+        self._first = hosted_model(model, inputs, title=title, second_inputs=second_inputs)
         self._models = {"": self._first, **(others or {})}
         self._selection = selection
         self._settings = settings
@@ -440,11 +443,12 @@ class BenchmarkRun:
             ),
             seconds=dict(self._timings.seconds),
             input_specs=tensor_specs(self._inputs.arrays),
-            model_name=self._first.name,
+            model_name=", ".join(dict.fromkeys(outcome.case.model_name for outcome in outcomes))
+            or self._first.name,
             canary=self._canary.evidence(),
             models=self._saved_models,
-            model_fingerprint=self._fingerprints.pop("", {}),
-            other_fingerprints=self._fingerprints,
+            model_fingerprint=self._fingerprints.get("", {}),
+            other_fingerprints={key: each for key, each in self._fingerprints.items() if key},
         )
 
     def _not_measured(self) -> Failure:

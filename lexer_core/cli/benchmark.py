@@ -21,7 +21,6 @@ from lexer_core.cli.options import (
     name_list,
     preset_options,
     setting_options,
-    target_argument,
 )
 from lexer_core.cli.output import FORMATS, plan_output, verbose_option
 from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
@@ -76,7 +75,7 @@ _COMMON = (
 
 
 @click.command(cls=GroupedCommand, groups=_GROUPS, common=_COMMON)
-@target_argument
+@click.argument("targets", metavar="TARGET...", nargs=-1, required=True)
 @input_options
 @click.option(
     "--second-input",
@@ -130,7 +129,7 @@ def benchmark(
     context: click.Context,
     /,
     *,
-    target: str,
+    targets: Sequence[str],
     described: Sequence[str],
     inputs_file: str | None,
     second_described: Sequence[str],
@@ -146,18 +145,20 @@ def benchmark(
     verbose: bool,
     **settings: Any,
 ) -> None:
-    """Measure a model on one or more engines.
+    """Measure one or more models on one or more engines.
 
     TARGET is package.module:Class, path/to/file.py:Class, model.onnx, a program
     that torch.export.save wrote (.pt2), or the folder of a transformers model.
     Instead of a class, you can name a function that returns the model, with
-    literal arguments if it needs any, or an instance.
+    literal arguments if it needs any, or an instance. Several TARGETs with the
+    same inputs are measured together, in one table.
 
     \b
     Examples:
       lexer benchmark net.py:Net --input 'image=float32[1,3,224,224]'
       lexer benchmark bert.onnx --input 'ids=int64[1,128]:0..30000' --input 'mask=int64[1,128]:1'
       lexer benchmark "timm:create_model('resnet18')" --input 'x=float32[1,3,224,224]'
+      lexer benchmark net.py:Small net.py:Large --input 'float32[1,3,224,224]'
       lexer benchmark shop.models:make_ranker --inputs real.npz --engine torch \\
           --engine 'fast=onnxruntime[graph_optimization_level=all]' -o results.json
 
@@ -177,6 +178,8 @@ def benchmark(
     from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
     from lexer_core.target.load import load_target
 
+    if len(set(targets)) < len(targets):
+        raise UsageError("a TARGET is given twice.", hint="Name each model once.")
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}
     configuration = command_configuration(options)
     input_seed = configuration.settings.seed or 0
@@ -185,15 +188,20 @@ def benchmark(
     if not interpreters:  # asking another interpreter takes as long as loading a model
         check_engines(context, configuration)
     with exits_at_once_until_a_run_begins(), stdout_to_stderr():
-        loaded = load_target(target, seed=input_seed)
-        inputs = example_inputs(loaded, request)
+        loaded = [load_target(target, seed=input_seed) for target in targets]
+        inputs = [example_inputs(each, request) for each in loaded]
         report = lexer_context(context).benchmark(
-            torch_model=loaded.model,
-            input=inputs.value,
-            input_options=inputs.options,
+            torch_model=loaded[0].model
+            if len(loaded) == 1
+            else {
+                target: (each.model, its.value)
+                for target, each, its in zip(targets, loaded, inputs, strict=True)
+            },
+            input=inputs[0].value,
+            input_options=inputs[0].options,
             second_input=None
             if second_request is None
-            else example_inputs(loaded, second_request).value,
+            else example_inputs(loaded[0], second_request).value,
             interpreters=interpreters,
             batch_size=batch_size,
             input_names=name_list(input_names),
@@ -201,7 +209,7 @@ def benchmark(
             command=command_line(
                 context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
             ),
-            target=target,
+            target=targets[0] if len(targets) == 1 else "",
             print_report=False,
             **given_settings({**options, "seed": configuration.settings.seed}),
         )

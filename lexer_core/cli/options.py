@@ -239,7 +239,7 @@ def command_words(
 
 def _words(parameter: click.Parameter, value: Any) -> list[str]:
     if isinstance(parameter, click.Argument):
-        return [str(value)]
+        return list(map(str, value)) if parameter.nargs == -1 else [str(value)]
     flag = max(parameter.opts, key=len)
     if isinstance(parameter, click.Option) and isinstance(parameter.flag_value, str):
         return [flag] if value == parameter.flag_value else []

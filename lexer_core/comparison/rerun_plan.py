@@ -84,6 +84,12 @@ def plan_rerun(
     UsageError
         No row of the base can be measured here.
     """
+    several = list(dict.fromkeys(row.model for row in base.results if row.model))
+    if several:
+        raise UsageError(
+            f"{name} has several models ({', '.join(several)}), and a rerun measures one.",
+            hint="Save a benchmark of each model, or compare two saved runs.",
+        )
     cases: list[Case] = []
     engines: dict[str, ReadyEngine] = {}
     failures: list[tuple[Case, LexerError]] = []

@@ -4,21 +4,64 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from attrs import frozen
 
 from lexer_core.errors import InputError, TargetError
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.program import example_input
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     import numpy.typing as npt
 
     from lexer_core.model.adapt import AdaptedModel
 
-__all__ = ["adapt_model_input", "adapt_second_input"]
+__all__ = ["ModelInput", "adapt_model_input", "adapt_second_input", "named_models"]
+
+_PAIR = 2
+
+
+@frozen(eq=False)
+class ModelInput:
+    """A model as the user gave it, and its example inputs."""
+
+    model: Any
+    input: object
+
+
+def named_models(model: Any, input: object) -> dict[str, ModelInput]:
+    """Return the models of a benchmark by name; the name of a single one is empty.
+
+    Parameters
+    ----------
+    model
+        One model, or a mapping of names to models or to pairs of a model and its inputs.
+    input
+        The inputs of models that have none of their own.
+
+    Raises
+    ------
+    TargetError
+        The mapping is empty, or a name cannot be part of a row's label.
+    """
+    if not isinstance(model, Mapping):
+        return {"": ModelInput(model, input)}
+    if not model:
+        raise TargetError("there are no models to measure: the mapping is empty.")
+    named = {}
+    for name, each in model.items():
+        if not isinstance(name, str) or not name.strip() or not name.isprintable():
+            raise TargetError(
+                f"a model cannot be called {name!r}.", hint="Use a short text, such as 'small'."
+            )
+        is_pair = isinstance(each, tuple) and len(each) == _PAIR
+        named[name] = ModelInput(*each) if is_pair else ModelInput(each, input)
+    return named
 
 
 def adapt_model_input(

@@ -34,6 +34,7 @@ _FIELDS = (
     "device",
     "status",
     "rank",
+    "model",
     "engine_name",
     "engine_version",
     "engine_distribution",

@@ -72,6 +72,8 @@ class BenchmarkResult:
         ``device_name`` are ``"onnxruntime"`` and ``"cpu"``.
     label
         The row's name, unique in the report.
+    model
+        Name of the model, if the report has several; else empty.
     status
         ``"ok"``, ``"failed"`` or ``"unsupported"``.
     rank
@@ -175,6 +177,7 @@ class BenchmarkResult:
     label: str
     status: Status
     rank: int | None = count()
+    model: str = ""
     engine_name: str = ""
     engine_version: str | None = None
     engine_distribution: str = ""

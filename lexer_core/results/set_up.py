@@ -43,8 +43,11 @@ def payback(row: BenchmarkResult, other: BenchmarkResult) -> Payback | None:
     Returns
     -------
     Payback | None
-        ``None`` if the row is not faster on average, or a time is unknown.
+        ``None`` if the row is not faster on average, a time is unknown, or the rows run
+        different models.
     """
+    if row.model != other.model:
+        return None
     if row.mean_ms is None or other.mean_ms is None or row.mean_ms >= other.mean_ms:
         return None
     if row.load_ms is None or other.load_ms is None:
