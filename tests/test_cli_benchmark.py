@@ -277,7 +277,12 @@ def test_what_is_printed_past_python_does_not_reach_standard_output(capfd):
 
 @pytest.mark.parametrize(
     ("format", "begins"),
-    [("table", "AmazingNet"), ("csv", "engine,label,num_samples,"), ("markdown", "**AmazingNet"), ("json", "{")],
+    [
+        ("table", "AmazingNet"),
+        ("csv", "engine,label,num_samples,"),
+        ("markdown", "**AmazingNet"),
+        ("json", "{"),
+    ],
 )
 def test_every_format_is_printed(model, format, begins):
     result = _run(model, INPUT, f"--format={format}", context=_Context(a_full_report()))
