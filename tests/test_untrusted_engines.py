@@ -473,8 +473,15 @@ def test_a_report_with_such_rows_can_be_shown_and_read(
     crowd.to_json(written)
     loaded = type(crowd).from_json(written.read_bytes())
     assert [row.label for row in loaded] == [row.label for row in crowd]
-    assert "honest" in crowd.to_html()
     assert "honest" in crowd.to_markdown()
+
+
+@pytest.mark.extras
+def test_a_page_of_such_rows_can_be_written(crowd: BenchmarkReport) -> None:
+    pytest.importorskip("jinja2")
+    pytest.importorskip("matplotlib")
+
+    assert "honest" in crowd.to_html()
 
 
 def test_no_code_of_an_engine_runs_in_the_parent(site: FakeSite, crowd: BenchmarkReport) -> None:

@@ -80,9 +80,25 @@ def judge_configurations(
         if len(judgement.goals) == 1
         else _front(candidates, judgement)
     )
-    for label, (fate, reason) in fates.items():
-        ended[label] = attrs.evolve(ended[label], fate=fate, reason=reason or ended[label].reason)
+    for label, final in fates.items():
+        ended[label] = attrs.evolve(
+            ended[label],
+            fate=final.fate,
+            reason=final.reason or ended[label].reason,
+            beaten_by=final.by,
+            ratio=final.ratio,
+        )
     return tuple(ended.values())
+
+
+@frozen(kw_only=True)
+class _Final:
+    """How a candidate ended in the finals, and which other one is better."""
+
+    fate: Fate
+    reason: str = ""
+    by: str = ""
+    ratio: float | None = None
 
 
 def _without_finals(
@@ -147,27 +163,25 @@ def _is_certain(row: BenchmarkResult, limit: Limit) -> bool:
 
 def _winner_and_others(
     candidates: Sequence[BenchmarkResult], report: ReportData, judgement: Judgement
-) -> dict[str, tuple[Fate, str]]:
+) -> dict[str, _Final]:
     (goal,) = judgement.goals
     costs = {row.label: cost for row in candidates if (cost := goal.cost(row)) is not None}
-    fates: dict[str, tuple[Fate, str]] = {
-        row.label: ("not_reached", f"its {goal.figure.name} is unknown")
+    fates = {
+        row.label: _Final(fate="not_reached", reason=f"its {goal.figure.name} is unknown")
         for row in candidates
         if row.label not in costs
     }
     if not costs:
         return fates
     winner = min(costs, key=lambda label: costs[label])
-    fates[winner] = ("winner", "")
+    fates[winner] = _Final(fate="winner")
     for label in costs:
         if label != winner:
             fates[label] = _against(winner, label, goal, report, judgement.tie)
     return fates
 
 
-def _against(
-    winner: str, label: str, goal: Goal, report: ReportData, tie: float
-) -> tuple[Fate, str]:
+def _against(winner: str, label: str, goal: Goal, report: ReportData, tie: float) -> _Final:
     """Return whether a candidate ties with the winner or is worse."""
     name = goal.figure.name
     if name in _BY_CENTRES:
@@ -175,44 +189,41 @@ def _against(
         if pair is not None and pair.verdict in ("faster", "slower"):
             ratio = pair.ratio.estimate
             ratio = ratio if ratio > 1.0 else 1.0 / ratio
-            return "slower", f"{ratio:.3g}x the time of {winner}"
+            return _Final(
+                fate="slower", reason=f"{ratio:.3g}x the time of {winner}", by=winner, ratio=ratio
+            )
         if pair is not None and pair.verdict == "tie":
-            return "tie", f"as fast as {winner}"
-        return "tie", f"could not be told from {winner}"
+            return _Final(fate="tie", reason=f"as fast as {winner}")
+        return _Final(fate="tie", reason=f"could not be told from {winner}")
     best, other = report[winner], report[label]
     first, second = best.intervals.get(f"{name}_ms"), other.intervals.get(f"{name}_ms")
     if goal.figure.percent is not None:
-        bounded = (
-            first is not None
-            and second is not None
-            and first.high is not None
-            and second.low is not None
-        )
-        if bounded and first is not None and second is not None and second.low > first.high:  # type: ignore[operator]
-            return "slower", f"its {name} is {goal.figure.show(second.estimate)}"
-        return "tie", f"its {name} could not be told from that of {winner}"
+        highest = None if first is None else first.high
+        lowest = None if second is None else second.low
+        if highest is not None and lowest is not None and lowest > highest:
+            shown = goal.figure.show(goal.figure.value(other) or lowest)
+            return _Final(fate="slower", reason=f"its {name} is {shown}", by=winner)
+        return _Final(fate="tie", reason=f"its {name} could not be told from that of {winner}")
     value, least = goal.figure.value(other), goal.figure.value(best)
     assert value is not None
     assert least is not None
     if value > least * (1.0 + tie):
-        return "slower", f"its {name} is {goal.figure.show(value)}"
-    return "tie", f"its {name} is that of {winner}"
+        return _Final(fate="slower", reason=f"its {name} is {goal.figure.show(value)}", by=winner)
+    return _Final(fate="tie", reason=f"its {name} is that of {winner}")
 
 
 def _pair(report: ReportData, a: str, b: str) -> Comparison | None:
     return next((pair for pair in report.comparisons if {pair.a, pair.b} == {a, b}), None)
 
 
-def _front(
-    candidates: Sequence[BenchmarkResult], judgement: Judgement
-) -> dict[str, tuple[Fate, str]]:
+def _front(candidates: Sequence[BenchmarkResult], judgement: Judgement) -> dict[str, _Final]:
     """Return who is on the front between two goals, and which one beats each of the others."""
     costs: dict[str, list[float]] = {}
-    fates: dict[str, tuple[Fate, str]] = {}
+    fates: dict[str, _Final] = {}
     for row in candidates:
         found = [goal.cost(row) for goal in judgement.goals]
         if any(cost is None for cost in found):
-            fates[row.label] = ("not_reached", "a figure of the goals is unknown")
+            fates[row.label] = _Final(fate="not_reached", reason="a figure of the goals is unknown")
         else:
             costs[row.label] = [cost for cost in found if cost is not None]
     for label, mine in costs.items():
@@ -220,7 +231,11 @@ def _front(
             (other for other, theirs in costs.items() if _dominates(theirs, mine, judgement.tie)),
             "",
         )
-        fates[label] = ("slower", f"{ahead} is better in both") if ahead else ("front", "")
+        fates[label] = (
+            _Final(fate="slower", reason=f"{ahead} is better in both", by=ahead)
+            if ahead
+            else _Final(fate="front")
+        )
     return fates
 
 
