@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from lexer_core.benchmark.cases import cases_of_models, select_cases
+from lexer_core.benchmark.cases import cases_of_models, select_cases, suited_to_onnx
 from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError, UsageError
@@ -200,6 +200,8 @@ class LexerContext:
             )
             for name, model in adapted.items()
         }
+        if all(isinstance(model, Path) for model in adapted.values()):
+            selection = suited_to_onnx(selection)
         first, *others = adapted
         with contextlib.ExitStack() as stack:
             if progress is None and effective.show_progress:

@@ -29,7 +29,14 @@ if TYPE_CHECKING:
     from lexer_core.engines.states import ReadyEngine
     from lexer_core.records import OptionValue
 
-__all__ = ["Case", "CaseSelection", "cases_of_models", "check_tables", "select_cases"]
+__all__ = [
+    "Case",
+    "CaseSelection",
+    "cases_of_models",
+    "check_tables",
+    "select_cases",
+    "suited_to_onnx",
+]
 
 
 @frozen(kw_only=True)
@@ -209,6 +216,24 @@ def cases_of_models(selection: CaseSelection, names: Sequence[str]) -> CaseSelec
             (of(case, name), error) for name in names for case, error in selection.failures
         ),
     )
+
+
+def suited_to_onnx(selection: CaseSelection) -> CaseSelection:
+    """Leave out the engines that nobody named and that cannot run an ``.onnx`` file.
+
+    All stay if none of them can, because their rows then say why.
+    """
+
+    def is_suited(case: Case) -> bool:
+        engine = case.remote_engine or selection.engines[case.engine]
+        return case.requested or "onnx" in engine.info.formats
+
+    suited = tuple(case for case in selection.cases if is_suited(case))
+    left_out = [case.display_name for case in selection.cases if not is_suited(case)]
+    if not suited or not left_out:
+        return selection
+    note = f"not measured, because they cannot run an .onnx file: {', '.join(left_out)}"
+    return attrs.evolve(selection, cases=suited, notes=(*selection.notes, note))
 
 
 def check_tables(registry: EngineRegistry, tables: Mapping[str, EngineTable]) -> list[str]:

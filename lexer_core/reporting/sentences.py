@@ -119,6 +119,8 @@ def agreement(row: BenchmarkResult) -> str:
     parity = row.parity
     if parity is None:
         return "outputs were not checked"
+    if parity.status == "not_judged" and parity.reference == row.label:
+        return "its outputs are what others are compared with"
     if parity.status == "not_judged":
         return f"outputs were not judged ({_one_line(parity.reason) or 'no reason given'})"
     size = (

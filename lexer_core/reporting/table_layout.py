@@ -249,7 +249,7 @@ def _outputs(row: BenchmarkResult) -> str:
     if row.parity is None:
         return MISSING
     if row.parity.status == "not_judged":
-        return "not judged"
+        return "reference" if row.parity.reference == row.label else "not judged"
     mark = "✓" if row.parity.status == "pass" else "✗"
     return f"{mark} {error_text(row.parity.max_abs_error)}"
 
