@@ -20,6 +20,7 @@ from lexer_core.records import (
     CallInputs,
     CallStructure,
     Device,
+    DeviceUsage,
     ExportedModel,
     TensorRef,
     TensorSpec,
@@ -147,6 +148,7 @@ def test_outputs_may_be_of_any_number_type():
         placement=UNKNOWN_PLACEMENT,
         threads={"python": 1},
         inputs_changed=False,
+        usage=DeviceUsage(),
     )
 
     arrived = read_reply(CaseSession, "finish", sent(facts))
