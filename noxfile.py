@@ -37,6 +37,8 @@ MODELS = (
     "transformers",
 )
 
+# Examples whose runtimes no other session installs.
+OUTSIDE = ("examples/engines/tract",)
 
 # The oldest versions that the plugins declare, and the newest that can be installed.
 OLDEST = (
@@ -125,6 +127,15 @@ def conformance(session: nox.Session) -> None:
     )
     # Include engines that compile for minutes, which other sessions skip.
     session.run("pytest", "-m", "slow or not slow", *tests, *session.posargs)
+
+
+@nox.session
+def outside(session: nox.Session) -> None:
+    """Check the examples that run other runtimes, with the runtimes; about 1 GB."""
+    install(session, *[part for path in DISTRIBUTIONS[:3] for part in ("-e", path)])
+    install(session, *[part for path in OUTSIDE for part in ("-e", path)], *TEST_TOOLS)
+    tests = "examples/engines/tests/test_outside_engines.py"
+    session.run("pytest", tests, *session.posargs, env=WITH_BYTECODE)
 
 
 @nox.session
