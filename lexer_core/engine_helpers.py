@@ -15,7 +15,7 @@ from lexer_core.errors import (
     UnsupportedError,
     text_of,
 )
-from lexer_core.records import Placement
+from lexer_core.records import Placement, TensorSpec
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lexer_core.records import CallInputs, Device, ExportedModel, SessionConfig, TensorSpec
+    from lexer_core.records import CallInputs, Device, ExportedModel, ModelSource, SessionConfig
 
 __all__ = [
     "UNKNOWN_SHAPE",
@@ -37,6 +37,7 @@ __all__ = [
     "input_array",
     "model_file",
     "numpy_dtype",
+    "program_specs",
     "refuse_precision",
     "run_closed",
 ]
@@ -144,6 +145,46 @@ def input_array(inputs: CallInputs, spec: TensorSpec) -> npt.NDArray[Any]:
             "or name the axis in dynamic_axes.",
         )
     return array
+
+
+def program_specs(source: ModelSource) -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
+    """Return the specifications of a traced model's inputs and outputs.
+
+    For ``lexer_export_model``: what ``ExportedModel.inputs`` and ``outputs`` need.
+
+    Parameters
+    ----------
+    source
+        A model with a program.
+
+    Returns
+    -------
+    tuple
+        Inputs and outputs, in order. A dynamic axis of an input has the name in
+        ``source.dynamic_axes``; a size of an output that depends on the inputs is a name.
+    """
+    arrays, axes = source.inputs.arrays, source.dynamic_axes
+    inputs = tuple(
+        TensorSpec(
+            name=name,
+            dtype=arrays[name].dtype.name,
+            shape=tuple(
+                axes.get(name, {}).get(axis, size) for axis, size in enumerate(arrays[name].shape)
+            ),
+        )
+        for name in source.input_names
+    )
+    nodes = {node.name: node for node in source.program.graph.nodes}
+    values = [nodes[name].meta["val"] for name in source.program.graph_signature.user_outputs]
+    outputs = tuple(
+        TensorSpec(
+            name=name,
+            dtype=str(value.dtype).removeprefix("torch."),
+            shape=tuple(size if isinstance(size, int) else str(size) for size in value.shape),
+        )
+        for name, value in zip(source.output_names, values, strict=True)
+    )
+    return inputs, outputs
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:

@@ -25,7 +25,7 @@ from lexer_core.export.cache import ExportCache
 from lexer_core.export.captured_output import captured_output
 from lexer_core.export.exporters import check_destination, no_exporter
 from lexer_core.export.file_stamps import file_stamps, was_written_to
-from lexer_core.export.formats import ONNX, TORCH
+from lexer_core.export.formats import ONNX, STANDARD_FORMATS, TORCH
 from lexer_core.export.traced_source import TracedSource
 
 if TYPE_CHECKING:
@@ -289,6 +289,8 @@ class Exports:
                 cached = self._find(key, exporter)
             if cached is not None:
                 return cached
+            if format not in STANDARD_FORMATS:  # whose exporters trace as they need
+                model.offer_program()
             workdir = self._new_folder()
             start = time.perf_counter()
             exported = exporter.export_model(model.source, format, device, workdir, options)

@@ -86,6 +86,11 @@ class TracedSource:
         known, self._known = self._known, None
         return self._program_digest() != known.program
 
+    def offer_program(self) -> None:
+        """Trace a module that was not traced for its key, for an engine's own converter."""
+        if self.source.module is not None:
+            self._trace()
+
     def program_identity(self) -> Identity:
         """Return digests of the traced program; empty if it was not needed."""
         if self._known is not None:

@@ -318,8 +318,12 @@ def _one_changed(array: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:
 
 
 def _is_one_file(exported: ExportedModel) -> bool:
-    assert exported.path is not None
-    return exported.path.is_file() and exported.path.stat().st_size == exported.size_bytes
+    """Return whether the model can be copied without its folder."""
+    path = exported.path
+    assert path is not None
+    # Files next to it may belong to it, also if they have no weights and size_bytes fits.
+    alone = [*path.parent.iterdir()] == [path]
+    return alone and path.is_file() and path.stat().st_size == exported.size_bytes
 
 
 def _renamed(exported: ExportedModel, folder: Path) -> ExportedModel:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import attrs
 import torch
 
-from lexer_core.engine_helpers import error_summary
+from lexer_core.engine_helpers import error_summary, program_specs
 from lexer_core.errors import ExportError
 from lexer_core.export.trace_errors import explain_trace_error
 from lexer_core.model.by_value import program_module
@@ -19,13 +19,11 @@ from lexer_core.model.state import (
     preserved_randomness,
 )
 from lexer_core.model.structure import flatten_outputs
-from lexer_core.model.tensors import dtype_name, storage_bytes, tensor_spec, tensor_specs, to_torch
+from lexer_core.model.tensors import storage_bytes, tensor_spec, tensor_specs, to_torch
 from lexer_core.model.wrapper import dynamic_shapes, flattening_module
-from lexer_core.records import ExportedModel, TensorSpec
+from lexer_core.records import ExportedModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from lexer_core.records import Device, ModelSource
 
 __all__ = ["export_module", "export_program"]
@@ -86,14 +84,12 @@ def export_program(source: ModelSource, device: Device) -> ExportedModel:
     program = source.program if source.module is not None else None
     if program is None:
         program = _trace(source, device)
+    inputs, outputs = program_specs(attrs.evolve(source, program=program))
     return ExportedModel(
         format="torch_export",
         model=program,
-        inputs=tuple(
-            attrs.evolve(spec, shape=_named_shape(spec, source.dynamic_axes.get(spec.name, {})))
-            for spec in tensor_specs(source.inputs.arrays)
-        ),
-        outputs=_traced_outputs(program, source),
+        inputs=inputs,
+        outputs=outputs,
         size_bytes=storage_bytes(program.module()),
         exporter=f"torch.export {torch.__version__}",
     )
@@ -138,23 +134,3 @@ def _device_of(module: torch.nn.Module, device: Device) -> torch.device:
     for tensor in (*module.parameters(), *module.buffers()):
         return tensor.device
     return torch.device(device.identifier or device.kind)
-
-
-def _named_shape(spec: TensorSpec, axes: Mapping[int, str]) -> tuple[int | str, ...]:
-    return tuple(axes.get(axis, size) for axis, size in enumerate(spec.shape))
-
-
-def _traced_outputs(
-    program: torch.export.ExportedProgram, source: ModelSource
-) -> tuple[TensorSpec, ...]:
-    """Specifications from the trace; a size that depends on the inputs is a name."""
-    nodes = {node.name: node for node in program.graph.nodes}
-    values = [nodes[name].meta["val"] for name in program.graph_signature.user_outputs]
-    return tuple(
-        TensorSpec(
-            name=name,
-            dtype=dtype_name(value.dtype),
-            shape=tuple(size if isinstance(size, int) else str(size) for size in value.shape),
-        )
-        for name, value in zip(source.output_names, values, strict=True)
-    )
