@@ -160,7 +160,8 @@ def lexer_export_model(
     source
         The model: a module in eval mode, a ``torch.export`` program (possibly
         with its module) or an ``.onnx`` file, with example inputs, tensor names
-        and dynamic axes.
+        and dynamic axes. For an engine's own format, a module comes with its
+        program, unless ``torch.export`` cannot trace it.
     format
         The requested format: ``"onnx"``, ``"torch"``, ``"torch_export"``, or an
         engine's own format.

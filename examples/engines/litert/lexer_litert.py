@@ -16,7 +16,7 @@ from lexer_core.testing.declarations import EngineUnderTest
 class Declarations(EngineUnderTest):
     engine_name = "litert"
     cannot = {  # noqa: RUF012
-        "float64": "products of float64 tensors are computed in float32",
+        "float64": "a float64 model loses the digits that float32 lacks",
         "dynamic_batch": "the interpreter reserves its memory for one shape",
         "control_flow": "litert-torch converts no branches",
     }
@@ -64,7 +64,7 @@ def lexer_export_model(source, format, workdir):
     inputs, outputs = program_specs(source)
     for spec in (*inputs, *outputs):
         if spec.dtype in ("bfloat16", "float64"):
-            raise UnsupportedError(f"LiteRT does not compute in {spec.dtype}, the type of {spec}.")
+            raise UnsupportedError(f"LiteRT does not keep the digits of {spec.dtype}: {spec}.")
     import litert_torch
     import torch
 

@@ -11,7 +11,7 @@ from lexer_core.engine_helpers import (
     program_specs,
     refuse_precision,
 )
-from lexer_core.errors import ExportError, UnsupportedError
+from lexer_core.errors import EngineError, ExportError, UnsupportedError
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import CPU, EngineInfo, ExportedModel
 from lexer_core.testing.declarations import EngineUnderTest
@@ -139,7 +139,9 @@ def lexer_place_inputs(session, inputs):
 
 @hookimpl
 def lexer_fetch_outputs(session, outputs):
-    return {
-        spec.name: mat.numpy(batch_index=axis).copy()
-        for (status, mat), (spec, axis) in zip(outputs, session.outputs, strict=True)
-    }
+    arrays = {}
+    for (status, mat), (spec, axis) in zip(outputs, session.outputs, strict=True):
+        if status:
+            raise EngineError(f"ncnn cannot compute output {spec.name!r} (status {status}).")
+        arrays[spec.name] = mat.numpy(batch_index=axis).copy()
+    return arrays

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from importlib.util import find_spec
+
 import pytest
 from installed import installed
 
@@ -19,26 +22,26 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),
 ]
 
-ENGINES = {"tract": ("tract",)}
+ENGINES = {
+    "tract": ("tract",),
+    "ncnn": ("ncnn", "pnnx"),
+    "litert": ("ai_edge_litert", "litert_torch"),
+}
 """For each engine, the modules without which its tests are skipped."""
 
 
-@pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """Return a function that installs an engine until the end of this module."""
-    from contextlib import ExitStack
+def needs(name):
+    """Skip a test if a module that the engine needs is not installed."""
+    missing = [module for module in ENGINES[name] if find_spec(module) is None]
+    return pytest.mark.skipif(bool(missing), reason=f"not installed: {', '.join(missing)}")
 
+
+@pytest.fixture(scope="module", autouse=True)
+def engines(tmp_path_factory):
     with ExitStack() as stack:
-        known = set()
-
-        def install(name):
-            for module in ENGINES[name]:
-                pytest.importorskip(module)
-            if name not in known:
-                known.add(name)
-                stack.enter_context(installed(name, tmp_path_factory.mktemp(name)))
-
-        yield install
+        for name in ENGINES:
+            stack.enter_context(installed(name, tmp_path_factory.mktemp(name)))
+        yield
 
 
 @pytest.fixture
@@ -55,10 +58,8 @@ def small_net():
     ).eval()
 
 
-@pytest.mark.parametrize("name", ENGINES)
-def test_its_outputs_agree_with_onnxruntime_on_a_convolution_net(name, site, small_net):
-    site(name)
-
+@pytest.mark.parametrize("name", [pytest.param(name, marks=needs(name)) for name in ENGINES])
+def test_its_outputs_agree_with_onnxruntime_on_a_convolution_net(name, small_net):
     report = LexerContext(num_iterations=20, warm_up_seconds=0.0, threads=1).benchmark(
         small_net, torch.randn(1, 3, 64, 64), engines=["onnxruntime", name]
     )
@@ -68,13 +69,16 @@ def test_its_outputs_agree_with_onnxruntime_on_a_convolution_net(name, site, sma
     assert report[name].parity.status == "pass"
 
 
-class Outside(EngineConformance):
-    """Install the engine before the checks."""
-
-    @pytest.fixture(scope="class", autouse=True)
-    def engine_is_installed(self, site):
-        site(self.engine_name)
-
-
-class TestTract(Outside):
+@needs("tract")
+class TestTract(EngineConformance):
     engine_name = "tract"
+
+
+@needs("ncnn")
+class TestNcnn(EngineConformance):
+    engine_name = "ncnn"
+
+
+@needs("litert")
+class TestLiteRT(EngineConformance):
+    engine_name = "litert"
