@@ -66,7 +66,7 @@ print("started")
 report = LexerContext(warm_up_seconds=0.05, threads=1).benchmark(
     torch_model=Net(), input=Question(torch.ones(1, 4)), num_iterations=20, engines=ENGINES
 )
-for row in report:
+for row in report.results:
     print(row.label, row.status, row.isolation, row.parity.status, row.num_samples)
 """
 )

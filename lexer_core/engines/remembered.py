@@ -82,12 +82,14 @@ def recall(entry_point: EngineEntryPoint) -> PluginAnswer | None:
         if _stamps(files) != document["stamps"]:
             return None
         answer = _answer(document, files)
+        if document["surroundings"][0] != _variables():
+            return None
         if not answer.is_settled and not (
             document["surroundings"] == _surroundings()
             and abs(time.time() - document["asked_at"]) < _UNSETTLED_SECONDS
         ):
             return None
-    except (OSError, RuntimeError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, RuntimeError, ValueError, TypeError, LookupError, AttributeError):
         return None  # missing, unreadable, or written by something else
     return answer
 
@@ -205,7 +207,6 @@ def _package_files(entry_point: EngineEntryPoint) -> list[str]:
 
 def _surroundings() -> list[object]:
     """Return what changes when something is installed: folders of packages and programs."""
-    variables = [os.environ.get(name) for name in _VARIABLES]
     programs = os.environ.get("PATH", "").split(os.pathsep)
     times: list[object] = []
     for folder in dict.fromkeys((*sys.path, *programs)):
@@ -213,7 +214,11 @@ def _surroundings() -> list[object]:
             times.append([folder, os.stat(folder or ".").st_mtime_ns])  # noqa: PTH116
         except OSError:
             times.append([folder, None])
-    return [variables, times]
+    return [_variables(), times]
+
+
+def _variables() -> list[str | None]:
+    return [os.environ.get(name) for name in _VARIABLES]
 
 
 # -- files ---------------------------------------------------------------------------

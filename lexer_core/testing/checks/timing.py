@@ -247,9 +247,10 @@ def answers_are_not_kept(fixture: EngineFixture) -> None:
 def _expect_no_kept_answers(seen: _SlowCalls) -> None:
     facts = seen.facts
     excess = facts.steps.running - facts.copying_inputs - facts.copying_outputs
-    if excess > _REMEMBERED_RATIO * seen.shortest and excess > _HIDDEN_SECONDS:
+    usual = max(seen.shortest, seen.after_placing)
+    if excess > _REMEMBERED_RATIO * usual and excess > _HIDDEN_SECONDS:
         raise CheckFailed(
-            f"a call on inputs that were used before takes {seen.shortest * 1e3:.3g} ms, on new "
+            f"a call on inputs that were used before takes {usual * 1e3:.3g} ms, on new "
             f"ones {facts.steps.running * 1e3:.3g} ms.",
             "Keep no outputs: a benchmark repeats the same call to time its work. What new "
             "inputs of the same shape need is done in lexer_place_inputs.",
@@ -341,10 +342,15 @@ def compile_time_is_plausible(fixture: EngineFixture) -> None:
 
 @frozen(kw_only=True)
 class _SlowCalls:
-    """Calls of a slow model, in seconds: steps, the shortest sample, and the shortest reset."""
+    """Calls of a slow model, in seconds.
+
+    The steps of calls on new inputs, the shortest sample, the shortest call on the inputs of
+    the samples right after others were placed, and the shortest reset.
+    """
 
     facts: FreshCalls
     shortest: float
+    after_placing: float
     resetting: float
 
 
@@ -378,6 +384,7 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
         samples = _time(opened, call, _SLOW_SAMPLES, 1, time.perf_counter_ns)
         tries: list[FreshCalls] = []
         resets: list[float] = []
+        after_placing: list[float] = []
         while True:
             number = len(tries) + 1
             with engine.call_context(session):
@@ -396,13 +403,24 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
                     )
                 )
                 resets.append(_reset_seconds(call))
-            seen = _shortest(tries, shortest=float(samples.min()), resetting=min(resets))
+            # On a busy machine, threads take long to wake up after a pause, which concerns
+            # calls on new inputs. This is such a pause before a call on the old ones.
+            opened.call({n: a - np.float32(number) for n, a in arrays.items()})
+            after_placing.append(_run_seconds(opened, call))
+            seen = _shortest(
+                tries,
+                shortest=float(samples.min()),
+                after_placing=min(after_placing),
+                resetting=min(resets),
+            )
             # More tries, because a busy machine can disturb all of the first ones.
             if number >= (_MOST_TRIES if _is_suspicious(seen) else _TRIES):
                 return seen
 
 
-def _shortest(tries: Sequence[FreshCalls], *, shortest: float, resetting: float) -> _SlowCalls:
+def _shortest(
+    tries: Sequence[FreshCalls], *, shortest: float, after_placing: float, resetting: float
+) -> _SlowCalls:
     steps = [each.steps for each in tries]
     return _SlowCalls(
         facts=attrs.evolve(
@@ -415,6 +433,7 @@ def _shortest(tries: Sequence[FreshCalls], *, shortest: float, resetting: float)
             ),
         ),
         shortest=shortest,
+        after_placing=after_placing,
         resetting=resetting,
     )
 
