@@ -1,9 +1,13 @@
-"""What applies to all tests: whose settings are kept away, and which tests need a GPU?"""
+"""What applies to all tests: whose settings are kept away, and which tests need a GPU?
+
+No test depends on the speed of the machine, and nor do those that generate data.
+"""
 
 import os
 
 import pytest
 from gpu import why_no_gpu
+from hypothesis import HealthCheck, settings
 from settings_place import place
 
 __all__ = ["place"]
@@ -14,6 +18,12 @@ for name in list(os.environ):
 # The files of the home folder and of the folder that the tests run in; here and in
 # every process that a test starts. The fixture ``place`` takes it away again.
 os.environ["LEXER_NO_CONFIG"] = "1"
+
+# How long anything takes depends on what else the machine does.
+settings.register_profile(
+    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("any machine")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -420,7 +420,7 @@ def test_arrays_of_unknown_fields_are_ignored(saved):
 SLOW = settings(
     max_examples=60,
     deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 VALUES = st.recursive(
     st.none()

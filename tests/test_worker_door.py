@@ -307,7 +307,9 @@ def changed_workers(change, label):
 
 NO_CHANGE = Change("", 0.0, None)
 FOR_MODULE = settings(
-    deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 
 
