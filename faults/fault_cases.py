@@ -226,20 +226,9 @@ case(
 # -- files ----------------------------------------------------------------------------
 
 
-def small_tmpfs(size: str) -> Callable[[Place], str]:
-    mount = f'mount -t tmpfs -o size={size} none "$TMPDIR" && exec "$@"'
-    shell = f"exec unshare -m bash -c '{mount}' bash \"$@\""
-
-    def run(place: Place) -> str:
-        if subprocess.run(["unshare", "-m", "true"], check=False, capture_output=True).returncode:
-            return "skipped: it needs a mount"
-        return measured_or_refused(place.benchmark(shell=shell))
-
-    return run
-
-
-def read_only_tmpfs(variable: str) -> Callable[[Place], str]:
-    mount = f'mount -t tmpfs -o ro none "${variable}" && exec "$@"'
+def with_tmpfs(options: str, variable: str = "TMPDIR") -> Callable[[Place], str]:
+    """Mount a file system with these options on the folder that a variable names."""
+    mount = f'mount -t tmpfs -o {options} none "${variable}" && exec "$@"'
     shell = f"exec unshare -m bash -c '{mount}' bash \"$@\""
 
     def run(place: Place) -> str:
@@ -252,9 +241,9 @@ def read_only_tmpfs(variable: str) -> Callable[[Place], str]:
 
 if LINUX:
     for size in ("4k", "64k", "1m,nr_inodes=2", "1m,nr_inodes=6"):
-        case("files", f"a temporary folder of {size}", small_tmpfs(size))
-    case("files", "a read-only temporary folder", read_only_tmpfs("TMPDIR"))
-    case("files", "a read-only cache", read_only_tmpfs("LEXER_CACHE_DIR"))
+        case("files", f"a temporary folder of {size}", with_tmpfs(f"size={size}"))
+    case("files", "a read-only temporary folder", with_tmpfs("ro"))
+    case("files", "a read-only cache", with_tmpfs("ro", "LEXER_CACHE_DIR"))
     case("files", "a cache that cannot be created", with_variables(LEXER_CACHE_DIR="/proc/x"))
 case("files", "a temporary folder that does not exist", with_variables(TMPDIR="/nonexistent/tmp"))
 case(

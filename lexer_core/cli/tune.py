@@ -47,7 +47,11 @@ _SETTINGS = (
     "show_progress",
 )
 _OUTPUT_OPTIONS = (
-    *("format", "output_file", "verbose", "resume", "save_best"),
+    "format",
+    "output_file",
+    "verbose",
+    "resume",
+    "save_best",
     "show_progress",
 )
 

@@ -36,6 +36,7 @@ __all__ = [
     "log_axis",
     "new_figure",
     "panel_for",
+    "share_axis",
 ]
 
 _DPI = 72
@@ -283,3 +284,25 @@ _NEARLY_LINEAR = 7.0
 Above it, at least two multiples by 1, 2 and 5 are within the axis; with fewer,
 LogLocator chooses its own ticks.
 """
+
+
+def share_axis(axes: Axes, *, half_height: float, label: str) -> None:
+    """Make a panel one line of several that share the axis at the bottom.
+
+    Parameters
+    ----------
+    axes
+        The panel.
+    half_height
+        The line is at 0 of the vertical axis, which ends at this distance.
+    label
+        Name of the axis, for the last panel; empty for those above it.
+    """
+    axes.set_ylim(-half_height, half_height)
+    axes.set_yticks([])
+    axes.spines["left"].set_visible(False)
+    if label:
+        axes.set_xlabel(label)
+    else:
+        axes.spines["bottom"].set_visible(False)
+        axes.tick_params(labelbottom=False)

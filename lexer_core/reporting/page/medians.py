@@ -6,7 +6,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from lexer_core.reporting.numbers import MISSING, estimate_text, time_unit
-from lexer_core.reporting.page.figure_layout import Width, linear_axis, new_figure, panel_for
+from lexer_core.reporting.page.figure_layout import (
+    Width,
+    linear_axis,
+    new_figure,
+    panel_for,
+    share_axis,
+)
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.series import series_of
 from lexer_core.reporting.page.theme import light
@@ -81,14 +87,8 @@ def _draw(
     for at, (row, axes) in enumerate(zip(rows, all_axes, strict=True)):
         _draw_bar(axes, row, series[row.label], unit)
         linear_axis(axes, "x", longest * 1.02, width.ticks)
-        axes.set_ylim(-0.5, 0.5)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        if at < last:
-            axes.spines["bottom"].set_visible(False)
-            axes.tick_params(labelbottom=False)
-        else:
-            axes.set_xlabel(f"{unit.name} per call")
+        label = f"{unit.name} per call" if at == last else ""
+        share_axis(axes, half_height=0.5, label=label)
     return figure
 
 

@@ -15,7 +15,13 @@ from lexer_core.reporting.numbers import (
     significant,
     whole_text,
 )
-from lexer_core.reporting.page.figure_layout import Width, log_axis, new_figure, panel_for
+from lexer_core.reporting.page.figure_layout import (
+    Width,
+    log_axis,
+    new_figure,
+    panel_for,
+    share_axis,
+)
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import light
@@ -135,14 +141,8 @@ def _draw(pairs: Sequence[_Pair], width: Width) -> Figure:
     for at, (pair, axes) in enumerate(zip(pairs, all_axes, strict=True)):
         log_axis(axes, "x", low, high, width.ticks)
         _draw_pair(axes, pair, low)
-        axes.set_ylim(-1.0, 1.0)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        if at < last:
-            axes.spines["bottom"].set_visible(False)
-            axes.tick_params(labelbottom=False)
-        else:
-            axes.set_xlabel("← slower · time ÷ time, logarithmic · faster →")
+        label = "← slower · time ÷ time, logarithmic · faster →" if at == last else ""
+        share_axis(axes, half_height=1.0, label=label)
     return figure
 
 

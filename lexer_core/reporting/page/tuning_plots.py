@@ -14,6 +14,7 @@ from lexer_core.reporting.page.figure_layout import (
     log_axis,
     new_figure,
     panel_for,
+    share_axis,
 )
 from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
@@ -198,12 +199,6 @@ def _draw_race(raced: Sequence[TuningConfiguration], width: Width) -> Figure:
         colour = light("bad" if each.fate in ("failed", "over_limit") else "muted")
         axes.barh(0.0, each.rounds, height=1.0, color=colour)
         linear_axis(axes, "x", longest * 1.02, width.ticks)
-        axes.set_ylim(-0.5, 0.5)
-        axes.set_yticks([])
-        axes.spines["left"].set_visible(False)
-        if at < last:
-            axes.spines["bottom"].set_visible(False)
-            axes.tick_params(labelbottom=False)
-        else:
-            axes.set_xlabel("rounds")
+        label = "rounds" if at == last else ""
+        share_axis(axes, half_height=0.5, label=label)
     return figure
