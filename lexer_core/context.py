@@ -25,18 +25,34 @@ from lexer_core.settings.table import DEFAULT
 from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
+    from lexer_core.settings.table import Settings
     from lexer_core.tuning_report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
 
 _TUNING_SECONDS = 120.0
 """Default of ``max_seconds`` for a tuning."""
+
+
+@contextlib.contextmanager
+def _shown_progress(
+    progress: ProgressCallback | None, settings: Settings
+) -> Iterator[ProgressCallback | None]:
+    """Return the user's callback, or a display that lasts as long as the context."""
+    if progress is not None or not settings.show_progress:
+        yield progress
+        return
+    # On use: where progress is shown, rich may be imported.
+    from lexer_core.reporting.progress import ProgressDisplay
+
+    with ProgressDisplay() as display:
+        yield display
 
 
 class LexerContext:
@@ -203,18 +219,13 @@ class LexerContext:
         if all(isinstance(model, Path) for model in adapted.values()):
             selection = suited_to_onnx(selection)
         first, *others = adapted
-        with contextlib.ExitStack() as stack:
-            if progress is None and effective.show_progress:
-                # On use: where progress is shown, rich may be imported.
-                from lexer_core.reporting.progress import ProgressDisplay
-
-                progress = stack.enter_context(ProgressDisplay())
+        with _shown_progress(progress, effective) as shown:
             run = BenchmarkRun(
                 adapted[first],
                 models[first].input,
                 cases_of_models(selection, tuple(models)),
                 effective,
-                progress,
+                shown,
                 title=first,
                 second_inputs=second[first],
                 others={
@@ -243,13 +254,7 @@ class LexerContext:
             if not others
             else None,
         )
-        return_freed_memory()
-        self._report = report
-        if effective.print_report:
-            # On use: it imports rich.
-            from lexer_core.reporting.terminal_table import print_report
-
-            print_report(report, how_to_see_more="report.to_text(verbose=True)")
+        self._finish(report, effective)
         return report
 
     def tune(
@@ -354,21 +359,20 @@ class LexerContext:
             output_names=output_names,
             dynamic_axes={},
         )
-        with contextlib.ExitStack() as stack:
-            if progress is None and configuration.settings.show_progress:
-                # On use: where progress is shown, rich may be imported.
-                from lexer_core.reporting.progress import ProgressDisplay
+        with _shown_progress(progress, configuration.settings) as shown:
+            report = run_tuning(model, input, request, configuration, self.registry, shown)
+        self._finish(report, configuration.settings)
+        return report
 
-                progress = stack.enter_context(ProgressDisplay())
-            report = run_tuning(model, input, request, configuration, self.registry, progress)
+    def _finish(self, report: BenchmarkReport, settings: Settings) -> None:
+        """Keep a report for :meth:`flush`, and print it if the settings say so."""
         return_freed_memory()
         self._report = report
-        if configuration.settings.print_report:
+        if settings.print_report:
             # On use: it imports rich.
             from lexer_core.reporting.terminal_table import print_report
 
             print_report(report, how_to_see_more="report.to_text(verbose=True)")
-        return report
 
     def configuration(self, torch_model: Any = None, **settings: Any) -> Configuration:
         """Return the effective settings of a call, and where each was set.
