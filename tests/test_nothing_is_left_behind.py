@@ -16,6 +16,8 @@ from fake_engines import FakeSite
 from tiny_onnx import identity_model
 from toy_engine import TOY_ENGINE
 
+from lexer_core.worker.leftovers import MARK, end_marked, find_marked
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -135,6 +137,36 @@ def test_nothing_is_left_behind_by_a_run_that_a_signal_ends(lasting_run: Run, na
     assert lasting_run.process.wait(WAIT) == (130 if name == "SIGINT" else -number)
     wait_until(lambda: not lasting_run.left_behind())
     assert lasting_run.left_behind() == []
+
+
+@pytest.mark.skipif(not Path("/dev/shm").is_dir(), reason="semaphores are not files here")
+def test_the_semaphore_of_a_process_that_will_not_end_is_removed() -> None:
+    mark = f"semaphore of {os.getpid()}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", STUBBORN],
+        env={**os.environ, MARK: mark},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    semaphore = Path("/dev/shm", f"sem.{process.stdout.readline().decode().strip().lstrip('/')}")
+    assert semaphore.exists()
+
+    end_marked(mark)
+
+    assert process.wait() == -signal.SIGKILL
+    assert find_marked(mark) == []
+    assert not semaphore.exists()
+    process.stdout.close()
+
+
+STUBBORN = """
+import multiprocessing, signal, time
+
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+semaphore = multiprocessing.get_context("spawn").Semaphore()
+print(semaphore._semlock.name, flush=True)
+time.sleep(600)
+"""
 
 
 def test_the_folder_of_a_killed_process_is_removed_by_the_next_one(tmp_path: Path) -> None:

@@ -28,8 +28,13 @@ MARK = "_LEXER_WORKER"
 """The environment variable with a worker's mark."""
 
 _GRACE_SECONDS = 0.5
-"""Time for programs to clean up after themselves. Python's own tracker of semaphores and
-shared memory does so once the other processes are gone; killed at once, it cannot."""
+"""Time for programs to clean up after themselves."""
+
+_TRACKER_GRACE_SECONDS = 5.0
+"""Time for Python's trackers of semaphores and shared memory, which remove them once all
+processes that use them are gone, and ignore requests to end."""
+
+_TRACKER = b"multiprocessing.resource_tracker"
 
 _POLL_SECONDS = 0.005
 _MOST_GENERATIONS = 20
@@ -82,9 +87,15 @@ def end_marked(mark: str) -> None:
 def end_processes(processes: Iterable[ProcessId]) -> None:
     """Ask processes to end, and kill those that have not after a moment."""
     running = [each for each in processes if _send(each, _TERMINATE)]
+    trackers = [each for each in running if _TRACKER in _command(each.pid)]
     for each in running:
         _send(each, getattr(signal, "SIGCONT", 0))  # a stopped process cannot end
-    deadline = time.monotonic() + _GRACE_SECONDS
+    _kill_after([each for each in running if each not in trackers], _GRACE_SECONDS)
+    _kill_after(trackers, _TRACKER_GRACE_SECONDS)
+
+
+def _kill_after(running: list[ProcessId], seconds: float) -> None:
+    deadline = time.monotonic() + seconds
     while running and time.monotonic() < deadline:
         time.sleep(_POLL_SECONDS)
         running = [each for each in running if _send(each, 0)]
@@ -121,6 +132,12 @@ if sys.platform == "linux":
         try:
             return b"\0" + (_PROC / str(pid) / "environ").read_bytes() + b"\0"
         except OSError:  # it has ended, or is another user's
+            return b""
+
+    def _command(pid: int) -> bytes:
+        try:
+            return (_PROC / str(pid) / "cmdline").read_bytes()
+        except OSError:
             return b""
 
     def _send(process: ProcessId, number: int) -> bool:
@@ -166,6 +183,12 @@ else:
         except (psutil.Error, OSError):  # it has ended, or is another user's
             return b""
         return "".join(f"\0{name}={value}" for name, value in pairs).encode() + b"\0"
+
+    def _command(pid: int) -> bytes:
+        try:
+            return "\0".join(psutil.Process(pid).cmdline()).encode()
+        except (psutil.Error, OSError):
+            return b""
 
     def _send(process: ProcessId, number: int) -> bool:
         """Send a signal, 0 for none; return whether the process is running."""
