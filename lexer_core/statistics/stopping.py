@@ -146,15 +146,16 @@ def check_stop(
     -----
     A group-sequential rule. Looks are at 10, 14, 20, 28, 40, … rounds
     (:func:`next_look_rounds`). At the k-th look every pair's verdict is read
-    from its interval at the error rate α·6/(π²k²), with Holm's correction over
-    the pairs, so all looks together stay within α. Precision is that of the
+    from its interval at a share of the error rate α in proportion to 1/k
+    (:func:`look_confidence`), with Holm's correction over the pairs, so all looks
+    together stay within α. Precision is that of the
     plain interval; a single case needs nothing else.
 
     Simulated (November 2026; 250 to 300 runs per cell, α = 5 %, δ = 2 %): fewer
     than 5 % of the runs stopped with a wrong verdict, on every generator and
     recording, and with a true ratio inside, outside and at the edge of the tie
     band. The median number of rounds for a ratio of 1.00, 1.05, 1.20 and 3.20
-    was 40, 40, 28 and 10 if a third of the rounds is off by half, and 79, 56, 20
+    was 40, 28, 28 and 10 if a third of the rounds is off by half, and 79, 56, 20
     and 10 on the recorded 64→64 layer.
     """
     if not cases:

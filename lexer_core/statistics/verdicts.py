@@ -157,8 +157,8 @@ def compare_cases(
     Holm's step-down method (1979) over the pairs. The p-value of a pair is the
     smallest error rate at which its interval is on one side of each edge of the
     tie band, so the interval reported as ``adjusted`` is the one that the
-    verdict was read from. At the k-th look the error rate is multiplied by
-    6 / (pi² k²) (:func:`look_confidence`).
+    verdict was read from. Each look spends a share of the error rate
+    (:func:`look_confidence`).
     """
     check_fraction(confidence, "confidence")
     if not delta >= 0.0:
