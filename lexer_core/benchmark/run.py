@@ -40,7 +40,7 @@ from lexer_core.worker.guardian import guarded
 from lexer_core.worker.interrupts import interrupts_end_run, without_interrupts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lexer_core.benchmark.cases import CaseSelection
     from lexer_core.benchmark.launch import Race
@@ -122,6 +122,7 @@ class BenchmarkRun:
         self._orders: dict[int, tuple[str, ...]] = {}
         self._saved_models: tuple[SavedModel, ...] = ()
         self._cache_dirs: dict[str, Path] = {}
+        self._started = 0
 
     def execute(self) -> RunOutcome:
         """Run the benchmark; errors of a case are in its outcome.
@@ -151,8 +152,8 @@ class BenchmarkRun:
                     self._cache_dirs = self._make_cache_dirs(folder)
                 self._check_devices()
                 if any(outcome.status == "ok" for outcome in self._outcomes):
-                    self._begin(folder)
-                    self._prepare()
+                    self._begin(folder, self._models.values())
+                    self._prepare(self._outcomes, self._models)
                     self._launch_all()
             except KeyboardInterrupt:
                 self._stopped_because = "interrupted"
@@ -237,30 +238,35 @@ class BenchmarkRun:
                         hint=error.hint,
                     ) from error
 
-    def _begin(self, folder: Path) -> None:
+    def _begin(self, folder: Path, models: Iterable[ModelUnderTest]) -> None:
+        """Start the processes that prepare some models."""
         self._timings.report("prepare")
         with self._timings.timed("prepare"):
-            for number, model in enumerate(self._models.values()):
+            for model in models:
                 model.start(
-                    folder / f"model-{number}",
+                    folder / f"model-{self._started}",
                     self._settings,
                     threads=self._threads,
                     memory_limit_bytes=self._memory_limit,
                 )
+                self._started += 1
 
-    def _prepare(self) -> None:
-        """Run the references, then export the model for each case."""
-        for model in self._models.values():
+    def _prepare(
+        self, outcomes: Sequence[CaseOutcome], models: Mapping[str, ModelUnderTest]
+    ) -> None:
+        """Run the references of some models, then export for each case."""
+        for model in models.values():
             model.run_reference(self._settings, self._timings)
-        for outcome in self._outcomes:
+        for outcome in outcomes:
             if outcome.status == "ok":
                 self._export(outcome)
         with self._timings.timed("prepare"):
-            self._fingerprints = {key: model.identity() for key, model in self._models.items()}
-        for key, model in self._models.items():
+            self._fingerprints |= {key: model.identity() for key, model in models.items()}
+        for key in dict.fromkeys([*models, *(outcome.case.model for outcome in outcomes)]):
+            model = self._models[key]
             prepared = [
                 outcome.prepared
-                for outcome in self._outcomes
+                for outcome in outcomes
                 if outcome.case.model == key and outcome.prepared is not None
             ]
             model.match_inputs(prepared, self._inputs)
@@ -272,7 +278,7 @@ class BenchmarkRun:
             outcome.prepared = self._model(outcome).export(outcome.case, self._settings)
 
     def _launch_all(self) -> None:
-        groups = self._groups()
+        groups = self._groups(self._outcomes)
         if len(groups) > 1:
             self._timings.notes.append(
                 f"the cases do not all fit in memory: measured in {len(groups)} groups, "
@@ -374,11 +380,12 @@ class BenchmarkRun:
         self._looks = max(self._looks, ended.looks)
         self._stopped_because = ended.stopped_because
 
-    def _groups(self) -> list[list[CaseOutcome]]:
+    def _groups(self, outcomes: Sequence[CaseOutcome]) -> list[list[CaseOutcome]]:
+        """Return which cases fit in memory together, each time with the first."""
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
         together: dict[str, list[CaseOutcome]] = {}
         needs: dict[str, int] = {}
-        for outcome in self._outcomes:
+        for outcome in outcomes:
             if outcome.prepared is None:
                 continue
             unit = outcome.case.paired_with or outcome.case.label

@@ -39,7 +39,14 @@ if TYPE_CHECKING:
 __all__ = ["benchmark", "exit_status"]
 
 # The first three have their own options (--seed is an input option); the command always prints.
-_NOT_FROM_THE_TABLE = ("engines", "device", "seed", "print_report", "preset")
+_NOT_FROM_THE_TABLE = (
+    "engines",
+    "device",
+    "seed",
+    "print_report",
+    "preset",
+    "max_configurations",  # of lexer tune
+)
 _OUTPUT_OPTIONS = (
     "format",
     "output_file",

@@ -31,6 +31,7 @@ __all__ = ["tune"]
 
 _SETTINGS = (
     "max_seconds",
+    "max_configurations",
     "tie",
     "warm_up_seconds",
     "launches",

@@ -61,6 +61,8 @@ class TuningConfiguration:
         Its time divided by that one's when it left (per item, if throughput is the goal).
     confirmed
         Whether its numbers come from new processes after the race.
+    number
+        Its place in the space, from 0.
     """
 
     label: str
@@ -75,6 +77,7 @@ class TuningConfiguration:
     beaten_by: str = ""
     ratio: float | None = number()
     confirmed: bool = False
+    number: int | None = count()
 
 
 @frozen(kw_only=True)
@@ -90,7 +93,10 @@ class Tuning:
     vary
         The axes: the values of each, as text.
     configurations
-        Every point of the space, in the order of the rows.
+        The points that were tried, in the order of the rows: all, or those that a sampler
+        chose from a large space.
+    space_size
+        Number of points of the space.
     race_rounds
         Rounds of the race.
     race_samples
@@ -101,5 +107,6 @@ class Tuning:
     limits: tuple[str, ...] = field(default=(), converter=texts)
     vary: Mapping[str, tuple[str, ...]] = mapping()
     configurations: tuple[TuningConfiguration, ...] = field(default=(), converter=_configurations)
+    space_size: int | None = count()
     race_rounds: int = count(0)
     race_samples: int = count(0)

@@ -244,6 +244,15 @@ class Settings:
         example="0.05",
         share=True,
     )
+    max_configurations: int = _setting(
+        256,
+        "benchmarks",
+        "Maximum number of configurations that `lexer tune` tries. Of a larger space, a sampler "
+        "chooses them (pip install 'lexer-core[tune]').",
+        low=2,
+        high=10**5,
+        example="64",
+    )
     canary: bool = _setting(
         True,
         "benchmarks",

@@ -6,6 +6,7 @@ figures, which are fields of a row of the report.
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Literal
 
@@ -115,6 +116,13 @@ class Goal:
         if value is None:
             return None
         return -value if self.figure.more_is_better else value
+
+    def log_cost(self, row: BenchmarkResult) -> float | None:
+        """Return the logarithm of the cost, except of errors, which may be zero."""
+        value = self.figure.value(row)
+        if value is None or self.figure.name == "error":
+            return value
+        return -math.log(value) if self.figure.more_is_better else math.log(value)
 
 
 @frozen(kw_only=True)

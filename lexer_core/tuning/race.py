@@ -107,6 +107,27 @@ class ConfigurationRace:
         """Return the typical time of a configuration, in seconds per call or item."""
         return float(np.median(list(self._centres[label].values())))
 
+    def costs(self, label: str) -> tuple[float, ...] | None:
+        """Return a number for each goal, smaller for better: the logarithm, except of errors.
+
+        ``None`` if one is unknown, or the configuration took no part in the rounds.
+        """
+        if not self._centres.get(label):
+            return None
+        items = self._items(label)
+        per_call = self.typical_cost(label) * (items if self._per_item else 1)
+        found = []
+        for goal in self._goals:
+            name = goal.figure.name
+            if name in _STATIC:
+                value = self._static(label, name)
+                if value is None:
+                    return None
+                found.append(math.log(value) if name == "memory" else value)
+            else:
+                found.append(math.log(per_call / (items if name == "throughput" else 1)))
+        return tuple(found)
+
     def admit(self, outcome: CaseOutcome, case: LiveCase) -> None:
         """Refuse a configuration that cannot win.
 

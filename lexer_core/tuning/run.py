@@ -20,7 +20,7 @@ from lexer_core.machine.memory import available_memory_bytes
 from lexer_core.tuning.race import ConfigurationRace, is_per_item
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from lexer_core.benchmark.cases import CaseSelection
@@ -62,8 +62,6 @@ class TuningRun(BenchmarkRun):
         Why configurations left the race, by label.
     finalists
         Labels of those that were measured again.
-    tied
-        Labels that the race could not tell from its leader.
     race_rounds, race_blocks
         Rounds of the race, and blocks that all configurations took in it.
     """
@@ -87,9 +85,19 @@ class TuningRun(BenchmarkRun):
         self._on_step = on_step
         self.departures: dict[str, Departure] = {}
         self.finalists: tuple[str, ...] = ()
-        self.tied: tuple[str, ...] = ()
+        self._tied_with: dict[str, str] = {}
+        self._leader: CaseOutcome | None = None
         self.race_rounds = 0
         self.race_blocks = 0
+
+    @property
+    def tied(self) -> tuple[str, ...]:
+        """Labels that the race could not tell from a leader that is still in it."""
+        return tuple(
+            label
+            for label, leader in self._tied_with.items()
+            if label not in self.departures and leader not in self.departures
+        )
 
     def _early_workers(self) -> int | None:
         """Start as many as surely fit in memory."""
@@ -107,41 +115,51 @@ class TuningRun(BenchmarkRun):
 
     def _race(self, seconds: float) -> list[str]:
         """Race in heats; return the labels that are left, the fastest first."""
-        heats = self._groups()
-        if len(heats) > 1:
-            self._timings.notes.append(
-                f"the configurations do not all fit in memory: raced in {len(heats)} heats"
-            )
-        leader: CaseOutcome | None = None
         costs: dict[str, float] = {}
         settings = self._settings
         self._settings = attrs.evolve(
             settings, warm_up_seconds=min(settings.warm_up_seconds, _WARM_UP_SECONDS)
         )
         try:
-            for heat in heats:
+            for heat, share in self._heats(seconds):
                 members = [outcome for outcome in heat if not self._has_left(outcome)]
-                if leader is not None and leader not in members:
-                    members.insert(0, leader)
+                leader = self._leader
+                if leader is not None and not self._has_left(leader):
+                    if leader not in members:
+                        members.insert(0, leader)
                     leader.log = SampleLog()
-                race = self._race_once(members, seconds / len(heats))
-                self.departures |= race.departures
-                self.tied = (*self.tied, *race.tied)
-                self.race_rounds += race.rounds
-                self.race_blocks += race.blocks
+                race = self._race_once(members, share)
+                self._after_heat(members, race)
                 costs |= {
                     outcome.case.label: race.typical_cost(outcome.case.label)
                     for outcome in members
                     if outcome.status == "ok" and not self._has_left(outcome) and len(outcome.log)
                 }
-                by_label = {outcome.case.label: outcome for outcome in members}
-                leader = by_label.get(race.leader, leader)
                 self._on_step(self)
                 if self._stopped_because == "interrupted":
                     break
         finally:
             self._settings = settings
-        return sorted(costs, key=lambda label: costs[label])
+        return sorted(costs.keys() - self.departures.keys(), key=lambda label: costs[label])
+
+    def _heats(self, seconds: float) -> Iterator[tuple[Sequence[CaseOutcome], float]]:
+        """Yield who races together, and for how many seconds at most."""
+        heats = self._groups(self._outcomes)
+        if len(heats) > 1:
+            self._timings.notes.append(
+                f"the configurations do not all fit in memory: raced in {len(heats)} heats"
+            )
+        for heat in heats:
+            yield heat, seconds / len(heats)
+
+    def _after_heat(self, members: Sequence[CaseOutcome], race: ConfigurationRace) -> None:
+        """Take note of what a heat found."""
+        self.departures |= race.departures
+        self._tied_with |= dict.fromkeys(race.tied, race.leader)
+        self.race_rounds += race.rounds
+        self.race_blocks += race.blocks
+        by_label = {outcome.case.label: outcome for outcome in members}
+        self._leader = by_label.get(race.leader, self._leader)
 
     def _has_left(self, outcome: CaseOutcome) -> bool:
         return outcome.case.label in self.departures

@@ -31,6 +31,7 @@ def tuning_sentences(
     configurations: Sequence[TuningConfiguration],
     goals: Sequence[Goal],
     limits: Sequence[Limit],
+    space_size: int,
 ) -> tuple[str, ...]:
     """Return the result of a tuning as complete sentences, the most important first."""
     by_fate: dict[str, list[TuningConfiguration]] = {}
@@ -41,6 +42,11 @@ def tuning_sentences(
         sentences = _nothing(report, configurations, goals, limits)
     counts: Counter[Fate] = Counter(each.fate for each in configurations)
     others = ", ".join(f"{counts[fate]} {words}" for fate, words in _WORDS.items() if counts[fate])
+    if space_size > len(configurations):
+        sentences.append(
+            f"{len(configurations)} of the {space_size} configurations of the space were tried, "
+            "chosen by a sampler: others may be better."
+        )
     if others:
         sentences.append(f"Of {len(configurations)} configurations: {others}.")
     return tuple(sentences)

@@ -7,7 +7,7 @@ concern only their engine.
 
 from __future__ import annotations
 
-import itertools
+import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -18,7 +18,7 @@ from lexer_core.errors import UsageError
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     from lexer_core.engines.choice import EngineChoice
 
@@ -91,32 +91,56 @@ class Space:
 
     axes: tuple[Axis, ...]
 
-    def points(self, engine: str) -> Iterator[Point]:
-        """Yield the points of one engine, the last axis varying fastest."""
-        axes = [axis for axis in self.axes if axis.engine in ("", engine)]
-        for values in itertools.product(*(axis.values for axis in axes)):
-            by_axis = list(zip(axes, values, strict=True))
-            general = {axis.name: int(value) for axis, value in by_axis if not axis.engine}
-            yield Point(
-                batch=general.pop(BATCH, None),
-                threads=general.pop(THREADS, None),
-                options={axis.name: value for axis, value in by_axis if axis.engine},
-                shape=general,
-            )
+    def axes_of(self, engine: str) -> tuple[Axis, ...]:
+        """Return the axes that concern an engine."""
+        return tuple(axis for axis in self.axes if axis.engine in ("", engine))
 
-    def choices(self, choices: Sequence[EngineChoice]) -> Iterator[tuple[EngineChoice, Point]]:
-        """Yield an engine choice for each point, labelled by what is varied.
+    def size(self, choices: Sequence[EngineChoice]) -> int:
+        """Return the number of configurations of some engines."""
+        return sum(self._points_of(choice.name) for choice in choices)
 
-        An option that a choice sets itself is the value at which an axis begins.
+    def at(self, choices: Sequence[EngineChoice], number: int) -> tuple[EngineChoice, Point]:
+        """Return a configuration by its number from 0, as :meth:`places` counts.
+
+        The choice is labelled by what is varied. An option that it sets itself is the
+        value at which an axis begins.
         """
-        for choice in choices:
-            for point in self.points(choice.name):
-                options = {**choice.options, **point.options}
-                where = str(point)
-                label = choice.label or choice.name
-                if where:
-                    label = f"{label}[{where}]"
-                yield attrs.evolve(choice, options=options, label=label), point
+        which, places = self.places(choices, number)
+        choice = choices[which]
+        axes = self.axes_of(choice.name)
+        point = _point([(axis, axis.values[at]) for axis, at in zip(axes, places, strict=True)])
+        label = choice.label or choice.name
+        where = str(point)
+        return attrs.evolve(
+            choice,
+            options={**choice.options, **point.options},
+            label=f"{label}[{where}]" if where else label,
+        ), point
+
+    def places(self, choices: Sequence[EngineChoice], number: int) -> tuple[int, tuple[int, ...]]:
+        """Return which choice a number belongs to, and its place on each axis of that engine.
+
+        The numbers of the first choice come first; the last axis varies fastest.
+        """
+        which = 0
+        while number >= (count := self._points_of(choices[which].name)):
+            number -= count
+            which += 1
+        places: list[int] = []
+        for axis in reversed(self.axes_of(choices[which].name)):
+            number, place = divmod(number, len(axis.values))
+            places.insert(0, place)
+        return which, tuple(places)
+
+    def number(self, choices: Sequence[EngineChoice], which: int, places: Sequence[int]) -> int:
+        """Return the number of a configuration, the inverse of :meth:`places`."""
+        number = 0
+        for axis, place in zip(self.axes_of(choices[which].name), places, strict=True):
+            number = number * len(axis.values) + place
+        return number + sum(self._points_of(choice.name) for choice in choices[:which])
+
+    def _points_of(self, engine: str) -> int:
+        return math.prod(len(axis.values) for axis in self.axes_of(engine))
 
     def check(self, engines: Collection[str], dynamic_axes: Collection[str]) -> None:
         """Refuse axes that concern nothing.
@@ -147,6 +171,16 @@ class Space:
                     "of engines, such as onnxruntime.graph_optimization_level. Other axes of the "
                     "inputs need a name: dynamic_axes of @Lexer, or of tune().",
                 )
+
+
+def _point(by_axis: Sequence[tuple[Axis, str]]) -> Point:
+    general = {axis.name: int(value) for axis, value in by_axis if not axis.engine}
+    return Point(
+        batch=general.pop(BATCH, None),
+        threads=general.pop(THREADS, None),
+        options={axis.name: value for axis, value in by_axis if axis.engine},
+        shape=general,
+    )
 
 
 def parse_axis(text: str) -> tuple[str, tuple[str, ...]]:

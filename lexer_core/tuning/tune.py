@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,24 +11,27 @@ import attrs
 from attrs import field, frozen
 
 from lexer_core.artifact.write import SUFFIX, save
-from lexer_core.benchmark.cases import select_cases
-from lexer_core.benchmark.hosted_models import hosted_model
+from lexer_core.benchmark.cases import CaseSelection, select_cases
 from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable
 from lexer_core.results.tuning import Tuning, TuningConfiguration
 from lexer_core.tuning.judging import Judgement, judge_configurations
-from lexer_core.tuning.resize import resized_model, resized_onnx_inputs
+from lexer_core.tuning.plan import Plan
+from lexer_core.tuning.resume import finished_before
 from lexer_core.tuning.run import TuningRun
+from lexer_core.tuning.sampled_run import BATCH_OF_SAMPLER, SampledRun
+from lexer_core.tuning.sampling import Suggestions, check_sampler
 from lexer_core.tuning.sentences import tuning_sentences
+from lexer_core.tuning.sized_models import SizedModels
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
-    from lexer_core.benchmark.cases import Case, CaseSelection
+    from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.deploy.row_model import LiveModel
     from lexer_core.engines.registry import EngineRegistry
@@ -35,12 +39,9 @@ if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
     from lexer_core.settings.layers import Configuration
     from lexer_core.tuning.goals import Goal, Limit
-    from lexer_core.tuning.space import Point, Space
+    from lexer_core.tuning.space import Space
 
 __all__ = ["TuningRequest", "checked_destination", "run_tuning"]
-
-_FINAL = ("slower", "over_limit", "failed", "unsupported")
-"""Fates that a resumed tuning does not look at again."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -108,35 +109,42 @@ def run_tuning(
     ModelError
         The model does not run with these inputs.
     """
-    settings = configuration.settings
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
     plan = _plan(request, configuration, registry)
-    finished = _finished(request, plan)
-    remaining = [label for label in plan.points if label not in finished]
-    if not remaining:
-        assert request.resumed is not None
+    asked = Tuning(
+        goals=tuple(map(str, request.goals)),
+        limits=tuple(map(str, request.limits)),
+        vary={str(axis): axis.values for axis in request.space.axes},
+        space_size=plan.size,
+    )
+    if plan.is_sampled:
+        check_sampler(plan.space, plan.size, plan.most)
+    finished = finished_before(request.resumed, plan, asked)
+    if request.resumed is not None and len(finished) >= min(plan.size, plan.most):
         return TuningReport.of(request.resumed)
-    selection = plan.select(remaining)
-    hosted = {
-        sizes: _sized(model, inputs, sizes, request.axes)
-        for sizes in dict.fromkeys(plan.points[case.label].sizes for case in selection.cases)
-    }
-    first, *others = hosted
-    run = TuningRun(
-        *hosted[first],
-        _with_models(selection, plan.points, first),
+    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    sampler = _sampler(request, plan) if plan.is_sampled else None
+    models = SizedModels(model, inputs, request.axes)
+    selection = models.assign(plan.select(_first(plan, finished, sampler)), plan.points)
+    settings = plan.settings
+    make: Callable[..., TuningRun] = TuningRun
+    if sampler is not None:
+        suggesting = _SamplerOfRun(plan=plan, suggestions=sampler, models=models)
+        make = partial(SampledRun, sampler=suggesting)
+    run = make(
+        *models.first,
+        selection,
         settings,
         progress,
-        others={_key(sizes): hosted_model(*hosted[sizes], title=_key(sizes)) for sizes in others},
+        others=models.new(),
         goals=request.goals,
         limits=request.limits,
-        on_step=lambda run: _save(report_of(run), request.save_to),
+        on_step=lambda run: _save(report_of(run), request.save_to) if request.save_to else None,
     )
 
     def report_of(run: TuningRun) -> TuningReport:
         outcome = run.outcome()
         report = assemble_report(
-            attrs.evolve(outcome, batch_size=None) if len(hosted) > 1 else outcome,
+            attrs.evolve(outcome, batch_size=None) if models.differ else outcome,
             settings,
             engines=registry.listings(),
             created_at=created_at,
@@ -144,7 +152,7 @@ def run_tuning(
             target=request.target,
             input_options=request.input_options,
             # Its inputs are those of the user, so only for configurations with the same.
-            live_model=request.live_model if list(hosted) == [()] else None,
+            live_model=request.live_model if models.are_as_given else None,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
         judgement = Judgement(
@@ -155,7 +163,8 @@ def run_tuning(
             finalists=run.finalists,
             tied=run.tied,
         )
-        return _judged(report, judgement, plan, finished, request, run)
+        search = attrs.evolve(asked, race_rounds=run.race_rounds, race_samples=run.race_blocks)
+        return _judged(report, judgement, plan, finished, request, search)
 
     run.execute()
     report = report_of(run)
@@ -163,25 +172,7 @@ def run_tuning(
     return report
 
 
-@frozen(kw_only=True, eq=False)
-class _Plan:
-    """The cases of a space, and the point of each by label."""
-
-    selection: CaseSelection
-    points: Mapping[str, Point]
-
-    def select(self, labels: Sequence[str]) -> CaseSelection:
-        chosen = set(labels)
-        return attrs.evolve(
-            self.selection,
-            cases=tuple(case for case in self.selection.cases if case.label in chosen),
-            failures=tuple(
-                (case, error) for case, error in self.selection.failures if case.label in chosen
-            ),
-        )
-
-
-def _plan(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> _Plan:
+def _plan(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> Plan:
     settings = configuration.settings
     base = select_cases(
         registry,
@@ -196,87 +187,79 @@ def _plan(request: TuningRequest, configuration: Configuration, registry: Engine
     ]
     names = {axis for named in request.axes.values() for axis in named.values()}
     request.space.check([choice.name for choice in choices], names)
-    pairs = list(request.space.choices(choices))
-    selection = select_cases(
-        registry,
-        [choice for choice, _ in pairs],
-        settings.device,
-        tables=configuration.engines,
-    )
-    return _Plan(
-        selection=attrs.evolve(selection, notes=(*base.notes, *selection.notes)),
-        points={choice.label: point for choice, point in pairs},
+    return Plan(
+        request.space,
+        choices,
+        settings,
+        lambda chosen: select_cases(
+            registry, chosen, settings.device, tables=configuration.engines
+        ),
+        base.notes,
     )
 
 
-def _with_models(
-    selection: CaseSelection, points: Mapping[str, Point], first: tuple[tuple[str, int], ...]
-) -> CaseSelection:
-    def complete(case: Case) -> Case:
-        point = points[case.label]
-        return attrs.evolve(
-            case,
-            threads=point.threads,
-            items=point.batch,
-            model="" if point.sizes == first else _key(point.sizes),
-        )
+@frozen(kw_only=True, eq=False)
+class _SamplerOfRun:
+    """Suggests the configurations of a plan as the cases and models of a run."""
 
-    return attrs.evolve(
-        selection,
-        cases=tuple(map(complete, selection.cases)),
-        failures=tuple((complete(case), error) for case, error in selection.failures),
+    plan: Plan
+    suggestions: Suggestions
+    models: SizedModels
+
+    def more(self, count: int) -> tuple[CaseSelection, Mapping[str, ModelUnderTest]]:
+        wanted = min(count, self.plan.most - len(self.plan.numbers))
+        numbers = self.suggestions.next(max(0, wanted))
+        if not numbers:
+            return CaseSelection(cases=(), engines={}), {}
+        selection = self.models.assign(self.plan.select(numbers), self.plan.points)
+        return selection, self.models.new()
+
+    def tell(self, label: str, costs: Sequence[float] | None) -> None:
+        self.suggestions.tell(self.plan.numbers[label], costs)
+
+
+def _sampler(request: TuningRequest, plan: Plan) -> Suggestions:
+    """Return a sampler that knows what an earlier run found."""
+    resumed = request.resumed
+    known = () if resumed is None or resumed.tuning is None else resumed.tuning.configurations
+    assert plan.settings.seed is not None
+    sampler = Suggestions(
+        plan.space,
+        plan.choices,
+        goals=len(request.goals),
+        seed=plan.settings.seed + len(known),
     )
+    for each in known:
+        assert resumed is not None
+        cannot_win = each.fate in ("over_limit", "failed", "unsupported")
+        costs = [goal.log_cost(resumed[each.label]) for goal in request.goals]
+        known_costs = [cost for cost in costs if cost is not None]
+        is_known = not cannot_win and len(known_costs) == len(costs)
+        sampler.tell(plan.numbers[each.label], known_costs if is_known else None)
+    return sampler
 
 
-def _key(sizes: Sequence[tuple[str, int]]) -> str:
-    return ",".join(f"{axis}={size}" for axis, size in sizes)
-
-
-def _sized(
-    model: AdaptedModel | Path,
-    inputs: object,
-    sizes: tuple[tuple[str, int], ...],
-    axes: Mapping[str, Mapping[int, str]],
-) -> tuple[AdaptedModel | Path, object]:
-    if isinstance(model, Path):
-        return model, resized_onnx_inputs(model, inputs, sizes)
-    return resized_model(model, sizes, axes), inputs
-
-
-def _finished(request: TuningRequest, plan: _Plan) -> dict[str, TuningConfiguration]:
-    """Return the configurations that an earlier run has decided."""
-    if request.resumed is None:
-        return {}
-    tuning = request.resumed.tuning
-    if tuning is None:
-        raise UsageError("the run to resume is a benchmark, not a tuning.")
-    asked = tuple(map(str, request.goals)), tuple(map(str, request.limits)), _vary(request.space)
-    saved = tuning.goals, tuning.limits, dict(tuning.vary)
-    for what, mine, other in zip(("goals", "limits", "axes"), asked, saved, strict=True):
-        if mine != other:
-            raise UsageError(
-                f"the run to resume has other {what}: {other}, not {mine}.",
-                hint="Resume with the command that it was started with.",
-            )
-    labels = {each.label for each in tuning.configurations}
-    if labels != set(plan.points):
-        raise UsageError("the run to resume has other engines.", hint="Name the same engines.")
-    if not any(each.fate == "not_reached" for each in tuning.configurations):
-        return {each.label: each for each in tuning.configurations}
-    return {each.label: each for each in tuning.configurations if each.fate in _FINAL}
-
-
-def _vary(space: Space) -> dict[str, tuple[str, ...]]:
-    return {str(axis): axis.values for axis in space.axes}
+def _first(
+    plan: Plan, finished: Mapping[str, TuningConfiguration], sampler: Suggestions | None
+) -> list[int]:
+    """Return the configurations that race first: those that an earlier run left undecided."""
+    if plan.numbers and (sampler is None or len(finished) < len(plan.numbers)):
+        return [number for label, number in plan.numbers.items() if label not in finished]
+    if sampler is None:
+        return list(range(plan.size))
+    if plan.numbers:
+        return sampler.next(BATCH_OF_SAMPLER)
+    sampler.add(0)  # the baseline
+    return [0, *sampler.next(BATCH_OF_SAMPLER - 1)]
 
 
 def _judged(
     report: BenchmarkReport,
     judgement: Judgement,
-    plan: _Plan,
+    plan: Plan,
     finished: Mapping[str, TuningConfiguration],
     request: TuningRequest,
-    run: TuningRun,
+    search: Tuning,
 ) -> TuningReport:
     points = {
         row.label: TuningConfiguration(
@@ -286,6 +269,7 @@ def _judged(
             threads=plan.points[row.label].threads,
             shape=plan.points[row.label].shape,
             options=row.options,
+            number=plan.numbers[row.label],
         )
         for row in report.results
     }
@@ -296,20 +280,16 @@ def _judged(
     if request.resumed is not None:
         decided |= finished
         rows |= {label: request.resumed[label] for label in finished}
-    configurations = tuple(decided[label] for label in plan.points)
-    whole = attrs.evolve(report, results=tuple(rows[label] for label in plan.points))
+    tried = sorted(rows, key=lambda label: plan.numbers[label])
+    configurations = tuple(decided[label] for label in tried)
+    whole = attrs.evolve(report, results=tuple(rows[label] for label in tried))
     return TuningReport.of(
         attrs.evolve(
             whole,
-            sentences=tuning_sentences(whole, configurations, request.goals, request.limits),
-            tuning=Tuning(
-                goals=tuple(map(str, request.goals)),
-                limits=tuple(map(str, request.limits)),
-                vary=_vary(request.space),
-                configurations=configurations,
-                race_rounds=run.race_rounds,
-                race_samples=run.race_blocks,
+            sentences=tuning_sentences(
+                whole, configurations, request.goals, request.limits, plan.size
             ),
+            tuning=attrs.evolve(search, configurations=configurations),
         )
     )
 
