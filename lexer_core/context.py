@@ -15,7 +15,6 @@ from lexer_core.benchmark.cases import cases_of_models, select_cases, suited_to_
 from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import TargetError, UsageError
-from lexer_core.export.to_file import export_to_file
 from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input, named_models
@@ -491,6 +490,9 @@ class LexerContext:
         OutputFileError
             The file cannot be written.
         """
+        # On use, as in benchmark().
+        from lexer_core.exporting.to_file import export_to_file
+
         effective = self.configuration(torch_model, **settings).settings
         adapted = adapt_model_input(
             torch_model,

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from attrs import frozen
 from fake_engines import FakeSite
 from toy_engine import TOY_ENGINE, write_toy_model
 
+from lexer_core.benchmark.parity import ParityJudge
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ExportError
-from lexer_core.export.check_outputs import check_outputs, refuse_wrong
-from lexer_core.model.reference import Reference
+from lexer_core.export.call_exported import call_exported
+from lexer_core.exporting.check_outputs import check_outputs, refuse_wrong
 from lexer_core.records import ExportedModel, TensorSpec
 from lexer_core.settings.table import Settings
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from lexer_core.engines.engine import Engine
     from lexer_core.results import Parity
 
 X = np.arange(6, dtype=np.float32).reshape(2, 3)
@@ -41,16 +40,6 @@ def toys(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
         yield site
 
 
-@frozen
-class Chosen:
-    """Some of the engines, in this order; what is installed beside them does not matter."""
-
-    names: tuple[str, ...]
-
-    def ready(self) -> list[Engine]:
-        return [EngineRegistry().get(name) for name in self.names]
-
-
 def checked(folder: Path, *engines: str, reason: str = "") -> tuple[Parity | None, str]:
     spec = TensorSpec(name="x", dtype="float32", shape=(2, 3))
     exported = ExportedModel(
@@ -61,14 +50,15 @@ def checked(folder: Path, *engines: str, reason: str = "") -> tuple[Parity | Non
         size_bytes=1,
         exporter="a test",
     )
-    reference = Reference(
-        name="Net (eager)",
-        outputs={"y": 2 * X},
-        deterministic=not reason,
-        self_difference=None,
-    )
+    judge = ParityJudge(Settings(), {"y": 2 * X}, name="Net (eager)", not_judged=reason)
+    registry = EngineRegistry()
     return check_outputs(
-        exported, {"x": X}, reference, settings=Settings(), registry=Chosen(engines)
+        exported,
+        {"x": X},
+        judge,
+        engines=[registry.ready_listing(name) for name in engines],
+        call=lambda engine, *args: call_exported(registry.get(engine), *args),
+        threads=1,
     )
 
 
@@ -116,7 +106,7 @@ def test_an_export_that_no_engine_runs_is_not_judged_and_says_why(
 
 
 def test_a_model_that_disagrees_with_itself_is_no_measure(toys: FakeSite, tmp_path: Path) -> None:
-    parity, note = checked(tmp_path, "toy_wrong", reason="random")
+    parity, note = checked(tmp_path, "toy_wrong", reason="the model is not deterministic")
 
     assert "not deterministic" in note
     refuse_wrong(parity, "Net", "dynamo")

@@ -280,6 +280,20 @@ def test_a_script_that_is_not_python_is_an_error_of_the_hook(site, report, tmp_p
     assert not (tmp_path / "deploy").exists()
 
 
+def test_a_plugin_that_exits_while_it_writes_the_script_does_not_end_the_program(
+    site, report, tmp_path
+):
+    source = ENGINE + "\n\n@hookimpl\ndef lexer_run_script():\n    import os; os._exit(3)\n"
+    site.add_engine("other", source)
+    other = attrs.evolve(report, results=(row_of(engine_name="other"),))
+
+    with pytest.raises(EngineError, match=r"'other' cannot write run.py: .*exit code 3"):
+        other["affine"].save(tmp_path / "deploy")
+
+    assert not (tmp_path / "deploy").exists()
+    assert not list(tmp_path.glob(".lexer-*"))
+
+
 # -- calls ------------------------------------------------------------------------------
 
 

@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from click.testing import CliRunner
+from fake_engines import FakeSite
 from filelock import FileLock
 
 from lexer_core.cli.cache import cache as cache_command
+from lexer_core.engines.registry import EngineRegistry
+from lexer_core.engines.states import EngineState
 from lexer_core.errors import CacheError
 from lexer_core.export import cache as cache_module
 from lexer_core.export.cache import ExportCache
@@ -309,6 +312,27 @@ def test_the_command_clears_only_what_is_old_enough(command, filled):
     assert len(filled.entries()) == 1
     assert "removed 1 export," in command("clear")
     assert command("list") == "The cache is empty.\n"
+
+
+def test_the_command_counts_and_clears_what_is_remembered_of_engines(
+    command: Callable[..., str], filled: ExportCache, tmp_path: Path
+) -> None:
+    with FakeSite(tmp_path / "site").on_path() as site:
+        site.add_engine("echo")
+        (listing,) = [each for each in EngineRegistry().listings() if each.name == "echo"]
+    assert listing.state is EngineState.READY
+    count = json.loads(command("--json"))["cache"]["engine_descriptions"]
+    assert count >= 1  # those of the installed engines, too
+
+    assert f"{count} description" in command()
+    assert f"{count} description" in command("list")
+    assert "and 0 descriptions of engines" in command("clear", "--older-than", "1h")
+    removed = json.loads(command("clear", "--json"))
+
+    assert removed["removed_engine_descriptions"] == count
+    assert len(removed["removed"]) == 1
+    assert not list((filled.directory.parent / "engines").iterdir())
+    assert "0 descriptions" in command()
 
 
 def test_the_command_prints_the_path_alone(command, filled):

@@ -96,8 +96,8 @@ class FakeRegistry:
     def get(self, name: str) -> FakeEngine:
         return next(engine for engine in self.engines if engine.name == name)
 
-    def ready(self) -> tuple[FakeEngine, ...]:
-        return self.engines
+    def ready_names(self) -> list[str]:
+        return [engine.name for engine in self.engines]
 
     def listings(self) -> tuple[EngineListing, ...]:
         return self.not_ready

@@ -183,8 +183,8 @@ class Alone:
     def get(self, name):
         return self.engine
 
-    def ready(self):
-        return (self.engine,)
+    def ready_names(self):
+        return (self.engine.name,)
 
     def listings(self):
         return ()

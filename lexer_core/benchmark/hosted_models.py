@@ -33,8 +33,10 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.run_timings import RunTimings
+    from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.model.reference import Reference
+    from lexer_core.records import ExportedModel
     from lexer_core.settings.table import Settings
 
 __all__ = ["OnnxModel", "RemoteModel", "TorchModel", "hosted_model"]
@@ -95,11 +97,14 @@ class _HostedModel(ABC):
 
     def export(self, case: Case, settings: Settings) -> PreparedModel:
         """Return the model in a format that the case's engine accepts."""
+        return self.export_for(case.remote_engine or case.engine, case.device, settings)
+
+    def export_for(
+        self, engine: str | RemoteEngine, device: str, settings: Settings
+    ) -> PreparedModel:
+        """Return the model in a format that an engine accepts."""
         return self._running.export(
-            case.remote_engine or case.engine,
-            case.device,
-            settings.export_options(),
-            use_cache=settings.use_cache,
+            engine, device, settings.export_options(), use_cache=settings.use_cache
         )
 
     def identity(self) -> dict[str, str]:
@@ -117,12 +122,36 @@ class _HostedModel(ABC):
 
     def discard_cached(self, case: Case) -> None:
         """Delete a cached export that gave wrong outputs."""
-        self._running.discard_cached(_engine_name(case))
+        self.discard_cached_export(_engine_name(case))
 
     def mark_wrong(self, case: Case) -> None:
         """Note in the cache that a new export gave wrong outputs, too."""
-        self._running.mark_wrong(_engine_name(case))
+        self.mark_export_wrong(_engine_name(case))
         self._running.suspend()
+
+    def to_format(self, format: str, settings: Settings) -> PreparedModel:
+        """Export the model to a file with any engine that can."""
+        return self._running.to_format(
+            format, settings.export_options(), use_cache=settings.use_cache
+        )
+
+    def call_export(
+        self,
+        engine: str,
+        exported: ExportedModel,
+        input_sets: Sequence[Mapping[str, Any]],
+        threads: int,
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Return the outputs of an exported file on an engine, for each set of inputs."""
+        return self._running.call_export(engine, exported, input_sets, threads)
+
+    def discard_cached_export(self, engine: str) -> None:
+        """Delete a cached export, which an engine got and which gave wrong outputs."""
+        self._running.discard_cached(engine)
+
+    def mark_export_wrong(self, engine: str) -> None:
+        """Note in the cache that a new export, which an engine got, gave wrong outputs."""
+        self._running.mark_wrong(engine)
 
     def suspend(self) -> None:
         """Take the model's process off the CPUs until it is needed again."""

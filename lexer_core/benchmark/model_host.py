@@ -8,10 +8,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import attrs
 from attrs import frozen
 
-from lexer_core.benchmark.plausible import call_plausibly, prepared_problem, reference_problem
+from lexer_core.benchmark.plausible import (
+    call_export_problem,
+    call_plausibly,
+    prepared_problem,
+    reference_problem,
+)
 from lexer_core.errors import LexerError, ModelError, WorkerDiedError, WorkerTimeoutError
+from lexer_core.export.exports import engine_at_work
 from lexer_core.model.second_reference import SecondReference
 from lexer_core.validation import Float64Outputs
 from lexer_core.worker.executor import Executor, start_worker
@@ -24,7 +31,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.export.identity import Identity
     from lexer_core.model.reference import Reference
-    from lexer_core.records import OptionValue
+    from lexer_core.records import ExportedModel, OptionValue
 
 __all__ = ["HostSettings", "ModelHost"]
 
@@ -101,6 +108,7 @@ class ModelHost:
         self._crashed = False
         self._has_reference = False
         self._starts = 1
+        self._avoid: dict[str, str] = {}
         self._executor = open_model()
 
     @property
@@ -179,19 +187,68 @@ class ModelHost:
         use_cache: bool,
     ) -> PreparedModel:
         """Export the model for one engine; see ``Preparation.export``."""
-        # First, because a process that is started now writes to a separate folder.
-        self._restart_if_crashed()
-        prepared: PreparedModel = self._call(
-            "export",
+        own = engine if isinstance(engine, str) else engine.name
+        return self._prepared("export", engine, device, options, engine=own, use_cache=use_cache)
+
+    def to_format(
+        self, format: str, options: Mapping[str, OptionValue], *, use_cache: bool
+    ) -> PreparedModel:
+        """Export the model to a file; see ``Preparation.to_format``."""
+        return self._prepared("to_format", format, options, use_cache=use_cache)
+
+    def call_export(
+        self,
+        engine: str,
+        exported: ExportedModel,
+        input_sets: Sequence[Mapping[str, Any]],
+        threads: int,
+    ) -> tuple[Mapping[str, Any], ...]:
+        """Call an exported file on an engine; see ``Preparation.call_export``."""
+        names = tuple(output.name for output in exported.outputs)
+        outputs: tuple[Mapping[str, Any], ...] = self._call(
+            "call_export",
             engine,
-            device,
-            options,
-            self._directory / f"start-{self._starts}",
-            use_cache=use_cache,
-            by_value=self._executor.isolated,
-            problem=lambda prepared, _: prepared_problem(prepared),
+            exported,
+            tuple(input_sets),
+            threads,
+            problem=lambda sets, _: call_export_problem(sets, len(input_sets), names),
         )
-        return prepared
+        return outputs
+
+    def _prepared(
+        self, method: str, *args: object, engine: str = "", use_cache: bool
+    ) -> PreparedModel:
+        """Export the model, without the engines that end or block the process meanwhile.
+
+        Only the engine that the export is for fails by that.
+        """
+        notes: list[str] = []
+        while True:
+            # First, because a process that is started now writes to a separate folder.
+            self._restart_if_crashed()
+            directory = self._directory / f"start-{self._starts}"
+            try:
+                prepared: PreparedModel = self._call(
+                    method,
+                    *args,
+                    directory,
+                    use_cache=use_cache,
+                    by_value=self._executor.isolated,
+                    avoid=dict(self._avoid),
+                    problem=lambda prepared, _: prepared_problem(prepared),
+                )
+            except (WorkerDiedError, WorkerTimeoutError) as error:
+                culprit = engine_at_work(directory)
+                if culprit in ("", engine, *self._avoid):
+                    raise
+                self._avoid[culprit] = how = (
+                    f"ended its process during the export: {error.reason}"
+                    if isinstance(error, WorkerDiedError)
+                    else f"did not finish its export within {self._timeout:g} s"
+                )
+                notes.append(f"engine {culprit!r} was left out: it {how}")
+            else:
+                return attrs.evolve(prepared, notes=(*prepared.notes, *notes))
 
     def identity(self) -> Identity:
         """Return the model's digests."""

@@ -30,7 +30,8 @@ class PreparedModel:
 
     ``model_file`` contains the live model of ``exported``, saved by value to be sent to
     another process. ``seconds`` is the time of the export, ``cached`` whether it was
-    made in an earlier run, and ``known_wrong`` whether making it again is of no use.
+    made in an earlier run, ``known_wrong`` whether making it again is of no use, and
+    ``exporter`` the engine that made it.
     """
 
     exported: ExportedModel
@@ -38,6 +39,7 @@ class PreparedModel:
     seconds: float = 0.0
     cached: bool = False
     known_wrong: bool = False
+    exporter: str = ""
     notes: tuple[str, ...] = ()
 
 

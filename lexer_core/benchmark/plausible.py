@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lexer_core.errors import WorkerError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     import numpy as np
     import numpy.typing as npt
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "block_problem",
+    "call_export_problem",
     "call_plausibly",
     "completion_problem",
     "final_problem",
@@ -225,8 +226,19 @@ def prepared_problem(prepared: PreparedModel) -> str:
         or _below_zero("a size", exported.size_bytes)
         or _wrong_specs(exported.inputs)
         or _wrong_specs(exported.outputs)
-        or _too_long("notes", [*exported.notes, *prepared.notes, exported.exporter])
+        or _too_long(
+            "notes", [*exported.notes, *prepared.notes, exported.exporter, prepared.exporter]
+        )
     )
+
+
+def call_export_problem(
+    sets: Sequence[Mapping[str, object]], count: int, names: tuple[str, ...]
+) -> str:
+    """Check the outputs of ``count`` calls of an exported file."""
+    if len(sets) != count:
+        return f"the outputs of {len(sets)} calls instead of {count}"
+    return next(filter(None, (outputs_problem(outputs, names) for outputs in sets)), "")
 
 
 def reference_problem(reference: Reference, waited: float) -> str:

@@ -18,7 +18,8 @@ from attrs import frozen
 from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ModelError, TargetError, UnsupportedError
-from lexer_core.export.exports import Exports
+from lexer_core.export.call_exported import call_exported
+from lexer_core.export.exports import ExportOutcome, Exports
 from lexer_core.export.identity import (
     Identity,
     file_identity,
@@ -30,12 +31,21 @@ from lexer_core.model.by_value import load_model, save_model
 from lexer_core.model.caller_state import CallerState, read_caller_state
 from lexer_core.model.reference import Reference, reference_outputs
 from lexer_core.model.second_reference import SecondReference, second_reference
-from lexer_core.records import CallInputs, CallStructure, ModelSource, OptionValue
+from lexer_core.records import (
+    CPU,
+    CallInputs,
+    CallStructure,
+    ExportedModel,
+    ModelSource,
+    OptionValue,
+)
 from lexer_core.validation import Float64Outputs  # noqa: TC001  a reply's declared type
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    import numpy.typing as npt
 
     from lexer_core.engines.remote_interpreter import RemoteEngine
 
@@ -68,6 +78,7 @@ class Preparation(ABC):
         *,
         use_cache: bool,
         by_value: bool,
+        avoid: Mapping[str, str],
     ) -> PreparedModel:
         """Export the model for one engine; engines that accept the same format share an export.
 
@@ -84,21 +95,16 @@ class Preparation(ABC):
             Whether to reuse an export of an earlier run.
         by_value
             Whether to save a live model to a file, to send it to another process.
+        avoid
+            Engines that must not be asked; see ``Exports``.
 
         Raises
         ------
         ExportError, UnsupportedError
             The model cannot be exported to any format that the engine accepts.
         """
-        if self._exports is None:
-            self._exports = Exports(
-                self._source(),
-                registry=EngineRegistry(),
-                directory=directory,
-                use_cache=use_cache,
-                captures_output=not by_value,
-            )
-        outcome = self._exports.for_engine(engine, device, options)
+        exports = self._opened(directory, use_cache=use_cache, by_value=by_value, avoid=avoid)
+        outcome = exports.for_engine(engine, device, options)
         exported, file = outcome.exported, None
         if not isinstance(engine, str) and exported.model is not None:
             # A pickle needs the same versions on both sides; a file does not.
@@ -111,6 +117,55 @@ class Preparation(ABC):
         if by_value and exported.model is not None:
             file = self._saved(exported.model, directory)
             exported = attrs.evolve(exported, model=None)
+        return self._prepared(outcome, exported, file)
+
+    def to_format(
+        self,
+        format: str,
+        options: Mapping[str, OptionValue],
+        directory: Path,
+        *,
+        use_cache: bool,
+        by_value: bool,
+        avoid: Mapping[str, str],
+    ) -> PreparedModel:
+        """Export the model to a file with any engine that can; see :meth:`export`."""
+        exports = self._opened(directory, use_cache=use_cache, by_value=by_value, avoid=avoid)
+        outcome = exports.to_format(format, CPU, options)
+        if outcome.exported.path is None:
+            raise UnsupportedError(
+                f"format {format!r} is a live object, which cannot be written to a file.",
+                hint="Export to 'onnx'.",
+            )
+        return self._prepared(outcome, outcome.exported)
+
+    def call_export(
+        self,
+        engine: str,
+        exported: ExportedModel,
+        input_sets: Sequence[Mapping[str, npt.NDArray[Any]]],
+        threads: int,
+    ) -> tuple[Mapping[str, npt.NDArray[Any]], ...]:
+        """Return the outputs of an exported file on an engine, for each set of inputs."""
+        return call_exported(EngineRegistry().get(engine), exported, input_sets, threads)
+
+    def _opened(
+        self, directory: Path, *, use_cache: bool, by_value: bool, avoid: Mapping[str, str]
+    ) -> Exports:
+        if self._exports is None:
+            self._exports = Exports(
+                self._source(),
+                registry=EngineRegistry(),
+                directory=directory,
+                use_cache=use_cache,
+                captures_output=not by_value,
+                avoid=avoid,
+            )
+        return self._exports
+
+    def _prepared(
+        self, outcome: ExportOutcome, exported: ExportedModel, file: Path | None = None
+    ) -> PreparedModel:
         return PreparedModel(
             exported=exported,
             model_file=file,
@@ -118,6 +173,7 @@ class Preparation(ABC):
             seconds=0.0 if exported.path in (None, self._onnx_path) else outcome.seconds,
             cached=outcome.cached,
             known_wrong=outcome.known_wrong,
+            exporter=outcome.exporter,
             notes=outcome.notes,
         )
 

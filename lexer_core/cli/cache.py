@@ -1,4 +1,4 @@
-"""``lexer cache``: which exports are cached, and how are they removed?"""
+"""``lexer cache``: what is cached, and how is it removed?"""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from lexer_core.cli.printing import print_json, print_table
+from lexer_core.engines.remembered import forget, remembered_files
 from lexer_core.export.cache import ExportCache
 from lexer_core.reporting.numbers import bytes_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lexer_core.engines.remembered import RememberedFile
     from lexer_core.export.entry import Entry
 
 __all__ = ["SCHEMA_VERSION", "cache"]
@@ -45,15 +47,16 @@ class _Duration(click.ParamType[float]):
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 @click.pass_context
 def cache(context: click.Context, as_json: bool) -> None:
-    """Show or clear cached exports.
+    """Show or clear cached exports and the remembered descriptions of engines.
 
     An export is reused if the traced model, its weights, the options and the
-    versions of the exporters are the same. Without a command, shows the folder,
-    size, limit and number of entries of the cache.
+    versions of the exporters are the same; a description as long as the plugin's
+    files are the same. Without a command, shows the folder, size, limit and number
+    of entries of the cache of exports, and the number of descriptions.
 
     \b
     --json prints {"schema_version": 1, "lexer_version": "…", "cache":
-    {"path", "size_bytes", "limit_bytes", "entries"}}.
+    {"path", "size_bytes", "limit_bytes", "entries", "engine_descriptions"}}.
 
     The folder is $LEXER_CACHE_DIR, or else in the user's cache folder.
     """  # noqa: D301 - to click, \b is the character
@@ -62,12 +65,14 @@ def cache(context: click.Context, as_json: bool) -> None:
     exports = ExportCache()
     entries = exports.entries()
     size = sum(entry.size_bytes for entry in entries)
+    remembered = remembered_files()
     if as_json:
         fields = {
             "path": str(exports.directory),
             "size_bytes": size,
             "limit_bytes": exports.max_bytes,
             "entries": len(entries),
+            "engine_descriptions": len(remembered),
         }
         print_json(SCHEMA_VERSION, {"cache": fields})
     else:
@@ -75,27 +80,38 @@ def cache(context: click.Context, as_json: bool) -> None:
         click.echo(f"size     {bytes_text(size)}")
         click.echo(f"limit    {bytes_text(exports.max_bytes)}")
         click.echo(f"entries  {len(entries)}")
+        click.echo(f"engines  {_descriptions(remembered)}")
     _print_notes(exports)
 
 
 @cache.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def list_command(as_json: bool) -> None:
-    """List cached exports, the most recently used first.
+    """List cached exports, the most recently used first, and count descriptions of engines.
 
     \b
-    --json prints {"schema_version": 1, "lexer_version": "…", "entries": […]}.
+    --json prints {"schema_version": 1, "lexer_version": "…", "entries": […],
+    "engine_descriptions": N}.
     Each entry has key, model, format, exporter, size_bytes, export_seconds,
     and created_at and used_at in seconds since 1970.
     """  # noqa: D301 - to click, \b is the character
     exports = ExportCache()
     entries = exports.entries()
+    remembered = remembered_files()
     if as_json:
-        print_json(SCHEMA_VERSION, {"entries": [_as_json(entry) for entry in entries]})
+        fields = {
+            "entries": [_as_json(entry) for entry in entries],
+            "engine_descriptions": len(remembered),
+        }
+        print_json(SCHEMA_VERSION, fields)
     elif entries:
         print_table(_rows(entries))
+    elif remembered:
+        click.echo("No export is cached.")
     else:
         click.echo("The cache is empty.")
+    if remembered and not as_json:
+        click.echo(f"\nIn addition: {_descriptions(remembered)}.")
     _print_notes(exports)
 
 
@@ -105,24 +121,32 @@ def list_command(as_json: bool) -> None:
     type=_Duration(),
     default=None,
     metavar="DURATION",
-    help="Only exports not used for this long: 12h, 30d, 2w; a plain number means days.",
+    help="Only exports not used for this long, and descriptions of engines of this age: 12h, 30d, "
+    "2w; a plain number means days.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def clear_command(older_than: float | None, as_json: bool) -> None:
-    """Remove exports from the cache.
+    """Remove exports and descriptions of engines from the cache.
 
     \b
-    --json prints {"schema_version": 1, "lexer_version": "…", "removed": […]},
-    with the fields of `lexer cache list --json`.
+    --json prints {"schema_version": 1, "lexer_version": "…", "removed": […],
+    "removed_engine_descriptions": N}, with the fields of `lexer cache list --json`.
     """  # noqa: D301 - to click, \b is the character
     exports = ExportCache()
     removed = exports.clear(older_than=older_than)
+    forgotten = forget(older_than=older_than)
     if as_json:
-        print_json(SCHEMA_VERSION, {"removed": [_as_json(entry) for entry in removed]})
+        fields = {
+            "removed": [_as_json(entry) for entry in removed],
+            "removed_engine_descriptions": len(forgotten),
+        }
+        print_json(SCHEMA_VERSION, fields)
     else:
         size = sum(entry.size_bytes for entry in removed)
         noun = "export" if len(removed) == 1 else "exports"
-        click.echo(f"removed {len(removed)} {noun}, {bytes_text(size)}")
+        click.echo(
+            f"removed {len(removed)} {noun}, {bytes_text(size)}, and {_descriptions(forgotten)}"
+        )
     _print_notes(exports)
 
 
@@ -135,6 +159,11 @@ def path_command(as_json: bool) -> None:
         print_json(SCHEMA_VERSION, {"path": directory})
     else:
         click.echo(directory)
+
+
+def _descriptions(files: Sequence[RememberedFile]) -> str:
+    noun = "description" if len(files) == 1 else "descriptions"
+    return f"{len(files)} {noun} of engines, {bytes_text(sum(file.size for file in files))}"
 
 
 def _print_notes(exports: ExportCache) -> None:

@@ -1,24 +1,55 @@
-"""How is a live model exported again, to be saved?"""
+"""How is a live model exported again, to be saved?
+
+In a process of its own, as for a benchmark, where an exporter may crash or hang.
+"""
 
 from __future__ import annotations
 
+import shutil
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from lexer_core.engines.registry import EngineRegistry
+from attrs import frozen
+
 from lexer_core.errors import DeploymentError
+from lexer_core.machine.affinity import usable_threads
+from lexer_core.model.by_value import saved_program
 from lexer_core.model.model_input import adapt_model_input
+from lexer_core.temporary_folders import TemporaryFolder
+from lexer_core.worker.guardian import guarded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from lexer_core.deploy.row_model import LiveModel
     from lexer_core.model.adapt import AdaptedModel
-    from lexer_core.records import ExportedModel, OptionValue
+    from lexer_core.records import ExportedModel
+    from lexer_core.settings.table import Settings
 
-__all__ = ["exported_again"]
+__all__ = ["ExportAgain", "exported_again"]
+
+
+@frozen(kw_only=True, eq=False)
+class ExportAgain:
+    """An export, and the model that it was made from.
+
+    ``model_file`` contains the live model of ``exported`` if it was made in another
+    process.
+    """
+
+    adapted: AdaptedModel
+    exported: ExportedModel
+    model_file: Path | None
+
+    def save_program(self, path: Path) -> None:
+        """Save the export, a ``torch.export`` program, to a file."""
+        if self.model_file is not None:
+            shutil.copyfile(saved_program(self.model_file), path)
+            return
+        import torch  # the core works without it
+
+        torch.export.save(self.exported.model, path)
 
 
 @contextmanager
@@ -26,20 +57,20 @@ def exported_again(
     live: LiveModel,
     engine: str,
     device: str,
-    options: Mapping[str, OptionValue],
+    settings: Settings,
     *,
     model: Any = None,
     input: object = None,
     weights_digest: str = "",
-) -> Iterator[tuple[AdaptedModel, ExportedModel]]:
+) -> Iterator[ExportAgain]:
     """Export a model for an engine; files exist until the ``with`` block ends.
 
     Parameters
     ----------
     live
         The model of the report.
-    engine, device, options
-        The engine that it is for, and the export options.
+    engine, device, settings
+        The engine that it is for, and the settings of the export.
     model, input
         A model to export instead, and its example inputs.
     weights_digest
@@ -52,10 +83,9 @@ def exported_again(
     ModelError, ExportError
         The model does not run, or cannot be exported.
     """
-    from lexer_core.export.exports import Exports  # these import numpy and torch
+    from lexer_core.benchmark.hosted_models import TorchModel  # these import numpy and torch
+    from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.export.identity import module_identity
-    from lexer_core.model.adapt import model_source, with_output_names
-    from lexer_core.model.reference import reference_outputs
 
     model = live.model if model is None else model
     if model is None:
@@ -83,8 +113,14 @@ def exported_again(
                 hint="They changed after the benchmark, or the model is initialised at random. "
                 "Measure it again.",
             )
-    reference = reference_outputs(adapted)
-    named = with_output_names(adapted, reference.output_names)
-    with TemporaryDirectory(prefix="lexer-") as folder:
-        exports = Exports(model_source(named), registry=EngineRegistry(), directory=Path(folder))
-        yield named, exports.for_engine(engine, device, options).exported
+    held = TorchModel(adapted)
+    with TemporaryFolder("export") as folder, guarded(folder):
+        try:
+            held.start(folder, settings, threads=usable_threads(), memory_limit_bytes=None)
+            held.run_reference(settings, RunTimings())
+            prepared = held.export_for(engine, device, settings)
+        finally:
+            held.close()
+        yield ExportAgain(
+            adapted=adapted, exported=prepared.exported, model_file=prepared.model_file
+        )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, cast
@@ -10,23 +9,21 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 from attrs import frozen
 
+from lexer_core.deploy.engine_script import engine_script
 from lexer_core.deploy.folder import MANIFEST, new_folder, stored_files
-from lexer_core.deploy.live_export import exported_again
+from lexer_core.deploy.live_export import ExportAgain, exported_again
 from lexer_core.deploy.manifest import Manifest, structure_to_json, write_manifest
 from lexer_core.deploy.row_model import LiveModel, RowModel
-from lexer_core.engines.registry import EngineRegistry
-from lexer_core.errors import ArtifactError, DeploymentError, EngineError, UnknownEngineError
+from lexer_core.errors import ArtifactError, DeploymentError
 from lexer_core.export.formats import TORCH, TORCH_EXPORT, is_flat
-from lexer_core.records import CPU, CallStructure, DeployedModel, Device, ExportedModel, TensorRef
+from lexer_core.records import CallStructure, DeployedModel, Device, ExportedModel, TensorRef
 from lexer_core.results.attrs_fields import plain
-from lexer_core.run_scripts import script_with_lexer
 from lexer_core.settings.table import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from lexer_core.model.adapt import AdaptedModel
     from lexer_core.records import OptionValue
     from lexer_core.results import BenchmarkResult, SavedModel
 
@@ -94,10 +91,10 @@ def save_row(
         if source.saved is not None and model is None:
             written = _copy(source.saved, target, row)
         else:
-            with _exported(row, source, model, input) as (adapted, exported):
-                written = _write(adapted, exported, target, build, arguments or {})
+            with _exported(row, source, model, input) as export:
+                written = _write(export, target, build, arguments or {})
         deployed = _deployed(row, written)
-        (new / _SCRIPT).write_text(_script(row, deployed), encoding="utf-8")
+        (new / _SCRIPT).write_text(engine_script(row.engine_name, deployed), encoding="utf-8")
         manifest = _manifest(row, source, written, new)
         # Last, so that a folder without it is incomplete.
         (new / MANIFEST).write_text(write_manifest(manifest), encoding="utf-8")
@@ -132,7 +129,7 @@ def _copy(saved: SavedModel, target: Path, row: BenchmarkResult) -> _Written:
 @contextmanager
 def _exported(
     row: BenchmarkResult, source: RowModel, model: Any, input: object
-) -> Iterator[tuple[AdaptedModel, ExportedModel]]:
+) -> Iterator[ExportAgain]:
     live = source.live or LiveModel("", input_names=source.input_names or None)
     if model is None and live.model is None:
         raise DeploymentError(_why_not_saved(row, source), hint=_hint(row, source))
@@ -140,7 +137,7 @@ def _exported(
         live,
         row.engine_name,
         row.device_name,
-        _export_options(source.settings),
+        _export_settings(source.settings),
         model=model,
         input=input,
         weights_digest=source.weights_digest,
@@ -148,10 +145,10 @@ def _exported(
         yield result
 
 
-def _export_options(settings: Mapping[str, object]) -> dict[str, OptionValue]:
+def _export_settings(settings: Mapping[str, object]) -> Settings:
     names = ("exporter", "opset", "onnx_checks")
     known: dict[str, Any] = {name: settings[name] for name in names if name in settings}
-    return Settings(**known).export_options()
+    return Settings(**known, second_inputs=False)
 
 
 def _why_not_saved(row: BenchmarkResult, source: RowModel) -> str:
@@ -171,13 +168,10 @@ def _hint(row: BenchmarkResult, source: RowModel) -> str:
 
 
 def _write(
-    adapted: AdaptedModel,
-    exported: ExportedModel,
-    target: Path,
-    build: str,
-    arguments: Mapping[str, object],
+    export: ExportAgain, target: Path, build: str, arguments: Mapping[str, object]
 ) -> _Written:
     """Write an export to the new folder."""
+    adapted, exported = export.adapted, export.exported
     if exported.path is not None:
         root = exported.path.parent
         for file in [exported.path, *(each for each in root.rglob("*") if each.is_file())]:
@@ -189,9 +183,7 @@ def _write(
             file=f"{_MODEL_FOLDER}/{name}", exported=exported, structure=_flat(exported)
         )
     if exported.format == TORCH_EXPORT.name:
-        import torch  # the core works without it
-
-        torch.export.save(exported.model, target / "program.pt2")
+        export.save_program(target / "program.pt2")
         return _Written(
             file=f"{_MODEL_FOLDER}/program.pt2", exported=exported, structure=_flat(exported)
         )
@@ -252,17 +244,6 @@ def _deployed(row: BenchmarkResult, written: _Written) -> DeployedModel:
         arguments=written.arguments,
         structure=written.structure,
     )
-
-
-def _script(row: BenchmarkResult, deployed: DeployedModel) -> str:
-    try:
-        engine = EngineRegistry().get(row.engine_name)
-    except (EngineError, UnknownEngineError):
-        return script_with_lexer(deployed)  # measured elsewhere: the plugin is not here
-    if deployed.device.kind != CPU.kind:
-        with contextlib.suppress(EngineError):  # measured elsewhere: the device is not here
-            deployed = attrs.evolve(deployed, device=engine.find_device(row.device_name))
-    return engine.run_script(deployed)
 
 
 def _manifest(row: BenchmarkResult, source: RowModel, written: _Written, folder: Path) -> Manifest:

@@ -46,8 +46,8 @@ class EngineRegistry:
 
     Metadata is read once, on first use. Plugins describe their engines in another
     process, so that a plugin that fails, crashes or hangs does not affect this one or
-    the other engines; the descriptions are remembered. Only :meth:`get` and
-    :meth:`ready` import plugins into this process.
+    the other engines; the descriptions are remembered. Only :meth:`get` imports a plugin
+    into this process.
 
     Parameters
     ----------
@@ -114,15 +114,11 @@ class EngineRegistry:
             raise _not_ready(name, self._listings[entry_point])
         return engine
 
-    def ready(self) -> tuple[Engine, ...]:
-        """Return all ready engines, by name; their plugins are imported into this process."""
-        listings = zip(self._entry_points, self.listings(), strict=True)
-        engines = [
-            self._engine(entry_point)
-            for entry_point, listing in listings
-            if listing.state is EngineState.READY
-        ]
-        return tuple(engine for engine in engines if engine is not None)
+    def ready_names(self) -> tuple[str, ...]:
+        """Return the names of all ready engines, without importing their plugins."""
+        return tuple(
+            listing.name for listing in self.listings() if listing.state is EngineState.READY
+        )
 
     @property
     def _entry_points(self) -> tuple[EngineEntryPoint, ...]:

@@ -23,6 +23,7 @@ from lexer_core.engines.find_module import module_spec
 from lexer_core.engines.info_data import info_as_data, info_from_data
 from lexer_core.engines.plugin_errors import PluginError
 from lexer_core.engines.states import EngineState
+from lexer_core.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.entry_points import EngineEntryPoint
     from lexer_core.records import EngineInfo
 
-__all__ = ["PluginAnswer", "recall", "remember"]
+__all__ = ["PluginAnswer", "RememberedFile", "forget", "recall", "remember", "remembered_files"]
 
 _LARGEST_FILE = 1 << 22
 _MOST_FILES = 500
@@ -68,6 +69,73 @@ class PluginAnswer(NamedTuple):
     def is_settled(self) -> bool:
         """Whether the engine is ready, if its runtime is."""
         return self.info is not None and not self.info.unavailable_because
+
+
+class RememberedFile(NamedTuple):
+    """A file with a plugin's answer: its path, size in bytes, and time in seconds since 1970."""
+
+    path: str
+    size: int
+    modified: float
+
+
+def remembered_files() -> list[RememberedFile]:
+    """Return the files of all answers, the oldest first; those of killed processes, too.
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be read.
+    """
+    folder = _folder()
+    files: list[RememberedFile] = []
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.name.endswith((".json", ".tmp")):
+                    with suppress(FileNotFoundError):  # another process removed it
+                        facts = entry.stat(follow_symlinks=False)
+                        files.append(RememberedFile(entry.path, facts.st_size, facts.st_mtime))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return sorted(files, key=lambda file: file.modified)
+
+
+def forget(*, older_than: float | None = None) -> list[RememberedFile]:
+    """Remove answers, so that the plugins are asked again; return those that were removed.
+
+    Parameters
+    ----------
+    older_than
+        Remove only answers that are older than this many seconds.
+
+    Raises
+    ------
+    CacheError
+        The folder cannot be read or written.
+    """
+    now = time.time()
+    removed = [
+        file
+        for file in remembered_files()
+        if older_than is None or now - file.modified > older_than
+    ]
+    for file in removed:
+        try:
+            with suppress(FileNotFoundError):
+                os.unlink(file.path)  # noqa: PTH108
+        except OSError as error:
+            raise _unusable(_folder(), error) from error
+    return removed
+
+
+def _unusable(folder: str, error: OSError) -> CacheError:
+    return CacheError(
+        f"the descriptions of engines in {folder} cannot be used: {error.strerror or error}.",
+        hint="Set LEXER_CACHE_DIR to a writable folder.",
+    )
 
 
 def recall(entry_point: EngineEntryPoint) -> PluginAnswer | None:
@@ -128,7 +196,7 @@ def remember(entry_point: EngineEntryPoint, answer: PluginAnswer, asked_at: floa
             else [str(problem.state), problem.reason, problem.fix, problem.details],
         }
         _write(_path(entry_point), document)
-    except (OSError, RuntimeError, ValueError):
+    except (OSError, CacheError, RuntimeError, ValueError):
         # A folder that is read-only or full, or no home folder: it is asked again.
         return
 
@@ -226,7 +294,11 @@ def _variables() -> list[str | None]:
 
 def _path(entry_point: EngineEntryPoint) -> str:
     checksum = zlib.crc32(repr(_key(entry_point)).encode("utf-8", "surrogateescape"))
-    return f"{default_directory_name()}/engines/{entry_point.name}-{checksum:08x}.json"
+    return f"{_folder()}/{entry_point.name}-{checksum:08x}.json"
+
+
+def _folder() -> str:
+    return f"{default_directory_name()}/engines"
 
 
 def _read(path: str) -> dict[str, Any]:
@@ -262,18 +334,13 @@ def _write(path: str, document: dict[str, Any]) -> None:
         with suppress(OSError):
             os.unlink(temporary)  # noqa: PTH108
         raise
-    _remove_oldest(folder)
+    _remove_oldest()
 
 
-def _remove_oldest(folder: str) -> None:
-    with os.scandir(folder) as entries:
-        files = [entry for entry in entries if entry.name.endswith((".json", ".tmp"))]
+def _remove_oldest() -> None:
+    files = remembered_files()
     if len(files) <= _MOST_FILES:
         return
-    ages: list[tuple[float, str]] = []
-    for file in files:
-        with suppress(OSError):  # another process removed it
-            ages.append((file.stat(follow_symlinks=False).st_mtime, file.path))
-    for _, old in sorted(ages)[: len(ages) // 2]:
+    for old in files[: len(files) // 2]:
         with suppress(OSError):
-            os.unlink(old)  # noqa: PTH108
+            os.unlink(old.path)  # noqa: PTH108

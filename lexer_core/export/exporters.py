@@ -56,8 +56,8 @@ class Engines(Protocol):
     def get(self, name: str) -> Exporter:
         """Return a ready engine."""
 
-    def ready(self) -> Sequence[Exporter]:
-        """Return every ready engine."""
+    def ready_names(self) -> Sequence[str]:
+        """Return the name of every ready engine."""
 
     def listings(self) -> Sequence[EngineListing]:
         """List every engine that is installed."""

@@ -15,6 +15,7 @@ from attrs import field, frozen
 
 from lexer_core.errors import (
     CacheError,
+    EngineError,
     ExportError,
     LexerError,
     ModelError,
@@ -29,7 +30,7 @@ from lexer_core.export.formats import ONNX, STANDARD_FORMATS, TORCH
 from lexer_core.export.traced_source import TracedSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
     from lexer_core.export.identity import Identity
     from lexer_core.records import Device, ExportedModel, ModelSource, OptionValue
 
-__all__ = ["ExportOutcome", "Exports"]
+__all__ = ["ExportOutcome", "Exports", "engine_at_work"]
+
+_AT_WORK = "at-work"
+"""File with the name of the engine whose code is running, in the folder of the exports."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -110,6 +114,8 @@ class Exports:
     captures_output
         Whether to keep what exporters print out of the caller's output. A worker's
         output goes to its log anyway.
+    avoid
+        Engines that must not be asked, and why: they ended or blocked a process.
     """
 
     def __init__(
@@ -121,6 +127,7 @@ class Exports:
         use_cache: bool = True,
         cache: ExportCache | None = None,
         captures_output: bool = True,
+        avoid: Mapping[str, str] | None = None,
     ) -> None:
         self._registry = registry
         self._directory = directory
@@ -131,6 +138,7 @@ class Exports:
         self._served: dict[str, set[_Request]] = {}
         self._folders = 0
         self._captures_output = captures_output
+        self._avoid = avoid or {}
         self._notes: list[str] = []
 
     def for_engine(
@@ -157,7 +165,13 @@ class Exports:
         UnsupportedError
             The engine cannot run a model of this kind.
         """
-        target = self._registry.get(engine) if isinstance(engine, str) else engine
+        if isinstance(engine, str):
+            if engine in self._avoid:
+                raise self._avoided(engine)
+            with self._at_work(engine):
+                target: Exporter = self._registry.get(engine)
+        else:
+            target = engine
         formats = target.info.formats
         if self._model.source.onnx_path is not None and ONNX.name not in formats:
             raise UnsupportedError(
@@ -166,11 +180,14 @@ class Exports:
                 hint=f"It runs: {', '.join(formats)}.",
             )
         # Only now: to list its devices, an engine may import its runtime.
-        found = target.find_device(device)
+        with self._at_work(target.name):
+            found = target.find_device(device)
         errors: list[LexerError] = []
         for name in formats:
             request = _request(name, options)
-            for exporter in self._exporters(target):
+            # The engine itself, then the others, loaded only if it does not make the format.
+            exporters: list[Exporter | str] = [target, *self._names(but=target.name)]
+            for exporter in exporters:
                 result = self._export(request, exporter, target.name, found, options)
                 if isinstance(result, ExportOutcome):
                     self._served.setdefault(target.name, set()).add(request)
@@ -178,8 +195,7 @@ class Exports:
                 if result is not None:
                     errors.append(result)
         if errors:
-            # An exporter's error about the model is more useful than a plugin's crash.
-            raise next((error for error in errors if isinstance(error, ExportError)), errors[0])
+            raise _most_useful(errors)
         raise no_exporter(
             self._model.source,
             formats,
@@ -189,10 +205,8 @@ class Exports:
             elsewhere="" if isinstance(engine, str) else target.distribution,
         )
 
-    def _exporters(self, target: Exporter) -> Iterator[Exporter]:
-        """The engine itself, then the others, loaded only if it does not make the format."""
-        yield target
-        yield from (other for other in self._registry.ready() if other.name != target.name)
+    def _names(self, but: str = "") -> list[str]:
+        return [name for name in self._registry.ready_names() if name != but]
 
     def to_format(
         self, format: str, device: Device, options: Mapping[str, OptionValue]
@@ -200,15 +214,15 @@ class Exports:
         """Export to one format with any engine that can; raises like :meth:`for_engine`."""
         request = _request(format, options)
         errors: list[LexerError] = []
-        for exporter in self._registry.ready():
-            result = self._export(request, exporter, exporter.name, device, options)
+        for exporter in self._names():
+            result = self._export(request, exporter, exporter, device, options)
             if isinstance(result, ExportOutcome):
-                self._served.setdefault(exporter.name, set()).add(request)
+                self._served.setdefault(exporter, set()).add(request)
                 return result
             if result is not None:
                 errors.append(result)
         if errors:
-            raise errors[0]
+            raise _most_useful(errors)
         raise no_exporter(self._model.source, (format,), self._registry.listings())
 
     def program_identity(self) -> Identity:
@@ -246,27 +260,40 @@ class Exports:
     def _export(
         self,
         request: _Request,
-        exporter: Exporter,
+        exporter: Exporter | str,
         engine: str,
         device: Device,
         options: Mapping[str, OptionValue],
     ) -> ExportOutcome | LexerError | None:
-        """Return an export that the engine can use; one exporter is asked only once."""
+        """Return an export that the engine can use; one exporter is asked only once.
+
+        ``exporter`` is loaded only if it must be asked.
+        """
         attempts = self._attempts.setdefault(request, _Attempts())
         for outcome in attempts.outcomes:
             if outcome.exported.specific_to in ("", engine):
                 return outcome
-        if exporter.name in attempts.errors:
-            return attempts.errors[exporter.name]
+        name = exporter if isinstance(exporter, str) else exporter.name
+        if name in attempts.errors:
+            return attempts.errors[name]
+        if name in self._avoid:
+            return self._avoided(name)
+        if isinstance(exporter, str):
+            try:
+                with self._at_work(name):
+                    exporter = self._registry.get(name)
+            except EngineError:  # it is not ready after all: a listing does not load it
+                attempts.errors[name] = None
+                return None
         try:
             new = self._cached_or_new(request.format, exporter, device, options)
         except (UsageError, ModelError):
             raise
         except LexerError as error:
-            attempts.errors[exporter.name] = error
+            attempts.errors[name] = error
             return error
         if new is None:
-            attempts.errors[exporter.name] = None
+            attempts.errors[name] = None
             return None
         attempts.outcomes.append(new)
         self._stamps[new.exported.path] = file_stamps(new.exported.path)
@@ -293,7 +320,8 @@ class Exports:
                 model.offer_program()
             workdir = self._new_folder()
             start = time.perf_counter()
-            exported = exporter.export_model(model.source, format, device, workdir, options)
+            with self._at_work(exporter.name):
+                exported = exporter.export_model(model.source, format, device, workdir, options)
             seconds = time.perf_counter() - start
         if exported is None:
             return None
@@ -309,6 +337,22 @@ class Exports:
             key=key or "",
             notes=self._all_notes(),
         )
+
+    @contextlib.contextmanager
+    def _at_work(self, engine: str) -> Iterator[None]:
+        """Leave a note for :func:`engine_at_work`, should this process end meanwhile."""
+        note = self._directory / _AT_WORK
+        with contextlib.suppress(OSError):  # a full disk: the export itself will say so
+            note.parent.mkdir(parents=True, exist_ok=True)
+            note.write_text(engine, encoding="utf-8")
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                note.unlink(missing_ok=True)
+
+    def _avoided(self, engine: str) -> ExportError:
+        return ExportError(f"engine {engine!r} {self._avoid[engine]}.")
 
     def _captured_output(self) -> AbstractContextManager[None]:
         return captured_output() if self._captures_output else contextlib.nullcontext()
@@ -376,6 +420,25 @@ class Exports:
         folder = self._directory / f"export-{self._folders}"
         folder.mkdir(parents=True)
         return folder
+
+
+def engine_at_work(directory: Path) -> str:
+    """Return the engine whose code was running when a process with ``Exports`` ended.
+
+    Empty if none was, as while the model was traced.
+    """
+    try:
+        return (directory / _AT_WORK).read_bytes()[:1000].decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def _most_useful(errors: Iterable[LexerError]) -> LexerError:
+    """An exporter's error about the model, rather than a plugin's crash."""
+    first, *others = errors
+    if isinstance(first, ExportError):
+        return first
+    return next((error for error in others if isinstance(error, ExportError)), first)
 
 
 def _request(format: str, options: Mapping[str, OptionValue]) -> _Request:

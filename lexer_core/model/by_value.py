@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import torch
 
-__all__ = ["load_model", "program_module", "remove_model", "save_model"]
+__all__ = ["load_model", "program_module", "remove_model", "save_model", "saved_program"]
 
 _ZIP = b"PK"
 """How a file that torch wrote begins; a pickle begins otherwise."""
@@ -79,6 +79,11 @@ def load_model(path: Path) -> Any:
     import torch  # torch wrote the file
 
     return torch.load(path, weights_only=False)
+
+
+def saved_program(path: Path) -> Path:
+    """Return the file of a ``torch.export`` program that :func:`save_model` saved."""
+    return path.with_name(f"{path.name}.1.pt2")
 
 
 def remove_model(path: Path) -> None:
