@@ -14,7 +14,7 @@ from lexer_core.errors import UsageError
 from lexer_core.output_files import write_if_named
 from lexer_core.reporting.baseline import baseline_of, reversed_comparison
 from lexer_core.reporting.caveats import caveats_of
-from lexer_core.reporting.report_csv import report_to_csv
+from lexer_core.reporting.report_csv import column_numbers, report_to_csv
 from lexer_core.reporting.report_html import report_to_html
 from lexer_core.reporting.report_json import (
     report_from_dict,
@@ -114,6 +114,33 @@ class BenchmarkReport(ReportData):
     def fastest(self) -> BenchmarkResult | None:
         """The first row of :attr:`ranking`; ``None`` if no row has a rank."""
         return next(iter(self.ranking), None)
+
+    def sorted_by(self, figure: str, *, descending: bool = False) -> tuple[BenchmarkResult, ...]:
+        """Return the rows in the order of a figure; those without one come last.
+
+        Parameters
+        ----------
+        figure
+            A column of numbers of the CSV (docs/csv.md), such as ``"p99_ms"``,
+            ``"throughput_per_sec"`` or ``"peak_memory_bytes"``.
+        descending
+            Whether the largest comes first.
+
+        Raises
+        ------
+        UsageError
+            No figure has this name.
+
+        Examples
+        --------
+        ::
+
+            report.sorted_by("p99_ms")[0].save("deploy/")
+        """
+        values = column_numbers(self, figure)
+        known = [row for row in self if values[row.label] is not None]
+        ordered = sorted(known, key=lambda row: values[row.label] or 0.0, reverse=descending)
+        return (*ordered, *(row for row in self if values[row.label] is None))
 
     @property
     def warnings(self) -> tuple[str, ...]:
@@ -221,6 +248,8 @@ class BenchmarkReport(ReportData):
     def plot(self, path: str | Path | None = None) -> Figure:
         """Return a bar chart of the medians with their intervals.
 
+        For a tuning, it is throughput over latency, a point per configuration.
+
         Parameters
         ----------
         path
@@ -240,9 +269,9 @@ class BenchmarkReport(ReportData):
         OutputFileError
             The file cannot be written.
         """
-        from lexer_core.reporting.page.standalone import median_figure  # an extra
+        from lexer_core.reporting.page.standalone import report_figure  # an extra
 
-        return median_figure(self, None if path is None else Path(path))
+        return report_figure(self, None if path is None else Path(path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report without raw samples, as JSON types (docs/json.md)."""

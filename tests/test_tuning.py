@@ -5,6 +5,8 @@ With an engine that needs no framework and takes as long as its options say.
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +21,7 @@ from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
 from lexer_core.errors import UsageError
+from lexer_core.reporting.terminal_table import print_report
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
@@ -142,6 +145,81 @@ def test_a_tuning_is_loaded_as_it_was_saved(by_unit: TuningReport, tmp_path: Pat
     assert again.search == by_unit.search
     assert again.best == by_unit.best
     assert TuningReport.from_json(by_unit.to_json()).search == by_unit.search
+
+
+def on_terminal(report: TuningReport, monkeypatch: Any, *, width: int, encoding: str) -> str:
+    """Return what is printed on a terminal."""
+    monkeypatch.setenv("COLUMNS", str(width))
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    class Terminal(io.TextIOWrapper):
+        def isatty(self) -> bool:
+            return True
+
+    printed = io.BytesIO()
+    stream = Terminal(printed, encoding=encoding)
+    print_report(report, stream)
+    stream.flush()
+    return printed.getvalue().decode(encoding)
+
+
+def test_a_terminal_shows_throughput_over_latency(
+    by_unit: TuningReport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limited = attrs.evolve(
+        by_unit, tuning=attrs.evolve(by_unit.search, bounds={"p50": 0.5, "throughput": 1500.0})
+    )
+    text = on_terminal(limited, monkeypatch, width=100, encoding="utf-8")
+
+    assert "items/s over p50" in text
+    assert "\n1 scale[unit=200]: " in text
+    assert text.count("×") >= 3
+    assert "░ beyond the limit: p50 above 0.500 ms or less than 1,500 items/s" in text
+    assert max(map(len, text.split("Repeat:")[0].splitlines())) <= 100
+
+
+@pytest.mark.parametrize(("width", "encoding"), [(60, "utf-8"), (100, "ascii")])
+def test_a_terminal_that_is_narrow_or_has_only_ascii(
+    by_unit: TuningReport, monkeypatch: pytest.MonkeyPatch, width: int, encoding: str
+) -> None:
+    text = on_terminal(by_unit, monkeypatch, width=width, encoding=encoding)
+
+    assert ("items/s over p50" in text) == (width == 100)
+    assert "scale[unit=200]" in text
+    assert "?" not in text
+
+
+def test_what_is_not_a_terminal_has_no_chart(by_unit: TuningReport) -> None:
+    assert "items/s over" not in str(by_unit)
+
+
+def test_rows_are_sorted_by_any_figure(by_unit: TuningReport) -> None:
+    rows = by_unit.sorted_by("p50_ms", descending=True)
+
+    assert rows[-1] == by_unit.best
+    assert [row.p50_ms for row in rows] == sorted((row.p50_ms for row in by_unit), reverse=True)
+    with pytest.raises(UsageError, match="no figure is called 'p5_ms'") as caught:
+        by_unit.sorted_by("p5_ms")
+    assert "p50_ms" in caught.value.hint
+
+
+def test_the_csv_says_how_each_configuration_ended(by_unit: TuningReport) -> None:
+    rows = list(csv.DictReader(io.StringIO(by_unit.to_csv())))
+
+    assert {row["label"]: row["tuning_fate"] for row in rows} == fates(by_unit)
+    assert all(row["tuning_beaten_by"] for row in rows if row["tuning_fate"] == "slower")
+
+
+@pytest.mark.extras
+def test_a_tuning_is_a_table_and_a_plot(by_unit: TuningReport, tmp_path: Path) -> None:
+    pytest.importorskip("pandas")
+    pytest.importorskip("matplotlib")
+    frame = by_unit.to_dataframe().set_index("label")
+    by_unit.plot(tmp_path / "front.svg")
+
+    assert frame.loc["scale[unit=200]", "tuning_fate"] == "winner"
+    assert frame["tuning_rounds"].dtype == "Int64"
+    assert "items per second" in (tmp_path / "front.svg").read_text()
 
 
 # -- limits --------------------------------------------------------------------------

@@ -11,12 +11,18 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+import attrs
+
+from lexer_core.errors import UsageError
+from lexer_core.results import BenchmarkResult
 from lexer_core.results.attrs_fields import plain
+from lexer_core.results.tuning import TuningConfiguration
+from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from lexer_core.results import BenchmarkResult, ReportData
+    from lexer_core.results import ReportData
 
-__all__ = ["COLUMNS", "report_to_csv", "row_values"]
+__all__ = ["COLUMNS", "column_kind", "column_numbers", "report_to_csv", "table_values"]
 
 _PERCENTILES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms")
 
@@ -71,6 +77,10 @@ _FIELDS = (
     "break_even_calls",
 )
 
+# Columns that are not fields of the row itself.
+_NUMBERS = ("_low", "_high", "_max_abs_error", "_rmse", "_cosine", "_mismatched_share", "_share")
+_TUNING = ("fate", "reason", "shape", "rounds", "beaten_by", "ratio", "confirmed")
+
 COLUMNS = (
     *_FIELDS,
     *(f"{name}_{side}" for name in _PERCENTILES for side in ("low", "high")),
@@ -88,6 +98,7 @@ COLUMNS = (
     "error_phase",
     "error_kind",
     "error_reason",
+    *(f"tuning_{name}" for name in _TUNING),
 )
 """The columns, in order."""
 
@@ -101,13 +112,52 @@ def report_to_csv(report: ReportData) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
     writer.writeheader()
-    for row in report.results:
-        writer.writerow({name: _cell(value) for name, value in row_values(row).items()})
+    for values in table_values(report):
+        writer.writerow({name: _cell(value) for name, value in values.items()})
     return text.getvalue()
 
 
-def row_values(row: BenchmarkResult) -> dict[str, object]:
-    """Return a row's values by column, without converting them to text."""
+def table_values(report: ReportData) -> list[dict[str, object]]:
+    """Return the values of every row by column, without converting them to text."""
+    known = () if report.tuning is None else report.tuning.configurations
+    configurations = {each.label: each for each in known}
+    return [_row_values(row, configurations.get(row.label)) for row in report.results]
+
+
+def column_kind(column: str) -> str:
+    """Return the type of a column's values: ``"int"``, ``"float"``, ``"bool"`` or ``"text"``."""
+    for record, prefix in ((BenchmarkResult, ""), (TuningConfiguration, "tuning_")):
+        fields = attrs.fields_dict(record)
+        name = column.removeprefix(prefix)
+        if column.startswith(prefix) and name in fields:
+            kind = str(fields[name].type).removesuffix(" | None")
+            return kind if kind in ("int", "float", "bool") else "text"
+    return "float" if column.endswith(_NUMBERS) else "text"
+
+
+def column_numbers(report: ReportData, column: str) -> dict[str, float | None]:
+    """Return the values of a column of numbers by the labels of the rows.
+
+    Raises
+    ------
+    UsageError
+        There is no such column, or it does not have numbers.
+    """
+    known = [name for name in COLUMNS if column_kind(name) in ("int", "float")]
+    if column not in known:
+        raise UsageError(
+            f"no figure is called {column!r}.",
+            hint=f"{did_you_mean(column, known)}Figures: {', '.join(known)}.",
+        )
+    return {
+        row.label: None if values[column] is None else float(str(values[column]))
+        for row, values in zip(report.results, table_values(report), strict=True)
+    }
+
+
+def _row_values(
+    row: BenchmarkResult, configuration: TuningConfiguration | None
+) -> dict[str, object]:
     values: dict[str, object] = {name: getattr(row, name) for name in _FIELDS}
     for name in _PERCENTILES:
         interval = row.intervals.get(name)
@@ -126,6 +176,8 @@ def row_values(row: BenchmarkResult) -> dict[str, object]:
     values["warnings"] = "; ".join(row.warnings)
     for name in ("phase", "kind", "reason"):
         values[f"error_{name}"] = getattr(error, name, None)
+    for name in _TUNING:
+        values[f"tuning_{name}"] = getattr(configuration, name, None)
     return values
 
 

@@ -8,11 +8,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
-import attrs
-
 from lexer_core.errors import MissingPackageError
-from lexer_core.reporting.report_csv import COLUMNS, row_values
-from lexer_core.results import BenchmarkResult
+from lexer_core.reporting.report_csv import COLUMNS, column_kind, table_values
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +17,6 @@ if TYPE_CHECKING:
     from lexer_core.results import ReportData
 
 __all__ = ["report_to_dataframe", "samples_to_dataframe"]
-
-# Columns that are not fields of the row itself.
-_NUMBERS = ("_low", "_high", "_max_abs_error", "_rmse", "_cosine", "_mismatched_share", "_share")
 
 
 def report_to_dataframe(report: ReportData) -> pd.DataFrame:
@@ -36,7 +30,7 @@ def report_to_dataframe(report: ReportData) -> pd.DataFrame:
     _check_pandas()
     import pandas as pd  # not a requirement of the core
 
-    rows = [row_values(row) for row in report.results]
+    rows = table_values(report)
     return pd.DataFrame(
         {name: pd.Series([row[name] for row in rows], dtype=_type(name)) for name in COLUMNS}
     )
@@ -83,8 +77,6 @@ def _check_pandas() -> None:
 
 def _type(column: str) -> str:
     """Return a column's dtype, which allows for missing values."""
-    fields = attrs.fields_dict(BenchmarkResult)
-    if column not in fields:
-        return "float64" if column.endswith(_NUMBERS) else "object"
-    kind = str(fields[column].type).removesuffix(" | None")
-    return {"int": "Int64", "float": "float64", "bool": "boolean"}.get(kind, "object")
+    return {"int": "Int64", "float": "float64", "bool": "boolean"}.get(
+        column_kind(column), "object"
+    )

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 import attrs
 
 from lexer_core.reporting.table_layout import lay_out
+from lexer_core.reporting.tuning_chart import tuning_chart
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +36,7 @@ _TONES = {"good": "green", "bad": "red", "": ""}
 
 _ASCII = str.maketrans(
     {"±": "+-", "✓": "ok", "✗": "NO", "—": "-", "–": "-", "×": "x", "·": "|", "µ": "u", "…": "..."}
-    | {"─": "-", "≤": "<=", "≥": ">="}
+    | {"─": "-", "│": "|", "└": "+", "░": ":", "≤": "<=", "≥": ">="}
     | {mark: f"({at})" for at, mark in enumerate("¹²³⁴⁵⁶⁷⁸⁹", start=1)}
 )
 
@@ -64,13 +65,19 @@ def report_to_text(
     return _rendered(lay_out(report), width, verbose, how_to_see_more)
 
 
-def _rendered(layout: Layout, width: int | None, verbose: bool, how_to_see_more: str) -> str:
+def _rendered(
+    layout: Layout,
+    width: int | None,
+    verbose: bool,
+    how_to_see_more: str,
+    chart: Sequence[str] = (),
+) -> str:
     from rich.console import Console  # takes 60 ms to import
 
     text = io.StringIO()
     console = Console(
         file=text,
-        width=width or shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns,
+        width=width or _terminal_width(),
         color_system=None,
         force_terminal=False,
         force_jupyter=False,
@@ -78,8 +85,12 @@ def _rendered(layout: Layout, width: int | None, verbose: bool, how_to_see_more:
         # Without the environment: FORCE_COLOR is for terminals, not for str().
         _environ={},
     )
-    _print(console, layout, verbose, how_to_see_more)
+    _print(console, layout, verbose, how_to_see_more, chart)
     return "\n".join(line.rstrip() for line in text.getvalue().splitlines())
+
+
+def _terminal_width() -> int:
+    return shutil.get_terminal_size((_FALLBACK_WIDTH, 24)).columns
 
 
 def print_report(
@@ -92,21 +103,23 @@ def print_report(
     """Print a report, in colour on a terminal unless ``NO_COLOR`` is set.
 
     Characters that the stream cannot encode are replaced by ASCII. ``verbose`` and
-    ``how_to_see_more`` are as in :func:`report_to_text`.
+    ``how_to_see_more`` are as in :func:`report_to_text`. On a terminal that is wide enough, a
+    tuning has a chart of throughput over latency.
     """
     from rich.console import Console  # as above
 
     stream = file or sys.stdout
     shows_all = encodable("±✓─", stream.encoding) == "±✓─"
+    chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
     if stream.isatty() and shows_all and not os.environ.get("NO_COLOR"):
         console = Console(file=stream, force_jupyter=False)
-        _print(console, lay_out(report), verbose, how_to_see_more)
+        _print(console, lay_out(report), verbose, how_to_see_more, chart)
     else:
         layout = lay_out(report)
         if not shows_all:
             # Before the columns are aligned: some replacements are longer.
             layout = _encodable_layout(layout, stream.encoding)
-        text = _rendered(layout, None, verbose, how_to_see_more)
+        text = _rendered(layout, None, verbose, how_to_see_more, chart)
         stream.write(encodable(text, stream.encoding) + "\n")
 
 
@@ -133,7 +146,13 @@ def _encodable_layout(layout: Layout, encoding: str | None) -> Layout:
     return attrs.evolve(layout, columns=columns, footnotes=converted(layout.footnotes))
 
 
-def _print(console: Console, layout: Layout, verbose: bool, how_to_see_more: str) -> None:
+def _print(
+    console: Console,
+    layout: Layout,
+    verbose: bool,
+    how_to_see_more: str,
+    chart: Sequence[str] = (),
+) -> None:
     from rich.text import Text  # as above
 
     def lines(texts: Sequence[str], style: str = "", mark: str = "") -> None:
@@ -156,6 +175,10 @@ def _print(console: Console, layout: Layout, verbose: bool, how_to_see_more: str
     cells = [cell for columns in pages for column in columns for cell in column.cells]
     # If a column is left out, its footnote has no mark in the table.
     lines([note for note in layout.footnotes if _marks_any(note, cells)], "dim")
+    if chart:
+        console.print()
+        for line in chart:
+            console.print(Text(line), soft_wrap=True)
     for texts, style in ((layout.problems, "red"), (layout.sentences, "bold")):
         if texts:
             console.print()

@@ -90,6 +90,9 @@ class Tuning:
         What was optimised: ``"minimize p50"``; two for a Pareto front.
     limits
         As written: ``"p99<=20ms"``.
+    bounds
+        The value of each limit by the name of its figure: milliseconds, bytes, items per
+        second.
     vary
         The axes: the values of each, as text.
     configurations
@@ -105,6 +108,7 @@ class Tuning:
 
     goals: tuple[str, ...] = field(default=(), converter=texts)
     limits: tuple[str, ...] = field(default=(), converter=texts)
+    bounds: Mapping[str, float] = mapping()
     vary: Mapping[str, tuple[str, ...]] = mapping()
     configurations: tuple[TuningConfiguration, ...] = field(default=(), converter=_configurations)
     space_size: int | None = count()

@@ -113,6 +113,7 @@ def run_tuning(
     asked = Tuning(
         goals=tuple(map(str, request.goals)),
         limits=tuple(map(str, request.limits)),
+        bounds={limit.figure.name: limit.bound for limit in request.limits},
         vary={str(axis): axis.values for axis in request.space.axes},
         space_size=plan.size,
     )

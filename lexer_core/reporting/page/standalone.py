@@ -10,6 +10,7 @@ from lexer_core.output_files import replaced_file
 from lexer_core.reporting.page.figure_layout import STYLE, WIDE
 from lexer_core.reporting.page.medians import median_plot
 from lexer_core.reporting.page.theme import light
+from lexer_core.reporting.page.tuning_plots import front_plot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,13 +19,15 @@ if TYPE_CHECKING:
 
     from lexer_core.results import ReportData
 
-__all__ = ["median_figure"]
+__all__ = ["report_figure"]
 
 _DPI = 144
 
 
-def median_figure(report: ReportData, path: Path | None = None) -> Figure:
-    """Return a bar chart of the medians, and write it to ``path`` if given.
+def report_figure(report: ReportData, path: Path | None = None) -> Figure:
+    """Return the most important plot of a report, and write it to ``path`` if given.
+
+    For a benchmark a bar chart of the medians, for a tuning throughput over latency.
 
     Raises
     ------
@@ -42,7 +45,8 @@ def median_figure(report: ReportData, path: Path | None = None) -> Figure:
         )
     from matplotlib import style  # an extra
 
-    plot = median_plot(report)
+    tuning = report.tuning
+    plot = median_plot(report) if tuning is None else front_plot(report, tuning)
     if plot is None:
         raise UsageError("there is nothing to plot: no row has samples.")
     page = {"figure.facecolor": light("page"), "savefig.facecolor": light("page")}

@@ -5,9 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from attrs import frozen
-
-from lexer_core.reporting.numbers import MISSING, rate_text, significant, time_unit
+from lexer_core.reporting.numbers import MISSING, rate_text, significant
 from lexer_core.reporting.page.figure_layout import (
     Width,
     linear_axis,
@@ -20,6 +18,7 @@ from lexer_core.reporting.page.parts import Plot, Table, paragraphs, table
 from lexer_core.reporting.page.text_utils import harmless
 from lexer_core.reporting.page.theme import light
 from lexer_core.reporting.tuning_layout import FATE_WORDS
+from lexer_core.reporting.tuning_plane import plane_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,88 +27,66 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from lexer_core.reporting.numbers import TimeUnit
-    from lexer_core.results import BenchmarkResult, ReportData
+    from lexer_core.reporting.tuning_plane import Plane, PlanePoint
+    from lexer_core.results import ReportData
     from lexer_core.results.tuning import Tuning, TuningConfiguration
 
 __all__ = ["front_plot", "race_plot"]
 
-_BEST = ("winner", "tie", "front")
+_NAMES = {"p50": "median"}
+_SHADE = 0.12
 _HEIGHT = {"wide": 360.0, "narrow": 300.0}
 _STRIP = 12.0
 _ROOM = 1.15
 
 
-@frozen(kw_only=True)
-class _Point:
-    """A configuration in the plane of latency and throughput."""
-
-    configuration: TuningConfiguration
-    row: BenchmarkResult
-
-    @property
-    def is_best(self) -> bool:
-        return self.configuration.fate in _BEST
-
-    @property
-    def latency(self) -> float:
-        assert self.row.p50_ms is not None
-        return self.row.p50_ms
-
-    @property
-    def throughput(self) -> float:
-        assert self.row.throughput_per_sec is not None
-        return self.row.throughput_per_sec
-
-
 def front_plot(report: ReportData, tuning: Tuning) -> Plot | None:
     """Return throughput over latency, a point per configuration; ``None`` if none was measured."""
-    points = [
-        _Point(configuration=each, row=row)
-        for each in tuning.configurations
-        if (row := report[each.label]).p50_ms and row.throughput_per_sec
-    ]
-    if not points:
+    plane = plane_of(report, tuning)
+    if plane is None:
         return None
-    unit = time_unit([point.row for point in points])
-    best = [point for point in points if point.is_best]
+    unit = plane.unit
+    has_limit = plane.most_latency is not None or plane.least_throughput is not None
+    limits = " Shaded: beyond a limit." if has_limit else ""
     return Plot(
         key="front",
         title="Throughput and latency",
         caption=paragraphs(
-            "Each point is a configuration: its median latency per call, and the items per second "
-            "in calls one after the other. Lines: the interval of the median. Up and to the left "
-            "is better. Dark: the best; grey: those that left the race, with its numbers.",
+            f"Each point is a configuration: its {_NAMES.get(plane.figure, plane.figure)} latency "
+            "per call, and the items per second in calls one after the other. Lines: the interval "
+            "of the latency. Up and to the left is better. Dark: the best; grey: the others, which "
+            f"left the race, with its numbers.{limits}",
         ),
         description=" ".join(
             f"{harmless(point.row.label)}: {significant(point.latency * unit.per_ms)} {unit.name}, "
             f"{rate_text(point.throughput)} items per second."
-            for point in best or points
+            for point in [point for point in plane.points if point.is_best] or plane.points
         ),
-        draw=partial(_draw_front, points, unit),
-        table=_front_table(points, unit),
+        draw=partial(_draw_front, plane),
+        table=_front_table(plane),
     )
 
 
-def _draw_front(points: Sequence[_Point], unit: TimeUnit, width: Width) -> Figure:
+def _draw_front(plane: Plane, width: Width) -> Figure:
+    points, unit = plane.points, plane.unit
     figure, (axes,) = new_figure(
         width,
         [panel_for(width, _HEIGHT[width.name], ("items per second",), axis=True, label=True)],
         left=64.0,
     )
     latencies = [point.latency * unit.per_ms for point in points]
-    log_axis(axes, "x", min(latencies) / _ROOM, max(latencies) * _ROOM, width.ticks)
-    linear_axis(axes, "y", max(point.throughput for point in points) * _ROOM, 6)
-    axes.set_xlabel(f"{unit.name} per call")
+    low, high = min(latencies) / _ROOM, max(latencies) * _ROOM
+    top = max(point.throughput for point in points) * _ROOM
+    log_axis(axes, "x", low, high, width.ticks)
+    linear_axis(axes, "y", top, 6)
+    axes.set_xlabel(f"{plane.figure} in {unit.name} per call")
+    _shade_limits(axes, plane)
     for point in sorted(points, key=lambda each: each.is_best):
         _draw_point(axes, point, unit)
-    best = sorted(
-        (point for point in points if point.configuration.fate == "front"),
-        key=lambda each: each.latency,
-    )
-    if len(best) > 1:
+    if len(plane.front) > 1:
         axes.step(
-            [point.latency * unit.per_ms for point in best],
-            [point.throughput for point in best],
+            [point.latency * unit.per_ms for point in plane.front],
+            [point.throughput for point in plane.front],
             where="post",
             color=light("series-1"),
             linewidth=1.0,
@@ -117,9 +94,20 @@ def _draw_front(points: Sequence[_Point], unit: TimeUnit, width: Width) -> Figur
     return figure
 
 
-def _draw_point(axes: Axes, point: _Point, unit: TimeUnit) -> None:
+def _shade_limits(axes: Axes, plane: Plane) -> None:
+    left, right = axes.get_xlim()
+    if plane.most_latency is not None:
+        bound = plane.most_latency * plane.unit.per_ms
+        if bound < right:
+            axes.axvspan(max(bound, left), right, color=light("bad"), alpha=_SHADE, linewidth=0.0)
+    if plane.least_throughput is not None:
+        bound = min(plane.least_throughput, axes.get_ylim()[1])
+        axes.axhspan(0.0, bound, color=light("bad"), alpha=_SHADE, linewidth=0.0)
+
+
+def _draw_point(axes: Axes, point: PlanePoint, unit: TimeUnit) -> None:
     colour = light("series-1" if point.is_best else "muted")
-    interval = point.row.intervals.get("p50_ms")
+    interval = point.interval
     if interval is not None and interval.low is not None and interval.high is not None:
         ends = [interval.low * unit.per_ms, interval.high * unit.per_ms]
         axes.plot(ends, [point.throughput] * 2, color=colour, linewidth=1.0)
@@ -132,10 +120,11 @@ def _draw_point(axes: Axes, point: _Point, unit: TimeUnit) -> None:
     )
 
 
-def _front_table(points: Sequence[_Point], unit: TimeUnit) -> Table:
+def _front_table(plane: Plane) -> Table:
+    unit = plane.unit
     return table(
         "Latency and throughput of each configuration",
-        ("configuration", f"median ({unit.name})", "items/s", "result"),
+        ("configuration", f"{plane.figure} ({unit.name})", "items/s", "result"),
         (
             (
                 harmless(point.row.label),
@@ -143,7 +132,7 @@ def _front_table(points: Sequence[_Point], unit: TimeUnit) -> Table:
                 rate_text(point.throughput),
                 FATE_WORDS[point.configuration.fate],
             )
-            for point in points
+            for point in plane.points
         ),
         texts=(3,),
     )
