@@ -20,7 +20,7 @@ from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input, named_models
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
-from lexer_core.settings.table import DEFAULT
+from lexer_core.settings.table import DEFAULT, TUNING_SECONDS
 from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -34,9 +34,6 @@ if TYPE_CHECKING:
     from lexer_core.tuning_report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
-
-_TUNING_SECONDS = 120.0
-"""Default of ``max_seconds`` for a tuning."""
 
 
 @contextlib.contextmanager
@@ -349,7 +346,7 @@ class LexerContext:
         if configuration.setting_origins["max_seconds"] == DEFAULT:
             configuration = attrs.evolve(
                 configuration,
-                settings=attrs.evolve(configuration.settings, max_seconds=_TUNING_SECONDS),
+                settings=attrs.evolve(configuration.settings, max_seconds=TUNING_SECONDS),
             )
         model = adapt_model_input(
             torch_model,

@@ -345,6 +345,14 @@ def test_versions_machine_settings_and_options_are_listed() -> None:
             0.05,
             "quota",
         ),
+        (
+            {
+                "environment": {"virtualised": "no"},
+                "rows": {"torch": {"diagnosis": {"cpu_wait_share": 0.2}}},
+            },
+            0.05,
+            "other programs",
+        ),
     ],
 )
 def test_the_threshold_follows_the_host(facts: Any, threshold: float, reason: str) -> None:

@@ -57,6 +57,17 @@ def test_a_model_that_raises_is_quoted(isolation: str) -> None:
     assert "x: float32[3, 8]" in caught.value.hint
 
 
+def test_an_argument_that_only_kwargs_accept_is_pointed_out() -> None:
+    class Bert(torch.nn.Module):
+        def forward(self, input_ids: Any = None, **kwargs: Any) -> Any:
+            return input_ids + kwargs.get("offset", 0)
+
+    with pytest.raises(ModelError) as caught:
+        benchmark(Bert(), {"ids": ROW}, **IN_CALLER)
+
+    assert "'ids' is not a parameter of forward, but passed in **kwargs" in caught.value.hint
+
+
 def test_a_model_that_calls_sys_exit_is_quoted_too() -> None:
     with pytest.raises(ModelError, match="Leaves raised SystemExit: 3"):
         benchmark(Leaves(), ROW, **IN_CALLER)

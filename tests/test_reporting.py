@@ -31,6 +31,7 @@ from lexer_core.reporting.numbers import (
     error_text,
     estimate_text,
     interval_text,
+    percent_text,
     rate_text,
     significant,
 )
@@ -269,6 +270,13 @@ def _noisy(**diagnosis):
             ),
         ),
         (
+            {"drift": 0.08, "cpu_wait_share": 0.83},
+            (
+                "busy machine: the calls of Torch waited for a CPU 83% of the time; on an idle "
+                "machine, they are faster, and the ratios may be different"
+            ),
+        ),
+        (
             {"drift": 0.004},
             (
                 "quiet machine: latencies moved by 0.4% during the run; absolute times are good to "
@@ -282,6 +290,24 @@ def test_the_condition_of_the_machine_is_one_line(diagnosis, text):
 
     assert lay_out(report).condition == text
     assert " ".join(text.split()) in " ".join(str(report).split())
+
+
+def test_nothing_is_claimed_about_times_without_intervals():
+    report = a_report(a_row(diagnosis={"drift": 0.004}, intervals={}))
+
+    assert lay_out(report).condition == (
+        "quiet machine: latencies moved by 0.4% during the run; too few samples to tell how good "
+        "absolute times are"
+    )
+
+
+@pytest.mark.parametrize("model", ["", "small"])
+def test_a_caveat_of_a_row_is_not_repeated_as_a_note(model):
+    text = "output 'cache' is not a tensor but a DynamicCache: ignored"
+    note = f"{model}: {text}" if model else text
+    report = a_report(a_row(model=model, warnings=[text]), notes=[note, "another"])
+
+    assert [text in warning for warning in report.warnings] == [True, False]
 
 
 def test_taking_turns_protects_no_ratio_if_one_engine_alone_moved():
@@ -499,6 +525,7 @@ def test_numbers_have_three_digits(value, text):
         (10.0, 9.999999999, 10.000000001, "10.000 ±0.001"),
         (26.9, 26.0, 36.0, "26.9 [26.0–36.0]"),
         (26.9, 26.9, 36.0, "26.9 [26.9–36.0]"),
+        (257.0, 1.93, 568.0, "257 [1.9–568]"),
         (1234.0, 1229.0, 1301.0, "1,234 [1,229–1,301]"),
         (9.9124, 9.911, 9.9128, "9.912 [9.911–9.913]"),
     ],
@@ -510,6 +537,7 @@ def test_an_interval_is_plus_minus_only_if_it_is_symmetric(value, low, high, tex
 def test_an_interval_has_enough_digits_to_differ():
     assert interval_text(3.72, 3.91, 4.08) == ("3.7", "3.9", "4.1")
     assert interval_text(3.911, 3.912, 3.913) == ("3.911", "3.912", "3.913")
+    assert interval_text(1.73, 133.0, 422.0) == ("1.7", "133", "422")
 
 
 @pytest.mark.parametrize(
@@ -523,6 +551,7 @@ def test_durations_have_a_suitable_unit(ms, text):
 def test_sizes_counts_and_errors_are_readable():
     assert bytes_text(18 * 2**20) == "18 MiB"
     assert bytes_text(12) == "12 B"
+    assert [percent_text(share) for share in (0.05, 0.025, 13.9)] == ["5%", "2.5%", "1,390%"]
     assert [count_text(value) for value in (220.4, 1203.2, 401_731)] == ["221", "1,210", "402,000"]
     assert [rate_text(value) for value in (26.27, 1234.4, 366_581.2)] == [
         "26.3",

@@ -177,8 +177,8 @@ def test_no_verdict_has_its_reason_and_the_numbers():
 
     assert verdict_sentences([TORCH, ORT], [pair]) == (
         (
-            "No verdict between Torch and ONNXRuntime: only 4 rounds, 10 are needed "
-            "(measured: 3.9x (95% 3.7-4.1))."
+            "No verdict between Torch and ONNXRuntime: only 4 rounds, 10 are needed; "
+            "measured: 3.9x (95% 3.7-4.1)."
         ),
     )
 

@@ -40,10 +40,20 @@ def _refused(target):
         ("net.py:", "does not name a model"),
         (":Net", "does not name a model"),
         ("", "does not name a model"),
+        ("models/", "folder 'models/' does not exist"),
     ],
 )
 def test_a_target_that_is_not_there_is_refused(target, said):
     assert said in _refused(target).message
+
+
+@pytest.mark.parametrize("name", ["net.pt", "weights/net.safetensors"])
+def test_a_file_of_weights_is_not_mistaken_for_python_code(name):
+    error = _refused(name)
+
+    assert "does not name a model" in error.message
+    assert f"{name}:" not in error.hint
+    assert "torch.export.save" in error.hint
 
 
 def test_a_near_file_name_is_suggested(tmp_path):

@@ -16,7 +16,9 @@ pytestmark = pytest.mark.torch
 torch = pytest.importorskip("torch")
 
 import cloudpickle  # noqa: E402
+from click.testing import CliRunner  # noqa: E402
 
+from lexer_core.cli import main as lexer_main  # noqa: E402
 from lexer_core.errors import InputError, TargetError  # noqa: E402
 from lexer_core.target.example_inputs import InputRequest, example_inputs  # noqa: E402
 from lexer_core.target.load import Target, load_target  # noqa: E402
@@ -109,12 +111,51 @@ def test_a_model_without_inputs_says_what_forward_needs():
     assert "--input 'pixels=float32" in caught.value.hint
 
 
+def test_a_model_whose_inputs_are_all_optional_is_not_run_without_any():
+    class Bert(torch.nn.Module):
+        def forward(self, input_ids=None, attention_mask=None, **kwargs):
+            return input_ids
+
+    with pytest.raises(InputError) as caught:
+        example_inputs(Target(name="bert/", model=Bert()), InputRequest())
+
+    assert "forward(input_ids, attention_mask)" in caught.value.message
+    assert "--input 'input_ids=int64[" in caught.value.hint
+
+
 def test_a_model_that_needs_no_inputs_gets_none():
     class Constant(torch.nn.Module):
         def forward(self):
             return torch.ones(1)
 
     assert example_inputs(Target(name="x", model=Constant()), InputRequest()).value == ()
+
+
+class _Stop(Exception):
+    """Ends a command whose model has been created."""
+
+
+@pytest.mark.parametrize("command", ["benchmark", "tune"])
+def test_commands_seed_the_weights_of_a_model_that_they_create(command):
+    class Context:
+        def _stop(self, torch_model, **asked):
+            raise _Stop(torch_model.layer.weight)
+
+        benchmark = tune = _stop
+
+    def weight(*options):
+        described = ["--input", "pixels=float32[1,4]", *options]
+        vary = ["--vary", "threads=1"] if command == "tune" else []
+        result = CliRunner().invoke(
+            lexer_main.lexer,
+            [command, "net.py:Net", *described, *vary],
+            obj={"lexer_context": Context()},
+        )
+        assert isinstance(result.exception, _Stop), result.output
+        return result.exception.args[0]
+
+    assert torch.equal(weight(), weight())
+    assert not torch.equal(weight(), weight("--seed", "4"))
 
 
 def test_the_seed_decides_the_weights_of_a_model_that_is_created(tmp_path):

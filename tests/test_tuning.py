@@ -385,6 +385,15 @@ def test_the_command_tunes_and_writes_a_file(
     assert load(tmp_path / "tuned.lexer").best is not None
 
 
+def test_the_help_of_the_command_has_its_own_default_of_the_time_limit(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(["tune", "--help"]) == 0
+
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "Export and load come on top of it. Default: 120." in shown
+
+
 def test_the_command_fails_if_nothing_meets_the_limits(model: Path) -> None:
     status = run(
         [

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["RunAnalysis", "analyse_run", "hidden_work"]
 
 _STEAL_WARNING = 0.01
+_CPU_WAIT_WARNING = 0.05
 _POSITION_WARNING = 0.01
 _THROTTLED_LIMIT = 0.05
 _ROUNDS_FOR_ORDER = 10
@@ -338,6 +339,7 @@ def _numbers(
         "position_effect": position,
         "steal_share": disturbed.steal_share,
         "throttled_share": disturbed.throttled_share,
+        "cpu_wait_share": disturbed.cpu_wait_share,
         "involuntary_switches": disturbed.involuntary_switches,
         "major_faults": disturbed.major_faults,
         "gpu_power_share": disturbed.gpu_power_share,
@@ -408,6 +410,11 @@ def _warnings(
         if disturbed.steal_share is not None and disturbed.steal_share > _STEAL_WARNING:
             warnings.append(
                 f"other machines on this host took {disturbed.steal_share:.1%} of the CPU time"
+            )
+        if (disturbed.cpu_wait_share or 0.0) > _CPU_WAIT_WARNING:
+            warnings.append(
+                f"its calls waited for a CPU {disturbed.cpu_wait_share:.0%} of the time, which "
+                "other programs or threads used"
             )
         if disturbed.throttled_share:
             warnings.append(

@@ -248,7 +248,8 @@ class Launch:
         """Take the rounds, and record which cases failed in them."""
 
         def tell(done: int, share: float, seconds_left: float) -> None:
-            known = ", ".join(part for part in (f"{done} rounds", stop.status()) if part)
+            rounds = f"{done} round{'' if done == 1 else 's'}"
+            known = ", ".join(part for part in (rounds, stop.status()) if part)
             self.timings.report("rounds", done=share, message=known, seconds_left=seconds_left)
 
         with self.timings.timed("rounds"):

@@ -36,12 +36,16 @@ _SAME_REASON = "same reason as above"
     help="basic: what every engine needs; full: everything.",
 )
 @click.option(
-    "--device", default="", help="Device to check. Default: the declared one, or else cpu."
+    "--device",
+    default="",
+    metavar="DEVICE",
+    help="Device to check. Default: the declared one, or else cpu.",
 )
 @click.option(
     "--threads",
     type=click.IntRange(min=0),
     default=0,
+    metavar="N",
     help="Threads per call. Default: the declared number, or else 1.",
 )
 @click.option(
@@ -56,6 +60,7 @@ _SAME_REASON = "same reason as above"
     type=click.FloatRange(min=0, max=LONGEST_TIMEOUT, min_open=True),
     default=120.0,
     show_default=True,
+    metavar="X",
     help="Time limit for one check, in seconds.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

@@ -33,6 +33,7 @@ __all__ = ["list_command"]
     type=click.FloatRange(min=0, max=LONGEST_TIMEOUT, min_open=True),
     default=60.0,
     show_default=True,
+    metavar="X",
     help="Seconds to wait for each engine with --probe.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")

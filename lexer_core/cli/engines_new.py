@@ -35,4 +35,7 @@ def new_command(name: str, accepts: str, into: str | None) -> None:
     folder = Path(into or f"lexer-{name}")
     for path in new_engine(name, folder, accepts=accepts):
         click.echo(path)
-    click.echo(f"\n  pip install -e {folder}\n  lexer engines check {name}")
+    click.echo(
+        f"\nComplete the parts marked FILL IN, then:\n"
+        f"  pip install -e {folder}\n  lexer engines check {name}"
+    )

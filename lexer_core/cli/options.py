@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -110,24 +111,29 @@ def input_options(command: _CommandT) -> _CommandT:
     return command
 
 
-def setting_options(*names: str) -> Callable[[_CommandT], _CommandT]:
-    """Add an option for each of these settings; an option that is not used is ``None``."""
+def setting_options(
+    *names: str, defaults: Mapping[str, object] = MappingProxyType({})
+) -> Callable[[_CommandT], _CommandT]:
+    """Add an option for each of these settings; an option that is not used is ``None``.
+
+    ``defaults`` are the defaults of this command that differ from those of the table.
+    """
     table = attrs.fields_dict(Settings)
 
     def decorate(command: _CommandT) -> _CommandT:
         for name in reversed(names):
-            command = _option(table[name])(command)
+            command = _option(table[name], defaults.get(name, table[name].default))(command)
         return command
 
     return decorate
 
 
-def _option(setting: attrs.Attribute[Any]) -> Callable[[_CommandT], _CommandT]:
+def _option(setting: attrs.Attribute[Any], default: object) -> Callable[[_CommandT], _CommandT]:
     name, metadata, kind = setting.name, setting.metadata, kind_of(setting)
     flag = name.replace("_", "-")
     text = metadata["help"]
-    if setting.default is not None:
-        text += f" Default: {_shown(setting)}."
+    if default is not None:
+        text += f" Default: {_shown(setting, default)}."
     if kind == "bool":
         # Both forms, because the environment or a file may have set either.
         return click.option(
@@ -145,10 +151,10 @@ def _option(setting: attrs.Attribute[Any]) -> Callable[[_CommandT], _CommandT]:
     )
 
 
-def _shown(setting: attrs.Attribute[Any]) -> str:
-    if isinstance(setting.default, bool):
-        return "yes" if setting.default else "no"
-    return _written(setting, setting.default)
+def _shown(setting: attrs.Attribute[Any], default: object) -> str:
+    if isinstance(default, bool):
+        return "yes" if default else "no"
+    return _written(setting, default)
 
 
 def _written(setting: attrs.Attribute[Any], value: object) -> str:

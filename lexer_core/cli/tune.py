@@ -20,6 +20,7 @@ from lexer_core.cli.output import FORMATS, plan_output, verbose_option
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
+from lexer_core.settings.table import TUNING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,7 +100,7 @@ _OUTPUT_OPTIONS = (
     help="Engine to tune; repeat for several. Default: every engine that is ready.",
 )
 @click.option("--device", metavar="DEVICE", help="Device to run on, e.g. cuda:0. Default: cpu.")
-@setting_options(*_SETTINGS)
+@setting_options(*_SETTINGS, defaults={"max_seconds": TUNING_SECONDS})
 @click.option(
     "--format",
     type=click.Choice(FORMATS),
@@ -183,9 +184,10 @@ def tune(
     read_limits(limits)
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}
     configuration = command_configuration(options)
-    request = read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
+    seed_or_default = configuration.settings.seed or 0
+    request = read_request(described, inputs_file, batch_size, seed_or_default)
     with stdout_to_stderr():
-        loaded = load_target(target)
+        loaded = load_target(target, seed=seed_or_default)
         inputs = example_inputs(loaded, request)
         report = lexer_context(context).tune(
             torch_model=loaded.model,

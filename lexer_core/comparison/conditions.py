@@ -36,6 +36,9 @@ _Condition = tuple[str, object, object]
 _QUIET_STEAL_SHARE = 0.01
 """Largest fraction of CPU time that other machines take on a quiet host."""
 
+_QUIET_CPU_WAIT_SHARE = 0.05
+"""Largest fraction of their time that calls wait for a CPU on a quiet host."""
+
 
 def refusals(base: BenchmarkReport, new: BenchmarkReport) -> tuple[str, ...]:
     """Return why no case of two runs is comparable; empty if cases may be."""
@@ -100,8 +103,8 @@ def default_threshold(base: BenchmarkReport, new: BenchmarkReport) -> tuple[floa
     -------
     tuple of float and str
         2 % if both hosts were quiet, else 5 %. A host is quiet if it is not
-        virtualized, other machines took at most 1 % of its CPU time, and no CPU
-        quota ran out.
+        virtualized, other machines took at most 1 % of its CPU time, calls waited for a
+        CPU at most 5 % of the time, and no CPU quota ran out.
     """
     for report in (base, new):
         environment = report.environment
@@ -111,6 +114,8 @@ def default_threshold(base: BenchmarkReport, new: BenchmarkReport) -> tuple[floa
         for row in report:
             if (row.diagnosis.get("steal_share") or 0.0) > _QUIET_STEAL_SHARE:
                 return SHARED_THRESHOLD, "the host was shared: other machines used its CPU"
+            if (row.diagnosis.get("cpu_wait_share") or 0.0) > _QUIET_CPU_WAIT_SHARE:
+                return SHARED_THRESHOLD, "the host was shared: other programs used its CPU"
             if row.diagnosis.get("throttled_share"):
                 return SHARED_THRESHOLD, "the host was shared: the CPU quota ran out"
     return QUIET_THRESHOLD, "both hosts were quiet"

@@ -7,6 +7,7 @@ and is not reported.
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +30,8 @@ class SystemCounters:
     ``steal_ticks`` and ``total_ticks`` are summed over all CPUs. ``throttled`` is the
     number of periods in which the cgroup was throttled. ``involuntary_switches`` and
     ``major_faults`` are those of this process. ``gpu_power`` and ``gpu_heat`` grow while
-    power or heat limits the clocks of the GPU.
+    power or heat limits the clocks of the GPU. ``waited_ns`` is how long this thread has
+    waited for a CPU although it could run, and ``at_ns`` the time of the reading.
     """
 
     steal_ticks: int | None = None
@@ -39,6 +41,8 @@ class SystemCounters:
     major_faults: int | None = None
     gpu_power: int | None = None
     gpu_heat: int | None = None
+    waited_ns: int | None = None
+    at_ns: int | None = None
 
 
 @frozen(kw_only=True)
@@ -48,7 +52,8 @@ class Disturbance:
     ``steal_share`` is the share of CPU time that the hypervisor took,
     ``throttled_share`` the share of blocks in which the cgroup was throttled.
     ``gpu_power_share`` and ``gpu_heat_share`` are the shares of blocks in which power or
-    heat limited the clocks of the GPU.
+    heat limited the clocks of the GPU. ``cpu_wait_share`` is the share of its time in which
+    the calling thread waited for a CPU that other threads used.
     """
 
     steal_share: float | None
@@ -57,6 +62,7 @@ class Disturbance:
     major_faults: int | None
     gpu_power_share: float | None = None
     gpu_heat_share: float | None = None
+    cpu_wait_share: float | None = None
 
 
 def read_counters(root: Path = Path("/"), *, gpu: str = "") -> SystemCounters:
@@ -80,6 +86,8 @@ def read_counters(root: Path = Path("/"), *, gpu: str = "") -> SystemCounters:
         major_faults=faults,
         gpu_power=limits.power,
         gpu_heat=limits.heat,
+        waited_ns=_waited_ns(root / "proc/thread-self/schedstat"),
+        at_ns=time.perf_counter_ns(),
     )
 
 
@@ -93,6 +101,8 @@ def disturbance(edges: Sequence[tuple[SystemCounters, SystemCounters]]) -> Distu
     """
     ticks = _sum((after.total_ticks, before.total_ticks) for before, after in edges)
     steal = _sum((after.steal_ticks, before.steal_ticks) for before, after in edges)
+    waited = _sum((after.waited_ns, before.waited_ns) for before, after in edges)
+    elapsed = _sum((after.at_ns, before.at_ns) for before, after in edges)
     return Disturbance(
         steal_share=steal / ticks if steal is not None and ticks else None,
         throttled_share=_growing((before.throttled, after.throttled) for before, after in edges),
@@ -102,6 +112,7 @@ def disturbance(edges: Sequence[tuple[SystemCounters, SystemCounters]]) -> Distu
         major_faults=_sum((after.major_faults, before.major_faults) for before, after in edges),
         gpu_power_share=_growing((before.gpu_power, after.gpu_power) for before, after in edges),
         gpu_heat_share=_growing((before.gpu_heat, after.gpu_heat) for before, after in edges),
+        cpu_wait_share=waited / elapsed if waited is not None and elapsed else None,
     )
 
 
@@ -127,6 +138,14 @@ def _cpu_ticks(stat: Path) -> tuple[int | None, int | None]:
     except (OSError, ValueError):
         return None, None
     return (ticks[7], sum(ticks)) if len(ticks) > 7 else (None, None)  # noqa: PLR2004
+
+
+def _waited_ns(schedstat: Path) -> int | None:
+    """Return the second number: time on a CPU, time waiting for one, number of time slices."""
+    try:
+        return int(schedstat.read_text().split()[1])
+    except (OSError, ValueError, IndexError):  # not on Linux, or a kernel that does not count it
+        return None
 
 
 def _process_usage() -> tuple[int | None, int | None]:

@@ -58,6 +58,8 @@ class AdaptedModel:
         The guessed number of items in a call.
     input_names
         Names of the tensors, in the order of ``forward``'s parameters.
+    in_kwargs
+        Arguments that ``forward`` does not name, but accepts in its ``**kwargs``.
     declared_output_names
         The names that the user declared, or ``None``.
     output_names
@@ -76,6 +78,7 @@ class AdaptedModel:
     inputs: CallInputs
     batch_size: BatchSize
     input_names: tuple[str, ...]
+    in_kwargs: tuple[str, ...] = ()
     declared_output_names: tuple[str, ...] | None = None
     output_names: tuple[str, ...] = ()
     dynamic_axes: Mapping[str, Mapping[int, str]] = field(factory=dict)
@@ -165,6 +168,7 @@ def adapt_model(
         inputs=inputs,
         batch_size=guess_batch_size(inputs, export_module, program),
         input_names=tuple(arrays),
+        in_kwargs=forward.unnamed(flat.structure.kwargs),
         declared_output_names=declared,
         dynamic_axes=_axes(dynamic_axes or {}, arrays, declared or (), forward),
         notes=tuple(notes),

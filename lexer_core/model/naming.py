@@ -8,7 +8,7 @@ and model do not match, the error shows both.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from inspect import Parameter
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +47,10 @@ class Forward:
     def names(self) -> tuple[str, ...]:
         """The names of :attr:`parameters`."""
         return tuple(parameter.name for parameter in self.parameters)
+
+    def unnamed(self, keywords: Iterable[str]) -> tuple[str, ...]:
+        """Return the keyword arguments that no parameter names; empty if none is named."""
+        return tuple(name for name in keywords if self.names and name not in self.names)
 
     @property
     def title(self) -> str:

@@ -370,8 +370,18 @@ def _raised(adapted: AdaptedModel, error: BaseException) -> ModelError:
     return ModelError(
         f"{adapted.model_name} raised {_last_line(error)}",
         hint=f"{adapted.title} was called with\n{specs}\n"
-        f"{_type_hint(adapted)}Check that the model accepts these shapes and types.",
+        f"{_name_hint(adapted)}{_type_hint(adapted)}"
+        "Check that the model accepts these shapes and types.",
     )
+
+
+def _name_hint(adapted: AdaptedModel) -> str:
+    """Return a line about arguments that forward accepts under any name, mistyped ones too."""
+    if not adapted.in_kwargs:
+        return ""
+    names = ", ".join(map(repr, adapted.in_kwargs))
+    what = "is not a parameter" if len(adapted.in_kwargs) == 1 else "are not parameters"
+    return f"{names} {what} of forward, but passed in **kwargs.\n"
 
 
 def _type_hint(adapted: AdaptedModel) -> str:

@@ -24,6 +24,7 @@ __all__ = ["Caveats", "Condition", "caveats_of", "condition_of"]
 _THROTTLED = 0.05
 _DRIFT = 0.02
 _STEAL = 0.01
+_CPU_WAIT = 0.05
 _ROUND_SPREAD = 0.05
 
 # Details of what the condition of the machine sums up in one line.
@@ -32,6 +33,7 @@ _NOISE = (
     r"latency moved by .* between the halves",
     r"other machines on this host took",
     r"the CPU quota was exhausted",
+    r"its calls waited for a CPU",
     r"(power|heat) limited the GPU's clocks",
 )
 
@@ -73,15 +75,19 @@ def caveats_of(report: ReportData) -> Caveats:
     """Return the warnings of all rows and the notes on the run; each text once."""
     names = titles(report.results)
     by_warning: dict[str, list[str]] = {}
+    known = set()  # as the notes on a model word it
     for row in report.results:
         for warning in _warnings(row):
             by_warning.setdefault(warning, []).append(names[row.label])
+            known.add(f"{row.model}: {warning}" if row.model else warning)
     texts = [
         (_importance(warning), f"{', '.join(who)}: {warning}", _matches(_NOISE, warning))
         for warning, who in by_warning.items()
     ]
     texts += [
-        (len(_IMPORTANT) + 2, note, _matches(_NOISE, note)) for note in dict.fromkeys(report.notes)
+        (len(_IMPORTANT) + 2, note, _matches(_NOISE, note))
+        for note in dict.fromkeys(report.notes)
+        if note not in known
     ]
     ordered = sorted(texts, key=lambda each: each[0])
     return Caveats(
@@ -116,21 +122,40 @@ def condition_of(report: ReportData) -> Condition | None:
     -----
     How good absolute times are is the larger of the widest interval of a median, from
     the median to its farther end, and half of how far the two halves of the run differ.
+    Nothing is claimed if a median has no interval, or if calls waited for a CPU. Then all are
+    slower, and most of all an engine whose threads wait for each other.
     """
     rows = [row for row in report.results if row.status == "ok"]
     names = titles(report.results)
     drifts = {names[row.label]: drift for row in rows if (drift := row.diagnosis.get("drift"))}
     if not any(row.diagnosis for row in rows):
         return None
-    accuracy = max((_accuracy(row) for row in rows), default=0.0)
+    accuracies = [_accuracy(row) for row in rows]
+    waits = {names[row.label]: row.diagnosis.get("cpu_wait_share") or 0.0 for row in rows}
+    if max(waits.values()) > _CPU_WAIT:
+        return Condition(text=_crowded(waits), is_noisy=True)
     reason = _noise(rows, drifts)
     moved = f"latencies moved by {_percent(_largest(drifts))} during the run"
-    good = f"absolute times are good to ±{_percent(accuracy)}"
+    known = [accuracy for accuracy in accuracies if accuracy is not None]
+    good = (
+        f"absolute times are good to ±{_percent(max(known))}"
+        if len(known) == len(rows)
+        else "too few samples to tell how good absolute times are"
+    )
     if not reason:
         return Condition(text=f"quiet machine: {moved}; {good}", is_noisy=False)
     if report.comparisons and _move_together(drifts, len(rows)):
         good = f"ratios are protected by taking turns, {good}"
     return Condition(text=f"noisy machine: {reason}; {good}", is_noisy=True)
+
+
+def _crowded(waits: Mapping[str, float]) -> str:
+    """Say that calls waited for a CPU, and what that means."""
+    name, share = max(waits.items(), key=lambda each: each[1])
+    return (
+        f"busy machine: the calls of {name} waited for a CPU {_percent(share)} of the time; on an "
+        "idle machine, they are faster, and the ratios may be different"
+    )
 
 
 def _noise(rows: Sequence[BenchmarkResult], drifts: Mapping[str, float]) -> str:
@@ -163,11 +188,11 @@ def _move_together(drifts: Mapping[str, float], rows: int) -> bool:
     return max(values) - min(values) <= max(_DRIFT, _largest(drifts) / 2)
 
 
-def _accuracy(row: BenchmarkResult) -> float:
+def _accuracy(row: BenchmarkResult) -> float | None:
     drift = abs(row.diagnosis.get("drift") or 0.0) / 2
     interval = row.intervals.get("p50_ms")
     if interval is None or interval.low is None or interval.high is None or not interval.estimate:
-        return drift
+        return None
     farther = max(interval.high - interval.estimate, interval.estimate - interval.low)
     return max(drift, farther / interval.estimate)
 

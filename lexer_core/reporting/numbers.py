@@ -130,14 +130,22 @@ def estimate_text(value: float | None, interval: Interval | None = None, scale: 
     while texts[0] == texts[2] and decimals < most:
         decimals += 1
         texts = tuple(f"{number:,.{decimals}f}" for number in (low, estimate, high))
-    return f"{texts[1]} [{texts[0]}–{texts[2]}]"
+    return f"{texts[1]} [{_end_text(low, decimals)}–{texts[2]}]"
+
+
+def _end_text(low: float, decimals: int) -> str:
+    """Format the lower end of an interval: one far below the estimate needs more decimals."""
+    own = _decimals(low, 2)
+    return f"{low:,.{max(decimals, min(own, decimals + 2))}f}"
 
 
 def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, str]:
     """Format three numbers with the same number of decimals, enough to tell them apart.
 
-    >>> interval_text(3.72, 3.91, 4.08)
-    ('3.7', '3.9', '4.1')
+    Only a lower end far below the others has more.
+
+    >>> interval_text(3.72, 3.91, 4.08), interval_text(1.73, 133.0, 422.0)
+    (('3.7', '3.9', '4.1'), ('1.7', '133', '422'))
     """
     least = 2 if estimate < 2 else 1 if estimate < 100 else 0  # noqa: PLR2004  readable ratios
     texts: tuple[str, str, str] = ("", "", "")
@@ -145,12 +153,12 @@ def interval_text(low: float, estimate: float, high: float) -> tuple[str, str, s
         texts = (f"{low:,.{decimals}f}", f"{estimate:,.{decimals}f}", f"{high:,.{decimals}f}")
         if low == high or texts[0] != texts[2]:
             break
-    return texts
+    return _end_text(low, decimals), texts[1], texts[2]
 
 
 def percent_text(share: float) -> str:
-    """Format a share as a percentage: ``5%``, ``2.5%``."""
-    return f"{100 * share:.3g}%"
+    """Format a share as a percentage: ``5%``, ``2.5%``, ``1,390%``."""
+    return f"{100 * share:,.0f}%" if abs(share) >= 10 else f"{100 * share:.3g}%"  # noqa: PLR2004
 
 
 def confidence_text(confidence: float) -> str:

@@ -264,7 +264,7 @@ def _verdict(
         return f"{b} is {_range(pair, a)}, {agreement(row)}: {_undecided(pair)}."
     reason = _one_line(pair.reason) or "the samples do not support one"
     ratio, bounds = _ratio(pair.ratio)
-    measured = f" (measured: {ratio}x{bounds})" if math.isfinite(pair.ratio.estimate) else ""
+    measured = f"; measured: {ratio}x{bounds}" if math.isfinite(pair.ratio.estimate) else ""
     return f"No verdict between {a} and {b}: {reason}{measured}."
 
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DEFAULT",
     "PRESETS",
+    "TUNING_SECONDS",
     "Origin",
     "SettingValue",
     "Settings",
@@ -369,6 +370,10 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
     "thorough": {"precision": 0.01, "max_seconds": 300.0, "tails": True, "launches": 3},
 }
 """What each preset sets, unless a layer sets it itself."""
+
+
+TUNING_SECONDS = 120.0
+"""Default of ``max_seconds`` for a tuning, which is longer than a benchmark."""
 
 
 def preset_origin(preset: str) -> Origin:

@@ -126,25 +126,33 @@ def _declared_inputs(target: Target, request: InputRequest) -> ExampleInputs:
         positional, by_name = target.model.example_inputs
         if not (positional and by_name):
             return ExampleInputs(value=dict(by_name) if by_name else tuple(positional))
-    required = _required_parameters(target.model)
-    if not required:
+    names, required = _parameters(target.model)
+    if not names:
         return ExampleInputs(value=())
-    first = f"--input '{required[0]}=float32[1,3,224,224]'"
-    others = "".join(f" --input '{name}=...'" for name in required[1:])
+    first, *others = required or names[:1]
+    described = f"--input '{first}={_example_of(first)}'" + "".join(
+        f" --input '{name}=...'" for name in others
+    )
     raise InputError(
-        f"{target.name} needs example inputs: forward({', '.join(required)}).",
-        hint=f"Describe them: {first}{others}\nor pass real ones: --inputs inputs.npz",
+        f"{target.name} needs example inputs: forward({', '.join(required or names)}).",
+        hint=f"Describe them: {described}\nor pass real ones: --inputs inputs.npz",
     )
 
 
-def _required_parameters(model: Any) -> list[str]:
-    """Return the parameters of ``forward`` that have no default."""
+def _example_of(name: str) -> str:
+    """Return a description that such an input may have."""
+    return "int64[1,128]:0..1000" if "ids" in name.lower() else "float32[1,3,224,224]"
+
+
+def _parameters(model: Any) -> tuple[list[str], list[str]]:
+    """Return the parameters of ``forward``, and those that have no default."""
     try:
         signature = inspect.signature(getattr(model, "_orig_mod", model).forward)
     except (AttributeError, TypeError, ValueError):  # scripted models have no readable signature
-        return ["input"]
-    return [
-        parameter.name
-        for parameter in signature.parameters.values()
-        if parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD
-    ]
+        return ["input"], ["input"]
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    parameters = [each for each in signature.parameters.values() if each.kind not in variable]
+    return (
+        [parameter.name for parameter in parameters],
+        [parameter.name for parameter in parameters if parameter.default is parameter.empty],
+    )

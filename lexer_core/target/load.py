@@ -45,6 +45,8 @@ _HOW_TO_WRITE = (
     "transformers model. Instead of a class, you can name a function that returns the model, with "
     "arguments if it needs any, or an instance."
 )
+_WEIGHTS = (".pt", ".pth", ".ckpt", ".safetensors")
+"""Suffixes of files of weights, or of pickled models, which run code when they are loaded."""
 
 
 @frozen(kw_only=True, eq=False)
@@ -96,7 +98,7 @@ def load_target(text: str, *, seed: int | None = None) -> Target:
             return Target(name=text, model=load_transformers_folder(Path(text)))
     call = parse_factory_call(text)
     if call is None:
-        raise TargetError(f"TARGET {text!r} does not name a model.", hint=_which_model(text))
+        raise _names_no_model(text)
     where = call.where
     module = _load_file(where) if where.endswith(".py") else _import_module(where)
     value = _attribute(module, where, call.attribute)
@@ -202,12 +204,26 @@ def _file_hint(name: str) -> str:
     return f"For a file, write {path}:Class." if path.exists() else _HOW_TO_WRITE
 
 
-def _which_model(text: str) -> str:
-    if text.endswith(".py") or Path(text).is_file():
-        return f"Write {text}:NAME, where NAME is a class, function or instance in that file."
-    if Path(text).is_dir():
-        return f"{text!r} is a folder. {_HOW_TO_WRITE}"
-    return _HOW_TO_WRITE
+def _names_no_model(text: str) -> TargetError:
+    """Return the error of a TARGET without an attribute, which is perhaps a path."""
+    path = Path(text)
+    message, hint = f"TARGET {text!r} does not name a model.", _HOW_TO_WRITE
+    if path.suffix == ".py":
+        hint = f"Write {text}:NAME, where NAME is a class, function or instance in that file."
+    elif path.suffix in _WEIGHTS:
+        hint = (
+            f"A {path.suffix} file has weights without the model, or a pickled model, which Lexer "
+            "does not load because it may run any code. Name a function that creates the model "
+            "and loads the file, such as net.py:make_model, or save the model as a program: "
+            "torch.export.save(torch.export.export(model, args), "
+            f"{path.with_suffix('.pt2').name!r})."
+        )
+    elif path.is_dir():
+        hint = f"{text!r} is a folder without config.json. {_HOW_TO_WRITE}"
+    elif text.endswith(("/", "\\")):
+        message = f"folder {text!r} does not exist."
+        hint = f"Searched {path.parent.resolve()}."
+    return TargetError(message, hint=hint)
 
 
 def _make_importable(folder: Path) -> None:

@@ -277,6 +277,7 @@ _OBSERVATIONS: Mapping[str, tuple[str, Callable[[float], str]]] = {
     "design_effect": ("samples per effective sample, for the median", _number),
     "steal_share": ("CPU time stolen by other virtual machines", _percent),
     "throttled_share": ("periods in which the CPU quota was exhausted", _percent),
+    "cpu_wait_share": ("time that the calling thread waited for a CPU", _percent),
     "involuntary_switches": ("involuntary context switches", _number),
     "major_faults": ("major page faults", _number),
     "gpu_power_share": ("blocks in which power limited the GPU's clocks", _percent),
