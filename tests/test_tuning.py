@@ -61,6 +61,12 @@ LAZY_ENGINE = (
     )
     .replace('"Scale"', '"Lazy"')
 )
+# One call in ten takes as long as a hundred others.
+BURSTY_ENGINE = SCALE_ENGINE.replace(
+    "end = time.perf_counter() + self.seconds",
+    "self.calls = getattr(self, 'calls', 0) + 1\n"
+    "        end = time.perf_counter() + (0.02 if self.calls % 10 == 0 else 0.0001)",
+).replace('"Scale"', '"Bursty"')
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -70,6 +76,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site.add_engine("fixed", FIXED_ENGINE)
     site.add_engine("wrong", WRONG_ENGINE)
     site.add_engine("lazy", LAZY_ENGINE)
+    site.add_engine("bursty", BURSTY_ENGINE)
     with site.on_path():
         yield site
 
@@ -242,6 +249,14 @@ def test_a_limit_that_nothing_meets_is_named_with_what_comes_closest(model: Path
     )
 
 
+def test_one_that_is_over_a_limit_makes_no_other_one_leave(model: Path) -> None:
+    # Its median is smaller, its mean is not.
+    report = tuned(model, vary={"threads": [1]}, engines=["scale", "bursty"], limits="mean<=1ms")
+
+    assert fates(report) == {"scale[threads=1]": "winner", "bursty[threads=1]": "over_limit"}
+    assert "mean is" in report.configurations[1].reason
+
+
 # -- configurations that are wrong ------------------------------------------------------
 
 
@@ -352,6 +367,8 @@ def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> No
         ({"limits": "p99<20parsecs"}, "no unit 'parsecs'"),
         ({"limits": "p99>=20ms"}, "asks for a bad p99"),
         ({"limits": ["p99<=20ms", "p99<=30ms"]}, "two limits"),
+        ({"limits": "p99<=0ms"}, "nothing can have such a p99"),
+        ({"limits": "memory<=-1GB"}, "nothing can have such a memory"),
         ({"limits": "speed<=1"}, "no figure is called 'speed'"),
         ({"minimize": "throughput"}, "finds the worst"),
         ({"minimize": ["p50", "p99", "memory"]}, "3 goals are too many"),
@@ -392,6 +409,24 @@ def test_the_help_of_the_command_has_its_own_default_of_the_time_limit(
 
     shown = " ".join(capsys.readouterr().out.split())
     assert "Export and load come on top of it. Default: 120." in shown
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [(["--minimize", "memory"], "needs a single winner"), ([], "it is a file")],
+)
+def test_a_folder_that_the_winner_cannot_be_saved_to_is_refused_before_anything_is_measured(
+    model: Path, capsys: pytest.CaptureFixture[str], asked: list[str], message: str
+) -> None:
+    status = run(
+        [
+            *("tune", str(model), "--input", "x=float32[2,3]", "--engine", "scale"),
+            *("--vary", "threads=1,2", "--minimize", "p50", "--save-best", str(model), *asked),
+        ]
+    )
+
+    assert status == 2
+    assert message in capsys.readouterr().err
 
 
 def test_the_command_fails_if_nothing_meets_the_limits(model: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from lexer_core.cli.output import Format
+    from lexer_core.tuning.goals import Goal
     from lexer_core.tuning_report import TuningReport
 
 __all__ = ["tune"]
@@ -54,6 +56,7 @@ _OUTPUT_OPTIONS = (
     "verbose",
     "resume",
     "save_best",
+    "force",
     "show_progress",
 )
 
@@ -123,6 +126,9 @@ _OUTPUT_OPTIONS = (
     metavar="FOLDER",
     help="Save the winner to a folder, ready to serve, as lexer deploy does.",
 )
+@click.option(
+    "--force", is_flag=True, help="Replace the folder of --save-best if it has a deployment."
+)
 @verbose_option
 @click.pass_context
 def tune(
@@ -146,6 +152,7 @@ def tune(
     output_file: str | None,
     resume: str | None,
     save_best: str | None,
+    force: bool,
     verbose: bool,
     **settings: Any,
 ) -> None:
@@ -180,8 +187,10 @@ def tune(
         vary[name] = values
     # Check everything that can be checked without the model first.
     read_axes(vary)
-    read_goals(minimize, maximize)
+    goals = read_goals(minimize, maximize)
     read_limits(limits)
+    if save_best is not None:
+        _check_folder(Path(save_best), goals, force=force)
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}
     configuration = command_configuration(options)
     seed_or_default = configuration.settings.seed or 0
@@ -210,16 +219,29 @@ def tune(
         )
     output.deliver(report)
     if save_best is not None:
-        _save_best(report, save_best)
+        _save_best(report, save_best, force=force)
     context.exit(_exit_status(report))
 
 
-def _save_best(report: TuningReport, folder: str) -> None:
+def _check_folder(folder: Path, goals: Sequence[Goal], *, force: bool) -> None:
+    """Refuse a folder that the winner cannot be saved to, before anything is measured."""
+    from lexer_core.deploy.folder import check_new_folder  # imports the engines
+
+    if len(goals) > 1:
+        raise UsageError(
+            "--save-best needs a single winner, which two goals do not have.",
+            hint="Choose one goal and limit the other figure, or save a row of the front later: "
+            "-o tuned.lexer, then lexer deploy tuned.lexer FOLDER --engine LABEL.",
+        )
+    check_new_folder(folder, overwrite=force)
+
+
+def _save_best(report: TuningReport, folder: str, *, force: bool) -> None:
     if report.best is None:
         click.echo(f"There is no single winner, so nothing was saved to {folder}.", err=True)
         return
     with stdout_to_stderr():
-        path = report.best.save(folder)
+        path = report.best.save(folder, overwrite=force)
     click.echo(f"Saved {report.best.label} to {path}.", err=True)
 
 

@@ -18,7 +18,14 @@ from lexer_core.validated_data import is_safe_name
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MANIFEST", "checked_manifest", "is_deployment", "new_folder", "stored_files"]
+__all__ = [
+    "MANIFEST",
+    "check_new_folder",
+    "checked_manifest",
+    "is_deployment",
+    "new_folder",
+    "stored_files",
+]
 
 MANIFEST = "lexer.json"
 _LARGEST_MANIFEST = 8 * 2**20
@@ -71,10 +78,27 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
     except OSError as error:
-        raise OutputFileError(
-            f"cannot write {str(path)!r}: {error.strerror or error}.",
-            hint="Choose a folder in an existing, writable folder.",
-        ) from error
+        raise _cannot_write(path, error) from error
+
+
+def check_new_folder(path: Path, *, overwrite: bool) -> None:
+    """Check that :func:`new_folder` can create a folder, without creating it.
+
+    Raises
+    ------
+    DeploymentError
+        The folder exists and is not replaced.
+    OutputFileError
+        It cannot be written.
+    """
+    target = Path(os.path.realpath(path))
+    _check_replaceable(path, target, overwrite=overwrite)
+    probe = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
+    try:
+        probe.mkdir()
+        probe.rmdir()
+    except OSError as error:
+        raise _cannot_write(path, error) from error
 
 
 def checked_manifest(folder: Path) -> Manifest:
@@ -216,6 +240,13 @@ def _check_replaceable(path: Path, target: Path, *, overwrite: bool) -> None:
             f"cannot replace {str(path)!r}: it has a file {added[0]!r} that Lexer did not save.",
             hint="Move it somewhere else, or choose a new folder.",
         )
+
+
+def _cannot_write(path: Path, error: OSError) -> OutputFileError:
+    return OutputFileError(
+        f"cannot write {str(path)!r}: {error.strerror or error}.",
+        hint="Choose a folder in an existing, writable folder.",
+    )
 
 
 def _saved_names(folder: Path) -> set[str]:

@@ -147,7 +147,7 @@ def column_numbers(report: ReportData, column: str) -> dict[str, float | None]:
     if column not in known:
         raise UsageError(
             f"no figure is called {column!r}.",
-            hint=f"{did_you_mean(column, known)}Figures: {', '.join(known)}.",
+            hint=f"Figures: {', '.join(known)}.{did_you_mean(column, known)}",
         )
     return {
         row.label: None if values[column] is None else float(str(values[column]))

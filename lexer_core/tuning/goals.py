@@ -97,7 +97,7 @@ FIGURES: Mapping[str, Figure] = {
 """The figures of goals and limits by name."""
 
 _GOALS = ("p50", "p90", "p95", "p99", "mean", "throughput", "memory", "error")
-_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*([0-9.]+(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
+_LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*(-?[0-9.]+(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
 
 
 @frozen(kw_only=True)
@@ -195,7 +195,7 @@ def _figure(name: str, known: Sequence[str]) -> Figure:
     if name not in known:
         raise UsageError(
             f"no figure is called {name!r}.",
-            hint=f"{did_you_mean(name, known)}Figures: {', '.join(known)}.",
+            hint=f"Figures: {', '.join(known)}.{did_you_mean(name, known)}",
         )
     return FIGURES[name]
 
@@ -231,6 +231,10 @@ def parse_limit(text: str) -> Limit:
         bound = float(number) * factor
     except ValueError:
         raise UsageError(f"limit {text!r}: {number!r} is not a number.") from None
+    if not math.isfinite(bound) or bound < 0.0 or (bound == 0.0 and name != "error"):
+        raise UsageError(
+            f"limit {text!r}: nothing can have such a {name}.", hint="Write a number above 0."
+        )
     return Limit(figure=figure, bound=bound, is_upper=is_upper, text=text.replace(" ", ""))
 
 

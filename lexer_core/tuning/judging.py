@@ -145,6 +145,9 @@ def _within_limits(
     uncertain = []
     for limit in limits:
         value = limit.figure.value(row)
+        if value is None and limit.figure.percent is not None:
+            # A percentile is not below the median.
+            value = row.p50_ms if row.p50_ms and not limit.allows(row.p50_ms) else None
         if value is None:
             uncertain.append(f"{limit.figure.name} is unknown, so {limit} is not certain")
         elif not limit.allows(value):

@@ -12,6 +12,7 @@ from lexer_core.benchmark.analysis import hidden_work
 from lexer_core.errors import EngineError, LexerError, LimitError
 from lexer_core.statistics import percentile_intervals
 from lexer_core.statistics.race import RaceRule, judge_race, next_race_rounds
+from lexer_core.statistics.robust_centre import robust_centre
 from lexer_core.statistics.round_centres import RoundCentres
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.results.tuning import Fate
     from lexer_core.statistics.race import RaceState
-    from lexer_core.tuning.goals import Goal, Limit
+    from lexer_core.tuning.goals import Figure, Goal, Limit
 
 __all__ = ["ConfigurationRace", "Departure", "is_per_item"]
 
@@ -106,6 +107,10 @@ class ConfigurationRace:
     def typical_cost(self, label: str) -> float:
         """Return the typical time of a configuration, in seconds per call or item."""
         return float(np.median(list(self._centres[label].values())))
+
+    def rank_of(self, label: str) -> tuple[bool, float]:
+        """Return what orders configurations: whether one is doubtful, and its typical time."""
+        return self.is_doubtful(label), self.typical_cost(label)
 
     def costs(self, label: str) -> tuple[float, ...] | None:
         """Return a number for each goal, smaller for better: the logarithm, except of errors.
@@ -238,7 +243,13 @@ class ConfigurationRace:
             )
             for label in running
         }
-        return judge_race(centres, rule=self._rule, look=self._looks, margin=self._margin)
+        return judge_race(
+            centres,
+            rule=self._rule,
+            look=self._looks,
+            may_lead=[label for label in running if not self.is_doubtful(label)],
+            margin=self._margin,
+        )
 
     def _margin(self, case: str, rival: str) -> float | None:
         """Return by how much longer a case must take to be worse than a rival in every goal."""
@@ -275,18 +286,53 @@ class ConfigurationRace:
         return math.log(tail.high / float(np.median(log.samples)))
 
     def _check_limits(self, label: str) -> None:
-        """Let a configuration leave whose percentiles are certainly over a limit."""
-        log = self._members[label][0].log
+        """Let a configuration leave that is certainly over a limit."""
         for limit in self._limits:
-            percent = limit.figure.percent
-            if percent is None:
-                continue
-            (found,) = percentile_intervals(log.samples, log.rounds, percents=(percent,))
-            if found.low is not None and not limit.allows(found.low * _MS):
-                estimate = found.low if found.estimate is None else found.estimate
-                reason = limit.exceeded_by(estimate * _MS)
-                self._leave(label, Departure(fate="over_limit", reason=reason, rounds=self._rounds))
+            best, estimate = self._observed(label, limit.figure)
+            if best is not None and not limit.allows(best):
+                value = best if estimate is None or limit.allows(estimate) else estimate
+                self._leave(
+                    label,
+                    Departure(
+                        fate="over_limit", reason=limit.exceeded_by(value), rounds=self._rounds
+                    ),
+                )
                 return
+
+    def is_doubtful(self, label: str) -> bool:
+        """Whether a configuration is over a limit by what is known, however little that is."""
+        for limit in self._limits:
+            _, estimate = self._observed(label, limit.figure)
+            if estimate is not None and not limit.allows(estimate):
+                return True
+        return False
+
+    def _observed(self, label: str, figure: Figure) -> tuple[float | None, float | None]:
+        """Return a figure of the rounds at the better end of its interval, and its estimate.
+
+        ``None``: it is unknown, or does not come from the rounds.
+        """
+        outcome, case = self._members[label]
+        log = outcome.log
+        if not len(log):
+            return None, None
+        if figure.percent is not None:
+            # A percentile is not below the median, about which more is known.
+            found = percentile_intervals(log.samples, log.rounds, percents=(50.0, figure.percent))
+            lows = [each.low * _MS for each in found if each.low is not None]
+            estimates = [each.estimate * _MS for each in found if each.estimate is not None]
+            return max(lows, default=None), max(estimates, default=None)
+        if figure.name not in ("mean", "throughput"):
+            return None, None
+        _, at = np.unique(log.rounds, return_inverse=True)
+        means = np.bincount(at, weights=log.samples) / np.bincount(at)
+        ends = robust_centre(means).interval()
+        best = None if ends is None else ends[0]
+        mean = float(log.samples.mean())
+        if figure.name == "mean":
+            return None if best is None else best * _MS, mean * _MS
+        items = self._items(case.label)
+        return None if best is None else items / best, items / mean
 
     def _vet(self, label: str) -> str:
         """Return which work of a leader is not in its samples; empty if all is."""

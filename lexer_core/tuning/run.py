@@ -114,8 +114,8 @@ class TuningRun(BenchmarkRun):
         self._confirm(survivors, max(least, settings.max_seconds - spent))
 
     def _race(self, seconds: float) -> list[str]:
-        """Race in heats; return the labels that are left, the fastest first."""
-        costs: dict[str, float] = {}
+        """Race in heats; return the labels that are left, those most likely to win first."""
+        costs: dict[str, tuple[bool, float]] = {}
         settings = self._settings
         self._settings = attrs.evolve(
             settings, warm_up_seconds=min(settings.warm_up_seconds, _WARM_UP_SECONDS)
@@ -131,7 +131,7 @@ class TuningRun(BenchmarkRun):
                 race = self._race_once(members, share)
                 self._after_heat(members, race)
                 costs |= {
-                    outcome.case.label: race.typical_cost(outcome.case.label)
+                    outcome.case.label: race.rank_of(outcome.case.label)
                     for outcome in members
                     if outcome.status == "ok" and not self._has_left(outcome) and len(outcome.log)
                 }

@@ -114,14 +114,16 @@ def _nothing(
         ]
         if known and not any(limit.allows(value) for value, _ in known):
             closest = max(known) if limit.figure.more_is_better else min(known)
+            shown = limit.figure.show(closest[0])
             return [
-                (
-                    f"Nothing meets {limit}; the closest is {closest[1]} at "
-                    f"{limit.figure.show(closest[0])}."
-                )
+                f"Nothing meets {limit}; the closest is {closest[1]} at {shown}.",
+                *_slower_within(report, configurations, limits),
             ]
     if over:
-        return [f"Nothing meets all limits: {', '.join(map(str, limits))}."]
+        return [
+            f"Nothing meets all limits: {', '.join(map(str, limits))}.",
+            *_slower_within(report, configurations, limits),
+        ]
     left = [
         report[each.label]
         for each in configurations
@@ -132,3 +134,24 @@ def _nothing(
     fastest = min(left, key=lambda row: goals[0].cost(row) or 0.0)
     best = _figures(fastest, goals)
     return [f"Nothing is decided yet: {len(left)} are left, the best so far is {best}."]
+
+
+def _slower_within(
+    report: ReportData, configurations: Sequence[TuningConfiguration], limits: Sequence[Limit]
+) -> list[str]:
+    """Name those that left because they were slower, but may meet the limits."""
+
+    def may_meet(row: BenchmarkResult) -> bool:
+        values = [(limit, limit.figure.value(row)) for limit in limits]
+        return all(value is None or limit.allows(value) for limit, value in values)
+
+    slower = [each.label for each in configurations if each.fate == "slower"]
+    names = ", ".join(label for label in slower if may_meet(report[label]))
+    if not names:
+        return []
+    return [
+        (
+            f"These left the race because they were slower, but may meet the limits: {names}. "
+            "Tune again without the values that exceed them."
+        )
+    ]

@@ -167,9 +167,9 @@ class Space:
             if not axis.engine and axis.name not in known:
                 raise UsageError(
                     f"no axis is called {axis.name!r}.",
-                    hint=f"{did_you_mean(axis.name, known)}Axes: {', '.join(known)}, and options "
-                    "of engines, such as onnxruntime.graph_optimization_level. Other axes of the "
-                    "inputs need a name: dynamic_axes of @Lexer, or of tune().",
+                    hint=f"Axes: {', '.join(known)}, and options of engines, such as "
+                    "onnxruntime.graph_optimization_level.\nOther axes of the inputs need a name: "
+                    f"dynamic_axes of @Lexer, or of tune().{did_you_mean(axis.name, known)}",
                 )
 
 
