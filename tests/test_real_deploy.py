@@ -254,6 +254,33 @@ def test_shared_weights_stay_shared(nets, inputs, tmp_path):
     assert_same(outputs, {name: value.numpy() for name, value in expected.items()})
 
 
+def test_a_live_row_of_a_tuning_is_saved_with_its_batch_size(nets, tmp_path, monkeypatch):
+    monkeypatch.chdir(Path(nets.__file__).parent)
+    Path("decoder.py").write_text(
+        "import deployed_nets\ndef decode():\n    return deployed_nets.seeded().decode\n"
+    )
+    model = nets.seeded().decode
+    tuning = LexerContext(isolation="none", canary=False, show_progress=False).tune(
+        model,
+        np.ones((1, 5), np.float32),
+        engines=["torch"],
+        vary={"batch": [1, 3]},
+        maximize="throughput",
+        max_seconds=1.0,
+        warm_up_seconds=0.02,
+        save_to=tmp_path / "tuned.lexer",
+    )
+    words = [str(tmp_path / "tuned.lexer"), str(tmp_path / "loaded"), "--target"]
+
+    tuning["torch[batch=3]"].save(tmp_path / "live", build="decoder:decode")
+    result = CliRunner().invoke(deploy, [*words, "decoder.py:decode", "--engine", "torch[batch=3]"])
+
+    assert result.exit_code == 0, result.exception
+    for folder in ("live", "loaded"):
+        with lexer_core.load(tmp_path / folder, trusted=True) as session:
+            assert session(np.ones((3, 5), np.float32))
+
+
 def test_a_live_row_of_a_saved_run_needs_the_target(nets, tmp_path, monkeypatch):
     monkeypatch.chdir(Path(nets.__file__).parent)
     linear = LexerContext().benchmark(

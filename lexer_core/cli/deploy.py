@@ -55,7 +55,7 @@ def deploy(*, run: str, folder: str, label: str | None, force: bool, target: str
     options: dict[str, Any] = {}
     with stdout_to_stderr():
         if target is not None:
-            options = _live_model(report, target)
+            options = _live_model(report, row, target)
         path = row.save(folder, overwrite=force, **options)
     size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
     click.echo(
@@ -80,7 +80,7 @@ def _row(report: BenchmarkReport, label: str | None, run: str) -> BenchmarkResul
     return report.fastest
 
 
-def _live_model(report: BenchmarkReport, target: str) -> dict[str, Any]:
+def _live_model(report: BenchmarkReport, row: BenchmarkResult, target: str) -> dict[str, Any]:
     """Load TARGET; return the arguments of ``save`` with it and inputs of the same shapes."""
     from lexer_core.comparison.rerun_inputs import recreate_inputs  # imports numpy
     from lexer_core.target.factory_call import parse_factory_call
@@ -89,7 +89,10 @@ def _live_model(report: BenchmarkReport, target: str) -> dict[str, Any]:
     # The seed of weights that are created at random: 0 if none was set, as when it was measured.
     seed = (report.seed or 0) if "--seed" in report.command else 0
     model = load_target(target, seed=seed).model
-    options = {"model": model, "input": recreate_inputs(report).value}
+    tried = () if report.tuning is None else report.tuning.configurations
+    configuration = next((each for each in tried if each.label == row.label), None)
+    batch = None if configuration is None else configuration.batch
+    options = {"model": model, "input": recreate_inputs(report, batch).value}
     call = parse_factory_call(target)
     if call is None:
         return options

@@ -12,7 +12,7 @@ import attrs
 
 from lexer_core.errors import InputError
 from lexer_core.target.example_inputs import generated_inputs
-from lexer_core.target.input_specs import InputSpec, parse_input_spec
+from lexer_core.target.input_specs import InputSpec, parse_input_spec, with_batch_size
 
 if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
@@ -26,8 +26,8 @@ _NEW_INPUTS_NOTE = (
 )
 
 
-def recreate_inputs(base: BenchmarkReport) -> ExampleInputs:
-    """Generate the inputs that a base was measured with.
+def recreate_inputs(base: BenchmarkReport, batch_size: int | None = None) -> ExampleInputs:
+    """Generate the inputs that a base was measured with, or with another batch size.
 
     A report does not contain real inputs, and older reports do not record how
     inputs were generated; then the inputs are new ones of the same shapes and
@@ -40,7 +40,8 @@ def recreate_inputs(base: BenchmarkReport) -> ExampleInputs:
     """
     seed = base.seed or 0
     if base.input_options:
-        return generated_inputs([parse_input_spec(text) for text in base.input_options], seed)
+        written = [parse_input_spec(text) for text in base.input_options]
+        return generated_inputs(with_batch_size(written, batch_size), seed)
     if not base.input_specs:
         raise InputError(
             "the base does not record which inputs it was measured with.",
@@ -50,7 +51,9 @@ def recreate_inputs(base: BenchmarkReport) -> ExampleInputs:
         InputSpec(name=spec.name, dtype=spec.dtype, shape=_sizes(spec.shape))
         for spec in base.input_specs
     ]
-    return attrs.evolve(generated_inputs(specs, seed), note=_NEW_INPUTS_NOTE)
+    return attrs.evolve(
+        generated_inputs(with_batch_size(specs, batch_size), seed), note=_NEW_INPUTS_NOTE
+    )
 
 
 def _sizes(shape: tuple[int | str, ...]) -> tuple[int, ...]:

@@ -62,6 +62,7 @@ def exported_again(
     model: Any = None,
     input: object = None,
     weights_digest: str = "",
+    label: str = "",
 ) -> Iterator[ExportAgain]:
     """Export a model for an engine; files exist until the ``with`` block ends.
 
@@ -75,6 +76,8 @@ def exported_again(
         A model to export instead, and its example inputs.
     weights_digest
         Digest of the weights that were measured; empty if unknown.
+    label
+        The row's, whose sizes the inputs get unless they are given.
 
     Raises
     ------
@@ -105,6 +108,8 @@ def exported_again(
             f"model must be the Torch model, not the file {str(adapted)!r}.",
             hint="Save a row of an engine that runs .onnx files.",
         )
+    if live.resize is not None and input is None:
+        adapted = live.resize(label, adapted)
     if weights_digest:
         found = module_identity(adapted.export_module).digests.get("weights", "")
         if found and found != weights_digest:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from attrs import field, frozen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from lexer_core.model.adapt import AdaptedModel
     from lexer_core.results import Environment, SavedModel
 
 __all__ = ["LiveModel", "RowModel"]
@@ -28,6 +29,9 @@ class LiveModel:
     ----------
     model, input, input_names, output_names
         As for :meth:`lexer_core.context.LexerContext.benchmark`.
+    resize
+        Returns the model with inputs of the sizes that a row had, by the row's label.
+        Default: all rows had the example inputs.
     """
 
     def __init__(
@@ -37,11 +41,23 @@ class LiveModel:
         *,
         input_names: Sequence[str] | None = None,
         output_names: Sequence[str] | None = None,
+        resize: Callable[[str, AdaptedModel], AdaptedModel] | None = None,
     ) -> None:
         self._reference = None if isinstance(model, (str, Path)) else _weak(model)
         self.input = input
         self.input_names = input_names
         self.output_names = output_names
+        self.resize = resize
+
+    def with_resize(self, resize: Callable[[str, AdaptedModel], AdaptedModel]) -> LiveModel:
+        """Return the same model for a report whose rows had inputs of other sizes."""
+        return LiveModel(
+            self.model,
+            self.input,
+            input_names=self.input_names,
+            output_names=self.output_names,
+            resize=resize,
+        )
 
     def __reduce__(self) -> tuple[object, ...]:
         return _without_model, ()

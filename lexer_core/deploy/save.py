@@ -141,6 +141,7 @@ def _exported(
         model=model,
         input=input,
         weights_digest=source.weights_digest,
+        label=row.label,
     ) as result:
         yield result
 

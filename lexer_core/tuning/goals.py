@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from attrs import frozen
 
 from lexer_core.errors import UsageError
+from lexer_core.reporting.numbers import significant
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -58,8 +59,9 @@ class Figure:
     def show(self, value: float) -> str:
         """Return a value with its unit."""
         if self.unit == "B":
-            return f"{value / 2**20:.4g} MiB"
-        return f"{value:.4g} {self.unit}".rstrip()
+            return f"{significant(value / 2**20)} MiB"
+        shown = significant(value, 4) if self.unit else f"{value:.4g}"
+        return f"{shown} {self.unit}".rstrip()
 
 
 def _figure_of_time(name: str, field: str, percent: float | None = None) -> Figure:

@@ -63,11 +63,6 @@ class SizedModels:
         """Whether configurations have inputs of different sizes."""
         return len(self._known) > 1
 
-    @property
-    def are_as_given(self) -> bool:
-        """Whether all have the user's inputs."""
-        return self._known == [()]
-
     def assign(self, selection: CaseSelection, points: Mapping[str, Point]) -> CaseSelection:
         """Return the cases with the keys of their models."""
         for case in selection.cases:

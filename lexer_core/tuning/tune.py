@@ -19,6 +19,7 @@ from lexer_core.output_files import check_writable
 from lexer_core.results.tuning import Tuning, TuningConfiguration
 from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning.plan import Plan
+from lexer_core.tuning.resize import resized_model
 from lexer_core.tuning.resume import finished_before
 from lexer_core.tuning.run import TuningRun
 from lexer_core.tuning.sampled_run import BATCH_OF_SAMPLER, SampledRun
@@ -127,6 +128,11 @@ def run_tuning(
     models = SizedModels(model, inputs, request.axes)
     selection = models.assign(plan.select(_first(plan, finished, sampler)), plan.points)
     settings = plan.settings
+    live_model = request.live_model
+    if live_model is not None:
+        live_model = live_model.with_resize(
+            lambda label, adapted: resized_model(adapted, plan.points[label].sizes, request.axes)
+        )
     make: Callable[..., TuningRun] = TuningRun
     if sampler is not None:
         suggesting = _SamplerOfRun(plan=plan, suggestions=sampler, models=models)
@@ -152,8 +158,7 @@ def run_tuning(
             command=request.command,
             target=request.target,
             input_options=request.input_options,
-            # Its inputs are those of the user, so only for configurations with the same.
-            live_model=request.live_model if models.are_as_given else None,
+            live_model=live_model,
             notes=(*configuration.origin_notes, *configuration.notes),
         )
         judgement = Judgement(
