@@ -17,12 +17,14 @@ if TYPE_CHECKING:
         Lexer,
         LexerContext,
         LexerError,
+        MergedRuns,
         TuningReport,
         __version__,
         benchmark,
         compare,
         hookimpl,
         load,
+        merge,
     )
 
 __all__ = [
@@ -32,12 +34,14 @@ __all__ = [
     "Lexer",
     "LexerContext",
     "LexerError",
+    "MergedRuns",
     "TuningReport",
     "__version__",
     "benchmark",
     "compare",
     "hookimpl",
     "load",
+    "merge",
 ]
 
 

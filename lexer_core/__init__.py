@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lexer_core.errors import LexerError
     from lexer_core.hookspecs import hookimpl
     from lexer_core.loading import load
+    from lexer_core.merged import MergedRuns, merge
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
     from lexer_core.tuning_report import TuningReport
@@ -31,12 +32,14 @@ __all__ = [
     "Lexer",
     "LexerContext",
     "LexerError",
+    "MergedRuns",
     "TuningReport",
     "__version__",
     "benchmark",
     "compare",
     "hookimpl",
     "load",
+    "merge",
 ]
 
 _HOMES = {
@@ -46,10 +49,12 @@ _HOMES = {
     "Lexer": "lexer_core.decorator",
     "LexerContext": "lexer_core.context",
     "LexerError": "lexer_core.errors",
+    "MergedRuns": "lexer_core.merged",
     "TuningReport": "lexer_core.tuning_report",
     "compare": "lexer_core.comparison",
     "hookimpl": "lexer_core.hookspecs",
     "load": "lexer_core.loading",
+    "merge": "lexer_core.merged",
 }
 
 

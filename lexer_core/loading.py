@@ -1,4 +1,4 @@
-"""What does ``lexer_core.load`` return: a saved benchmark, or a deployed model?"""
+"""What does ``lexer_core.load`` return: a saved benchmark, merged runs, or a deployed model?"""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def load(
     model: Any = None,
     trusted: bool = False,
     cache_dir: str | os.PathLike[str] | None = None,
-) -> Any:  # the path decides which of the two
-    """Load what was saved: a benchmark from a file, or a ready session from a folder.
+) -> Any:  # the path decides which of them
+    """Load what was saved: a benchmark or merged runs from a file, or a session from a folder.
 
     Nothing in the file or folder is run, unless ``trusted`` allows it for a folder.
 
@@ -28,7 +28,8 @@ def load(
     ----------
     path
         A ``.lexer`` file or the JSON of a report, which :meth:`BenchmarkReport.save
-        <lexer_core.report.BenchmarkReport.save>` and its siblings wrote; or a folder,
+        <lexer_core.report.BenchmarkReport.save>` and its siblings wrote; a ``.lexer`` file of
+        :meth:`MergedRuns.save <lexer_core.merged.MergedRuns.save>`; or a folder,
         which :meth:`BenchmarkResult.save <lexer_core.results.BenchmarkResult.save>` wrote.
         It may come from anywhere: it is not trusted.
     model, trusted, cache_dir
@@ -36,8 +37,8 @@ def load(
 
     Returns
     -------
-    BenchmarkReport or DeployedSession
-        The report of a file, or the session of a folder.
+    BenchmarkReport, MergedRuns or DeployedSession
+        The report or the merged runs of a file, or the session of a folder.
 
     Raises
     ------
@@ -67,6 +68,6 @@ def load(
             f"{str(path)!r} is not a folder: model, trusted and cache_dir are for a deployment.",
             hint='Save one: report["onnxruntime"].save("deploy/").',
         )
-    from lexer_core.artifact import load as load_report  # imports numpy
+    from lexer_core.merged import load_saved  # imports numpy
 
-    return load_report(path)
+    return load_saved(path)

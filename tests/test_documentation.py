@@ -37,7 +37,7 @@ LIMIT_SECONDS = 300
 # Runs a script as __main__. Contexts measure little by default, in the process given by
 # ``isolation``; weights are the same each time, so that exports are cached.
 RUNNER = """
-import contextlib, io, os, pathlib, shlex, sys
+import contextlib, io, os, pathlib, shlex, shutil, sys
 
 from lexer_core.cli.main import run
 from lexer_core.context import LexerContext
@@ -76,6 +76,15 @@ def place(name, text):
     path = pathlib.Path(name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
+
+
+def upload(name, pattern):
+    folder = pathlib.Path("uploaded", name)
+    folder.mkdir(parents=True)
+    files = list(pathlib.Path().glob(pattern))
+    assert files, f"there is no {pattern}"
+    for file in files:
+        shutil.copy(file, folder)
 
 
 if "torch" in needs:
@@ -280,6 +289,10 @@ def test_the_commands_of_a_workflow_run_in_its_checkouts(name, tmp_path, environ
             for file in filter(None, files):
                 path = f"{step.get('path', '.')}/{file}"
                 script.append(f"place({path!r}, {files[file]!r})")
+        elif step.get("uses", "").startswith("actions/upload-artifact@") and step["path"] != "|":
+            script.append(f"upload({step['name']!r}, {step['path']!r})")
+        elif step.get("uses", "").startswith("actions/download-artifact@"):
+            script.append(f"shutil.copytree('uploaded', {step['path']!r})")
         elif step.get("run", "").startswith("lexer "):
             line = Template(step["run"]).substitute(variables)
             folder = step.get("working-directory", ".")

@@ -89,6 +89,7 @@ CHAPTERS = (
     Chapter(page="api.md", title="Read a tuning", module="lexer_core.tuning_report"),
     Chapter(page="api.md", title="How a tuning ended", module="lexer_core.results.tuning"),
     Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
+    Chapter(page="api.md", title="Merge benchmarks", module="lexer_core.merged"),
     Chapter(page="api.md", title="Test with pytest", module="lexer_core.pytest_plugin"),
     Chapter(page="api.md", title="HTML reports", module="lexer_core.reporting.page"),
     Chapter(page="api.md", title="Compare outputs", module="lexer_core.validation"),

@@ -114,6 +114,10 @@ class Archive:
         """Return the declared size of a file."""
         return self._entry(name).file_size
 
+    def is_stored(self, name: str) -> bool:
+        """Return whether a file is in the archive without compression."""
+        return self._entry(name).compress_type == zipfile.ZIP_STORED
+
     def read(self, name: str, largest: int) -> bytes:
         """Read a whole file.
 

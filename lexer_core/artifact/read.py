@@ -23,6 +23,7 @@ from lexer_core.artifact.limits import (
     LARGEST_REPORT,
     LARGEST_SAMPLES,
 )
+from lexer_core.artifact.manifest import MANIFEST, read_manifest
 from lexer_core.artifact.metadata import Contents, StoredModel, read_metadata
 from lexer_core.artifact.samples import read_arrays, with_arrays
 from lexer_core.errors import ArtifactError, ReportFormatError
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
 
-__all__ = ["Content", "contents", "read_report"]
+__all__ = ["Content", "contents", "opened", "read_report", "readable"]
 
 ReportT = TypeVar("ReportT", bound=ReportData)
 
@@ -61,14 +62,19 @@ class Content:
     what: str
 
 
-def read_report(path: str | PathLike[str], kind: type[ReportT]) -> ReportT:
-    """Load a report as :func:`lexer_core.artifact.load` does, as an object of this class."""
+def read_report(
+    path: str | PathLike[str], kind: type[ReportT], budget: Budget | None = None
+) -> ReportT:
+    """Load a report as :func:`lexer_core.artifact.load` does, as an object of this class.
+
+    ``budget`` limits the size of all that is unpacked, together with other files.
+    """
     path = Path(path)
-    with _readable(path) as file:
+    with readable(path) as file:
         start = file.read(_LONGEST_START).lstrip(_BEFORE_JSON)
     if start.startswith(b"{"):
         return _report_in_json(path, kind)
-    with _opened(path) as (archive, state):
+    with opened(path, budget) as (archive, state):
         listed = _contents_of(archive)
         report = _report(archive, listed, kind)
         if listed.samples:
@@ -93,7 +99,9 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
     ArtifactError
         The artifact cannot be read, or is invalid.
     """
-    with _opened(Path(path)) as (archive, _):
+    with opened(Path(path)) as (archive, _):
+        if MANIFEST in archive.names:
+            return _merged_contents(archive)
         listed = _contents_of(archive)
         labels = [row.label for row in _report(archive, listed, ReportData).results]
         known = {
@@ -115,8 +123,18 @@ def contents(path: str | PathLike[str]) -> tuple[Content, ...]:
         )
 
 
+def _merged_contents(archive: Archive) -> tuple[Content, ...]:
+    manifest = read_manifest(archive)
+    known = {MANIFEST: "names, machines and prices, for programs"}
+    known |= {run.file: f"the run {run.name}" for run in manifest.runs}
+    return tuple(
+        Content(name=name, size_bytes=archive.size_of(name), what=known.get(name, ""))
+        for name in archive.names
+    )
+
+
 def _report_in_json(path: Path, kind: type[ReportT]) -> ReportT:
-    with _readable(path) as file:
+    with readable(path) as file:
         text = file.read(LARGEST_REPORT + 1)
     if len(text) > LARGEST_REPORT:
         raise ArtifactError(
@@ -133,7 +151,8 @@ def _report_in_json(path: Path, kind: type[ReportT]) -> ReportT:
 
 
 @contextlib.contextmanager
-def _readable(path: Path) -> Iterator[IO[bytes]]:
+def readable(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file; raises :class:`ArtifactError` if that is impossible."""
     try:
         if not path.is_file():  # opening a pipe would block
             raise ArtifactError(
@@ -150,18 +169,24 @@ def _readable(path: Path) -> Iterator[IO[bytes]]:
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[tuple[Archive, _State]]:
-    with _readable(path) as file:
+def opened(path: Path, budget: Budget | None = None) -> Iterator[tuple[Archive, _State]]:
+    """Open the zip at ``path``; raises :class:`ArtifactError` if it is not a safe one."""
+    with readable(path) as file:
         # A truncated zip still starts as one, and one with a damaged start still ends as one.
         if file.read(len(_ZIP)) != _ZIP and not zipfile.is_zipfile(file):
             raise ArtifactError(f"{str(path)!r} is not a Lexer run.", hint=_HOW_TO_SAVE)
         file.seek(0)
         status = os.fstat(file.fileno())
-        with Archive(file, str(path), Budget(status.st_size)) as archive:
+        with Archive(file, str(path), budget or Budget(status.st_size)) as archive:
             yield archive, (status.st_size, status.st_mtime_ns)
 
 
 def _table_of_contents(archive: Archive) -> str:
+    if MANIFEST in archive.names:
+        raise ArtifactError(
+            f"{archive.what} contains merged runs, but a single run is needed here.",
+            hint=f"To take one out: lexer show {archive.what} --run NAME -o run.lexer",
+        )
     found = [name for name in archive.names if name.endswith(".toml") and "/" not in name]
     if len(found) != 1:
         raise ArtifactError(
@@ -246,7 +271,7 @@ class _PackedFiles(Sequence[Path]):
 
     def _files(self) -> SavedFiles:
         if self._unpacked is None:
-            with _opened(self._path) as (archive, state):
+            with opened(self._path) as (archive, state):
                 if state != self._state:
                     raise ArtifactError(
                         f"{str(self._path)!r} was changed after it was loaded.",

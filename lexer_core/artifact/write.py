@@ -29,7 +29,14 @@ if TYPE_CHECKING:
 
     from lexer_core.results import ReportData
 
-__all__ = ["LARGE_MODEL_BYTES", "SUFFIX", "artifact_path", "save", "save_as_set"]
+__all__ = [
+    "LARGE_MODEL_BYTES",
+    "SUFFIX",
+    "EntryWriter",
+    "artifact_path",
+    "save",
+    "save_as_set",
+]
 
 SUFFIX = ".lexer"
 
@@ -130,7 +137,7 @@ def save(
         report, contents, title=title, updated_at=datetime.now(UTC), left_out=left_out
     )
     with replaced_file(path) as file, zipfile.ZipFile(file, "w") as target:
-        writer = _Writer(target, report.created_at)
+        writer = EntryWriter(target, report.created_at)
         # Files for people come first, and large ones last.
         writer.text(f"{stem}.toml", table_of_contents, LARGEST_METADATA)
         if include_csv:
@@ -178,7 +185,7 @@ def save_as_set(
     )
 
 
-class _Writer:
+class EntryWriter:
     """Writes entries to a zip; the same content gives the same bytes."""
 
     def __init__(self, target: zipfile.ZipFile, created_at: str) -> None:

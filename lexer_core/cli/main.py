@@ -64,6 +64,10 @@ _COMMANDS = {
         "lexer_core.cli.show:show",
         "Show a saved benchmark.",
     ),
+    "merge": (
+        "lexer_core.cli.merge:merge",
+        "Put runs of several machines into one table.",
+    ),
     "compare": (
         "lexer_core.cli.compare:compare",
         "Compare saved runs, and report which cases became slower.",

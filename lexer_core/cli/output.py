@@ -12,11 +12,13 @@ from attrs import frozen
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable, write_text
 from lexer_core.reporting.sentences import is_interrupted
-from lexer_core.reporting.terminal_table import print_report, report_to_text
+from lexer_core.reporting.terminal_table import print_layouts, print_report, report_to_text
+from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from lexer_core.merged import MergedRuns
     from lexer_core.report import BenchmarkReport
 
 __all__ = ["FORMATS", "Format", "Output", "format_of_file", "plan_output", "verbose_option"]
@@ -59,7 +61,7 @@ class Output:
     file: Path | None = None
     file_format: FileFormat = "table"
 
-    def deliver(self, report: BenchmarkReport) -> None:
+    def deliver(self, report: BenchmarkReport | MergedRuns) -> None:
         """Print the report, then write the file, even if the report cannot be printed.
 
         A run that was interrupted before its first sample is not written.
@@ -74,29 +76,36 @@ class Output:
         finally:
             self._write(report)
 
-    def _print(self, report: BenchmarkReport) -> None:
-        if self.shown == "table":
+    def _print(self, report: BenchmarkReport | MergedRuns) -> None:
+        if self.shown != "table":
+            sys.stdout.write(self._render(self.shown, report))
+        elif isinstance(report, ReportData):
             print_report(report, verbose=self.verbose)
         else:
-            sys.stdout.write(self._render(self.shown, report))
+            print_layouts(report.layouts())
         sys.stdout.flush()
 
-    def _write(self, report: BenchmarkReport) -> None:
+    def _write(self, report: BenchmarkReport | MergedRuns) -> None:
         if self.file is None:
             return
-        if report.results and all(map(is_interrupted, report)):
+        single = report if isinstance(report, ReportData) else None
+        if single and all(map(is_interrupted, single)):
             click.echo(f"Nothing was measured, so {self.file} was not written.", err=True)
-            return
-        if self.file_format == "lexer":
-            _save(report, self.file)
-            if max((row.launches or 0 for row in report), default=0) == 1:
-                click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
-        else:
+        elif self.file_format != "lexer":
             write_text(self.file, self._render(self.file_format, report))
+        elif single is None:
+            report.save(self.file)
+        else:
+            _save(single, self.file)
+            if max((row.launches or 0 for row in single), default=0) == 1:
+                click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
 
-    def _render(self, format: Format, report: BenchmarkReport) -> str:
+    def _render(self, format: Format, report: BenchmarkReport | MergedRuns) -> str:
         if format == "table":
-            text = report_to_text(report, width=_FILE_TABLE_WIDTH, verbose=self.verbose)
+            if isinstance(report, ReportData):
+                text = report_to_text(report, width=_FILE_TABLE_WIDTH, verbose=self.verbose)
+            else:
+                text = report.to_text(width=_FILE_TABLE_WIDTH)
             return f"{text}\n"
         return _RENDERERS[format](report)
 
@@ -172,7 +181,7 @@ def _save(report: BenchmarkReport, path: Path) -> None:
     save_as_set(report, path, warn=lambda text: click.echo(f"Warning: {text}", err=True))
 
 
-_RENDERERS: Mapping[Format, Callable[[BenchmarkReport], str]] = {
+_RENDERERS: Mapping[Format, Callable[[BenchmarkReport | MergedRuns], str]] = {
     "json": lambda report: report.to_json(),
     "csv": lambda report: report.to_csv(),
     "markdown": lambda report: report.to_markdown(),

@@ -32,16 +32,20 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
 
     RUN is a file written by `lexer benchmark … -o run.lexer`. A .json file works,
     too, but has no samples, so its page shows no distributions. Several runs
-    appear side by side, followed by a section for each.
+    appear side by side, followed by a section for each. A file written by
+    `lexer merge` becomes a page of its machines; other runs are added to it.
 
     \b
     Examples:
       lexer report run.lexer -o report.html
       lexer report monday.lexer tuesday.lexer -o both.html
+      lexer report fleet.lexer -o fleet.html
 
     Plots require an extra: pip install 'lexer-core[report]'.
     """  # noqa: D301  click looks for the real \b
     from lexer_core.artifact import load  # imports numpy
+    from lexer_core.artifact.merged_file import is_merged_file
+    from lexer_core.merged import load_saved, merge
     from lexer_core.reporting.page import check_extra, report_page
 
     check_extra()
@@ -53,6 +57,10 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
             hint="Choose another file: -o report.html",
         )
     check_writable(page)
-    html = report_page([load(path) for path in paths], names=[path.stem for path in paths])
+    if not any(map(is_merged_file, paths)):
+        html = report_page([load(path) for path in paths], names=[path.stem for path in paths])
+    else:
+        merged = load_saved(paths[0]) if len(paths) == 1 else merge(paths)
+        html = merged.to_html()
     write_text(page, html)
     click.echo(f"Wrote {page}: {bytes_text(page.stat().st_size)}.")

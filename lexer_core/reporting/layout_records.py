@@ -33,7 +33,7 @@ class Column:
 class Layout:
     """All texts of a report, without control characters.
 
-    ``columns[0]`` names the rows. ``condition`` is that of the machine in one line,
+    The first ``names`` columns name the rows. ``condition`` is that of the machine in one line,
     and ``noise`` and ``details`` are for a detailed report. ``warnings`` are the other
     caveats, the most important first. Show ``command`` on one line, so that it can be
     copied.
@@ -51,6 +51,7 @@ class Layout:
     facts: tuple[str, ...] = ()
     details: tuple[str, ...] = ()
     command: str = ""
+    names: int = 1
 
 
 def printable(lines: Iterable[str]) -> tuple[str, ...]:

@@ -20,9 +20,18 @@ from lexer_core.results.tuning import TuningConfiguration
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
     from lexer_core.results import ReportData
 
-__all__ = ["COLUMNS", "column_kind", "column_numbers", "report_to_csv", "table_values"]
+__all__ = [
+    "COLUMNS",
+    "column_kind",
+    "column_numbers",
+    "report_to_csv",
+    "rows_to_csv",
+    "table_values",
+]
 
 _PERCENTILES = ("mean_ms", "p50_ms", "p90_ms", "p95_ms", "p99_ms")
 
@@ -109,11 +118,16 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\n", "＝", "＋", "－", "＠")
 
 def report_to_csv(report: ReportData) -> str:
     """Return a header and one line per row as CSV."""
+    return rows_to_csv(COLUMNS, table_values(report))
+
+
+def rows_to_csv(columns: Sequence[str], rows: Iterable[Mapping[str, object]]) -> str:
+    """Return a header and one line per row, whose values are by column."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
     writer.writeheader()
-    for values in table_values(report):
-        writer.writerow({name: _cell(value) for name, value in values.items()})
+    for row in rows:
+        writer.writerow({name: _cell(value) for name, value in row.items()})
     return text.getvalue()
 
 

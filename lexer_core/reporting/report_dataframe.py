@@ -12,11 +12,13 @@ from lexer_core.errors import MissingPackageError
 from lexer_core.reporting.report_csv import COLUMNS, column_kind, table_values
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import pandas as pd
 
     from lexer_core.results import ReportData
 
-__all__ = ["report_to_dataframe", "samples_to_dataframe"]
+__all__ = ["report_to_dataframe", "rows_to_dataframe", "samples_to_dataframe"]
 
 
 def report_to_dataframe(report: ReportData) -> pd.DataFrame:
@@ -27,12 +29,32 @@ def report_to_dataframe(report: ReportData) -> pd.DataFrame:
     MissingPackageError
         pandas is not installed.
     """
+    return rows_to_dataframe(COLUMNS, table_values(report))
+
+
+def rows_to_dataframe(
+    columns: Sequence[str],
+    rows: Sequence[Mapping[str, object]],
+    types: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Return one line per row, whose values are by column.
+
+    ``types`` are the dtypes of columns that the CSV of a report does not have.
+
+    Raises
+    ------
+    MissingPackageError
+        pandas is not installed.
+    """
     _check_pandas()
     import pandas as pd  # not a requirement of the core
 
-    rows = table_values(report)
+    known = types or {}
     return pd.DataFrame(
-        {name: pd.Series([row[name] for row in rows], dtype=_type(name)) for name in COLUMNS}
+        {
+            name: pd.Series([row[name] for row in rows], dtype=known.get(name) or _type(name))
+            for name in columns
+        }
     )
 
 

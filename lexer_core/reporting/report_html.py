@@ -15,10 +15,10 @@ from lexer_core.reporting.table_layout import in_order, lay_out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.reporting.layout_records import Column
+    from lexer_core.reporting.layout_records import Column, Layout
     from lexer_core.results import ReportData
 
-__all__ = ["report_to_html"]
+__all__ = ["layout_to_html", "report_to_html"]
 
 # Readable on white and on black.
 _TONES = {"good": "color:#2e8b57", "bad": "color:#d9433f", "": ""}
@@ -26,12 +26,19 @@ _TONES = {"good": "color:#2e8b57", "bad": "color:#d9433f", "": ""}
 
 def report_to_html(report: ReportData) -> str:
     """Return a report as an HTML fragment; all text is escaped."""
-    layout = lay_out(report)
+    return layout_to_html(lay_out(report), _shares(report))
+
+
+def layout_to_html(layout: Layout, shares: Sequence[float] = ()) -> str:
+    """Return the texts of a report as an HTML fragment.
+
+    ``shares`` are the lengths of the bars of the medians, from 0 to 1; none if empty.
+    """
     title, *details = layout.heading or ("",)
     parts = [
         f"<p><strong>{escape(title)}</strong></p>" if title else "",
         _small(details),
-        _table(layout.columns, _shares(report)),
+        _table(layout.columns, shares),
         _small(layout.footnotes),
         "".join(
             f'<p style="{_TONES["bad"]}">{escape(line.strip())}</p>' for line in layout.problems
@@ -73,7 +80,7 @@ def _table(columns: Sequence[Column], shares: Sequence[float]) -> str:
     rows = []
     for at, name in enumerate(named.cells):
         cells = "".join(
-            _cell(column, at, shares[at] if column.heading.startswith("p50 ") else 0.0)
+            _cell(column, at, shares[at] if shares and column.heading.startswith("p50 ") else 0.0)
             for column in rest
         )
         rows.append(f'<tr><th scope="row" style="text-align:left">{escape(name)}</th>{cells}</tr>')

@@ -19,6 +19,7 @@ from lexer_core.results.report_data import SCHEMA_VERSION, ReportData
 from lexer_core.validated_data import InvalidDataError, check_version, parse_json, validated
 
 __all__ = [
+    "MERGED_KIND",
     "report_fields",
     "report_from_dict",
     "report_from_json",
@@ -27,6 +28,9 @@ __all__ = [
 ]
 
 ReportT = TypeVar("ReportT", bound=ReportData)
+
+MERGED_KIND = "merged runs"
+"""The ``kind`` of a document that has the table of several runs instead of a report."""
 
 _NOT_FINITE = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
@@ -87,6 +91,11 @@ def report_from_dict(data: object, kind: type[ReportT]) -> ReportT:
     ReportFormatError
         The data is not a valid report, or has a newer schema version.
     """
+    if isinstance(data, Mapping) and data.get("kind") == MERGED_KIND:
+        raise ReportFormatError(
+            "it is the table of merged runs, from which the runs cannot be restored.",
+            hint="Use the .lexer file: lexer merge … -o fleet.lexer",
+        )
     try:
         check_version(data, "schema_version", SCHEMA_VERSION)
         return cast("ReportT", validated(_with_not_finite(data), kind, skip=is_raw))

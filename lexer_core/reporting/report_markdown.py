@@ -10,10 +10,10 @@ from lexer_core.reporting.table_layout import lay_out
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.reporting.layout_records import Column
+    from lexer_core.reporting.layout_records import Column, Layout
     from lexer_core.results import ReportData
 
-__all__ = ["escaped", "report_to_markdown"]
+__all__ = ["escaped", "layout_to_markdown", "report_to_markdown"]
 
 # Characters that start a tag, emphasis, code, a link, a mention or a new cell.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~#@])")
@@ -24,7 +24,11 @@ def report_to_markdown(report: ReportData) -> str:
 
     Text is escaped, so a name with ``*`` or ``|`` is shown unchanged.
     """
-    layout = lay_out(report)
+    return layout_to_markdown(lay_out(report))
+
+
+def layout_to_markdown(layout: Layout) -> str:
+    """Return the texts of a report as Markdown."""
     heading = [f"**{escaped(line)}**" for line in layout.heading[:1]]
     heading += [escaped(line) for line in layout.heading[1:]]
     parts = [

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lexer_core.reporting.layout_records import Column, Layout
     from lexer_core.results import ReportData
 
-__all__ = ["encodable", "print_report", "report_to_text"]
+__all__ = ["encodable", "layouts_to_text", "print_layouts", "print_report", "report_to_text"]
 
 _FALLBACK_WIDTH = 100
 _MOST_CAVEATS = 3
@@ -63,6 +63,11 @@ def report_to_text(
         What shows the other caveats.
     """
     return _rendered(lay_out(report), width, verbose, how_to_see_more)
+
+
+def layouts_to_text(layouts: Sequence[Layout], width: int | None = None) -> str:
+    """Return several tables as plain text, one below the other."""
+    return "\n\n".join(_rendered(layout, width, True, "") for layout in layouts)
 
 
 def _rendered(
@@ -106,16 +111,34 @@ def print_report(
     ``how_to_see_more`` are as in :func:`report_to_text`. On a terminal that is wide enough, a
     tuning has a chart of throughput over latency.
     """
+    stream = file or sys.stdout
+    chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
+    _print_to(stream, lay_out(report), verbose, how_to_see_more, chart)
+
+
+def print_layouts(layouts: Sequence[Layout], file: TextIO | None = None) -> None:
+    """Print several tables as :func:`print_report` prints one, with all caveats."""
+    stream = file or sys.stdout
+    for at, layout in enumerate(layouts):
+        if at:
+            stream.write("\n")
+        _print_to(stream, layout, True, "")
+
+
+def _print_to(
+    stream: TextIO,
+    layout: Layout,
+    verbose: bool,
+    how_to_see_more: str,
+    chart: Sequence[str] = (),
+) -> None:
     from rich.console import Console  # as above
 
-    stream = file or sys.stdout
     shows_all = encodable("±✓─", stream.encoding) == "±✓─"
-    chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
     if stream.isatty() and shows_all and not os.environ.get("NO_COLOR"):
         console = Console(file=stream, force_jupyter=False)
-        _print(console, lay_out(report), verbose, how_to_see_more, chart)
+        _print(console, layout, verbose, how_to_see_more, chart)
     else:
-        layout = lay_out(report)
         if not shows_all:
             # Before the columns are aligned: some replacements are longer.
             layout = _encodable_layout(layout, stream.encoding)
@@ -165,7 +188,7 @@ def _print(
 
     lines(layout.heading[:1], "bold")
     lines(layout.heading[1:], "dim")
-    pages = _pages(layout.columns, console.width)
+    pages = _pages(layout.columns, console.width, layout.names)
     for columns in pages:
         console.print()
         # If one column alone is wider than the terminal, do not cut it off.
@@ -236,22 +259,23 @@ def _least_name_width(named: Column) -> int:
     return min(max(map(_cells, words)), _WIDEST_WORD)
 
 
-def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
+def _pages(columns: Sequence[Column], width: int, names: int) -> list[tuple[Column, ...]]:
     """Distribute the columns over as few tables as possible, each with the rows' names.
 
     All in one table; otherwise without the optional columns; otherwise speed and
     costs in separate tables, where what does not fit into the first may share the
     second; otherwise as many columns in each as fit.
     """
-    named, *rest = columns
-    room = width - _least_name_width(named)
+    named, rest = columns[:names], columns[names:]
+    room = width - _least_name_width(named[0])
+    room -= sum(_width(column) + _GAP for column in named[1:])
 
     def fits(chosen: Sequence[Column]) -> bool:
         return sum(_width(column) + _GAP for column in chosen) <= room
 
     for chosen in (rest, [column for column in rest if not column.optional]):
         if fits(chosen):
-            return [(named, *chosen)]
+            return [(*named, *chosen)]
     pages: list[list[Column]] = []
     for group in ("speed", "cost"):
         members = [column for column in rest if column.group == group]
@@ -264,7 +288,7 @@ def _pages(columns: Sequence[Column], width: int) -> list[tuple[Column, ...]]:
             if pages[-1] and not fits([*pages[-1], column]):
                 pages.append([])
             pages[-1].append(column)
-    return [(named, *page) for page in pages if page]
+    return [(*named, *page) for page in pages if page]
 
 
 def _table(columns: Sequence[Column], width: int) -> Table:

@@ -46,7 +46,13 @@ def check_extra() -> None:
         )
 
 
-def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[str] = ()) -> str:
+def report_page(
+    reports: ReportData | Sequence[ReportData],
+    *,
+    names: Sequence[str] = (),
+    title: str = "",
+    overview: Sequence[Section] = (),
+) -> str:
     """Return one benchmark, or several side by side, as a self-contained HTML page.
 
     The page loads nothing and runs no script. It has a light and a dark theme, and
@@ -61,6 +67,9 @@ def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[s
     names
         Names of the runs, one per report. Default: the model's name and when it
         was measured. Not shown for a single run.
+    title, overview
+        The title of the page and the sections before those of the runs. Default: for
+        several runs, their tables side by side.
 
     Returns
     -------
@@ -81,18 +90,17 @@ def report_page(reports: ReportData | Sequence[ReportData], *, names: Sequence[s
     if names and len(names) != len(several):
         raise ValueError(f"got {len(names)} names for {len(several)} reports")
     runs: tuple[Run, ...]
-    overview: tuple[Section, ...] = ()
-    if len(several) == 1:
+    if len(several) == 1 and not overview:
         runs = (content_of(several[0], key="run"),)
-        title = runs[0].title
+        title = title or runs[0].title
     else:
         named = dict(zip(_unique(names or [_name(each) for each in several]), several, strict=True))
         runs = tuple(
             content_of(report, key=f"run{at}", name=name)
             for at, (name, report) in enumerate(named.items(), start=1)
         )
-        overview = overview_of(named)
-        title = f"{len(runs)} benchmarks side by side"
+        overview = overview or overview_of(named)
+        title = title or f"{len(runs)} benchmarks side by side"
     template = _environment().get_template("page.html")
     return template.render(
         title=title,

@@ -1,0 +1,209 @@
+"""Which machine and engine are the fastest, and the cheapest?
+
+:func:`merge` puts saved runs from many machines into one table. Nothing is measured
+again: each machine measured its run alone, and the table says what each one did.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lexer_core.artifact import load as load_run
+from lexer_core.artifact.manifest import LONGEST_NAME, is_name
+from lexer_core.artifact.merged_file import is_merged_file
+from lexer_core.errors import ArtifactError, UsageError
+from lexer_core.merged.collecting import collect
+from lexer_core.merged.machines import hardware_text, name_machines
+from lexer_core.merged.merged_runs import Machine, MergedGroup, MergedRow, MergedRun, MergedRuns
+from lexer_core.merged.prices import Price, read_price
+from lexer_core.suggestions import did_you_mean
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Iterable, Mapping
+
+    from lexer_core.merged.collecting import Collected
+    from lexer_core.merged.machines import NamedMachines
+    from lexer_core.report import BenchmarkReport
+
+__all__ = [
+    "Machine",
+    "MergedGroup",
+    "MergedRow",
+    "MergedRun",
+    "MergedRuns",
+    "Price",
+    "load_saved",
+    "merge",
+]
+
+
+def merge(
+    runs: Iterable[BenchmarkReport | str | os.PathLike[str]],
+    *,
+    names: Mapping[str, str] | None = None,
+    prices: Mapping[str, str] | None = None,
+    skip_damaged: bool = False,
+) -> MergedRuns:
+    """Put runs from several machines into one table.
+
+    Parameters
+    ----------
+    runs
+        Reports, or paths: of ``.lexer`` files, of the JSON of runs, of files of merged
+        runs, and of folders, in which all ``.lexer`` files are taken. They may come from
+        anywhere: they are not trusted.
+    names
+        Names of machines: by the run's file name, with or without its folders and
+        suffix, or by the machine's name so far. A machine without a name is called by
+        its hardware; the name of its host is not recorded.
+    prices
+        Prices per hour, by the name of the machine: ``{"gpu-box": "$2.50/h"}``. They are
+        added to those of the merged files.
+    skip_damaged
+        Whether to leave out what cannot be read, and list it in ``problems``.
+
+    Returns
+    -------
+    MergedRuns
+        The table, with each run complete.
+
+    Raises
+    ------
+    UsageError
+        There is no run, or a name or a price is wrong.
+    ArtifactError
+        A run cannot be read, or none can.
+
+    Examples
+    --------
+    ::
+
+        fleet = lexer_core.merge(["laptop.lexer", "server.lexer"], prices={"server": "0.40/h"})
+        print(fleet)
+        fleet.save("fleet.lexer")
+    """
+    called, priced = dict(names or {}), dict(prices or {})
+    for label in called.values():
+        if not is_name(label):
+            raise UsageError(
+                f"{label!r} cannot name a machine.",
+                hint=f"Use at most {LONGEST_NAME} printable characters.",
+            )
+    collected = collect(runs, called)
+    if collected.problems and not (skip_damaged and collected.runs):
+        raise _damaged(collected)
+    if not collected.runs:
+        raise UsageError(
+            "there is no run to merge.", hint="lexer merge a.lexer b.lexer -o all.lexer"
+        )
+    unused = {
+        text: label
+        for text, label in called.items()
+        if not any(run.is_called(text) for run in (*collected.read, *collected.runs))
+    }
+    named, labels = _named(collected, unused)
+    for name in priced:
+        if name not in named.names:
+            raise UsageError(f"no machine is called {name!r}.", hint=_choices(name, named.names))
+    known = {name: read_price(text) for name, text in priced.items()}
+    clashes = _add_stored_prices(known, collected, named)
+    return MergedRuns(
+        runs=tuple(
+            MergedRun(name=run.name, machine=machine, report=run.report, label=label, kept=run.kept)
+            for run, machine, label in zip(collected.runs, named.names, labels, strict=True)
+        ),
+        machines=tuple(_machines(collected, named, known)),
+        notes=(*collected.notes, *named.notes, *clashes),
+        problems=tuple(collected.problems),
+    )
+
+
+def load_saved(path: str | os.PathLike[str]) -> BenchmarkReport | MergedRuns:
+    """Load a run or merged runs, whichever the file contains.
+
+    Raises
+    ------
+    ArtifactError
+        The file cannot be read, is not a saved run, is damaged or malicious, or has a
+        newer version.
+    """
+    if not is_merged_file(Path(path)):
+        return load_run(path)
+    try:
+        return merge([path])
+    except ArtifactError as error:
+        raise ArtifactError(
+            error.message,
+            hint=f"To keep the runs that are intact: lexer merge {path} -o rescued.lexer",
+        ) from error
+
+
+def _named(collected: Collected, unused: Mapping[str, str]) -> tuple[NamedMachines, list[str]]:
+    """Name the machines; ``unused`` are new names of machines, by their names so far."""
+    environments = [run.report.environment for run in collected.runs]
+    names = [run.name for run in collected.runs]
+    labels = [run.label for run in collected.runs]
+    named = name_machines(environments, labels, names)
+    for text in unused:
+        if text not in named.names:
+            raise UsageError(
+                f"no run and no machine is called {text!r}.",
+                hint=_choices(text, [*names, *named.names]),
+            )
+    labels = [
+        unused.get(machine, label) for machine, label in zip(named.names, labels, strict=True)
+    ]
+    return name_machines(environments, labels, names), labels
+
+
+def _machines(
+    collected: Collected, named: NamedMachines, prices: Mapping[str, Price]
+) -> Iterable[Machine]:
+    runs: dict[str, list[int]] = {}
+    for at, name in enumerate(named.names):
+        runs.setdefault(name, []).append(at)
+    for name, numbers in runs.items():
+        environment = collected.runs[numbers[0]].report.environment
+        yield Machine(
+            name=name,
+            hardware=hardware_text(environment),
+            environment=environment,
+            runs=tuple(collected.runs[at].name for at in numbers),
+            price=prices.get(name),
+        )
+
+
+def _add_stored_prices(
+    known: dict[str, Price], collected: Collected, named: NamedMachines
+) -> list[str]:
+    """Add the prices of merged files, unless they were given again; returns notes."""
+    given, notes = set(known), []
+    for run, name in zip(collected.runs, named.names, strict=True):
+        if not run.price or name in given:
+            continue
+        price = known.setdefault(name, read_price(run.price))
+        if price.text != run.price:
+            notes.append(
+                f"{name} has two prices, {price.text} and {run.price}; the first is used, unless "
+                f"you give one: --price '{name}={run.price}'"
+            )
+    return list(dict.fromkeys(notes))
+
+
+def _damaged(collected: Collected) -> ArtifactError:
+    first, *others = collected.problems
+    if not others:
+        return first
+    return ArtifactError(
+        f"{len(collected.problems)} runs cannot be read: "
+        + "; ".join(error.message.rstrip(".") for error in collected.problems)
+        + ".",
+        hint=first.hint,
+    )
+
+
+def _choices(wanted: str, known: Iterable[str]) -> str:
+    unique = list(dict.fromkeys(known))
+    return f"Known: {', '.join(unique)}.{did_you_mean(wanted, unique)}"

@@ -1,0 +1,208 @@
+"""What should a reader know before comparing machines in one table?
+
+Between machines with different hardware there is no verdict: a table says what each
+one did. What else differs is said, so that it is not taken for the machine's doing.
+"""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import TYPE_CHECKING
+
+from lexer_core.merged.machines import same_hardware
+from lexer_core.merged.prices import row_cost_text
+from lexer_core.reporting.caveats import condition_of
+from lexer_core.reporting.numbers import MISSING, rate_text
+from lexer_core.reporting.sentences import same_problems
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from lexer_core.merged.records import Machine, MergedGroup, MergedRow, MergedRun
+
+__all__ = ["group_notes", "group_sentences", "problem_lines"]
+
+
+def group_sentences(group: MergedGroup, machines: Sequence[Machine]) -> tuple[str, ...]:
+    """Return what the table of a group shows, without a verdict between machines."""
+    best = group.best
+    if not best:
+        return ()
+    sentences = []
+    if len(best) > 1:
+        fastest = best[0]
+        sentences.append(
+            f"Most items per second: {fastest.machine} with {fastest.case}, "
+            f"{rate_text(fastest.items_per_sec)} per second."
+        )
+    sentences += _cheapest(group)
+    measured = [machine for machine in machines if any(row.machine == machine.name for row in best)]
+    pairs = list(combinations(measured, 2))
+    equal = [pair for pair in pairs if same_hardware(pair[0].environment, pair[1].environment)]
+    if len(equal) < len(pairs):
+        sentences.append(
+            "The machines differ in hardware: the table says what each one did, and there is no "
+            "verdict between them."
+        )
+    return tuple(sentences)
+
+
+def _cheapest(group: MergedGroup) -> list[str]:
+    priced = [row for row in group.rows if row.cost_per_million is not None and row.price]
+    currencies = {row.price.currency for row in priced if row.price}
+    eligible = [row for row in priced if row.is_best]
+    if len({row.machine for row in eligible}) < 2 or len(currencies) > 1:  # noqa: PLR2004
+        return []
+    row = min(eligible, key=lambda each: each.cost_per_million or 0.0)
+    cost = row_cost_text(row, MISSING)
+    return [f"Lowest cost: {row.machine} with {row.case}, {cost} per million items."]
+
+
+def group_notes(
+    group: MergedGroup, machines: Sequence[Machine], runs: Sequence[MergedRun]
+) -> tuple[str, ...]:
+    """Return what differs between the runs of a group, and how to compare equal machines."""
+    return (
+        *_other_models(runs),
+        *_versions(group, runs),
+        *_of_rows(group, "precisions", lambda row: row.result.precision or row.result.dtype),
+        *_of_rows(group, "isolation", lambda row: row.result.isolation),
+        *_of_rows(group, "items per call", lambda row: str(row.result.batch_size or 1)),
+        *_differing("versions of Lexer", {r: r.report.environment.lexer_version for r in runs}),
+        *_unranked(group),
+        *_noisy(runs),
+        *_prices(machines),
+        *_comparable(machines, runs),
+    )
+
+
+def problem_lines(rows: Sequence[MergedRow]) -> list[str]:
+    """Return why rows have no numbers."""
+    lines = []
+    for machine in dict.fromkeys(row.machine for row in rows):
+        own = [row for row in rows if row.machine == machine]
+        for run in dict.fromkeys(row.run for row in own):
+            names = {row.result.label: row.case for row in own if row.run == run}
+            results = [row.result for row in own if row.run == run]
+            for sentence, row in same_problems(results, names):
+                lines.append(f"{machine}: {sentence}.")
+                if row.error is not None:
+                    lines += [f"  {line}" for line in row.error.hint.splitlines()]
+    return lines
+
+
+def _differing(what: str, values: Mapping[MergedRun, str]) -> list[str]:
+    """Return a note if a value is not the same in all runs, with who has which."""
+    who: dict[str, list[str]] = {}
+    for run, value in values.items():
+        if value and run.machine not in who.setdefault(value, []):
+            who[value].append(run.machine)
+    if len(who) < 2:  # noqa: PLR2004
+        return []
+    return [f"different {what}: {_listed(who)}"]
+
+
+def _listed(who: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{value} on {', '.join(machines)}" for value, machines in who.items())
+
+
+def _versions(group: MergedGroup, runs: Sequence[MergedRun]) -> Iterable[str]:
+    by_name = {run.name: run for run in runs}
+    versions: dict[str, dict[MergedRun, str]] = {}
+    for row in group.rows:
+        version = row.result.engine_version
+        if row.result.status == "ok" and version:
+            versions.setdefault(row.result.engine, {})[by_name[row.run]] = version
+    for engine, found in versions.items():
+        yield from _differing(f"versions of {engine}", found)
+
+
+def _of_rows(group: MergedGroup, what: str, value: Callable[[MergedRow], str]) -> list[str]:
+    """Return a note if the machines do not have the same values in their measured rows."""
+    who: dict[str, list[str]] = {}
+    for row in group.rows:
+        if row.items_per_sec is not None and row.machine not in who.setdefault(value(row), []):
+            who[value(row)].append(row.machine)
+    who.pop("", None)
+    if len(who) < 2:  # noqa: PLR2004
+        return []
+    return [f"different {what}, as their columns and runs say: {_listed(who)}"]
+
+
+def _other_models(runs: Sequence[MergedRun]) -> Iterable[str]:
+    if len(runs) < 2:  # noqa: PLR2004
+        return
+    prints = [run.report.model_fingerprint for run in runs]
+    if not all(prints):
+        yield (
+            "it is not known whether all runs measured the same model: some have no fingerprint "
+            "of it"
+        )
+        return
+    if not all("file" in each for each in prints):
+        for part in ("weights", "constants"):
+            found = {run: run.report.model_fingerprint.get(part, "")[:8] for run in runs}
+            yield from _differing(f"{part} of the model", found)
+        code = {each.get("graph") or each.get("modules") for each in prints}
+        if len(code) > 1:
+            yield (
+                "it is not known whether the code of the model is the same: its digests depend on "
+                "the versions of Python and Torch, which differ"
+            )
+
+
+def _unranked(group: MergedGroup) -> Iterable[str]:
+    ranked = {row.machine for row in group.rows if row.is_best}
+    for name in group.machines:
+        if name not in ranked:
+            reasons = [row.result.withheld for row in group.rows if row.machine == name]
+            reason = next((text for text in reasons if text), "")
+            yield f"no case is marked as the best of {name}: {reason or 'none is valid'}"
+
+
+def _noisy(runs: Sequence[MergedRun]) -> Iterable[str]:
+    machines = [run.machine for run in runs]
+    for run in runs:
+        condition = condition_of(run.report)
+        if condition is not None and condition.is_noisy:
+            which = f" ({run.name})" if machines.count(run.machine) > 1 else ""
+            yield f"{run.machine}{which}: {condition.text}"
+
+
+def _prices(machines: Sequence[Machine]) -> Iterable[str]:
+    priced = [machine for machine in machines if machine.price]
+    if not priced:
+        return
+    if missing := [machine.name for machine in machines if not machine.price]:
+        yield f"no price is known for {', '.join(missing)}: --price '{missing[0]}=2.50/h'"
+    currencies = dict.fromkeys(machine.price.currency for machine in priced if machine.price)
+    if len(currencies) > 1:
+        listed = ", ".join(currency or "none" for currency in currencies)
+        yield f"prices are in different currencies, so costs are not compared: {listed}"
+
+
+def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Iterable[str]:
+    """Say which runs `lexer compare` can give a verdict on."""
+    equal: list[list[Machine]] = []
+    for machine in machines:
+        known = (each for each in equal if same_hardware(each[0].environment, machine.environment))
+        found = next(known, None)
+        if found is None:
+            equal.append([machine])
+        else:
+            found.append(machine)
+    for together in equal:
+        names = [machine.name for machine in together]
+        files = [run.name for run in runs if run.machine in names]
+        if len(files) > 1:
+            who = (
+                f"{', '.join(names)} have equal hardware"
+                if len(names) > 1
+                else f"{names[0]} has {len(files)} runs"
+            )
+            yield f"{who}; for a verdict, compare the runs: lexer compare {_command(files)}"
+
+
+def _command(files: Sequence[str]) -> str:
+    shown = [f"'{name}.lexer'" if " " in name else f"{name}.lexer" for name in files[:4]]
+    return " ".join(shown) + (" …" if len(files) > len(shown) else "")
