@@ -63,11 +63,15 @@ class Content:
 
 
 def read_report(
-    path: str | PathLike[str], kind: type[ReportT], budget: Budget | None = None
+    path: str | PathLike[str],
+    kind: type[ReportT],
+    budget: Budget | None = None,
+    folder: TemporaryFolder | None = None,
 ) -> ReportT:
     """Load a report as :func:`lexer_core.artifact.load` does, as an object of this class.
 
-    ``budget`` limits the size of all that is unpacked, together with other files.
+    ``budget`` limits the size of all that is unpacked, together with other files, and
+    ``folder`` is the temporary one that the file is in, which the models keep.
     """
     path = Path(path)
     with readable(path) as file:
@@ -85,7 +89,7 @@ def read_report(
             _label(labels, number, archive)
             rows[number] = attrs.evolve(rows[number], log=archive.text(name, LARGEST_LOG))
         models = tuple(
-            _saved_model(model, labels, archive, _PackedFiles(path, model.files, state))
+            _saved_model(model, labels, archive, _PackedFiles(path, model.files, state, folder))
             for model in listed.models
         )
     return attrs.evolve(report, results=tuple(rows), models=models)
@@ -246,10 +250,17 @@ def _saved_model(
 class _PackedFiles(Sequence[Path]):
     """Files of an artifact, unpacked on first use."""
 
-    def __init__(self, path: Path, names: tuple[str, ...], state: _State) -> None:
+    def __init__(
+        self,
+        path: Path,
+        names: tuple[str, ...],
+        state: _State,
+        folder: TemporaryFolder | None,
+    ) -> None:
         self._path = path.absolute()
         self._names = names
         self._state = state
+        self._folder = folder  # it goes with the last reference
         self._unpacked: SavedFiles | None = None
 
     def __len__(self) -> int:

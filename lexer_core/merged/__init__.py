@@ -131,13 +131,14 @@ def load_saved(path: str | os.PathLike[str]) -> BenchmarkReport | MergedRuns:
     """
     if not is_merged_file(Path(path)):
         return load_run(path)
-    try:
-        return merge([path])
-    except ArtifactError as error:
+    merged = merge([path], skip_damaged=True)
+    if merged.problems:
+        problem = merged.problems[0]
         raise ArtifactError(
-            error.message,
+            problem.message,
             hint=f"To keep the runs that are intact: lexer merge {path} -o rescued.lexer",
-        ) from error
+        ) from problem
+    return merged
 
 
 def _named(collected: Collected, unused: Mapping[str, str]) -> tuple[NamedMachines, list[str]]:

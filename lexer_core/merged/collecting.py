@@ -152,7 +152,7 @@ def _of_stored(run: RunInFile, path: Path, budget: Budget) -> Candidate:
         raise run.problem
     stored = run.stored
     try:
-        report = _report(run.kept.path, budget)
+        report = _report(run.kept.path, budget, run.kept.folder)
     except ArtifactError as error:
         message = error.message.replace(str(run.kept.path), f"{stored.file} in {path}")
         raise ArtifactError(message, hint=error.hint) from error
@@ -170,8 +170,10 @@ def _of_stored(run: RunInFile, path: Path, budget: Budget) -> Candidate:
     )
 
 
-def _report(path: Path, budget: Budget | None = None) -> BenchmarkReport:
-    report = read_report(path, BenchmarkReport, budget)
+def _report(
+    path: Path, budget: Budget | None = None, folder: TemporaryFolder | None = None
+) -> BenchmarkReport:
+    report = read_report(path, BenchmarkReport, budget, folder)
     return report if report.tuning is None else TuningReport.of(report)
 
 

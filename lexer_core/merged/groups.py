@@ -1,4 +1,4 @@
-"""Which cases belong into one table, and which is the best of each machine?"""
+"""Which cases belong in one table, and which is the best of each machine?"""
 
 from __future__ import annotations
 

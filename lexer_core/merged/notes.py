@@ -192,8 +192,9 @@ def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Itera
         else:
             found.append(machine)
     for together in equal:
-        names = [machine.name for machine in together]
-        files = [run.name for run in runs if run.machine in names]
+        equals = {machine.name for machine in together}
+        names = list(dict.fromkeys(run.machine for run in runs if run.machine in equals))
+        files = [run.name for run in runs if run.machine in equals]
         if len(files) > 1:
             who = (
                 f"{', '.join(names)} have equal hardware"
