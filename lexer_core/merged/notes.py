@@ -10,9 +10,8 @@ from itertools import combinations
 from typing import TYPE_CHECKING
 
 from lexer_core.merged.machines import same_hardware
-from lexer_core.merged.prices import row_cost_text
 from lexer_core.reporting.caveats import condition_of
-from lexer_core.reporting.numbers import MISSING, rate_text
+from lexer_core.reporting.numbers import rate_text
 from lexer_core.reporting.sentences import same_problems
 
 if TYPE_CHECKING:
@@ -54,8 +53,7 @@ def _cheapest(group: MergedGroup) -> list[str]:
     if len({row.machine for row in eligible}) < 2 or len(currencies) > 1:  # noqa: PLR2004
         return []
     row = min(eligible, key=lambda each: each.cost_per_million or 0.0)
-    cost = row_cost_text(row, MISSING)
-    return [f"Lowest cost: {row.machine} with {row.case}, {cost} per million items."]
+    return [f"Lowest cost: {row.machine} with {row.case}, {row.cost_text} per million items."]
 
 
 def group_notes(

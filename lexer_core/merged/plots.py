@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
-from lexer_core.merged.prices import row_cost_text
-from lexer_core.reporting.numbers import MISSING, rate_text
+from lexer_core.reporting.numbers import rate_text
 from lexer_core.reporting.page.figure_layout import (
     Width,
     linear_axis,
@@ -80,9 +79,9 @@ def cost_plot(group: MergedGroup) -> Plot | None:
     bars = [
         _Bar(
             machine=row.machine,
-            detail=f"{row.case}, {row_cost_text(row, MISSING)} per million items",
+            detail=f"{row.case}, {row.cost_text} per million items",
             case=row.case,
-            text=row_cost_text(row, MISSING),
+            text=row.cost_text,
             value=row.cost_per_million,
             role=roles[row.machine],
         )

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING
 
 from attrs import frozen
 
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import significant
 
-if TYPE_CHECKING:
-    from lexer_core.merged.records import MergedRow
-
-__all__ = ["Price", "cost_text", "read_price", "row_cost_text"]
+__all__ = ["Price", "cost_text", "read_price"]
 
 _PRICE = re.compile(r"(?P<before>[^\d\s.,+-]*)\s*(?P<amount>\d+(\.\d+)?)\s*(?P<after>[^\d.,/]*)/h")
 _LONGEST_CURRENCY = 12
@@ -80,10 +76,3 @@ def cost_text(value: float, price: Price) -> str:
     if not price.currency:
         return number
     return f"{price.currency}{number}" if price.is_before else f"{number} {price.currency}"
-
-
-def row_cost_text(row: MergedRow, missing: str) -> str:
-    """Format what a million items of a row cost."""
-    if row.cost_per_million is None or row.price is None:
-        return missing
-    return cost_text(row.cost_per_million, row.price)

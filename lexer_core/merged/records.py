@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from attrs import frozen
 
+from lexer_core.merged.prices import cost_text
+
 if TYPE_CHECKING:
     from lexer_core.artifact.merged_file import KeptFile
     from lexer_core.merged.prices import Price
@@ -111,6 +113,13 @@ class MergedRow:
     items_per_sec_per_core: float | None = None
     cost_per_million: float | None = None
     price: Price | None = None
+
+    @property
+    def cost_text(self) -> str:
+        """The cost of a million items in its currency, ``"$0.136"``; empty if unknown."""
+        if self.cost_per_million is None or self.price is None:
+            return ""
+        return cost_text(self.cost_per_million, self.price)
 
 
 @frozen(kw_only=True, eq=False)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import attrs
 
 from lexer_core.merged.notes import problem_lines
-from lexer_core.merged.prices import row_cost_text
 from lexer_core.reporting.layout_records import Column, Layout, printable
 from lexer_core.reporting.numbers import MISSING, bytes_text, rate_text
 from lexer_core.reporting.table_layout import lay_out_rows
@@ -142,7 +141,7 @@ def _measured(rows: Sequence[MergedRow]) -> tuple[tuple[Column, ...], tuple[str,
     per_core = Column(
         heading="per core", cells=cells(lambda row: rate_text(row.items_per_sec_per_core))
     )
-    cost = Column(heading="cost per million", cells=cells(lambda row: row_cost_text(row, MISSING)))
+    cost = Column(heading="cost per million", cells=cells(lambda row: row.cost_text or MISSING))
     precision = Column(
         heading="precision",
         cells=cells(lambda row: row.result.precision or row.result.dtype or MISSING),
