@@ -383,6 +383,14 @@ def test_machines_of_equal_hardware_are_sent_to_lexer_compare(here):
     assert "no verdict between them" not in merged.to_text(width=200)
 
 
+def test_runs_without_a_common_case_are_not_sent_to_lexer_compare():
+    other = a_small_run(2, rows={"torch": {"threads": 1}})
+
+    merged = merge([a_small_run(1), other], names={"AmazingNet": "a"})
+
+    assert "lexer compare" not in merged.to_text(width=200)
+
+
 # --- The same run twice. ---
 
 

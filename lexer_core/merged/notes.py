@@ -191,8 +191,9 @@ def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Itera
             found.append(machine)
     for together in equal:
         equals = {machine.name for machine in together}
-        names = list(dict.fromkeys(run.machine for run in runs if run.machine in equals))
-        files = [run.name for run in runs if run.machine in equals]
+        alike = _with_a_common_case([run for run in runs if run.machine in equals])
+        names = list(dict.fromkeys(run.machine for run in alike))
+        files = [run.name for run in alike]
         if len(files) > 1:
             who = (
                 f"{', '.join(names)} have equal hardware"
@@ -200,6 +201,22 @@ def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Itera
                 else f"{names[0]} has {len(files)} runs"
             )
             yield f"{who}; for a verdict, compare the runs: lexer compare {_command(files)}"
+
+
+def _with_a_common_case(runs: Sequence[MergedRun]) -> list[MergedRun]:
+    cases = {
+        run.name: {
+            (row.label, row.device_name, row.threads, row.precision)
+            for row in run.report.results
+            if row.status == "ok"
+        }
+        for run in runs
+    }
+    return [
+        run
+        for run in runs
+        if any(cases[run.name] & cases[other.name] for other in runs if other is not run)
+    ]
 
 
 def _command(files: Sequence[str]) -> str:
