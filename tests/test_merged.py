@@ -416,6 +416,15 @@ def test_merging_merged_runs_adds_what_is_new(here):
     ]
 
 
+def test_merged_runs_can_be_merged_with_others_in_python(here):
+    merged = merge("x86.lexer", names={"x86": "box"}, prices={"box": "1/h"})
+
+    more = merge([merged, artifact.load("arm.lexer")])
+
+    assert [run.machine for run in more] == ["box", "Neoverse-N1, 4 cores"]
+    assert more.machines[0].price.text == "1/h"
+
+
 def test_runs_of_one_file_name_are_named_by_their_folders(tmp_path):
     for seed, name in enumerate(["laptop", "server"]):
         (tmp_path / name).mkdir()

@@ -6,6 +6,7 @@ again: each machine measured its run alone, and the table says what each one did
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,19 +14,20 @@ from lexer_core.artifact import load as load_run
 from lexer_core.artifact.manifest import LONGEST_NAME, is_name
 from lexer_core.artifact.merged_file import is_merged_file
 from lexer_core.errors import ArtifactError, UsageError
-from lexer_core.merged.collecting import collect
+from lexer_core.merged.collecting import Candidate, collect
 from lexer_core.merged.machines import hardware_text, name_machines
 from lexer_core.merged.merged_runs import Machine, MergedGroup, MergedRow, MergedRun, MergedRuns
 from lexer_core.merged.prices import Price, read_price
+from lexer_core.report import BenchmarkReport
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterable, Mapping
 
     from lexer_core.merged.collecting import Collected
     from lexer_core.merged.machines import NamedMachines
-    from lexer_core.report import BenchmarkReport
+
+    _Source = BenchmarkReport | MergedRuns | str | os.PathLike[str]
 
 __all__ = [
     "Machine",
@@ -40,7 +42,11 @@ __all__ = [
 
 
 def merge(
-    runs: Iterable[BenchmarkReport | str | os.PathLike[str]],
+    runs: BenchmarkReport
+    | MergedRuns
+    | str
+    | os.PathLike[str]
+    | Iterable[BenchmarkReport | MergedRuns | str | os.PathLike[str]],
     *,
     names: Mapping[str, str] | None = None,
     prices: Mapping[str, str] | None = None,
@@ -51,9 +57,9 @@ def merge(
     Parameters
     ----------
     runs
-        Reports, or paths: of ``.lexer`` files, of the JSON of runs, of files of merged
-        runs, and of folders, in which all ``.lexer`` files are taken. They may come from
-        anywhere: they are not trusted.
+        One or several: reports, merged runs, or paths of ``.lexer`` files, of the JSON
+        of runs, of files of merged runs, and of folders, in which all ``.lexer`` files
+        are taken. They may come from anywhere: they are not trusted.
     names
         Names of machines: by the run's file name, with or without its folders and
         suffix, or by the machine's name so far. A machine without a name is called by
@@ -91,7 +97,8 @@ def merge(
                 f"{label!r} cannot name a machine.",
                 hint=f"Use at most {LONGEST_NAME} printable characters.",
             )
-    collected = collect(runs, called)
+    several = [runs] if isinstance(runs, str | os.PathLike | BenchmarkReport | MergedRuns) else runs
+    collected = collect(_expanded(several), called)
     if collected.problems and not (skip_damaged and collected.runs):
         raise _damaged(collected)
     if not collected.runs:
@@ -118,6 +125,24 @@ def merge(
         notes=(*collected.notes, *named.notes, *clashes),
         problems=tuple(collected.problems),
     )
+
+
+def _expanded(
+    sources: Iterable[_Source],
+) -> Iterable[Candidate | BenchmarkReport | str | os.PathLike[str]]:
+    for source in sources:
+        if not isinstance(source, MergedRuns):
+            yield source
+            continue
+        prices = {each.name: each.price.text for each in source.machines if each.price}
+        for run in source:
+            yield Candidate(
+                name=run.name,
+                report=run.report,
+                kept=run.kept,
+                label=run.label,
+                price=prices.get(run.machine, ""),
+            )
 
 
 def load_saved(path: str | os.PathLike[str]) -> BenchmarkReport | MergedRuns:

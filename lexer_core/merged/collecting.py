@@ -86,7 +86,7 @@ class Collected:
 
 
 def collect(
-    sources: Iterable[BenchmarkReport | str | os.PathLike[str]],
+    sources: Iterable[Candidate | BenchmarkReport | str | os.PathLike[str]],
     labels: Mapping[str, str] | None = None,
 ) -> Collected:
     """Read all runs; those of merged files and folders one by one.
@@ -96,7 +96,8 @@ def collect(
     Parameters
     ----------
     sources
-        Reports, or paths of runs, of merged runs, or of folders.
+        Runs that were read before, reports, or paths of runs, of merged runs, or of
+        folders.
     labels
         The user's names of machines, by what the user calls the run.
 
@@ -107,6 +108,9 @@ def collect(
     """
     collected = Collected()
     for source in sources:
+        if isinstance(source, Candidate):
+            collected.runs.append(source)
+            continue
         if isinstance(source, BenchmarkReport):
             collected.runs.append(_of_report(source))
             continue

@@ -90,7 +90,7 @@ def lay_out_group(group: MergedGroup, *, repeat_names: bool = False) -> Layout:
         the machine.
     """
     rows = group.rows
-    columns, footnotes = _measured(rows)
+    columns, footnotes = _measured(rows, not_best=MISSING if repeat_names else "")
     machine = Column(
         heading="machine",
         cells=printable(
@@ -114,7 +114,9 @@ def lay_out_group(group: MergedGroup, *, repeat_names: bool = False) -> Layout:
     )
 
 
-def _measured(rows: Sequence[MergedRow]) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+def _measured(
+    rows: Sequence[MergedRow], not_best: str
+) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """Return the columns after the names, and the footnotes of their cells."""
     # Labels are unique within a run only.
     results = [
@@ -132,7 +134,7 @@ def _measured(rows: Sequence[MergedRow]) -> tuple[tuple[Column, ...], tuple[str,
 
     best = Column(
         heading="best",
-        cells=cells(lambda row: ("✓=" if row.is_tied else "✓") if row.is_best else ""),
+        cells=cells(lambda row: ("✓=" if row.is_tied else "✓") if row.is_best else not_best),
         align="left",
         tones=tuple("good" if row.is_best else "" for row in rows),
     )
