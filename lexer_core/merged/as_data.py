@@ -101,9 +101,7 @@ def merged_to_csv(runs: Sequence[MergedRun], groups: Sequence[MergedGroup]) -> s
     return rows_to_csv(MERGED_COLUMNS, _lines(runs, groups))
 
 
-def merged_to_dataframe(
-    runs: Sequence[MergedRun], groups: Sequence[MergedGroup]
-) -> pd.DataFrame:
+def merged_to_dataframe(runs: Sequence[MergedRun], groups: Sequence[MergedGroup]) -> pd.DataFrame:
     """Return one line per row of all groups.
 
     Raises
@@ -114,12 +112,8 @@ def merged_to_dataframe(
     return rows_to_dataframe(MERGED_COLUMNS, list(_lines(runs, groups)), _TYPES)
 
 
-def _lines(
-    runs: Sequence[MergedRun], groups: Sequence[MergedGroup]
-) -> Iterable[dict[str, object]]:
-    values = {
-        (run.name, row["label"]): row for run in runs for row in table_values(run.report)
-    }
+def _lines(runs: Sequence[MergedRun], groups: Sequence[MergedGroup]) -> Iterable[dict[str, object]]:
+    values = {(run.name, row["label"]): row for run in runs for row in table_values(run.report)}
     for number, group in enumerate(groups, start=1):
         for row in group.rows:
             yield {

@@ -177,7 +177,7 @@ class MergedRuns:
         OutputFileError
             The file cannot be written.
         """
-        return write_if_named(merged_to_csv(self.groups), path)
+        return write_if_named(merged_to_csv(self.runs, self.groups), path)
 
     def to_dataframe(self) -> pd.DataFrame:
         """Return all rows as a pandas DataFrame, with the columns of the CSV.
@@ -187,7 +187,7 @@ class MergedRuns:
         MissingPackageError
             pandas is not installed.
         """
-        return merged_to_dataframe(self.groups)
+        return merged_to_dataframe(self.runs, self.groups)
 
     def save(self, path: str | Path) -> Path:
         """Save all runs, whole, with the names and prices of the machines, to one file.
