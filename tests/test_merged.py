@@ -161,6 +161,18 @@ def test_cases_that_a_run_cannot_tell_apart_are_both_the_best():
     assert "✓=" in str(merged)
 
 
+@pytest.mark.parametrize(("rates", "best"), [((80, 100, 90), 90), ((80, 100), 80)])
+def test_of_several_runs_of_a_case_the_one_in_the_middle_counts(rates, best):
+    runs = [
+        attrs.evolve(a_small_run(at), results=[a_row(throughput_per_sec=rate)])
+        for at, rate in enumerate(rates)
+    ]
+
+    (row,) = merge(runs).best
+
+    assert row.items_per_sec == best
+
+
 def test_a_single_case_without_a_rank_is_the_best():
     (row,) = merge([attrs.evolve(a_small_run(), results=[a_row(rank=None)])]).best
 
@@ -362,6 +374,20 @@ def test_a_noisy_machine_is_named():
     _, notes = groups_of({}, {"rows": noisy})
 
     assert "AMD EPYC 7763, 3 cores: noisy machine: other virtual machines took 20%" in notes
+
+
+def test_many_machines_do_not_make_many_notes():
+    noisy = {"torch": {"diagnosis": {"steal_share": 0.2}}}
+    runs = [
+        a_small_run(at, rows=noisy, environment={"cores_usable": float(at // 2 + 1)})
+        for at in range(10)
+    ]
+
+    notes = merge(runs).groups[0].notes
+
+    assert len(notes) == 2
+    assert notes[0].startswith("10 runs were on noisy machines: AMD EPYC 7763, 1 core (Amaz")
+    assert notes[1].endswith("4 more machines have runs that can be compared like this")
 
 
 def test_there_is_no_verdict_between_machines_of_other_hardware():
@@ -831,6 +857,19 @@ def test_the_page_has_the_table_the_plots_and_every_run(here, capsys):
     for part in ("all-machines", "all-group1-rates", "all-group1-costs", "run1", "run2-latency"):
         assert f'id="{part}"' in page
     assert "<script" not in page
+
+
+@pytest.mark.extras
+def test_a_page_of_many_runs_has_only_the_tables():
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    runs = [a_small_run(at, environment={"cores_usable": float(at + 1)}) for at in range(21)]
+
+    page = merge(runs).to_html()
+
+    assert "<article" not in page
+    assert page.count("AMD EPYC 7763, 21 cores") > 1
+    assert "lexer show fleet.lexer --run NAME" in page
 
 
 @pytest.mark.extras

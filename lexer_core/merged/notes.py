@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["group_notes", "group_sentences", "problem_lines"]
 
+_MOST_NOTES = 3
+"""More machines than this are not listed one by one."""
+
 
 def group_sentences(group: MergedGroup, machines: Sequence[Machine]) -> tuple[str, ...]:
     """Return what the table of a group shows, without a verdict between machines."""
@@ -101,7 +104,7 @@ def _differing(what: str, values: Mapping[MergedRun, str]) -> list[str]:
 
 
 def _listed(who: Mapping[str, Sequence[str]]) -> str:
-    return "; ".join(f"{value} on {', '.join(machines)}" for value, machines in who.items())
+    return "; ".join(f"{value} on {_first(machines)}" for value, machines in who.items())
 
 
 def _versions(group: MergedGroup, runs: Sequence[MergedRun]) -> Iterable[str]:
@@ -160,11 +163,15 @@ def _unranked(group: MergedGroup) -> Iterable[str]:
 
 def _noisy(runs: Sequence[MergedRun]) -> Iterable[str]:
     machines = [run.machine for run in runs]
+    noisy: dict[str, str] = {}
     for run in runs:
         condition = condition_of(run.report)
         if condition is not None and condition.is_noisy:
             which = f" ({run.name})" if machines.count(run.machine) > 1 else ""
-            yield f"{run.machine}{which}: {condition.text}"
+            noisy[f"{run.machine}{which}"] = condition.text
+    if len(noisy) <= _MOST_NOTES:
+        return [f"{name}: {text}" for name, text in noisy.items()]
+    return [f"{len(noisy)} runs were on noisy machines: {_first(list(noisy))}"]
 
 
 def _prices(machines: Sequence[Machine]) -> Iterable[str]:
@@ -172,7 +179,7 @@ def _prices(machines: Sequence[Machine]) -> Iterable[str]:
     if not priced:
         return
     if missing := [machine.name for machine in machines if not machine.price]:
-        yield f"no price is known for {', '.join(missing)}: --price '{missing[0]}=2.50/h'"
+        yield f"no price is known for {_first(missing)}: --price '{missing[0]}=2.50/h'"
     currencies = dict.fromkeys(machine.price.currency for machine in priced if machine.price)
     if len(currencies) > 1:
         listed = ", ".join(currency or "none" for currency in currencies)
@@ -189,6 +196,7 @@ def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Itera
             equal.append([machine])
         else:
             found.append(machine)
+    notes = []
     for together in equal:
         equals = {machine.name for machine in together}
         alike = _with_a_common_case([run for run in runs if run.machine in equals])
@@ -196,11 +204,15 @@ def _comparable(machines: Sequence[Machine], runs: Sequence[MergedRun]) -> Itera
         files = [run.name for run in alike]
         if len(files) > 1:
             who = (
-                f"{', '.join(names)} have equal hardware"
+                f"{_first(names)} have equal hardware"
                 if len(names) > 1
                 else f"{names[0]} has {len(files)} runs"
             )
-            yield f"{who}; for a verdict, compare the runs: lexer compare {_command(files)}"
+            notes.append(f"{who}; for a verdict, compare the runs: {_command(files)}")
+    if len(notes) > _MOST_NOTES:
+        more = len(notes) - 1
+        notes = [f"{notes[0]}; {more} more machines have runs that can be compared like this"]
+    return notes
 
 
 def _with_a_common_case(runs: Sequence[MergedRun]) -> list[MergedRun]:
@@ -221,4 +233,9 @@ def _with_a_common_case(runs: Sequence[MergedRun]) -> list[MergedRun]:
 
 def _command(files: Sequence[str]) -> str:
     shown = [f"'{name}.lexer'" if " " in name else f"{name}.lexer" for name in files[:4]]
-    return " ".join(shown) + (" …" if len(files) > len(shown) else "")
+    return f"lexer compare {' '.join(shown)}{' …' if len(files) > len(shown) else ''}"
+
+
+def _first(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_NOTES
+    return f"{', '.join(names[:_MOST_NOTES])}{f' and {more} more' if more > 0 else ''}"

@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = ["merged_page"]
 
+_MOST_RUNS = 20
+_TOO_MANY = (
+    "With the sections of {count} runs, this page would be too large. For the page of one of them: "
+    "lexer show fleet.lexer --run NAME -o run.lexer, and lexer report run.lexer -o run.html."
+)
+
 
 def merged_page(
     runs: Sequence[MergedRun],
@@ -43,6 +49,10 @@ def merged_page(
         _section("machines", "Machines", layout, "Machines and their runs"),
         *(_of_group(group, number) for number, group in enumerate(groups, start=1)),
     ]
+    if len(runs) > _MOST_RUNS:
+        text = _TOO_MANY.format(count=len(runs))
+        overview.append(Section(key="runs", title="Runs", blocks=(Text(lines=(text,)),)))
+        return report_page([], title=layout.heading[0], overview=overview)
     differing = difference_table({name: run.report for name, run in zip(names, runs, strict=True)})
     if differing.rows:
         grid = Grid(table=differing, summary="Show all differences between the runs")

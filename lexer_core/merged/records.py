@@ -83,8 +83,9 @@ class MergedRow:
         The row of the run.
     is_best
         Whether it is the best case of the machine in its group: the first of its run by
-        rank, and of several runs the one with the most items per second. A case whose
-        outputs are wrong, or whose run withholds a verdict, is never the best.
+        rank; of several runs that a case won, the one in the middle; of several such
+        cases, the one with the most items per second. A case whose outputs are wrong, or
+        whose run withholds a verdict, is never the best.
     is_tied
         Whether it is best together with another one, from which its run could not tell
         it.

@@ -267,14 +267,17 @@ def _pages(columns: Sequence[Column], width: int, names: int) -> list[tuple[Colu
     second; otherwise as many columns in each as fit.
     """
     named, rest = columns[:names], columns[names:]
-    room = width - _least_name_width(named[0])
-    room -= sum(_width(column) + _GAP for column in named[1:])
+    least = _least_name_width(named[0])
+    # A name that is shown once for several rows is not wrapped to save an optional column.
+    preferred = least if names == 1 else min(_width(named[0]), _WIDEST_WORD)
 
-    def fits(chosen: Sequence[Column]) -> bool:
-        return sum(_width(column) + _GAP for column in chosen) <= room
+    def fits(chosen: Sequence[Column], first: int = least) -> bool:
+        others = sum(_width(column) + _GAP for column in (*named[1:], *chosen))
+        return others <= width - first
 
-    for chosen in (rest, [column for column in rest if not column.optional]):
-        if fits(chosen):
+    needed = [column for column in rest if not column.optional]
+    for chosen, first in ((rest, preferred), (needed, preferred), (needed, least)):
+        if fits(chosen, first):
             return [(*named, *chosen)]
     pages: list[list[Column]] = []
     for group in ("speed", "cost"):

@@ -85,7 +85,7 @@ def report_page(
     """
     check_extra()
     several = [reports] if isinstance(reports, ReportData) else list(reports)
-    if not several:
+    if not (several or overview):
         raise ValueError("a page needs at least one report")
     if names and len(names) != len(several):
         raise ValueError(f"got {len(names)} names for {len(several)} reports")
