@@ -138,6 +138,31 @@ def test_the_machine_with_the_most_items_per_second_comes_first(here):
     assert "Most items per second: AMD EPYC 7763, 2 cores with Torch" in merged.to_text(width=200)
 
 
+@pytest.mark.parametrize(
+    ("rates", "said"),
+    [
+        ((100.0, 90.0), "Most items per second: a with Torch, 100."),
+        (
+            (100.0, 99.0),
+            "Most items per second, less than 5% apart: a with Torch, 100; b with Torch, 99.0.",
+        ),
+    ],
+)
+def test_machines_that_are_close_are_named_together(rates, said):
+    runs = [
+        attrs.evolve(
+            a_small_run(environment={"cores_usable": float(at + 1)}),
+            results=[a_row(throughput_per_sec=rate)],
+        )
+        for at, rate in enumerate(rates)
+    ]
+    names = {"AMD EPYC 7763, 1 core": "a", "AMD EPYC 7763, 2 cores": "b"}
+
+    merged = merge(runs, names=names)
+
+    assert merged.groups[0].sentences[0] == said
+
+
 def test_the_best_case_of_a_machine_is_the_first_of_its_run():
     rows = [
         a_row(rank=2),
@@ -283,7 +308,7 @@ def test_the_cheapest_machine_is_named_unless_currencies_differ(here):
     one = merge(both, names=names, prices={"fast": "$9/h", "cheap": "$1/h"})
     two = merge(both, names=names, prices={"fast": "$9/h", "cheap": "1 EUR/h"})
 
-    assert "Lowest cost: cheap with Torch, $" in str(one)
+    assert "Lowest cost per million items: cheap with Torch, $" in str(one)
     assert "Lowest cost" not in str(two)
     assert "different currencies" in str(two)
 

@@ -99,9 +99,13 @@ def _finished(group: _Group, machines: Mapping[str, Machine], needs_code: bool) 
     for name in dict.fromkeys(run.machine for run, _ in group.members):
         members = [(run, found) for run, found in group.members if run.machine == name]
         rows += _of_machine(machines[name], members)
-    best = {row.machine: row.items_per_sec or 0.0 for row in reversed(rows) if row.is_best}
-    order = sorted(dict.fromkeys(row.machine for row in rows), key=lambda name: -best.get(name, 0))
-    rows.sort(key=lambda row: (order.index(row.machine), *_row_key(row)))
+    rates: dict[str, float] = {}
+    for row in rows:
+        rate = row.items_per_sec if row.is_best and row.items_per_sec else 0.0
+        rates[row.machine] = max(rate, rates.get(row.machine, 0.0))
+    order = sorted(rates, key=lambda name: -rates[name])
+    place = {name: at for at, name in enumerate(order)}
+    rows.sort(key=lambda row: (place[row.machine], *_row_key(row)))
     runs = [run for run, _ in group.members]
     finished = MergedGroup(
         model=group.model,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from lexer_core.merged.machines import same_hardware
 from lexer_core.reporting.caveats import condition_of
-from lexer_core.reporting.numbers import rate_text
+from lexer_core.reporting.numbers import percent_text, rate_text
 from lexer_core.reporting.sentences import same_problems
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from lexer_core.merged.records import Machine, MergedGroup, MergedRow, MergedRun
 
 __all__ = ["group_notes", "group_sentences", "problem_lines"]
+
+_CLOSE = 0.05
+"""Runs at different times differ by this much, so that the first of two is not named alone."""
 
 _MOST_NOTES = 3
 """More machines than this are not listed one by one."""
@@ -32,11 +35,10 @@ def group_sentences(group: MergedGroup, machines: Sequence[Machine]) -> tuple[st
         return ()
     sentences = []
     if len(best) > 1:
-        fastest = best[0]
-        sentences.append(
-            f"Most items per second: {fastest.machine} with {fastest.case}, "
-            f"{rate_text(fastest.items_per_sec)} per second."
-        )
+        most = best[0].items_per_sec or 0.0
+        close = [row for row in best if (row.items_per_sec or 0.0) > most / (1 + _CLOSE)]
+        found = [f"{row.machine} with {row.case}, {rate_text(row.items_per_sec)}" for row in close]
+        sentences.append(f"Most items per second{_apart(found)}: {'; '.join(found)}.")
     sentences += _cheapest(group)
     measured = [machine for machine in machines if any(row.machine == machine.name for row in best)]
     pairs = list(combinations(measured, 2))
@@ -50,13 +52,18 @@ def group_sentences(group: MergedGroup, machines: Sequence[Machine]) -> tuple[st
 
 
 def _cheapest(group: MergedGroup) -> list[str]:
-    priced = [row for row in group.rows if row.cost_per_million is not None and row.price]
-    currencies = {row.price.currency for row in priced if row.price}
-    eligible = [row for row in priced if row.is_best]
-    if len({row.machine for row in eligible}) < 2 or len(currencies) > 1:  # noqa: PLR2004
+    eligible = [row for row in group.best if row.cost_per_million is not None and row.price]
+    currencies = {row.price.currency for row in eligible if row.price}
+    if len(eligible) < 2 or len(currencies) > 1:  # noqa: PLR2004
         return []
-    row = min(eligible, key=lambda each: each.cost_per_million or 0.0)
-    return [f"Lowest cost: {row.machine} with {row.case}, {row.cost_text} per million items."]
+    least = min(row.cost_per_million or 0.0 for row in eligible)
+    close = [row for row in eligible if (row.cost_per_million or 0.0) <= least * (1 + _CLOSE)]
+    found = [f"{row.machine} with {row.case}, {row.cost_text}" for row in close]
+    return [f"Lowest cost per million items{_apart(found)}: {'; '.join(found)}."]
+
+
+def _apart(found: Sequence[str]) -> str:
+    return f", less than {percent_text(_CLOSE)} apart" if len(found) > 1 else ""
 
 
 def group_notes(
