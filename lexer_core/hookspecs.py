@@ -254,7 +254,8 @@ def lexer_create_session(
         validated and completed with their defaults. With ``isolated=False``, the
         session restores in ``close()`` what it changes in the process: environment
         variables, the current folder, random states, warning filters, signal handlers,
-        locale, logging, processors and the like.
+        locale, logging, processors and the like. It never replaces functions of Python
+        or numpy.
 
     Returns
     -------
@@ -263,9 +264,10 @@ def lexer_create_session(
         still on the device. It computes every call in the call and in full, even on
         zeros or on inputs that it had before, and in the element types of the model;
         nothing is computed in advance, and nothing is printed. Calls come one at a time,
-        but not always from the thread that created the session. ``close()`` releases
-        everything, with temporary files, threads and child processes, and may be called
-        twice.
+        but not always from the thread that created the session. Files are written to
+        ``config.cache_dir`` or to temporary folders, not to the current or the home
+        folder. ``close()`` releases everything, with temporary files, shared memory,
+        threads and child processes, and may be called twice.
 
     Raises
     ------

@@ -8,6 +8,7 @@ these 51.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -53,6 +54,7 @@ def with_run(body: str, *pairs: tuple[str, str]) -> str:
     return change((RUN, body), *pairs)
 
 
+SHARED_MEMORY = Path("/dev/shm")
 COMPUTE = "        outputs = self.compute(**placed)\n"
 IMPORTS = (SOUND, "import os\nimport gc\nimport sys\nimport random\nimport threading\nKEPT = []\n")
 COUNT = "        self.calls = getattr(self, 'calls', 0) + 1\n"
@@ -491,7 +493,66 @@ SHORTCUTS = {
     "changes_the_umask": change((INIT, f"{INIT}        os.umask(0)\n"), INSIDE),
 }
 
+LATER = {
+    "replaces_a_function_of_numpy": change(
+        (INIT, f"{INIT}        import numpy as np\n\n        np.dot = faster_dot\n"),
+        (
+            SOUND,
+            "import numpy\n\nDOT = numpy.dot\n\n\ndef faster_dot(*each):\n    return DOT(*each)\n",
+        ),
+    ),
+    "writes_to_the_home_folder": change(
+        (
+            INIT,
+            (
+                f"{INIT}        cache = Path.home() / '.cache' / 'right'\n"
+                "        cache.mkdir(parents=True, exist_ok=True)\n"
+                "        (cache / 'model').write_text('compiled')\n"
+            ),
+        ),
+        INSIDE,
+    ),
+    "is_wrong_from_the_fourth_session_on": change(
+        (INIT, f"{INIT}        KEPT.append(1)\n        self.late = len(KEPT) > 3\n"),
+        (RUN, f"{COMPUTE}        return [-each if self.late else each for each in outputs]\n"),
+        (SOUND, "KEPT = []\n"),
+    ),
+    "uses_more_threads_for_two_inputs": with_run(
+        "        def spin():\n"
+        "            end = time.thread_time() + 0.01\n"
+        "            while time.thread_time() < end:\n"
+        "                sum(range(1000))\n\n"
+        "        threads = [threading.Thread(target=spin) for _ in range(3 * (len(placed) > 1))]\n"
+        "        for each in threads:\n"
+        "            each.start()\n"
+        "        spin()\n"
+        "        for each in threads:\n"
+        "            each.join()\n"
+        f"{RUN}",
+        (SOUND, "import threading\n"),
+    ),
+}
+"""Written to aim at gaps of the kit, which has found them since its edition 3."""
+
+if SHARED_MEMORY.is_dir():  # elsewhere, there is no list of it
+    LATER["leaves_shared_memory"] = change(
+        (
+            INIT,
+            (
+                f"{INIT}        import secrets\n"
+                f"        Path('{SHARED_MEMORY}', f'right-{{secrets.token_hex(8)}}')"
+                ".write_bytes(b'x')\n"
+            ),
+        ),
+        INSIDE,
+    )
+
 FOUND_BY = {
+    "replaces_a_function_of_numpy": "process_is_left_alone",
+    "writes_to_the_home_folder": "home_folder_is_left_alone",
+    "leaves_shared_memory": "closed_sessions_are_released",
+    "is_wrong_from_the_fourth_session_on": "sessions_repeat",
+    "uses_more_threads_for_two_inputs": "threads_are_as_configured",
     "keeps_answers_across_sessions": "answers_are_not_kept",
     "keeps_answers_in_the_cache_folder": "answers_are_not_kept",
     "keeps_what_was_placed": "calls_keep_no_memory",
@@ -572,6 +633,7 @@ SLY_MUTANTS = tuple(
         ("side effects", SIDE_EFFECTS),
         ("claims", CLAIMS),
         ("shortcuts", SHORTCUTS),
+        ("found later", LATER),
     )
     for name, text in group.items()
 )

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 from conformance_mutants import MUTANTS, REFERENCE, RUN, STATEFUL, ModelZooEngine
 from fake_engines import FakeSite
-from sly_mutants import SLY_MUTANTS
+from sly_mutants import SHARED_MEMORY, SLY_MUTANTS
 
 import lexer_core.testing as kit
 from lexer_core.hookspecs import CONTRACT_VERSION
@@ -96,8 +96,12 @@ def restored_process():
     environment, handler, errors = dict(os.environ), signal.getsignal(signal.SIGTERM), np.geterr()
     language, mask = locale.setlocale(locale.LC_ALL), os.umask(0o022)
     os.umask(mask)
+    dot = np.dot
     with warnings.catch_warnings():
         yield
+    np.dot = dot
+    for block in SHARED_MEMORY.glob("right-*"):
+        block.unlink()
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGTERM, handler)

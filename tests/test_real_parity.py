@@ -15,7 +15,7 @@ from real_models import AGREE, IN_CALLER, Counting, benchmark, own_cache, pariti
 
 from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.errors import ExportError, InputError  # noqa: E402
-from lexer_ort import export as export_module  # noqa: E402
+from lexer_core.export.cache import ExportCache  # noqa: E402
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -202,17 +202,15 @@ def test_a_file_that_stays_wrong_is_refused_and_made_again_once(
 ) -> None:
     monkeypatch.setenv("LEXER_CACHE_DIR", str(tmp_path / "cache"))
     made = []
-    export = export_module.export_with_torch
-    monkeypatch.setattr(
-        export_module, "export_with_torch", lambda *args: made.append(args) or export(*args)
-    )
     for _ in range(4):
         with pytest.raises(ExportError, match="differ"):
             LexerContext().export(
                 Function(other_when_exported), torch.ones(3, 8), tmp_path / "wrong.onnx"
             )
+        made += [entry.created_at for entry in ExportCache().entries()]
 
-    assert len(made) == 2
+    assert len(made) == 4
+    assert len(set(made)) == 2
 
 
 # -- state -------------------------------------------------------------------------

@@ -34,10 +34,10 @@ class ProcessState:
     Parameters
     ----------
     plugin
-        The plugin's top-level module.
+        The plugin's top-level module. Default: unknown.
     """
 
-    def __init__(self, plugin: str) -> None:
+    def __init__(self, plugin: str = "") -> None:
         self.changes: list[str] = []
         self._plugin = plugin
         self._modules = dict(sys.modules)
@@ -86,26 +86,31 @@ class ProcessState:
             found.append(f"sets {_some(changed)}")
         if (sys.gettrace(), sys.getprofile()) != self._tracing:
             found.append("sets a trace or profile function")
-        replaced = list(self._replaced())
+        replaced = list(self.replaced(self._plugin))
         if replaced:
             found.append(f"replaces {_some(replaced)}")
         return found
 
-    def _replaced(self) -> Iterator[str]:
+    def replaced(self, plugin: str) -> Iterator[str]:
+        """Yield the functions and methods that a plugin replaced, with their modules' names.
+
+        ``plugin`` is its top-level module; what a library replaced does not count.
+        """
         for name, before in self._code.items():
             now = _code_of(self._modules[name])
             for attribute, value in before.items():
                 new = now.get(attribute, _MISSING)
-                if new is not value and not self._is_of_a_library(new):
+                if new is not value and not _is_of_a_library(new, plugin):
                     yield f"{name}.{attribute}"
 
-    def _is_of_a_library(self, code: object) -> bool:
-        """Return whether this is from a library that the plugin imports.
 
-        Such as torch, which replaces ``inspect.getfile`` wherever it is used.
-        """
-        top = str(getattr(code, "__module__", None)).partition(".")[0]
-        return top in sys.modules and top != self._plugin and top not in _WATCHED
+def _is_of_a_library(code: object, plugin: str) -> bool:
+    """Return whether this is from a library that the plugin imports.
+
+    Such as torch, which replaces ``inspect.getfile`` wherever it is used.
+    """
+    top = str(getattr(code, "__module__", None)).partition(".")[0]
+    return top in sys.modules and top != plugin and top not in _WATCHED
 
 
 def _code_of(module: ModuleType) -> dict[str, object]:

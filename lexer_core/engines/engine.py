@@ -112,6 +112,12 @@ class Engine:
         """Return whether the plugin implements the hook itself."""
         return hook in self._implementations
 
+    @property
+    def module(self) -> str:
+        """The top-level module of the plugin's code."""
+        function = self._implementations["lexer_create_session"].function
+        return str(getattr(function, "__module__", "")).partition(".")[0]
+
     # -- devices ---------------------------------------------------------------
 
     def list_devices(self) -> tuple[Device, ...]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from attrs import define, field
 
 from lexer_core.engines.choice import resolve_options
+from lexer_core.engines.disturbances import ProcessState
 from lexer_core.engines.registry import EngineRegistry, EngineState
 from lexer_core.records import SessionConfig
 from lexer_core.testing.model_zoo import MODELS
@@ -106,6 +107,7 @@ class EngineFixture:
     fresh_calls: dict[str, Any] = field(factory=dict, init=False)
     # From before the plugin was imported in this process and may have changed it.
     _original: dict[str, Any] = field(factory=original_state, init=False)
+    _before: ProcessState = field(factory=ProcessState, init=False)
     _environment: dict[str, str] = field(factory=lambda: dict(os.environ), init=False)
     _registry: EngineRegistry = field(factory=partial(EngineRegistry, in_process=True), init=False)
     _models: dict[str, ExportedModel] = field(factory=dict, init=False)
@@ -200,6 +202,10 @@ class EngineFixture:
     def original_state(self) -> Mapping[str, Any]:
         """The state of the process from before the plugin was imported."""
         return self._original
+
+    def replaced_functions(self) -> list[str]:
+        """Return functions of Python and numpy that the plugin replaced since this was created."""
+        return sorted(self._before.replaced(self.engine.module))
 
     @contextmanager
     def session(

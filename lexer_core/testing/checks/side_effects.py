@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from lexer_core.testing.process_state import known_state, process_state
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from lexer_core.records import ExportedModel
     from lexer_core.testing.engine_fixture import EngineFixture
 
@@ -21,6 +24,13 @@ __all__ = ["SUITE"]
 SUITE = Suite("Side effects")
 
 _CALLS = 3
+_MOST_NAMED = 5
+_HOME = ("HOME", "USERPROFILE")
+_PARTS_OF_HOME = (
+    *("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME"),
+    *("APPDATA", "LOCALAPPDATA"),
+)
+"""Variables that name folders which are in the home folder by default."""
 
 
 @SUITE.check("full", "An export is left as it is, for the engines that load it next.")
@@ -58,6 +68,22 @@ def current_folder_is_left_alone(fixture: EngineFixture) -> None:
         )
 
 
+@SUITE.check("full", "A session leaves no files in the user's home folder.")
+def home_folder_is_left_alone(fixture: EngineFixture) -> None:
+    """Open a session with an empty home folder."""
+    home = fixture.new_folder()
+    with _variables(dict.fromkeys(_HOME, str(home)) | dict.fromkeys(_PARTS_OF_HOME)):
+        with fixture.session() as opened:
+            opened.answer(opened.case.trials()[0])
+            opened.engine.describe_placement(opened.session)
+        left = sorted(str(path.relative_to(home)) for path in home.rglob("*") if path.is_file())
+    if left:
+        raise CheckFailed(
+            f"a session writes to the home folder: {', '.join(left[:_MOST_NAMED])}.",
+            "Write to config.cache_dir, or to a temporary folder that close() removes.",
+        )
+
+
 @SUITE.check("full", "Outside a process of its own, a session leaves the process as it was.")
 def process_is_left_alone(fixture: EngineFixture) -> None:
     """Compare the state of the process before and after a session that is not isolated."""
@@ -73,6 +99,8 @@ def process_is_left_alone(fixture: EngineFixture) -> None:
             opened.engine.describe_placement(opened.session)
         after = process_state()
     changed = [what for what, value in before.items() if after[what] != value]
+    # Also since the first session: it may have replaced them once and for all.
+    changed += fixture.replaced_functions()
     if changed:
         raise CheckFailed(
             f"a session changes {' and '.join(changed)}.",
@@ -90,6 +118,25 @@ def calls_print_nothing(fixture: EngineFixture) -> None:
             f"calls print {printed.splitlines()[0][:80]!r}.",
             "Print at most when a session is created.",
         )
+
+
+@contextlib.contextmanager
+def _variables(changes: Mapping[str, str | None]) -> Iterator[None]:
+    """Set environment variables, or remove them, for as long as the context lasts."""
+    before = {name: os.environ.get(name) for name in changes}
+    try:
+        _set(changes)
+        yield
+    finally:
+        _set(before)
+
+
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
 
 
 def _contents(exported: ExportedModel) -> dict[str, object]:
