@@ -357,6 +357,8 @@ def _boolean(value: object, path: str) -> bool:
 def _whole_number(value: object, path: str) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise _unexpected(value, path, "a whole number")
+    if not -(2**63) <= value < 2**63:  # as arrays and other languages hold them
+        raise _unexpected(value, path, "a whole number of 64 bits")
     return value
 
 

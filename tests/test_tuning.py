@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from scale_engine import write_scale_model
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
-from lexer_core.errors import UsageError
+from lexer_core.errors import ArtifactError, UsageError
 from lexer_core.reporting.terminal_table import print_report
 from lexer_core.tuning_report import TuningReport
 
@@ -230,6 +231,18 @@ def test_a_tuning_is_a_table_and_a_plot(by_unit: TuningReport, tmp_path: Path) -
 
 
 # -- limits --------------------------------------------------------------------------
+
+
+def test_a_file_whose_configurations_have_no_rows_is_refused(
+    by_unit: TuningReport, tmp_path: Path
+) -> None:
+    document = json.loads(by_unit.to_json())
+    document["tuning"]["configurations"][1]["label"] = "another"
+    path = tmp_path / "edited.json"
+    path.write_text(json.dumps(document))
+
+    with pytest.raises(ArtifactError, match=r"configurations\[1\].label: .* no row 'another'"):
+        load(path)
 
 
 def test_a_configuration_over_a_limit_cannot_win(model: Path) -> None:

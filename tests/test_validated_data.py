@@ -81,6 +81,7 @@ def test_nested_data_becomes_records():
         ({"kind": "dot"}, "kind: expected one of 'line', 'area', got 'dot'"),
         ({"closed": 1}, "closed: expected true or false, got 1"),
         ({"width": True}, "width: expected a whole number, got True"),
+        ({"width": 2**63}, "width: expected a whole number of 64 bits, got 9223372036854775808"),
         ({"width": 0}, "width must be positive"),
     ],
 )

@@ -163,6 +163,8 @@ def percent_text(share: float) -> str:
 
 def confidence_text(confidence: float) -> str:
     """Format a confidence level, rounded down: ``95%``, ``99.8%``, never ``100%``."""
+    if not 0 <= confidence <= 1:  # of an edited report, for instance
+        return f"{confidence:.3g}"
     return f"{math.floor(confidence * 1000 + 1e-6) / 10:.3g}%"
 
 

@@ -98,13 +98,25 @@ def report_from_dict(data: object, kind: type[ReportT]) -> ReportT:
         )
     try:
         check_version(data, "schema_version", SCHEMA_VERSION)
-        return cast("ReportT", validated(_with_not_finite(data), kind, skip=is_raw))
+        report = cast("ReportT", validated(_with_not_finite(data), kind, skip=is_raw))
+        _check_tuning(report)
     except InvalidDataError as error:
         raise ReportFormatError(
             f"the saved report is invalid: {error}.", hint=error.hint
         ) from error
     except RecursionError as error:  # map_leaves
         raise ReportFormatError("the saved report is nested too deeply.") from error
+    return report
+
+
+def _check_tuning(report: ReportData) -> None:
+    """Check that every configuration of a tuning has a row."""
+    labels = {row.label for row in report.results}
+    for at, each in enumerate(report.tuning.configurations if report.tuning is not None else ()):
+        if each.label not in labels:
+            raise InvalidDataError(
+                f"there is no row {each.label!r}", f"tuning.configurations[{at}].label"
+            )
 
 
 def _with_not_finite(data: object) -> object:
