@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from lexer_core.benchmark.progress import ProgressEvent
+
 INPUT = {"x": np.arange(6, dtype=np.float32).reshape(2, 3)}
 QUICK = {
     "isolation": "none",
@@ -355,6 +357,20 @@ def test_a_tuning_goes_on_where_it_ended(model: Path) -> None:
     assert report["scale[unit=900]"] == whole["scale[unit=900]"]  # not measured again
     assert report.best is not None
     assert report.best.label == "scale[unit=200]"
+
+
+def test_an_interrupted_tuning_without_results_keeps_the_file(model: Path, tmp_path: Path) -> None:
+    def press_ctrl_c(event: ProgressEvent) -> None:
+        if event.phase == "load":
+            raise KeyboardInterrupt
+
+    path = tmp_path / "tuned.lexer"
+    path.write_bytes(b"an earlier tuning")
+
+    report = tuned(model, save_to=path, progress=press_ctrl_c)
+
+    assert report.stopped_because == "interrupted"
+    assert path.read_bytes() == b"an earlier tuning"
 
 
 def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> None:

@@ -16,6 +16,7 @@ from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable
+from lexer_core.reporting.sentences import is_interrupted
 from lexer_core.results.tuning import Tuning, TuningConfiguration
 from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning.plan import Plan
@@ -323,5 +324,7 @@ def checked_destination(path: str | PathLike[str] | None) -> Path | None:
 
 
 def _save(report: TuningReport, path: Path | None) -> None:
-    if path is not None:
-        save(report, path)
+    """Save a tuning, unless it was interrupted before anything was measured."""
+    if path is None or (report.results and all(map(is_interrupted, report))):
+        return
+    save(report, path)
