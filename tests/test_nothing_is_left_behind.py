@@ -226,3 +226,62 @@ def folder_of_a_killed_process(temporary: Path) -> Path:
     process.stdout.close()
     assert part.is_dir()
     return part.parent
+
+
+# -- files that are being written ----------------------------------------------------
+
+WRITING = {
+    "a file": """
+from lexer_core.output_files import replaced_file
+
+with replaced_file(target) as file:
+    file.write(b"half")
+    wait()
+""",
+    "a folder": """
+from lexer_core.deploy.folder import new_folder
+from lexer_core.temporary_folders import TemporaryFolder
+
+extracted = TemporaryFolder("kept")
+with new_folder(target, overwrite=False) as folder:
+    (folder / "half").write_bytes(b"half")
+    wait()
+""",
+}
+WRITE = """
+import sys
+import time
+from pathlib import Path
+
+
+def wait():
+    print("writing", flush=True)
+    time.sleep(600)
+
+
+target = Path(sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("name", WRITING)
+@pytest.mark.parametrize("signal_name", ["SIGTERM", "SIGHUP"])
+def test_what_is_being_written_is_removed_by_a_signal(
+    name: str, signal_name: str, tmp_path: Path
+) -> None:
+    number = getattr(signal, signal_name)
+    for folder in ("tmp", "mine"):
+        (tmp_path / folder).mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITE + WRITING[name], str(tmp_path / "mine" / "new")],
+        env=environment(tmp_path / "tmp"),
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == b"writing\n"
+    assert list((tmp_path / "mine").iterdir())
+
+    process.send_signal(number)
+
+    assert process.wait(WAIT) == -number
+    process.stdout.close()
+    assert not [*(tmp_path / "mine").iterdir(), *(tmp_path / "tmp").iterdir()]

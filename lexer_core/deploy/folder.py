@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 
 from lexer_core.deploy.manifest import Manifest, StoredFile, read_manifest
 from lexer_core.errors import DeploymentError, OutputFileError
+from lexer_core.temporary_folders import remove_all
+from lexer_core.termination import removed_on_termination
 from lexer_core.validated_data import is_safe_name
 
 if TYPE_CHECKING:
@@ -66,17 +68,24 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     target = Path(os.path.realpath(path))
     _check_replaceable(path, target, overwrite=overwrite)
     temporary = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
+
+    def remove_unfinished() -> None:
+        shutil.rmtree(temporary, ignore_errors=True)
+        remove_all()
+
     try:
         if not target.parent.is_dir():
             raise FileNotFoundError(2, f"folder {str(target.parent)!r} does not exist")
-        temporary.mkdir()
-        try:
-            yield temporary
-            for name in _names(temporary):
-                _write_through(temporary / name)
-            _replace(target, temporary)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
+        with removed_on_termination(remove_unfinished):
+            temporary.mkdir()
+            try:
+                yield temporary
+                for name in _names(temporary):
+                    _write_through(temporary / name)
+            except BaseException:
+                shutil.rmtree(temporary, ignore_errors=True)
+                raise
+        _replace(target, temporary)
     except OSError as error:
         raise _cannot_write(path, error) from error
 
@@ -267,6 +276,13 @@ def _write_through(path: Path) -> None:
 
 def _replace(target: Path, temporary: Path) -> None:
     """Rename the complete folder to its final name, after moving an old one out of the way."""
+    try:
+        _rename(target, temporary)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _rename(target: Path, temporary: Path) -> None:
     if not target.exists():
         temporary.rename(target)
         return
