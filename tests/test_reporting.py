@@ -272,8 +272,8 @@ def _noisy(**diagnosis):
         (
             {"drift": 0.08, "cpu_wait_share": 0.83},
             (
-                "busy machine: the calls of Torch waited for a CPU 83% of the time; on an idle "
-                "machine, they are faster, and the ratios may be different"
+                "busy machine: the calls of Torch waited for a CPU 83% of the time; times and "
+                "ratios may be different on an idle machine"
             ),
         ),
         (

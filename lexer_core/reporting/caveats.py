@@ -122,8 +122,8 @@ def condition_of(report: ReportData) -> Condition | None:
     -----
     How good absolute times are is the larger of the widest interval of a median, from
     the median to its farther end, and half of how far the two halves of the run differ.
-    Nothing is claimed if a median has no interval, or if calls waited for a CPU. Then all are
-    slower, and most of all an engine whose threads wait for each other.
+    Nothing is claimed if a median has no interval, or if calls waited for a CPU. Then means
+    and tails are higher, and the median too of an engine whose threads wait for each other.
     """
     rows = [row for row in report.results if row.status == "ok"]
     names = titles(report.results)
@@ -153,8 +153,8 @@ def _crowded(waits: Mapping[str, float]) -> str:
     """Say that calls waited for a CPU, and what that means."""
     name, share = max(waits.items(), key=lambda each: each[1])
     return (
-        f"busy machine: the calls of {name} waited for a CPU {_percent(share)} of the time; on an "
-        "idle machine, they are faster, and the ratios may be different"
+        f"busy machine: the calls of {name} waited for a CPU {_percent(share)} of the time; times "
+        "and ratios may be different on an idle machine"
     )
 
 
