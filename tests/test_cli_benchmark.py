@@ -23,6 +23,7 @@ from lexer_core.cli import main as lexer_main
 from lexer_core.cli.benchmark import benchmark, exit_status
 from lexer_core.cli.export import describe_export, export, parse_dynamic_axis
 from lexer_core.cli.streams import stdout_to_stderr
+from lexer_core.cli.tune import tune
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import (
     InputError,
@@ -145,7 +146,7 @@ def test_what_is_not_given_is_left_to_the_configuration(model):
 
 
 def test_every_setting_has_an_option():
-    names = {parameter.name for parameter in benchmark.params}
+    names = {parameter.name for parameter in (*benchmark.params, *tune.params)}
 
     assert set(attrs.fields_dict(Settings)) - {"print_report"} <= names
 
