@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import csv
 import io
 import json
@@ -20,6 +21,7 @@ from saved_runs import a_run
 
 import lexer_core
 from lexer_core import artifact, merge
+from lexer_core.artifact import archive
 from lexer_core.cli import main as command
 from lexer_core.errors import ArtifactError, LexerError, UsageError
 from lexer_core.merged import MergedRuns
@@ -650,6 +652,36 @@ def test_merged_runs_inside_merged_runs_are_refused(fleet, original):
     fleet.write_bytes(stored(entries))
 
     refused(fleet, "contains merged runs")
+
+
+def test_runs_may_not_unpack_to_more_than_the_file_allows_together(fleet, monkeypatch):
+    monkeypatch.setattr(archive, "_FREE_BYTES", 4 * 2**20)
+    runs = []
+    for seed in range(3):
+        run = a_small_run(seed)
+        logged = attrs.evolve(run.results[0], log=" " * (3 * 2**20))
+        path = fleet.with_name(f"{seed}.lexer")
+        runs.append(saved(attrs.evolve(run, results=[logged]), path))
+        assert artifact.load(path)["torch"].log
+    merge(runs).save(fleet)
+
+    refused(fleet, "zip bomb")
+
+
+def test_entries_that_share_their_bytes_are_refused(fleet):
+    """A small file could list one run a thousand times."""
+    entries = entries_of(fleet)
+    first = json.loads(entries["merged.json"])["runs"][0]
+    again = {**first, "file": "runs/again.lexer", "name": "again"}
+    listed = json.dumps({"schema_version": 1, "runs": [first, again]})
+    with zipfile.ZipFile(fleet, "w") as target:
+        target.writestr("merged.json", listed)
+        target.writestr(first["file"], entries[first["file"]])
+        second = copy.copy(target.getinfo(first["file"]))
+        second.filename = second.orig_filename = again["file"]
+        target.filelist.append(second)
+
+    refused(fleet, "larger than the file itself")
 
 
 @pytest.mark.parametrize("part", [0.1, 0.5, 0.999])
