@@ -872,6 +872,17 @@ def test_a_damaged_file_is_named_and_the_others_are_merged(here, capsys):
     assert len(lexer_core.load("fleet.lexer")) == 2
 
 
+def test_a_damaged_file_may_have_a_name_and_a_price(here, capsys):
+    (here / "bad.lexer").write_bytes(b"PK")
+    options = ("--name", "bad.lexer=box", "--price", "box=1/h", "-o", "fleet.lexer")
+
+    status, _, err = run(capsys, "merge", "x86.lexer", "bad.lexer", *options)
+
+    assert status == 2
+    assert "bad.lexer" in err
+    assert len(lexer_core.load("fleet.lexer")) == 1
+
+
 def test_a_damaged_merged_file_is_not_replaced_by_what_is_left_of_it(here, capsys):
     merge(["x86.lexer"]).save("fleet.lexer")
     damaged = (here / "fleet.lexer").read_bytes()[:-100]

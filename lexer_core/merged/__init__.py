@@ -105,14 +105,11 @@ def merge(
         raise UsageError(
             "there is no run to merge.", hint="lexer merge a.lexer b.lexer -o all.lexer"
         )
-    unused = {
-        text: label
-        for text, label in called.items()
-        if not any(run.is_called(text) for run in (*collected.read, *collected.runs))
-    }
+    unused = {text: label for text, label in called.items() if not collected.has(text)}
     named, labels = _named(collected, unused)
     for name in priced:
-        if name not in named.names:
+        # The machine of a run that could not be read has a price all the same.
+        if name not in (*named.names, *called.values()):
             raise UsageError(f"no machine is called {name!r}.", hint=_choices(name, named.names))
     known = {name: read_price(text) for name, text in priced.items()}
     clashes = _add_stored_prices(known, collected, named)

@@ -52,13 +52,7 @@ class Candidate:
 
     def is_called(self, text: str) -> bool:
         """Return whether this is its name or the end of its path, with or without suffix."""
-        if text == self.name:
-            return True
-        wanted, path = Path(text).parts, Path(self.path)
-        return bool(self.path and wanted) and wanted in (
-            path.parts[-len(wanted) :],
-            path.with_suffix("").parts[-len(wanted) :],
-        )
+        return text == self.name or bool(self.path and _is_end_of(text, Path(self.path)))
 
     @property
     def identity(self) -> str:
@@ -76,13 +70,20 @@ class Candidate:
 class Collected:
     """The runs, each once; notes; and what could not be read.
 
-    ``read`` are all runs, also repeated ones.
+    ``read`` are all runs, also repeated ones, and ``unread`` the files with problems.
     """
 
     runs: list[Candidate] = field(factory=list)
     read: list[Candidate] = field(factory=list)
     notes: list[str] = field(factory=list)
     problems: list[ArtifactError] = field(factory=list)
+    unread: list[Path] = field(factory=list)
+
+    def has(self, text: str) -> bool:
+        """Return whether this is what the user calls a run, even one that was not read."""
+        return any(run.is_called(text) for run in (*self.read, *self.runs)) or any(
+            _is_end_of(text, path) for path in self.unread
+        )
 
 
 def collect(
@@ -120,10 +121,19 @@ def collect(
                 _read(each, collected)
             except ArtifactError as error:
                 collected.problems.append(error)
+                collected.unread.append(each)
     collected.read = list(collected.runs)
     collected.runs = [_with_label(run, labels or {}) for run in collected.runs]
     collected.runs = _with_unique_names(_each_once(collected))
     return collected
+
+
+def _is_end_of(text: str, path: Path) -> bool:
+    wanted = Path(text).parts
+    return bool(wanted) and wanted in (
+        path.parts[-len(wanted) :],
+        path.with_suffix("").parts[-len(wanted) :],
+    )
 
 
 def _files_in(folder: Path) -> list[Path]:

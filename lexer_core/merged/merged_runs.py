@@ -137,7 +137,6 @@ class MergedRuns:
             lay_out_machines(self.machines, self.notes),
             *(lay_out_group(group, repeat_names=True) for group in self.groups),
         )
-        # The footnotes of a terminal's table, which Markdown shows as text.
         return write_if_named("\n".join(map(layout_to_markdown, layouts)), path)
 
     def to_html(self, path: str | Path | None = None) -> str:
