@@ -193,6 +193,7 @@ class LexerContext:
             interpreters,
             tables=configuration.engines,
             named_in=str(configuration.setting_origins["engines"]),
+            precisions=effective.precision or (),
         )
         models = named_models(torch_model, input)
         # Dynamic shapes would slow an engine down by up to a fifth.
@@ -285,9 +286,9 @@ class LexerContext:
         torch_model, input, engines, device, input_names, output_names, progress
             As for :meth:`benchmark`.
         vary
-            The values of each axis by its name: ``batch``, ``threads``, dynamic axes of
-            the inputs, and options of engines as ``"onnxruntime.OPTION"``. For another
-            batch size, the inputs are cut or repeated.
+            The values of each axis by its name: ``batch``, ``threads``, ``precision``,
+            dynamic axes of the inputs, and options of engines as
+            ``"onnxruntime.OPTION"``. For another batch size, the inputs are cut or repeated.
         minimize, maximize
             ``"p50"``, ``"p90"``, ``"p95"``, ``"p99"``, ``"mean"``, ``"memory"`` or
             ``"error"`` to minimize, ``"throughput"`` to maximize. Two for the front

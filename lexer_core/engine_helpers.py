@@ -33,6 +33,7 @@ __all__ = [
     "error_summary",
     "find_device",
     "first_line",
+    "has_precision",
     "headline",
     "input_array",
     "model_file",
@@ -84,15 +85,37 @@ def find_device(
     )
 
 
-def refuse_precision(config: SessionConfig, *, runtime: str) -> None:
-    """Refuse every precision, for an engine that computes in the model's own types.
+def has_precision(exported: ExportedModel, precision: str) -> bool:
+    """Return whether an exported model has a precision: was converted to it, or has it anyway.
+
+    A model has ``"float32"`` if all its floating-point inputs and outputs are float32, and
+    there is one.
+    """
+    own = {spec.dtype for spec in (*exported.inputs, *exported.outputs) if "float" in spec.dtype}
+    return precision == exported.precision or own == {precision}
+
+
+def refuse_precision(
+    config: SessionConfig, *, runtime: str, exported: ExportedModel | None = None
+) -> None:
+    """Refuse a precision, for an engine that computes in the model's own types.
+
+    Parameters
+    ----------
+    config
+        The session's configuration.
+    runtime
+        The runtime's name, for the error message.
+    exported
+        The model. A precision that it has is not refused (:func:`has_precision`). Without
+        it, every precision is.
 
     Raises
     ------
     UnsupportedError
         ``config.precision`` is set.
     """
-    if config.precision:
+    if config.precision and (exported is None or not has_precision(exported, config.precision)):
         raise UnsupportedError(
             f"{runtime} computes in the model's own types and cannot use precision "
             f"{config.precision!r}.",

@@ -18,9 +18,10 @@ Rules for every hook:
   what the engine cannot do and ``DeviceUnavailableError`` for a device that is not
   available. Any other exception is reported as a failure of the hook.
 - ``None`` is a valid result only of ``lexer_export_model`` ("this engine does not
-  convert this source to this format") and ``lexer_describe_placement``
-  ("unknown"). The results of ``lexer_reset_state`` and ``lexer_synchronize`` are
-  ignored. From any other hook, ``None`` is an error.
+  convert this source to this format"), ``lexer_convert_model`` ("the session does
+  that") and ``lexer_describe_placement`` ("unknown"). The results of
+  ``lexer_reset_state`` and ``lexer_synchronize`` are ignored. From any other hook,
+  ``None`` is an error.
 
 ``lexer_engine_info`` and ``lexer_create_session`` are required. The other hooks have
 defaults. Together, the examples below are a complete engine for the ONNX reference
@@ -64,7 +65,7 @@ PROJECT_NAME = "lexer"
 ENTRY_POINT_GROUP = "lexer.engines"
 """The entry-point group of this contract. An incompatible contract gets a new group."""
 
-CONTRACT_VERSION = 1
+CONTRACT_VERSION = 2
 """The version of the contract that this file describes."""
 
 hookspec = pluggy.HookspecMarker(PROJECT_NAME)
@@ -233,6 +234,65 @@ def lexer_export_model(
 
 
 @hookspec(firstresult=True)
+def lexer_convert_model(
+    exported: ExportedModel, precision: str, workdir: Path
+) -> ExportedModel | None:
+    """Convert an exported model to a precision.
+
+    Called in the process that holds the model, once for each export and precision that
+    the engine is asked for; the result is cached like an export, shared by rows with
+    other threads and options, and saved when such a row is deployed. The time counts as
+    time of the export. Sessions then get the result, with ``precision`` set, and the same
+    ``config.precision``.
+
+    Parameters
+    ----------
+    exported
+        The model in one of the formats that ``lexer_engine_info`` accepts. Do not write
+        to its files.
+    precision
+        What is asked for, such as ``"float16"`` or ``"int8-dynamic"``.
+    workdir
+        An empty folder for the converted files. Write nothing elsewhere.
+
+    Returns
+    -------
+    ExportedModel or None
+        The converted model: the same format, and inputs and outputs of the same names,
+        element types and shapes. ``None`` if there is nothing to convert, because the
+        session itself computes in ``config.precision`` or refuses it.
+
+    Raises
+    ------
+    UnsupportedError
+        The engine cannot run this model in this precision, which it can tell already.
+
+    Notes
+    -----
+    Default: ``None``. May import the runtime: yes. Added in contract 2.
+
+    Examples
+    --------
+    ::
+
+        from lexer_core.hookspecs import hookimpl
+
+        @hookimpl
+        def lexer_convert_model(exported, precision, workdir):
+            if precision != "float16":
+                return None
+            import onnx
+            from attrs import evolve
+            from onnxruntime.transformers.float16 import convert_float_to_float16
+
+            model = onnx.load(exported.path)
+            path = workdir / exported.path.name
+            onnx.save(convert_float_to_float16(model, keep_io_types=True), path)
+            return evolve(exported, path=path, size_bytes=path.stat().st_size)
+    """
+
+
+@hookspec(firstresult=True)
 def lexer_create_session(
     exported: ExportedModel, device: Device, config: SessionConfig
 ) -> Session | None:
@@ -304,7 +364,7 @@ def lexer_create_session(
         def lexer_create_session(exported, device, config):
             if device.kind != "cpu":
                 raise DeviceUnavailableError(f"numpy has no device {device}")
-            if config.precision:
+            if config.precision not in ("", exported.precision):
                 raise UnsupportedError(f"numpy cannot compute in {config.precision}")
             return ReferenceSession(exported.path)
     """

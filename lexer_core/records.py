@@ -153,6 +153,13 @@ class EngineInfo:
     declarations
         What the conformance kit must know about the engine: ``"module:Class"``, a class
         derived from ``lexer_core.testing.EngineUnderTest``. It is imported only by the kit.
+    precisions
+        The precisions that the engine can be asked for, such as
+        ``("float32", "bfloat16")``; with names of its own, if it has others than
+        :data:`lexer_core.precisions.PRECISIONS`. A request for another one is refused
+        before anything is exported. The engine may still refuse one of these, for a
+        device or a model. Empty: unknown, so that the engine is asked. Added in contract
+        2.
     """
 
     display_name: str
@@ -164,6 +171,7 @@ class EngineInfo:
     unavailable_because: str = ""
     remedy: str = ""
     declarations: str = ""
+    precisions: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)
@@ -294,6 +302,9 @@ class ExportedModel:
         that accepts the format.
     notes
         Remarks on this export for the reader of the report.
+    precision
+        The precision to which ``lexer_convert_model`` converted it; empty for an export
+        as it was made. Added in contract 2.
     """
 
     format: str
@@ -305,6 +316,7 @@ class ExportedModel:
     exporter: str
     specific_to: str = ""
     notes: tuple[str, ...] = ()
+    precision: str = ""
 
 
 @frozen(kw_only=True)
@@ -316,7 +328,8 @@ class SessionConfig:
     threads
         Number of threads that one call may use; the same for every engine.
     precision
-        Name of the dtype to compute in; ``""`` for the model's own dtypes.
+        What to compute in, such as ``"bfloat16"`` or ``"int8-dynamic"``; ``""`` for the
+        model's own dtypes.
     cache_dir
         A folder for compiled code, used by this case only. It is kept until the
         benchmark ends, so that later launches can reuse it. ``None`` if no later
@@ -391,7 +404,11 @@ class Session(Protocol):
     function that returns a :class:`DeviceUsage`; it is called once, after the last sample
     and before any other call. ``uses_tf32`` is a bool, read after ``lexer_place_inputs``:
     whether products of float32 numbers are computed in TF32, so that outputs in float32
-    are judged with TF32's tolerance.
+    are judged with TF32's tolerance. ``computed_precision`` is text, read once after the
+    last sample: what the session computes in, if ``config.precision`` asked for something.
+    If it differs, as for a runtime that stores float16 and computes in float32, the row
+    says so; several are separated by commas, that of most products first. It may be a
+    property: finding it out is in no measured time.
 
     A session may also have ``array_call``, for a deployed model (:func:`lexer_core.load`):
     a function that takes the :class:`CallStructure` of the calls and returns a function

@@ -85,7 +85,7 @@ def a_sampled_report(**facts: Any) -> BenchmarkReport:
         "environment": Environment(
             cpu_model="EPYC", cores_usable=2, packages={"numpy": "2.4.6"}, memory_bytes=2**34
         ),
-        "settings": {"precision": 0.02, "threads": 2, "max_seconds": 60.0, "engines": None},
+        "settings": {"margin": 0.02, "threads": 2, "max_seconds": 60.0, "engines": None},
         "seed": 7,
         "created_at": "2026-01-02T03:04:05+00:00",
         "seconds": {"export": 6.1, "rounds": 12.0},

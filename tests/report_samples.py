@@ -121,7 +121,7 @@ def a_full_report() -> BenchmarkReport:
         environment=Environment(
             cpu_model="EPYC", cores_usable=2, python="3.11.9", engines={"Torch": "2.13.0"}
         ),
-        settings={"precision": 0.01, "threads": None},
+        settings={"margin": 0.01, "threads": None},
         notes=["latency moved by 14% between the halves of the run"],
         command="lexer benchmark net.py:Net",
         created_at="2026-01-02T03:04:05+00:00",

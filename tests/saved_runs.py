@@ -68,7 +68,7 @@ def a_run(
         "model_name": "AmazingNet",
         "input_specs": [TensorSpec(name="image", dtype="float32", shape=(1, 3, 224, 224))],
         "created_at": "2026-01-02T03:04:05+00:00",
-        "settings": {"precision": 0.01, "launches": launches, "seed": 7},
+        "settings": {"margin": 0.01, "launches": launches, "seed": 7},
         "model_fingerprint": {"weights": "a" * 32, "graph": "b" * 32, "modules": "c" * 32},
     }
     return BenchmarkReport(

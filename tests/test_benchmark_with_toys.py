@@ -91,17 +91,17 @@ def test_exactly_the_requested_number_of_samples_is_taken(
 
 
 @pytest.mark.parametrize(
-    ("precision", "launches", "stopped_because"), [(0.0045, 3, "precise"), (0.001, 5, "launches")]
+    ("margin", "launches", "stopped_because"), [(0.0045, 3, "precise"), (0.001, 5, "launches")]
 )
 def test_launches_are_added_where_only_they_can_decide(
-    toys: FakeSite, model: Path, precision: float, launches: int, stopped_because: str
+    toys: FakeSite, model: Path, margin: float, launches: int, stopped_because: str
 ) -> None:
     report = benchmark(
         model,
         *(EngineChoice("toy", {}, label=label) for label in ("a", "b")),
         num_iterations=None,
         min_seconds=0.1,
-        precision=precision,
+        margin=margin,
     )
 
     assert [row.launches for row in report.results] == [launches] * 2

@@ -106,7 +106,7 @@ def test_what_is_asked_for_reaches_the_context(model):
         "--engine=basic=onnxruntime[graph_optimization_level=basic]",
         "--device=cuda:0",
         "--iterations=100",
-        "--precision=2%",
+        "--margin=2%",
         "--max-seconds=20",
         "--threads=1",
         "--seed=7",
@@ -127,7 +127,7 @@ def test_what_is_asked_for_reaches_the_context(model):
     ]
     assert asked["device"] == "cuda:0"
     assert asked["num_iterations"] == 100
-    assert asked["precision"] == pytest.approx(0.02)
+    assert asked["margin"] == pytest.approx(0.02)
     assert asked["max_seconds"] == 20
     assert (asked["threads"], asked["seed"]) == (1, 7)
     assert (asked["input_names"], asked["output_names"]) == (["image"], ["a", "b"])
@@ -243,7 +243,7 @@ def test_real_inputs_come_from_a_file(model):
 
 def test_the_command_is_recorded_so_that_it_can_be_run_again(model):
     context = _Context()
-    _run(model, INPUT, "--precision=2%", "--no-cache", "--format=json", context=context)
+    _run(model, INPUT, "--margin=2%", "--no-cache", "--format=json", context=context)
     first = dict(context.asked)
 
     words = shlex.split(first["command"])
@@ -253,7 +253,7 @@ def test_the_command_is_recorded_so_that_it_can_be_run_again(model):
     assert "--format" not in words
     assert words[words.index("--seed") + 1] == "0"
     assert context.asked["command"] == first["command"]
-    assert context.asked["precision"] == first["precision"]
+    assert context.asked["margin"] == first["margin"]
     assert np.array_equal(context.asked["input"]["image"], first["input"]["image"])
 
 
@@ -350,8 +350,8 @@ def test_a_mistake_is_found_before_anything_is_measured(model, arguments, error)
     [
         ["--iterations", "0"],
         ["--iterations", "ten"],
-        ["--precision", "1.5"],
-        ["--precision", "much"],
+        ["--margin", "1.5"],
+        ["--margin", "much"],
         ["--max-seconds", "0"],
         ["--format", "xml"],
         ["--isolation", "some"],

@@ -125,7 +125,7 @@ def test_a_rerun_that_is_broken_off_shows_what_it_has_and_passes_no_gate(
     asked = [
         "--threads=1",
         "--warm-up-seconds=0.02",
-        "--precision=0.0001%",
+        "--margin=0.0001%",
         "--min-seconds=60",
         "--max-seconds=60",
     ]

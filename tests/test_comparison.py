@@ -303,7 +303,7 @@ def test_versions_machine_settings_and_options_are_listed() -> None:
             "packages": {"numpy": "2.0.0", "torch": "2.14.0", "scipy": "1.14"},
             "os": "Debian 13",
         },
-        settings={"precision": 0.02, "launches": 5, "seed": 8},
+        settings={"margin": 0.02, "launches": 5, "seed": 8},
         rows={"torch": {"options": {"compile": True}}},
     )
     comparison = compare(a_run(rng(1), environment={"packages": {"torch": "2.13.0"}}), new)
@@ -314,7 +314,7 @@ def test_versions_machine_settings_and_options_are_listed() -> None:
         "numpy": "versions",
         "scipy": "versions",
         "operating system": "environment",
-        "precision": "settings",
+        "margin": "settings",
     }
     (option,) = comparison["torch"].changes
     assert (option.kind, option.name, option.base, option.new) == ("options", "compile", "", "True")

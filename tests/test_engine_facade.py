@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from itertools import count as counter
+from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
@@ -208,6 +209,13 @@ def ask_export(engine):
     return engine.export_model(source_of(), "onnx", CPU, None, {})
 
 
+def ask_conversion(engine):
+    source = ExportedModel(
+        format="onnx", model=1, inputs=(), outputs=(), size_bytes=1, exporter="e"
+    )
+    return engine.convert_model(source, "float16", Path.cwd() / "no folder")
+
+
 def ask_session(engine):
     return session_of(engine)
 
@@ -241,6 +249,7 @@ DEPLOYED = DeployedModel(
 ASK = {
     "lexer_list_devices": ask_devices,
     "lexer_export_model": ask_export,
+    "lexer_convert_model": ask_conversion,
     "lexer_create_session": ask_session,
     "lexer_place_inputs": ask_placed,
     "lexer_time_calls": ask_timings,
@@ -259,7 +268,34 @@ def exported(**fields):
 TIMINGS = "import numpy as np\nfrom lexer_core.records import Timings\n"
 DEVICE = "from lexer_core.records import Device\n"
 
+SPEC = "from lexer_core.records import TensorSpec\n"
+
 WRONG = {
+    "conversion: another type": ("lexer_convert_model", "", "return 1", "of type int"),
+    "conversion: another format": (
+        "lexer_convert_model",
+        EXPORTED,
+        "return exported(format='torch')",
+        "was asked for format 'onnx' and returned 'torch'",
+    ),
+    "conversion: an input more": (
+        "lexer_convert_model",
+        EXPORTED + SPEC,
+        "return exported(inputs=(TensorSpec(name='x', dtype='float16', shape=(1,)),))",
+        "returned a model with other inputs: x: float16[1] instead of none",
+    ),
+    "conversion: another output": (
+        "lexer_convert_model",
+        EXPORTED + SPEC,
+        "return exported(outputs=(TensorSpec(name='y', dtype='float32', shape=(1,)),))",
+        "other outputs",
+    ),
+    "conversion: somewhere else": (
+        "lexer_convert_model",
+        EXPORTED + "import pathlib\n",
+        "return exported(model=None, path=pathlib.Path(__file__))",
+        "outside its workdir",
+    ),
     "script: nothing": ("lexer_run_script", "", "pass", "returned nothing"),
     "script: bytes": ("lexer_run_script", "", "return b'x = 1'", "of type bytes"),
     "script: no Python": (
@@ -484,9 +520,10 @@ def test_a_session_may_say_how_it_uses_its_device(build):
 
     silent, telling = (
         session_of(engine),
-        session_with(engine, uses_tf32=True, device_usage=lambda: usage),
+        session_with(engine, uses_tf32=True, device_usage=lambda: usage, computed_precision="f"),
     )
 
+    assert (engine.computed_precision(silent), engine.computed_precision(telling)) == ("", "f")
     assert (engine.uses_tf32(silent), engine.device_usage(silent)) == (False, DeviceUsage())
     assert (engine.uses_tf32(telling), engine.device_usage(telling)) == (True, usage)
 
@@ -501,13 +538,15 @@ def test_a_session_may_say_how_it_uses_its_device(build):
             "peak_memory_bytes -1",
         ),
         ({"device_usage": lambda: DeviceUsage(notes="on")}, "notes"),
+        ({"computed_precision": None}, "computed_precision is nothing"),
     ],
 )
 def test_a_wrong_word_about_the_device_is_rejected(build, attributes, reason):
     engine = build()
     session = session_with(engine, **attributes)
 
-    ask = engine.uses_tf32 if "uses_tf32" in attributes else engine.device_usage
+    (name,) = attributes
+    ask = getattr(engine, name)
     with pytest.raises(HookError) as error:
         ask(session)
 

@@ -334,7 +334,7 @@ def test_a_model_that_raises_is_status_2_and_quoted_without_a_traceback(folder: 
 def test_ctrl_c_in_a_round_prints_what_was_measured_and_leaves_nothing_behind(
     folder: Path,
 ) -> None:
-    lasting = [*ONE_THREAD, "--precision", "1e-6", "--engine", "torch"]
+    lasting = [*ONE_THREAD, "--margin", "1e-6", "--engine", "torch"]
     with subprocess.Popen(
         [sys.executable, "-m", "lexer_core", "benchmark", "models.py:Slow", *X, *lasting],
         cwd=folder,

@@ -220,12 +220,12 @@ def test_control_characters_and_direction_changes_are_removed(text):
 
 def test_the_snippet_has_the_same_engines_and_settings():
     rows = [a_row(), a_row("plain", "ONNXRuntime", engine_name="onnxruntime", options={"x": "a"})]
-    settings = {"precision": 0.05, "max_seconds": 30.0, "threads": None, "device": "cpu"}
+    settings = {"margin": 0.05, "max_seconds": 30.0, "threads": None, "device": "cpu"}
 
     text = snippet(a_report(*rows, settings=settings))
 
     ast.parse(text)
-    assert "LexerContext(precision=0.05)" in text
+    assert "LexerContext(margin=0.05)" in text
     assert "'torch'," in text
     assert "EngineChoice('onnxruntime', options={'x': 'a'}, label='plain')," in text
 

@@ -32,6 +32,38 @@ ORIGINAL = """
 """
 
 
+def test_a_number_for_precision_is_the_margin_that_had_this_name(place: Place) -> None:
+    contexts = {
+        "the call": lambda: LexerContext().configuration(precision=0.05),
+        "LexerContext": lambda: LexerContext(precision=0.05).configuration(),
+        "@Lexer": lambda: LexerContext().configuration(
+            Lexer(["x"], ["y"], precision="5%")(type("Net", (), {}))()
+        ),
+    }
+    seen = {}
+    for name, configure in contexts.items():
+        with pytest.warns(DeprecationWarning, match="the setting margin"):
+            seen[name] = configure()
+    place.write("[benchmarks]\nprecision = 0.05")
+    with pytest.warns(DeprecationWarning, match="line 2"):
+        seen["the file"] = LexerContext().configuration()
+    place.write("")
+    place.setenv("LEXER_PRECISION", "5%")
+    with pytest.warns(DeprecationWarning, match="LEXER_PRECISION"):
+        seen["LEXER_PRECISION"] = LexerContext().configuration()
+
+    for name, configuration in seen.items():
+        settings = configuration.settings
+        assert (settings.margin, settings.precision) == (0.05, None), name
+        assert any("now the setting margin (0.05)" in note for note in configuration.notes)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_margin_under_both_names_is_refused() -> None:
+    with pytest.raises(SettingError, match="'precision' and 'margin' are both set"):
+        LexerContext().configuration(precision=0.05, margin=0.02)
+
+
 def test_a_file_of_the_original_means_what_it_says(place: Place) -> None:
     place.write(ORIGINAL, below=place.home)
 

@@ -230,7 +230,7 @@ def test_every_section_and_kind_of_value_is_read(place: Place) -> None:
         [benchmarks]
         engines = ["torch", "plain=onnxruntime[graph_optimization_level=basic]"]
         device = "cuda:0"
-        precision = 0.02
+        margin = 0.02
         max_seconds = 20
         [exports]
         exporter = "torchscript"
@@ -245,7 +245,7 @@ def test_every_section_and_kind_of_value_is_read(place: Place) -> None:
         EngineChoice("torch"),
         EngineChoice("onnxruntime", {"graph_optimization_level": "basic"}, "plain"),
     )
-    assert (holding.device, holding.precision, holding.max_seconds) == ("cuda:0", 0.02, 20.0)
+    assert (holding.device, holding.margin, holding.max_seconds) == ("cuda:0", 0.02, 20.0)
     assert (holding.exporter, holding.onnx_checks, holding.print_report) == (
         "torchscript",
         False,
@@ -266,7 +266,7 @@ def test_every_section_and_kind_of_value_is_read(place: Place) -> None:
         ("[benchmarks]\n# a\nthreads = 'two'", 3, ["'threads'", "'two'", "whole number"]),
         ("[benchmarks]\nthreads = 0", 2, ["'threads'", "at least 1"]),
         ("[benchmarks]\nthreads = true", 2, ["whole number"]),
-        ("[benchmarks]\nprecision = 1.5", 2, ["at most 1"]),
+        ("[benchmarks]\nmargin = 1.5", 2, ["at most 1"]),
         ("[benchmarks]\nengines = []", 2, ["'engines'", "empty"]),
         ("[benchmarks]\nengines = ['torch', 3]", 2, ["'engines'", "3"]),
         ("[benchmarks]\nengines = ['torch[a']", 2, ["'torch[a'", "NAME[option=value"]),
@@ -425,7 +425,7 @@ def dedent_lines(*lines: str) -> str:
     [
         ("LEXER_THREADS", " 2 ", 2),
         ("LEXER_MAX_SECONDS", "1e1", 10.0),
-        ("LEXER_PRECISION", "2%", 0.02),
+        ("LEXER_MARGIN", "2%", 0.02),
         ("LEXER_TIE", "0.05", 0.05),
         ("LEXER_ISOLATION", "none", "none"),
         ("LEXER_USE_CACHE", "False", False),
@@ -451,7 +451,7 @@ def test_every_setting_can_be_set_by_its_variable(place: Place) -> None:
         "isolation": "none",
         "exporter": "torchscript",
         "preset": "quick",
-        "precision": 0.03,
+        "margin": 0.03,
     }
     for setting in attrs.fields(Settings):
         example = tomllib.loads(f"value = {setting.metadata['example'] or 'true'}")["value"]
@@ -483,7 +483,7 @@ def test_engines_are_split_at_the_commas_between_them(place: Place) -> None:
     [
         ("LEXER_THREADS", "two", ["'two'", "whole number"]),
         ("LEXER_THREADS", "0", ["at least 1"]),
-        ("LEXER_PRECISION", "200%", ["at most 1"]),
+        ("LEXER_MARGIN", "200%", ["at most 1"]),
         ("LEXER_USE_CACHE", "maybe", ["'maybe'", "true or false"]),
         ("LEXER_ISOLATION", "proces", ["Did you mean 'process'"]),
         ("LEXER_ENGINES", "torch[a", ["'torch[a'"]),

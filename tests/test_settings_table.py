@@ -15,14 +15,14 @@ def test_the_strongest_layer_that_sets_a_value_wins() -> None:
         [
             ("the call", {"threads": None, "rounds": 5}),
             ("@Lexer", {"threads": 2, "rounds": 9}),
-            ("LexerContext", {"threads": 3, "precision": 0.05}),
+            ("LexerContext", {"threads": 3, "margin": 0.05}),
         ]
     )
 
-    assert (settings.rounds, settings.threads, settings.precision) == (5, 2, 0.05)
+    assert (settings.rounds, settings.threads, settings.margin) == (5, 2, 0.05)
     assert str(origins["rounds"]) == "the call"
     assert str(origins["threads"]) == "@Lexer"
-    assert str(origins["precision"]) == "LexerContext"
+    assert str(origins["margin"]) == "LexerContext"
     assert str(origins["launches"]) == "default"
 
 
@@ -42,9 +42,9 @@ def test_an_unknown_name_is_an_error_with_a_suggestion() -> None:
         ("threads", 2.5, "whole number"),
         ("threads", True, "whole number"),
         ("threads", 0, "at least 1"),
-        ("precision", 0, "above 0 and at most 1"),
-        ("precision", 2.0, "at most 1"),
-        ("precision", float("nan"), "a number"),
+        ("margin", 0, "above 0 and at most 1"),
+        ("margin", 2.0, "at most 1"),
+        ("margin", float("nan"), "a number"),
         ("call_timeout", 1e300, "above 0 and at most 604800"),
         ("load_timeout", float("inf"), "above 0 and at most 604800"),
         ("max_seconds", 10**400, "a number"),

@@ -430,18 +430,18 @@ def test_outputs_of_products_in_tf32_have_its_tolerance():
     rounded = y * np.float32(1 + 5e-4)
 
     assert verdict(rounded, y).status == "fail"
-    parity = verdict(rounded, y, tf32=True)
+    parity = verdict(rounded, y, computed="tf32")
     assert (parity.status, parity.rtol, parity.atol) == ("pass", 1e-3, 1e-2)
-    assert verdict(y * np.float32(1.05), y, tf32=True).status == "fail"
+    assert verdict(y * np.float32(1.05), y, computed="tf32").status == "fail"
 
 
 def test_tf32_is_about_float32_only():
     y = float32(64).astype(np.float64)
 
-    assert verdict(y * (1 + 5e-4), y, tf32=True).status == "fail"
+    assert verdict(y * (1 + 5e-4), y, computed="tf32").status == "fail"
 
 
 def test_the_user_s_own_tolerance_counts_with_tf32_too():
     y = float32(64)
 
-    assert verdict(y * np.float32(1 + 5e-4), y, tf32=True, rtol=1e-6).status == "fail"
+    assert verdict(y * np.float32(1 + 5e-4), y, computed="tf32", rtol=1e-6).status == "fail"

@@ -47,7 +47,8 @@ class StoredModel:
     """A model in an artifact.
 
     ``files`` are names in the artifact, the model's own first; ``rows`` are the
-    positions of the rows that ran it, from 0.
+    positions of the rows that ran it, from 0. ``precision`` is what the engine converted
+    it to; empty if it did not.
     """
 
     format: str
@@ -56,6 +57,7 @@ class StoredModel:
     rows: tuple[int, ...]
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
+    precision: str = ""
 
 
 @frozen(kw_only=True)

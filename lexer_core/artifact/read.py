@@ -244,6 +244,7 @@ def _saved_model(
         inputs=model.inputs,
         outputs=model.outputs,
         exporter=model.exporter,
+        precision=model.precision,
     )
 
 

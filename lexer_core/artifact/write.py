@@ -241,6 +241,7 @@ def _pack(report: ReportData, stem: str) -> tuple[list[_Packed], list[str]]:
         stored = StoredModel(
             format=model.format,
             exporter=model.exporter,
+            precision=model.precision,
             files=names,
             rows=tuple(rows[label] for label in model.labels if label in rows),
             inputs=model.inputs,

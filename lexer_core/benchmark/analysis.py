@@ -12,6 +12,7 @@ import attrs
 import numpy as np
 from attrs import frozen
 
+from lexer_core.benchmark.precision_siblings import with_slower_precisions
 from lexer_core.benchmark.stop_rule import centres_of_rounds
 from lexer_core.records import Device
 from lexer_core.results import BenchmarkResult, Comparison, Interval
@@ -99,9 +100,10 @@ def analyse_run(run: RunOutcome, *, tie: float) -> RunAnalysis:
         for outcome in run.cases
     )
     pairs = sorted(comparisons.pairs, key=lambda pair: reference not in (pair.a, pair.b))
+    compared = tuple(_comparison(pair) for pair in pairs)
     return RunAnalysis(
-        results=_with_break_even(rows),
-        comparisons=tuple(_comparison(pair) for pair in pairs),
+        results=_with_break_even(with_slower_precisions(rows, compared)),
+        comparisons=compared,
         notes=_order_notes(run),
     )
 
@@ -259,6 +261,7 @@ def _row(
         batch_size=case.items or run.batch_size,
         threads=threads,
         precision=case.precision,
+        computed_precision=outcome.final_facts.computed_precision if outcome.final_facts else "",
         dtype=run.dtype,
         format=prepared.exported.format if prepared else "",
         exporter=prepared.exported.exporter if prepared else "",
@@ -389,6 +392,9 @@ def _warnings(
     warnings = list(outcome.prepared.notes if outcome.prepared else ())
     if outcome.prepared is not None:
         warnings += outcome.prepared.exported.notes
+    asked, facts = outcome.case.precision, outcome.final_facts
+    if facts is not None and facts.computed_precision not in ("", asked):
+        warnings.append(f"asked {asked}, computes {facts.computed_precision}")
     if outcome.parity is not None:
         warnings += outcome.parity.notes
     if outcome.completion is not None and not outcome.completion.plausible:

@@ -154,6 +154,7 @@ class FinalFacts:
     """What is read after the last sample.
 
     ``inputs_changed``: calls after the first one changed the inputs of later calls.
+    ``computed_precision``: what the session says that it computes in; empty if nothing.
     """
 
     outputs: Mapping[str, npt.NDArray[Any]]
@@ -161,6 +162,7 @@ class FinalFacts:
     threads: Mapping[str, int]
     inputs_changed: bool
     usage: DeviceUsage
+    computed_precision: str = ""
 
 
 class CaseSession:
@@ -182,6 +184,8 @@ class CaseSession:
         self._expected: tuple[str, ...] = ()
         self._frozen = False
         self._isolated = False
+        self._asked = False
+        """Whether a precision was asked for."""
 
     def import_engine(self, name: str) -> bool:
         """Import the plugin and its runtime; return whether its sessions keep state."""
@@ -227,6 +231,7 @@ class CaseSession:
         self._session, self._device = session, device
         self._notes, self._placed_state = [], None
         self._isolated = spec.config.isolated
+        self._asked = bool(spec.config.precision)
         self._expected = tuple(output.name for output in exported.outputs)
         self._load_start = start
         phases = engine.phases(session, seconds)
@@ -424,6 +429,7 @@ class CaseSession:
             placement=engine.describe_placement(session),
             threads=threads,
             usage=usage,
+            computed_precision=engine.computed_precision(session) if self._asked else "",
         )
 
     def check_fresh_calls(self, measured: float, samples: int, loops: int = 1) -> FreshCalls:

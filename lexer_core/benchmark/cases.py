@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import field, frozen
@@ -16,10 +16,12 @@ from lexer_core.errors import (
     LexerError,
     SettingError,
     UnknownEngineError,
+    UnsupportedError,
     UsageError,
 )
+from lexer_core.precisions import PRECISIONS, precision_name
 from lexer_core.settings.layers import EngineTable
-from lexer_core.suggestions import nearest
+from lexer_core.suggestions import did_you_mean, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -27,9 +29,10 @@ if TYPE_CHECKING:
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.engines.states import ReadyEngine
-    from lexer_core.records import OptionValue
+    from lexer_core.records import EngineInfo, OptionValue
 
 __all__ = [
+    "PRECISION",
     "Case",
     "CaseSelection",
     "cases_of_models",
@@ -39,12 +42,17 @@ __all__ = [
 ]
 
 
+PRECISION = "precision"
+"""What a choice of an engine may have among its options, for its precision."""
+
+
 @frozen(kw_only=True)
 class Case:
     """Engine, device and options: one row of the table.
 
-    ``precision`` is the name of a dtype, empty for the model's own. ``threads`` and
-    ``items`` are the threads and the items of a call, if they are not the run's. ``requested``
+    ``precision`` is what the engine is asked to compute in, empty for the model's own.
+    ``threads`` and ``items`` are the threads and the items of a call, if they are not the
+    run's. ``requested``
     says whether the engine was requested by name. ``model_name`` is the name of its model if
     the run has several. ``model`` is the key of the run's
     model that the case runs, empty for the first. ``paired_with`` is the label of a case
@@ -96,6 +104,7 @@ def select_cases(
     *,
     tables: Mapping[str, EngineTable] | None = None,
     named_in: str = "",
+    precisions: Sequence[str] = (),
 ) -> CaseSelection:
     """Return the cases for the engines that the user chose.
 
@@ -118,19 +127,33 @@ def select_cases(
         ``interpreters`` does not name one.
     named_in
         Where the engines were named, for errors.
+    precisions
+        What each engine is asked to compute in, for a row each; not for an engine whose
+        choice or configuration has its own ``precision``. Default: the model's own.
 
     Raises
     ------
     UnknownEngineError
         No installed plugin provides an engine of that name.
     SettingError
-        An option is unknown or its value is not valid.
+        An option or a precision is unknown, or a value is not valid.
     UsageError
         Two rows have the same label, no engine is ready, or an interpreter is for
         an engine that was not chosen.
     """
-    interpreters = interpreters or {}
-    tables = tables or {}
+    selection = _select(registry, engines, device, interpreters or {}, tables or {}, named_in)
+    return _in_precisions(selection, precisions)
+
+
+def _select(
+    registry: EngineRegistry,
+    engines: Sequence[str | EngineChoice] | None,
+    device: str,
+    interpreters: Mapping[str, str],
+    tables: Mapping[str, EngineTable],
+    named_in: str,
+) -> CaseSelection:
+    """Return the cases of the engines, in the precisions that they have themselves."""
     notes = _unknown_tables(registry, tables, interpreters)
     configured = {
         name: str(table.python.value) for name, table in tables.items() if table.python is not None
@@ -158,7 +181,9 @@ def select_cases(
     for choice in choices:
         table = tables.get(choice.name, _NO_TABLE)
         label = choice.label or (
-            choice.name if names[choice.name] == 1 else str(attrs.evolve(choice, label=""))
+            choice.name
+            if names[choice.name] == 1 and PRECISION not in choice.options
+            else str(attrs.evolve(choice, label=""))
         )
         case = Case(
             label=label,
@@ -180,10 +205,54 @@ def select_cases(
             where = f"\nIt is named in {named_in}." if named_in else ""
             raise UnknownEngineError(error.message, hint=f"{error.hint}{where}") from error
         ready[choice.name] = engine
-        cases.append(_complete(engine, case, _options(engine, choice.options, table)))
+        cases.append(_complete(engine, case, table))
     _refuse_equal_labels([*cases, *(case for case, _ in failures)])
     return CaseSelection(
         cases=tuple(cases), engines=ready, failures=tuple(failures), notes=tuple(notes)
+    )
+
+
+def _in_precisions(selection: CaseSelection, precisions: Sequence[str]) -> CaseSelection:
+    """Return a case for each precision; those that an engine does not have are failures."""
+    engines = [_engine_of(selection, case) for case in selection.cases]
+    known = {name for engine in engines for name in engine.info.precisions}
+    cases, refused = [], []
+    for asked in selection.cases:
+        if asked.precision or not precisions:
+            in_each = [asked]
+        else:
+            in_each = [
+                attrs.evolve(asked, precision=name, label=f"{asked.label}[precision={name}]")
+                for name in precisions
+            ]
+        for case in in_each:
+            _check_known(case.precision, known)
+            info = _engine_of(selection, case).info
+            if case.precision and info.precisions and case.precision not in info.precisions:
+                refused.append((case, _refused_precision(case, info)))
+            else:
+                cases.append(case)
+    return attrs.evolve(selection, cases=tuple(cases), failures=(*selection.failures, *refused))
+
+
+def _engine_of(selection: CaseSelection, case: Case) -> ReadyEngine | RemoteEngine:
+    return case.remote_engine or selection.engines[case.engine]
+
+
+def _check_known(precision: str, declared: Collection[str]) -> None:
+    known = (*PRECISIONS, *sorted(set(declared) - set(PRECISIONS)))
+    if precision and precision not in known:
+        raise SettingError(
+            f"no engine knows the precision {precision!r}.",
+            hint=f"Precisions: {', '.join(known)}.{did_you_mean(precision, known)}",
+        )
+
+
+def _refused_precision(case: Case, info: EngineInfo) -> UnsupportedError:
+    return UnsupportedError(
+        f"{info.display_name} does not compute in {case.precision}.",
+        engine=case.engine,
+        hint=f"It computes in: {', '.join(info.precisions)}.",
     )
 
 
@@ -225,8 +294,7 @@ def suited_to_onnx(selection: CaseSelection) -> CaseSelection:
     """
 
     def is_suited(case: Case) -> bool:
-        engine = case.remote_engine or selection.engines[case.engine]
-        return case.requested or "onnx" in engine.info.formats
+        return case.requested or "onnx" in _engine_of(selection, case).info.formats
 
     suited = tuple(case for case in selection.cases if is_suited(case))
     left_out = [case.display_name for case in selection.cases if not is_suited(case)]
@@ -253,7 +321,7 @@ def check_tables(registry: EngineRegistry, tables: Mapping[str, EngineTable]) ->
             engine = registry.ready_listing(name)
         except (EngineError, UnknownEngineError):
             continue  # its options are unknown; its listing says what is wrong
-        _options(engine, {}, table)
+        _resolved(engine, {}, table)
     return notes
 
 
@@ -282,8 +350,7 @@ def _with_interpreters(
 def _remote_case(case: Case, python: str, table: EngineTable) -> Case:
     """Complete a case that another interpreter runs."""
     engine = query_interpreter(python, case.engine)
-    case = attrs.evolve(case, remote_engine=engine)
-    return _complete(engine, case, _options(engine, case.options, table))
+    return _complete(engine, attrs.evolve(case, remote_engine=engine), table)
 
 
 def _every_ready_engine(
@@ -317,7 +384,7 @@ def _every_ready_engine(
         engine = registry.ready_listing(listing.name)
         ready[engine.name] = engine
         case = Case(label=engine.name, engine=engine.name, display_name=engine.name, device=device)
-        cases.append(_complete(engine, case, _options(engine, {}, table)))
+        cases.append(_complete(engine, case, table))
     if not cases:
         raise UsageError(
             "no engine is ready.",
@@ -338,16 +405,28 @@ def _every_ready_engine(
 _NO_TABLE = EngineTable()
 
 
-def _options(
+def _resolved(
     engine: ReadyEngine | RemoteEngine, chosen: Mapping[str, OptionValue], table: EngineTable
-) -> dict[str, OptionValue]:
-    """Add the configured options to those of a choice."""
+) -> tuple[str, dict[str, OptionValue]]:
+    """Add the configured options to those of a choice; return the precision apart."""
     configured: dict[str, OptionValue] = {}
     for name, placed in table.options.items():
         # One by one, because each has its own origin for the error.
-        checked = resolve_options(engine, {name: placed.value}, where=str(placed.origin))
-        configured[name] = checked[name]
-    return resolve_options(engine, {**configured, **chosen})
+        precision, rest = _split(engine, {name: placed.value})
+        checked = resolve_options(engine, rest, where=str(placed.origin))
+        configured[name] = precision or checked[name]
+    precision, options = _split(engine, {**configured, **chosen})
+    return precision, resolve_options(engine, options)
+
+
+def _split(
+    engine: ReadyEngine | RemoteEngine, options: Mapping[str, Any]
+) -> tuple[str, dict[str, Any]]:
+    """Take the precision out of options, unless it is an option of the engine's own."""
+    rest = dict(options)
+    if any(option.name == PRECISION for option in engine.info.options):
+        return "", rest
+    return precision_name(str(rest.pop(PRECISION, ""))), rest
 
 
 def _unknown_tables(
@@ -375,11 +454,11 @@ def _unknown_tables(
 _MISTYPED = 0.8
 
 
-def _complete(
-    engine: ReadyEngine | RemoteEngine, case: Case, options: Mapping[str, OptionValue]
-) -> Case:
+def _complete(engine: ReadyEngine | RemoteEngine, case: Case, table: EngineTable) -> Case:
+    precision, options = _resolved(engine, case.options, table)
     return attrs.evolve(
         case,
+        precision=precision,
         display_name=engine.info.display_name,
         options=options,
         engine_version=engine.version,

@@ -97,14 +97,25 @@ class _HostedModel(ABC):
 
     def export(self, case: Case, settings: Settings) -> PreparedModel:
         """Return the model in a format that the case's engine accepts."""
-        return self.export_for(case.remote_engine or case.engine, case.device, settings)
+        return self.export_for(
+            case.remote_engine or case.engine, case.device, settings, precision=case.precision
+        )
 
     def export_for(
-        self, engine: str | RemoteEngine, device: str, settings: Settings
+        self,
+        engine: str | RemoteEngine,
+        device: str,
+        settings: Settings,
+        *,
+        precision: str = "",
     ) -> PreparedModel:
-        """Return the model in a format that an engine accepts."""
+        """Return the model in a format that an engine accepts, for a precision."""
         return self._running.export(
-            engine, device, settings.export_options(), use_cache=settings.use_cache
+            engine,
+            device,
+            settings.export_options(),
+            use_cache=settings.use_cache,
+            precision=precision,
         )
 
     def identity(self) -> dict[str, str]:

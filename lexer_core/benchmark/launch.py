@@ -20,6 +20,7 @@ from lexer_core.export.file_stamps import file_stamps, was_written_to
 from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.export.formats import is_flat
 from lexer_core.model.structure import frozen_tensors
+from lexer_core.precisions import is_lower
 from lexer_core.records import SessionConfig
 from lexer_core.statistics import compared_by_means, percentile_intervals
 
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
-__all__ = ["Launch", "Race"]
+__all__ = ["Launch", "Race", "computed_in"]
 
 
 class Race(StopRule, Protocol):
@@ -111,8 +112,7 @@ class Launch:
             if self.race is not None:
                 return self._raced(self.race, time.perf_counter() - start)
             ended = self._rounds(time.perf_counter() - start)
-            # A case with a caveat must not provide the outputs that others are compared with.
-            self._each("fetch", self._finish, last=lambda case: bool(_caveat(case)))
+            self._each("fetch", self._finish, last=_is_no_reference)
         except KeyboardInterrupt:
             ended = evolve(ended, stopped_because="interrupted")
         finally:
@@ -125,9 +125,9 @@ class Launch:
         phase: str,
         action: Callable[[CaseOutcome, LiveCase], object],
         *,
-        last: Callable[[LiveCase], bool] = lambda _: False,
+        last: Callable[[CaseOutcome, LiveCase], bool] = lambda *_: False,
     ) -> None:
-        for outcome, case in sorted(self.members, key=lambda member: last(member[1])):
+        for outcome, case in sorted(self.members, key=lambda member: last(*member)):
             if case.failure is not None:
                 continue
             self.timings.report(phase, case.label)
@@ -141,16 +141,18 @@ class Launch:
         assert case.first_outputs is not None
         model = self.models[outcome.case.model]
         if _caveat(case) and model.judge.has_reference:
-            _refuse_wrong(case, _judge_first(case, model.judge))
+            _refuse_wrong(case, _judge_first(outcome, case, model.judge))
         if not outcome.prepared.cached or outcome.prepared.known_wrong:
             return
-        if _judge_first(case, model.judge).status == "fail":
+        if outcome.case.precision:
+            return  # a precision is more likely than the export to be why outputs are wrong
+        if _judge_first(outcome, case, model.judge).status == "fail":
             self.export_again(outcome)
             outcome.warnings.append(
                 "the cached export gave wrong outputs; the model was exported again"
             )
             self._load_once(outcome, case)
-            if _judge_first(case, model.judge).status == "fail":
+            if _judge_first(outcome, case, model.judge).status == "fail":
                 model.mark_wrong(outcome.case)
 
     def _load_once(self, outcome: CaseOutcome, case: LiveCase) -> None:
@@ -213,7 +215,7 @@ class Launch:
 
     def _raced(self, race: Race, warm_up_seconds: float) -> RoundsOutcome:
         """Let the cases race; what is wrong with one does not end the race of the others."""
-        self._each("parity", race.admit)
+        self._each("parity", race.admit, last=_is_no_reference)
         running = [case for _, case in self.members if case.failure is None]
         _choose_centres(running)
         return self._take_rounds(running, race, warm_up_seconds)
@@ -227,7 +229,7 @@ class Launch:
         settings = self.settings
         stop = VerdictRule(
             [case.label for case in running],
-            settings.precision,
+            settings.margin,
             settings.tie,
             settings.launches,
             also=lambda: not settings.tails or all(map(_has_tails, running)),
@@ -284,7 +286,10 @@ class Launch:
         assert case.final_facts is not None
         judge = self.models[outcome.case.model].judge
         parity = judge.judge_both(
-            case.label, case.first_outputs, case.final_facts.outputs, tf32=_uses_tf32(case)
+            case.label,
+            case.first_outputs,
+            case.final_facts.outputs,
+            computed=computed_in(outcome, case),
         )
         if case.second_outputs is not None and judge.freezes_state(case.second_outputs):
             outcome.not_comparable = (
@@ -323,17 +328,19 @@ class Launch:
                 reason="correct for the example inputs, failed for second inputs with other "
                 f"values: {error.message}",
             )
-        return second.add_to(parity, case.label, outputs, tf32=_uses_tf32(case))
+        return second.add_to(parity, case.label, outputs, computed=computed_in(outcome, case))
 
 
-def _judge_first(case: LiveCase, judge: ParityJudge) -> Parity:
+def _judge_first(outcome: CaseOutcome, case: LiveCase, judge: ParityJudge) -> Parity:
     """Judge the outputs of the first call."""
     assert case.first_outputs is not None
-    return judge.judge(case.label, case.first_outputs, tf32=_uses_tf32(case))
+    return judge.judge(case.label, case.first_outputs, computed=computed_in(outcome, case))
 
 
-def _uses_tf32(case: LiveCase) -> bool:
-    return case.load_facts is not None and case.load_facts.uses_tf32
+def computed_in(outcome: CaseOutcome, case: LiveCase) -> str:
+    """Return by which precision to judge outputs; empty for that of their element types."""
+    uses_tf32 = case.load_facts is not None and case.load_facts.uses_tf32
+    return outcome.case.precision or ("tf32" if uses_tf32 else "")
 
 
 def _choose_centres(running: Sequence[LiveCase]) -> None:
@@ -341,6 +348,11 @@ def _choose_centres(running: Sequence[LiveCase]) -> None:
     by_means = compared_by_means(case.size.loops for case in running)
     for case in running:
         case.by_means = by_means or case.by_means
+
+
+def _is_no_reference(outcome: CaseOutcome, case: LiveCase) -> bool:
+    """Whether a case must not provide the outputs that others are compared with."""
+    return bool(_caveat(case)) or is_lower(outcome.case.precision)
 
 
 def _caveat(case: LiveCase) -> str:

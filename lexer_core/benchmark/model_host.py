@@ -185,10 +185,13 @@ class ModelHost:
         options: Mapping[str, OptionValue],
         *,
         use_cache: bool,
+        precision: str = "",
     ) -> PreparedModel:
         """Export the model for one engine; see ``Preparation.export``."""
         own = engine if isinstance(engine, str) else engine.name
-        return self._prepared("export", engine, device, options, engine=own, use_cache=use_cache)
+        return self._prepared(
+            "export", engine, device, options, engine=own, use_cache=use_cache, precision=precision
+        )
 
     def to_format(
         self, format: str, options: Mapping[str, OptionValue], *, use_cache: bool

@@ -38,9 +38,9 @@ class SecondJudge:
     inputs: Mapping[str, npt.NDArray[Any]]
     judge: ParityJudge
 
-    def add_to(self, parity: Parity, label: str, outputs: Outputs, *, tf32: bool = False) -> Parity:
+    def add_to(self, parity: Parity, label: str, outputs: Outputs, *, computed: str = "") -> Parity:
         """Add the comparison of a case's outputs for second inputs to that for the first."""
-        return with_second(parity, self.judge.judge(label, outputs, tf32=tf32))
+        return with_second(parity, self.judge.judge(label, outputs, computed=computed))
 
 
 class ParityJudge:
@@ -97,8 +97,8 @@ class ParityJudge:
         """Whether the next outputs are compared, instead of becoming the reference."""
         return self._reference is not None
 
-    def judge(self, label: str, outputs: Outputs, *, tf32: bool = False) -> Parity:
-        """Judge the outputs of one case, which may compute in TF32."""
+    def judge(self, label: str, outputs: Outputs, *, computed: str = "") -> Parity:
+        """Judge the outputs of one case, by the precision that it was asked to compute in."""
         if self._reference is None:
             self._reference, self._name = dict(outputs), label
         if self._name == label:
@@ -115,7 +115,7 @@ class ParityJudge:
             rtol=self._rtol,
             atol=self._atol,
             not_judged=self._not_judged,
-            tf32=tf32,
+            computed=computed,
         )
 
     @property
@@ -132,16 +132,16 @@ class ParityJudge:
         )
 
     def judge_both(
-        self, label: str, first: Outputs, last: Outputs, *, tf32: bool = False
+        self, label: str, first: Outputs, last: Outputs, *, computed: str = ""
     ) -> Parity:
         """Judge the outputs of the first call and of one after the last sample.
 
         An engine that is right only once is wrong.
         """
-        at_first = self.judge(label, first, tf32=tf32)
+        at_first = self.judge(label, first, computed=computed)
         if self._stateful:
             return at_first
-        at_last = self.judge(label, last, tf32=tf32)
+        at_last = self.judge(label, last, computed=computed)
         if at_last.status == "fail" and at_first.status == "pass":
             return _because(at_last, "correct in the first call, wrong after the last sample")
         if at_first.status == "fail" and at_last.status == "pass":

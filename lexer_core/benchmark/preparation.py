@@ -79,6 +79,7 @@ class Preparation(ABC):
         use_cache: bool,
         by_value: bool,
         avoid: Mapping[str, str],
+        precision: str = "",
     ) -> PreparedModel:
         """Export the model for one engine; engines that accept the same format share an export.
 
@@ -97,6 +98,8 @@ class Preparation(ABC):
             Whether to save a live model to a file, to send it to another process.
         avoid
             Engines that must not be asked; see ``Exports``.
+        precision
+            What the engine is asked to compute in.
 
         Raises
         ------
@@ -104,7 +107,7 @@ class Preparation(ABC):
             The model cannot be exported to any format that the engine accepts.
         """
         exports = self._opened(directory, use_cache=use_cache, by_value=by_value, avoid=avoid)
-        outcome = exports.for_engine(engine, device, options)
+        outcome = exports.for_engine(engine, device, options, precision=precision)
         exported, file = outcome.exported, None
         if not isinstance(engine, str) and exported.model is not None:
             # A pickle needs the same versions on both sides; a file does not.
@@ -170,7 +173,8 @@ class Preparation(ABC):
             exported=exported,
             model_file=file,
             # A live model and the user's own file need no export.
-            seconds=0.0 if exported.path in (None, self._onnx_path) else outcome.seconds,
+            seconds=outcome.conversion_seconds
+            + (0.0 if exported.path in (None, self._onnx_path) else outcome.seconds),
             cached=outcome.cached,
             known_wrong=outcome.known_wrong,
             exporter=outcome.exporter,

@@ -68,6 +68,7 @@ def retain_models(
                 inputs=exported.inputs,
                 outputs=exported.outputs,
                 exporter=exported.exporter,
+                precision=exported.precision,
             )
         )
     return tuple(saved), notes

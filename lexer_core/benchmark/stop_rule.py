@@ -179,7 +179,7 @@ def reason_to_stop(
         return "precise"  # one case has no ratio, so its launches decide nothing
     state = check_stop(
         centres,
-        rule=StoppingRule(precision=settings.precision, delta=settings.tie, launches=launches),
+        rule=StoppingRule(precision=settings.margin, delta=settings.tie, launches=launches),
         look=look,
     )
     return "precise" if state.reason == "precision" else "launches"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from lexer_core.cli.output import Format
     from lexer_core.report import BenchmarkReport
+    from lexer_core.results import BenchmarkResult
     from lexer_core.target.example_inputs import InputRequest
 
 __all__ = ["benchmark", "exit_status"]
@@ -62,9 +63,9 @@ _GROUPS = {
         *("described", "inputs_file", "batch_size", "items_per_call", "seed"),
         *("input_names", "output_names", "second_described"),
     ),
-    "Engines": ("engines", "device", "pythons", "threads", "isolation"),
+    "Engines": ("engines", "device", "precision", "pythons", "threads", "isolation"),
     "How long to measure": (
-        *("preset", "num_iterations", "max_seconds", "launches", "precision", "min_seconds"),
+        *("preset", "num_iterations", "max_seconds", "launches", "margin", "min_seconds"),
         *("tails", "warm_up_seconds", "rounds", "tie", "canary"),
     ),
     "Correct outputs": ("validation", "rtol", "atol", "second_inputs"),
@@ -76,7 +77,8 @@ _GROUPS = {
     ),
 }
 _COMMON = (
-    *("described", "inputs_file", "batch_size", "engines", "device", "threads", "preset"),
+    *("described", "inputs_file", "batch_size", "engines", "device", "precision", "threads"),
+    "preset",
     *("num_iterations", "max_seconds", "launches", "output_file", "format", "verbose"),
 )
 
@@ -265,12 +267,27 @@ def exit_status(report: BenchmarkReport, *, named: bool) -> int:
         The report.
     named
         Whether engines were requested by name. If not, an engine that fails does
-        not fail the command.
+        not fail the command. A precision that an engine lacks does not either, if it was
+        measured in another one.
     """
     if report.stopped_because == "interrupted":
         return INTERRUPTED
     if not any(row.status == "ok" for row in report):
         return NOTHING_MEASURED
-    if named and any(row.status != "ok" for row in report):
+    if named and any(row.status != "ok" and not _is_excused(row, report) for row in report):
         return ENGINE_FAILED
     return DONE
+
+
+def _is_excused(row: BenchmarkResult, report: BenchmarkReport) -> bool:
+    """Whether an engine lacks a precision of several that it was asked for."""
+    return (
+        row.status == "unsupported"
+        and bool(row.precision)
+        and any(
+            other.engine_name == row.engine_name
+            and other.status == "ok"
+            and other.precision != row.precision
+            for other in report
+        )
+    )

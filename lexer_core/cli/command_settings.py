@@ -74,12 +74,14 @@ def check_engines(context: click.Context, configuration: Configuration) -> None:
     Raises
     ------
     UsageError
-        An engine is not installed, or an option is wrong.
+        An engine is not installed, or an option or a precision is wrong.
     """
     chosen = configuration.settings.engines
-    if not chosen or "lexer_context" in context.ensure_object(dict):
+    if not (chosen or configuration.settings.precision) or "lexer_context" in context.ensure_object(
+        dict
+    ):
         return
-    if any(choice.python or choice.name in configuration.engines for choice in chosen):
+    if any(choice.python or choice.name in configuration.engines for choice in chosen or ()):
         return  # perhaps another interpreter runs it
     from lexer_core.benchmark.cases import select_cases  # imports numpy
     from lexer_core.engines.registry import EngineRegistry
@@ -89,6 +91,7 @@ def check_engines(context: click.Context, configuration: Configuration) -> None:
         chosen,
         configuration.settings.device,
         named_in=str(configuration.setting_origins["engines"]),
+        precisions=configuration.settings.precision or (),
     )
 
 

@@ -15,6 +15,7 @@ import attrs
 import click
 from click.core import ParameterSource
 
+from lexer_core.settings.legacy import former_margin
 from lexer_core.settings.table import Settings
 from lexer_core.settings.values import kind_of, parse_fraction
 
@@ -139,7 +140,9 @@ def _option(setting: attrs.Attribute[Any], default: object) -> Callable[[_Comman
         return click.option(
             metadata["option"] or f"--{flag}/--no-{flag}", name, default=None, help=text
         )
-    if metadata["example"]:
+    if kind == "precisions":
+        text += " For example float32,bfloat16."
+    elif metadata["example"]:
         text += f" For example {_written(setting, float(metadata['example']))}."
     return click.option(
         metadata["option"] or f"--{flag}",
@@ -166,6 +169,8 @@ def _written(setting: attrs.Attribute[Any], value: object) -> str:
 def _type(kind: str, metadata: Mapping[str, Any]) -> Any:
     if metadata["choices"]:
         return click.Choice(metadata["choices"])
+    if kind == "precisions":
+        return str
     if metadata["share"]:
         return Fraction()
     bounds = {
@@ -176,8 +181,11 @@ def _type(kind: str, metadata: Mapping[str, Any]) -> Any:
     return click.IntRange(**bounds) if kind == "int" else click.FloatRange(**bounds)
 
 
+_METAVARS = {"int": "N", "float": "X", "precisions": "A,B"}
+
+
 def _metavar(kind: str, metadata: Mapping[str, Any]) -> str | None:
-    return None if metadata["choices"] else {"int": "N", "float": "X"}.get(kind)
+    return None if metadata["choices"] else _METAVARS.get(kind)
 
 
 def preset_options(command: _CommandT) -> _CommandT:
@@ -235,6 +243,8 @@ def command_words(
         name: value
         for name, value in context.params.items()
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        # The setting margin, which it stands for, is in ``also``.
+        and former_margin(name, value) is None
     }
     for parameter in context.command.params:
         name = parameter.name or ""
@@ -251,6 +261,8 @@ def _words(parameter: click.Parameter, value: Any) -> list[str]:
         return [flag] if value == parameter.flag_value else []
     if isinstance(parameter, click.Option) and parameter.is_flag:
         return [flag if value else max(parameter.secondary_opts, key=len)]
+    if isinstance(value, tuple) and not parameter.multiple:
+        value = ",".join(value)
     return [
         word for each in (value if parameter.multiple else (value,)) for word in (flag, str(each))
     ]

@@ -43,7 +43,7 @@ __all__ = [
 
 RERUN_SETTINGS = (
     "num_iterations",
-    "precision",
+    "margin",
     "max_seconds",
     "min_seconds",
     "tails",

@@ -71,7 +71,8 @@ _OUTPUT_OPTIONS = (
     required=True,
     metavar="AXIS=VALUES",
     help="What to vary; repeat for several axes. 'batch=1,2,4' cuts or repeats the inputs, "
-    "'threads=1,2', 'onnxruntime.graph_optimization_level=basic,all' is an option of an engine, "
+    "'threads=1,2', 'precision=float32,bfloat16,int8-dynamic', "
+    "'onnxruntime.graph_optimization_level=basic,all' is an option of an engine, "
     "and a dynamic axis of the inputs has its own name: 'sequence=64,128'.",
 )
 @click.option(

@@ -193,6 +193,7 @@ def _prepared(saved: SavedModel) -> PreparedModel:
             outputs=saved.outputs,
             size_bytes=sum(file.stat().st_size for file in saved.files),
             exporter=saved.exporter,
+            precision=saved.precision,
         )
     )
 

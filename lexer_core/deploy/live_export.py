@@ -59,6 +59,7 @@ def exported_again(
     device: str,
     settings: Settings,
     *,
+    precision: str = "",
     model: Any = None,
     input: object = None,
     weights_digest: str = "",
@@ -72,6 +73,8 @@ def exported_again(
         The model of the report.
     engine, device, settings
         The engine that it is for, and the settings of the export.
+    precision
+        What the engine computes in.
     model, input
         A model to export instead, and its example inputs.
     weights_digest
@@ -123,7 +126,7 @@ def exported_again(
         try:
             held.start(folder, settings, threads=usable_threads(), memory_limit_bytes=None)
             held.run_reference(settings, RunTimings())
-            prepared = held.export_for(engine, device, settings)
+            prepared = held.export_for(engine, device, settings, precision=precision)
         finally:
             held.close()
         yield ExportAgain(

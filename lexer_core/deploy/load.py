@@ -179,6 +179,7 @@ def _exported(manifest: Manifest, folder: Path, model: Any) -> ExportedModel:
         outputs=manifest.outputs,
         size_bytes=sum(file.size_bytes for file in manifest.files.values()),
         exporter=manifest.exporter,
+        precision=manifest.converted_to,
     )
 
 

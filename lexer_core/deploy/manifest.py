@@ -56,6 +56,8 @@ class Manifest:
         The settings of the session.
     format, exporter
         The format of the model, and what exported it.
+    converted_to
+        The precision to which the engine converted the model's file; empty if it did not.
     file
         Name of the model's file in ``files``.
     inputs, outputs
@@ -89,6 +91,7 @@ class Manifest:
     options: Mapping[str, OptionValue] = field(factory=dict)
     format: str
     exporter: str = ""
+    converted_to: str = ""
     file: str
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]

@@ -120,6 +120,7 @@ def _copy(saved: SavedModel, target: Path, row: BenchmarkResult) -> _Written:
         outputs=saved.outputs,
         size_bytes=0,
         exporter=saved.exporter,
+        precision=saved.precision,
     )
     return _Written(
         file=f"{_MODEL_FOLDER}/{files[0].name}", exported=exported, structure=_flat(exported)
@@ -138,6 +139,7 @@ def _exported(
         row.engine_name,
         row.device_name,
         _export_settings(source.settings),
+        precision=row.precision,
         model=model,
         input=input,
         weights_digest=source.weights_digest,
@@ -262,6 +264,7 @@ def _manifest(row: BenchmarkResult, source: RowModel, written: _Written, folder:
         options=deployed.options,
         format=deployed.format,
         exporter=written.exported.exporter,
+        converted_to=written.exported.precision,
         file=written.file,
         inputs=deployed.inputs,
         outputs=deployed.outputs,

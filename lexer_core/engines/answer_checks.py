@@ -37,12 +37,14 @@ __all__ = [
     "check_placed",
     "check_session",
     "plain_caveat",
+    "plain_conversion",
     "plain_devices",
     "plain_export",
     "plain_note",
     "plain_outputs",
     "plain_phases",
     "plain_placement",
+    "plain_precision",
     "plain_script",
     "plain_tf32",
     "plain_timings",
@@ -174,6 +176,27 @@ def check_session(session: Any) -> None:
         )
 
 
+def plain_conversion(converted: object, exported: ExportedModel, workdir: Path) -> ExportedModel:
+    """Return a converted model, which is in a folder and has the export's inputs and outputs."""
+    plain = plain_export(converted, exported.format)
+    for role in ("inputs", "outputs"):
+        before, after = getattr(exported, role), getattr(plain, role)
+        if before != after:
+            listed = ", ".join(map(str, after)) or "none"
+            raise WrongAnswerError(
+                f"returned a model with other {role}: {listed} instead of "
+                f"{', '.join(map(str, before)) or 'none'}",
+                "A conversion keeps names, element types and shapes of inputs and outputs.",
+            )
+    if plain.path is not None and not plain.path.resolve().is_relative_to(workdir.resolve()):
+        raise WrongAnswerError(
+            f"returned {plain.path}, which is outside its workdir",
+            "Write the converted model to the folder `workdir`, or return None if there is "
+            "nothing to convert.",
+        )
+    return plain
+
+
 def check_array_call(call: object) -> None:
     """Check a session's function from arrays to arrays; may be ``None``."""
     if call is not None and not callable(call):
@@ -206,6 +229,16 @@ def plain_caveat(caveat: object) -> str:
             "The optional attribute 'caveat' must be a str.",
         )
     return _not_too_long(str.__str__(caveat), "a session's caveat")
+
+
+def plain_precision(precision: object) -> str:
+    """Return what a session computes in; empty if it does not say."""
+    if not isinstance(precision, str):
+        raise WrongAnswerError(
+            f"returned a session whose computed_precision is {_describe(precision)}",
+            "The optional attribute 'computed_precision' must be a str.",
+        )
+    return _not_too_long(str.__str__(precision), "a session's computed_precision")
 
 
 def plain_tf32(uses_tf32: object) -> bool:

@@ -50,6 +50,11 @@ def lexer_export_model() -> None:
 
 
 @hookimpl
+def lexer_convert_model() -> None:
+    """Convert nothing: the session computes in the precision, or refuses it."""
+
+
+@hookimpl
 def lexer_place_inputs(inputs: CallInputs) -> object:
     """Return the mapping of names to arrays."""
     return inputs.arrays
@@ -95,6 +100,7 @@ _DEFAULTS: dict[str, Callable[..., Any]] = {
     for hook in (
         lexer_list_devices,
         lexer_export_model,
+        lexer_convert_model,
         lexer_place_inputs,
         lexer_reset_state,
         lexer_synchronize,

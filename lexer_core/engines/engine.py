@@ -14,6 +14,7 @@ from functools import partial
 from itertools import repeat
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import attrs
 from attrs import field, frozen
 
 from lexer_core.engine_helpers import error_summary
@@ -25,12 +26,14 @@ from lexer_core.engines.answer_checks import (
     check_placed,
     check_session,
     plain_caveat,
+    plain_conversion,
     plain_devices,
     plain_export,
     plain_note,
     plain_outputs,
     plain_phases,
     plain_placement,
+    plain_precision,
     plain_script,
     plain_tf32,
     plain_timings,
@@ -183,6 +186,26 @@ class Engine:
             return None
         return self._checked(hook, plain_export, exported, format)
 
+    def convert_model(
+        self, exported: ExportedModel, precision: str, workdir: Path
+    ) -> ExportedModel | None:
+        """Convert an exported model to a precision; ``None`` if the session does that.
+
+        Raises
+        ------
+        UnsupportedError
+            The engine cannot run this model in this precision.
+        HookError
+            The hook raised something else, or did not return a model with the same inputs
+            and outputs in the given folder.
+        """
+        hook = "lexer_convert_model"
+        converted: object = self._ask(hook, exported=exported, precision=precision, workdir=workdir)
+        if converted is None:
+            return None
+        plain = self._checked(hook, plain_conversion, converted, exported, workdir)
+        return attrs.evolve(plain, precision=precision, specific_to=self.name)
+
     def create_session(
         self, exported: ExportedModel, device: Device, config: SessionConfig
     ) -> Session:
@@ -232,6 +255,19 @@ class Engine:
         with self.naming(hook):
             caveat: object = getattr(session, "caveat", "")
         return self._checked(hook, plain_caveat, caveat)
+
+    def computed_precision(self, session: Session) -> str:
+        """Return what a session computes in, as it reports it; empty if it does not.
+
+        Raises
+        ------
+        HookError
+            The attribute ``computed_precision`` of the session is not valid.
+        """
+        hook = "lexer_create_session"
+        with self.naming(hook):
+            precision: object = getattr(session, "computed_precision", "")
+        return self._checked(hook, plain_precision, precision)
 
     def uses_tf32(self, session: Session) -> bool:
         """Return whether a session computes products of float32 numbers in TF32.

@@ -45,7 +45,7 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         yield "runs_by_default must be True or False"
     yield from _wrong_availability(info)
     yield from _wrong_declarations(info.declarations)
-    for field in ("runtime_modules", "runtime_distributions", "formats"):
+    for field in ("runtime_modules", "runtime_distributions", "formats", "precisions"):
         yield from _wrong_names(field, getattr(info, field))
     if not info.formats:
         yield "formats is empty, so the engine cannot load a model"

@@ -27,6 +27,7 @@ def info_as_data(info: EngineInfo) -> dict[str, Any]:
         **{name: printable(getattr(info, name)) for name in _TEXTS},
         **{name: list(getattr(info, name)) for name in _NAMES},
         "runs_by_default": info.runs_by_default,
+        "precisions": list(info.precisions),
         "options": [
             {
                 "name": option.name,
@@ -60,6 +61,7 @@ def info_from_data(data: object) -> EngineInfo:
             unavailable_because=facts["unavailable_because"],
             remedy=facts["remedy"],
             declarations=facts.get("declarations", ""),  # older versions have none
+            precisions=tuple(facts.get("precisions", ())),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a description of an engine: {error!r}") from error

@@ -101,6 +101,13 @@ class RemoteEngine:
         del source, format, device, workdir, options
         return None
 
+    def convert_model(
+        self, exported: ExportedModel, precision: str, workdir: Path
+    ) -> ExportedModel | None:
+        """Return ``None``: only engines of the current interpreter convert."""
+        del exported, precision, workdir
+        return None
+
 
 def query_interpreter(python: str, engine: str) -> RemoteEngine:
     """Ask an interpreter to describe one of its engines.

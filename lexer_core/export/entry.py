@@ -93,6 +93,7 @@ def write_entry(folder: Path, entry: Entry) -> None:
             "exporter": exported.exporter,
             "specific_to": exported.specific_to,
             "notes": list(exported.notes),
+            "precision": exported.precision,
         },
     }
     (folder / ENTRY_FILE).write_text(json.dumps(description, indent=1), encoding="utf-8")

@@ -49,6 +49,11 @@ class Exporter(Protocol):
     ) -> ExportedModel | None:
         """Turn a model into a format, or return ``None``."""
 
+    def convert_model(
+        self, exported: ExportedModel, precision: str, workdir: Path
+    ) -> ExportedModel | None:
+        """Convert an export to a precision, or return ``None``."""
+
 
 class Engines(Protocol):
     """The part of the engine registry that exporting uses."""

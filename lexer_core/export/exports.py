@@ -11,7 +11,7 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from lexer_core.errors import (
     CacheError,
@@ -24,6 +24,7 @@ from lexer_core.errors import (
 )
 from lexer_core.export.cache import ExportCache
 from lexer_core.export.captured_output import captured_output
+from lexer_core.export.conversions import Conversions
 from lexer_core.export.exporters import check_destination, no_exporter
 from lexer_core.export.file_stamps import file_stamps, was_written_to
 from lexer_core.export.formats import ONNX, STANDARD_FORMATS, TORCH
@@ -62,6 +63,8 @@ class ExportOutcome:
         Name of the engine that made it.
     key
         Its fingerprint, if it is in the cache.
+    conversion_seconds
+        How long it took to convert it to a precision when that was made.
     notes
         Notes for the reader of the row.
     """
@@ -72,6 +75,7 @@ class ExportOutcome:
     known_wrong: bool = False
     exporter: str
     key: str = ""
+    conversion_seconds: float = 0.0
     notes: tuple[str, ...] = ()
 
 
@@ -140,9 +144,20 @@ class Exports:
         self._captures_output = captures_output
         self._avoid = avoid or {}
         self._notes: list[str] = []
+        self._conversions = Conversions(
+            new_folder=self._new_folder,
+            find=self._find_converted,
+            keep=self._keep,
+            discard=self._discard,
+        )
 
     def for_engine(
-        self, engine: str | Exporter, device: str, options: Mapping[str, OptionValue]
+        self,
+        engine: str | Exporter,
+        device: str,
+        options: Mapping[str, OptionValue],
+        *,
+        precision: str = "",
     ) -> ExportOutcome:
         """Export to an engine's first format that some engine can export.
 
@@ -154,6 +169,8 @@ class Exports:
             Name of the device that the engine will use.
         options
             Export options.
+        precision
+            What the engine is asked to compute in. It may convert the export to it.
 
         Raises
         ------
@@ -163,7 +180,7 @@ class Exports:
             The export failed, or no installed engine exports to any of the
             formats; the error then names the package that would.
         UnsupportedError
-            The engine cannot run a model of this kind.
+            The engine cannot run a model of this kind, or not in this precision.
         """
         if isinstance(engine, str):
             if engine in self._avoid:
@@ -191,7 +208,7 @@ class Exports:
                 result = self._export(request, exporter, target.name, found, options)
                 if isinstance(result, ExportOutcome):
                     self._served.setdefault(target.name, set()).add(request)
-                    return result
+                    return self._converted(result, target, precision) if precision else result
                 if result is not None:
                     errors.append(result)
         if errors:
@@ -203,6 +220,21 @@ class Exports:
             engine=target.info.display_name,
             # An engine that is not in the registry is one of another environment.
             elsewhere="" if isinstance(engine, str) else target.distribution,
+        )
+
+    def _converted(self, made: ExportOutcome, engine: Exporter, precision: str) -> ExportOutcome:
+        with self._captured_output(), self._at_work(engine.name):
+            conversion = self._conversions.of(engine, made.exported, precision, key=made.key)
+        if conversion.exported is None:
+            return made
+        return evolve(
+            made,
+            exported=conversion.exported,
+            # The user's own file needed no export.
+            seconds=0.0 if made.exported.path == self._model.source.onnx_path else made.seconds,
+            conversion_seconds=conversion.seconds,
+            cached=conversion.cached and made.cached,
+            known_wrong=False,
         )
 
     def _names(self, but: str = "") -> list[str]:
@@ -241,9 +273,14 @@ class Exports:
             ]:
                 attempts.outcomes.remove(outcome)
                 self._model.forget_known()
-                if self._cache is not None and outcome.key:
-                    with self._cache_errors_noted():
-                        self._cache.discard(outcome.key)
+                if outcome.key:
+                    self._discard(outcome.key)
+        self._conversions.forget(engine)
+
+    def _discard(self, key: str) -> None:
+        if self._cache is not None:
+            with self._cache_errors_noted():
+                self._cache.discard(key)
 
     def _is_damaged(self, outcome: ExportOutcome) -> bool:
         path = outcome.exported.path
@@ -400,6 +437,15 @@ class Exports:
                     key=key,
                     notes=self._all_notes(),
                 )
+        return None
+
+    def _find_converted(self, key: str) -> tuple[ExportedModel, float] | None:
+        if self._cache is None:
+            return None
+        with self._cache_errors_noted():
+            cached = self._cache.get(key, self._new_folder())
+            if cached is not None:
+                return cached.exported, cached.entry.export_seconds
         return None
 
     @contextlib.contextmanager

@@ -183,7 +183,7 @@ def _why_open(pair: Comparison, at_least: float | None) -> str:
         else f"contains {at_least:g}x"
     )
     return (
-        f"The interval {edge}. Measure on a quieter machine, or longer: lower precision or raise "
+        f"The interval {edge}. Measure on a quieter machine, or longer: lower margin or raise "
         "min_seconds and max_seconds."
     )
 

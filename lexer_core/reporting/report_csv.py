@@ -58,6 +58,7 @@ _FIELDS = (
     "batch_size",
     "threads",
     "precision",
+    "computed_precision",
     "dtype",
     "format",
     "exporter",

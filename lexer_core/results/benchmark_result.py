@@ -92,8 +92,9 @@ class BenchmarkResult:
         Items per call; ``None`` if unknown, and then a call counts as one item.
     threads
         Number of threads that a call may use.
-    precision, dtype
-        The requested precision (empty: the model's own); the dtypes of the inputs.
+    precision, computed_precision, dtype
+        The requested precision (empty: the model's own); what the engine says that it
+        computed in (empty if it does not); the dtypes of the inputs.
     format, exporter
         The format that the engine loaded, and the exporter that made it.
     isolation
@@ -187,6 +188,7 @@ class BenchmarkResult:
     batch_size: int | None = count()
     threads: int | None = count()
     precision: str = ""
+    computed_precision: str = ""
     dtype: str = ""
     format: str = ""
     exporter: str = ""

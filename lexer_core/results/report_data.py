@@ -40,6 +40,14 @@ def _models(models: Iterable[SavedModel]) -> tuple[SavedModel, ...]:
     return tuple(models)
 
 
+def _settings(values: Mapping[str, object]) -> dict[str, object]:
+    """Name the settings of older versions as they are named now."""
+    settings = plain_mapping(values)
+    if isinstance(settings.get("precision"), (int, float)):
+        return {"margin" if name == "precision" else name: each for name, each in settings.items()}
+    return settings
+
+
 @frozen(kw_only=True, repr=False)
 class ReportData(Sequence[BenchmarkResult]):
     """The results of a benchmark: a sequence of rows.
@@ -104,7 +112,7 @@ class ReportData(Sequence[BenchmarkResult]):
     results: tuple[BenchmarkResult, ...] = field(default=(), converter=_rows)
     comparisons: tuple[Comparison, ...] = field(default=(), converter=_pairs)
     environment: Environment = field(factory=Environment)
-    settings: Mapping[str, object] = field(factory=dict, converter=plain_mapping)
+    settings: Mapping[str, object] = field(factory=dict, converter=_settings)
     sentences: tuple[str, ...] = field(default=(), converter=texts)
     notes: tuple[str, ...] = field(default=(), converter=texts)
     model_name: str = ""

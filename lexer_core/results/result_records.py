@@ -95,7 +95,8 @@ class Failure:
 class OutputParity:
     """The difference between one output and that of the reference.
 
-    ``max_abs_error`` and ``rmse`` are in the unit of the output, ``cosine`` is
+    ``max_abs_error`` and ``rmse`` are in the unit of the output, ``relative_rmse`` is
+    relative to the root mean square of the reference without fill values, ``cosine`` is
     from -1 to 1, and ``mismatched_share`` is the share of elements outside the
     tolerance, 0 to 1. They are ``None`` if there was nothing to compare (``note``
     says why).
@@ -104,6 +105,7 @@ class OutputParity:
     name: str
     max_abs_error: float | None = number()
     rmse: float | None = number()
+    relative_rmse: float | None = number()
     cosine: float | None = number()
     mismatched_share: float | None = number()
     passed: bool
@@ -125,8 +127,9 @@ class Parity:
     rtol, atol
         The tolerance.
     rule
-        The rule that decided: the tolerance of the dtype, or the error of the
-        reference itself against float64; empty if nothing was judged.
+        The rule that decided: the tolerance of the dtype, the error of the reference
+        itself against float64, or the tolerance of a lower precision that was asked for;
+        empty if nothing was judged.
     reason
         Why the outputs fail or were not judged.
     outputs
@@ -148,7 +151,7 @@ class Parity:
     mismatched_share: float | None = number()
     rtol: float | None = number()
     atol: float | None = number()
-    rule: Literal["tolerance", "float64", ""] = ""
+    rule: Literal["tolerance", "float64", "precision", ""] = ""
     reason: str = ""
     outputs: tuple[OutputParity, ...] = field(default=(), converter=tuple)
     notes: tuple[str, ...] = field(default=(), converter=texts)

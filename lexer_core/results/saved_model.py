@@ -46,6 +46,8 @@ class SavedModel:
         Its inputs and outputs.
     exporter
         Name and version of the exporter.
+    precision
+        The precision to which the engine converted it; empty if it did not.
     """
 
     format: str
@@ -54,6 +56,7 @@ class SavedModel:
     inputs: tuple[TensorSpec, ...] = field(default=(), converter=_specs)
     outputs: tuple[TensorSpec, ...] = field(default=(), converter=_specs)
     exporter: str = ""
+    precision: str = ""
 
 
 class SavedFiles(Sequence[Path]):

@@ -45,6 +45,8 @@ class TuningConfiguration:
         Items in a call, if the batch size was varied.
     threads
         Number of threads per call, if it was varied.
+    precision
+        What the engine was asked to compute in, if it was varied.
     shape
         Sizes of the dynamic axes that were varied, by name.
     options
@@ -69,6 +71,7 @@ class TuningConfiguration:
     engine: str
     batch: int | None = count()
     threads: int | None = count()
+    precision: str = ""
     shape: Mapping[str, int] = mapping()
     options: Mapping[str, object] = field(factory=dict, converter=plain_mapping)
     fate: Fate = "not_reached"

@@ -150,10 +150,17 @@ class Settings:
         "10 s at most. 'thorough': ratios to 1%, tails, 3 launches, 5 minutes at most.",
         choices=("default", "quick", "thorough"),
     )
-    precision: float = _setting(
+    precision: tuple[str, ...] | None = _setting(
+        None,
+        "benchmarks",
+        "Precisions in which the engines compute: float32, float16, bfloat16, int8-dynamic, "
+        "int8-weights. Each engine is measured in each of them. Default: the model's own.",
+        example='["float32", "bfloat16"]',
+    )
+    margin: float = _setting(
         0.02,
         "benchmarks",
-        "Precision of the ratios: measure until the verdicts are clear and every 95% confidence "
+        "Margin of the ratios: measure until the verdicts are clear and every 95% confidence "
         "interval is at most this wide on each side, or a fifth of the ratio's distance from 1.",
         low=0,
         high=1,
@@ -366,8 +373,8 @@ class Settings:
 
 PRESETS: Mapping[str, Mapping[str, object]] = {
     "default": {},
-    "quick": {"precision": 0.5, "max_seconds": 10.0, "min_seconds": 0.0},
-    "thorough": {"precision": 0.01, "max_seconds": 300.0, "tails": True, "launches": 3},
+    "quick": {"margin": 0.5, "max_seconds": 10.0, "min_seconds": 0.0},
+    "thorough": {"margin": 0.01, "max_seconds": 300.0, "tails": True, "launches": 3},
 }
 """What each preset sets, unless a layer sets it itself."""
 

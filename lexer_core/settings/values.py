@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.engines.choice import EngineChoice, parse_engine_choice
 from lexer_core.errors import SettingError, UsageError
+from lexer_core.precisions import precision_name
 from lexer_core.typed_values import convert_value, validate_value
 
 if TYPE_CHECKING:
@@ -29,12 +30,13 @@ __all__ = [
 
 _TYPES = {"bool": bool, "int": int, "float": float, "str": str}
 _ENGINES = "a list of engines, such as ['torch', 'onnxruntime']"
+_PRECISIONS = "a list of precisions, such as ['float32', 'bfloat16']"
 
 
 def kind_of(setting: attrs.Attribute[Any]) -> str:
-    """Return ``bool``, ``int``, ``float``, ``str`` or ``engines``."""
+    """Return ``bool``, ``int``, ``float``, ``str``, ``engines`` or ``precisions``."""
     kind = str(setting.type).split(" |")[0]
-    return "engines" if kind.startswith("tuple[EngineChoice") else kind
+    return {"tuple[EngineChoice, ...]": "engines", "tuple[str, ...]": "precisions"}.get(kind, kind)
 
 
 def validate_setting(setting: attrs.Attribute[Any], value: object, origin: str) -> Any:
@@ -59,6 +61,8 @@ def validate_setting(setting: attrs.Attribute[Any], value: object, origin: str) 
     kind, metadata = kind_of(setting), setting.metadata
     if kind == "engines":
         return _engines(value, what)
+    if kind == "precisions":
+        return _precisions(value, what)
     hint = metadata["help"]
     valid: Any = validate_value(
         _TYPES[kind], value, what, strict=True, choices=metadata["choices"], hint=hint
@@ -81,7 +85,7 @@ def parse_setting(setting: attrs.Attribute[Any], text: str, origin: str) -> Any:
     """
     text = text.strip()
     kind = kind_of(setting)
-    if kind == "engines":
+    if kind in ("engines", "precisions"):
         value: object = text
     elif setting.metadata["share"]:
         value = parse_fraction(text)
@@ -138,6 +142,15 @@ def _engines(value: object, what: str) -> tuple[EngineChoice, ...]:
             hint="Remove it to run every engine that is ready.",
         )
     return choices
+
+
+def _precisions(value: object, what: str) -> tuple[str, ...]:
+    """Return the names of precisions; which of them exist is known with the engines."""
+    listed = value.split(",") if isinstance(value, str) else value
+    names = list(listed) if isinstance(listed, (list, tuple)) else []
+    if not names or not all(isinstance(name, str) and name.strip() for name in names):
+        raise SettingError(f"{what} is {value!r}; it must be {_PRECISIONS}.")
+    return tuple(dict.fromkeys(map(precision_name, names)))
 
 
 def _choice(value: object, what: str) -> EngineChoice:

@@ -13,6 +13,7 @@ import attrs
 
 from lexer_core.errors import SettingError
 from lexer_core.settings.layers import Layer
+from lexer_core.settings.legacy import former_margin, translate_legacy
 from lexer_core.settings.locations import NO_FILES, PATH_VARIABLE
 from lexer_core.settings.table import Origin, Settings, SettingValue, setting_names
 from lexer_core.settings.values import parse_setting
@@ -49,10 +50,12 @@ def environment_layer(environment: Mapping[str, str]) -> Layer:
         if not variable.startswith(_PREFIX) or variable in _OTHER_VARIABLES or not text.strip():
             continue
         if variable in known:
-            name = known[variable]
-            settings[name] = SettingValue(
-                parse_setting(table[name], text, variable), Origin(variable, outside=True)
-            )
+            name, origin = known[variable], Origin(variable, outside=True)
+            if former_margin(name, text) is None:
+                value = parse_setting(table[name], text, variable)
+                settings[name] = SettingValue(value, origin)
+            else:  # translated below
+                settings[name] = SettingValue(text, origin)
             continue
         near = nearest(
             variable.removeprefix(_PREFIX),
@@ -65,4 +68,9 @@ def environment_layer(environment: Mapping[str, str]) -> Layer:
                 hint=f"Did you mean {_PREFIX}{near}?",
             )
         notes.append(f"the environment variable {variable} is not a Lexer setting and was ignored")
-    return Layer(name="the environment", settings=settings, notes=tuple(notes))
+    translated = translate_legacy(settings)
+    return Layer(
+        name="the environment",
+        settings=translated.settings,
+        notes=(*notes, *translated.notes),
+    )

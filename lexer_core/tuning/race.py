@@ -9,6 +9,7 @@ import numpy as np
 from attrs import frozen
 
 from lexer_core.benchmark.analysis import hidden_work
+from lexer_core.benchmark.launch import computed_in
 from lexer_core.errors import EngineError, LexerError, LimitError
 from lexer_core.statistics import percentile_intervals
 from lexer_core.statistics.race import RaceRule, judge_race, next_race_rounds
@@ -144,7 +145,8 @@ class ConfigurationRace:
             Its outputs are wrong, or its samples do not account for its work.
         """
         assert case.first_outputs is not None
-        parity = self._models[outcome.case.model].judge.judge(case.label, case.first_outputs)
+        judge = self._models[outcome.case.model].judge
+        parity = judge.judge(case.label, case.first_outputs, computed=computed_in(outcome, case))
         outcome.parity = parity
         case.peak_memory_bytes = case.executor.peak_memory_bytes
         if parity.status == "fail":

@@ -1,8 +1,8 @@
 """Which configurations does a tuning try?
 
-The space is the product of its axes: ``batch``, ``threads``, the dynamic axes of the
-inputs by name, and options of engines (``onnxruntime.graph_optimization_level``), which
-concern only their engine.
+The space is the product of its axes: ``batch``, ``threads``, ``precision``, the dynamic
+axes of the inputs by name, and options of engines
+(``onnxruntime.graph_optimization_level``), which concern only their engine.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import field, frozen
 
+from lexer_core.benchmark.cases import PRECISION
 from lexer_core.errors import UsageError
+from lexer_core.precisions import precision_name
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -27,9 +29,12 @@ __all__ = ["BATCH", "THREADS", "Axis", "Point", "Space", "parse_axis", "read_axe
 
 BATCH = "batch"
 THREADS = "threads"
-_COUNTS = (BATCH, THREADS)
+_GENERAL = (BATCH, THREADS, PRECISION)
 _MOST_THREADS = 4096
-_HOW_TO_WRITE = "Write, for example, --vary batch=1,2,4 or --vary onnxruntime.OPTION=a,b."
+_HOW_TO_WRITE = (
+    "Write, for example, --vary batch=1,2,4, --vary precision=float32,bfloat16 or "
+    "--vary onnxruntime.OPTION=a,b."
+)
 
 
 @frozen(kw_only=True)
@@ -71,11 +76,18 @@ class Point:
 
     batch: int | None = None
     threads: int | None = None
+    precision: str = ""
     shape: Mapping[str, int] = field(factory=dict)
     options: Mapping[str, str] = field(factory=dict)
 
     def __str__(self) -> str:
-        named = {BATCH: self.batch, THREADS: self.threads, **self.shape, **self.options}
+        named = {
+            BATCH: self.batch,
+            THREADS: self.threads,
+            PRECISION: self.precision or None,
+            **self.shape,
+            **self.options,
+        }
         return ",".join(f"{name}={value}" for name, value in named.items() if value is not None)
 
     @property
@@ -90,6 +102,10 @@ class Space:
     """The product of some axes."""
 
     axes: tuple[Axis, ...]
+
+    def has(self, name: str) -> bool:
+        """Return whether an axis of all engines has this name."""
+        return any(axis.name == name and not axis.engine for axis in self.axes)
 
     def axes_of(self, engine: str) -> tuple[Axis, ...]:
         """Return the axes that concern an engine."""
@@ -111,9 +127,10 @@ class Space:
         point = _point([(axis, axis.values[at]) for axis, at in zip(axes, places, strict=True)])
         label = choice.label or choice.name
         where = str(point)
+        asked = {PRECISION: point.precision} if point.precision else {}
         return attrs.evolve(
             choice,
-            options={**choice.options, **point.options},
+            options={**choice.options, **asked, **point.options},
             label=f"{label}[{where}]" if where else label,
         ), point
 
@@ -163,7 +180,7 @@ class Space:
                     f"axis {axis} varies an option of {axis.engine!r}, which does not take part.",
                     hint=f"Engines: {', '.join(engines)}.",
                 )
-            known = (*_COUNTS, *dynamic_axes)
+            known = (*_GENERAL, *dynamic_axes)
             if not axis.engine and axis.name not in known:
                 raise UsageError(
                     f"no axis is called {axis.name!r}.",
@@ -174,12 +191,15 @@ class Space:
 
 
 def _point(by_axis: Sequence[tuple[Axis, str]]) -> Point:
-    general = {axis.name: int(value) for axis, value in by_axis if not axis.engine}
+    general = {axis.name: value for axis, value in by_axis if not axis.engine}
+    precision = general.pop(PRECISION, "")
+    sizes = {name: int(value) for name, value in general.items()}
     return Point(
-        batch=general.pop(BATCH, None),
-        threads=general.pop(THREADS, None),
+        batch=sizes.pop(BATCH, None),
+        threads=sizes.pop(THREADS, None),
+        precision=precision,
         options={axis.name: value for axis, value in by_axis if axis.engine},
-        shape=general,
+        shape=sizes,
     )
 
 
@@ -215,14 +235,15 @@ def read_axes(vary: Mapping[str, object]) -> Space:
         listed = (
             list(given) if isinstance(given, Sequence) and not isinstance(given, str) else [given]
         )
-        values = tuple(map(_as_text, listed))
         engine, _, option = written.rpartition(".")
+        is_precision = option == PRECISION and not engine
+        values = tuple(map(precision_name if is_precision else _as_text, map(_as_text, listed)))
         axis = Axis(name=option, values=values, engine=engine)
         if not values or "" in values:
             raise UsageError(f"axis {written!r} has no values.", hint=_HOW_TO_WRITE)
         if len(set(values)) < len(values):
             raise UsageError(f"axis {written!r} has a value twice: {', '.join(values)}.")
-        if not engine:
+        if not engine and not is_precision:
             sizes = axis.sizes()
             if option == THREADS and max(sizes) > _MOST_THREADS:
                 raise UsageError(f"{max(sizes)} threads are too many.")

@@ -11,7 +11,7 @@ import attrs
 from attrs import field, frozen
 
 from lexer_core.artifact.write import SUFFIX, save
-from lexer_core.benchmark.cases import CaseSelection, select_cases
+from lexer_core.benchmark.cases import PRECISION, CaseSelection, select_cases
 from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from os import PathLike
 
+    from lexer_core.benchmark.cases import Case
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.deploy.row_model import LiveModel
@@ -187,11 +188,9 @@ def _plan(request: TuningRequest, configuration: Configuration, registry: Engine
         settings.device,
         tables=configuration.engines,
         named_in=str(configuration.setting_origins["engines"]),
+        precisions=() if request.space.has(PRECISION) else settings.precision or (),
     )
-    choices = [
-        EngineChoice(case.engine, case.options, case.label if case.label != case.engine else "")
-        for case in (*base.cases, *(case for case, _ in base.failures))
-    ]
+    choices = [_choice_of(case) for case in (*base.cases, *(case for case, _ in base.failures))]
     names = {axis for named in request.axes.values() for axis in named.values()}
     request.space.check([choice.name for choice in choices], names)
     return Plan(
@@ -202,6 +201,15 @@ def _plan(request: TuningRequest, configuration: Configuration, registry: Engine
             registry, chosen, settings.device, tables=configuration.engines
         ),
         base.notes,
+    )
+
+
+def _choice_of(case: Case) -> EngineChoice:
+    precision = {PRECISION: case.precision} if case.precision else {}
+    return EngineChoice(
+        case.engine,
+        {**case.options, **precision},
+        case.label if case.label != case.engine else "",
     )
 
 
@@ -274,6 +282,7 @@ def _judged(
             engine=row.engine_name,
             batch=plan.points[row.label].batch,
             threads=plan.points[row.label].threads,
+            precision=plan.points[row.label].precision,
             shape=plan.points[row.label].shape,
             options=row.options,
             number=plan.numbers[row.label],

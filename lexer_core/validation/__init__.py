@@ -17,6 +17,12 @@ reference outputs, element by element in float64, by two rules in turn:
     types. This is the rule of PyTorch's dynamo benchmarks. It applies only if the
     tolerance is exceeded and is not the user's own.
 
+*precision*
+    For an engine that was asked to compute in a lower precision than the model's own:
+    ``RMSE(output, reference) <= share * scale``, and no element further off than ``6 *
+    share * scale + rtol * |reference|``. ``share`` is 1 % for float16, 8 % for bfloat16
+    and 10 % for int8 (a signal-to-noise ratio of 20 dB). It replaces the two other rules.
+
 Fill values, such as the -1e9 or the ``finfo.min`` of a mask, would make the scale
 meaningless. A group of elements that are at least 5000 and 100 times larger than
 all others is therefore left out of the scale and of the float64 rule; each of

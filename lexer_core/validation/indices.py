@@ -35,14 +35,16 @@ class Values:
     reference: Numbers
     rtol: float | None
     atol: float | None
-    tf32: bool
+    computed: str
 
     def explain(self, output: Numbers, indices: Numbers) -> bool:
         """Return whether an engine's indices differ from the reference's only in ties."""
         if self.reference.shape != indices.shape:
             return False
         values = wide(self.reference)
-        tolerance = tolerance_for(self.reference.dtype, self.rtol, self.atol, tf32=self.tf32)
+        tolerance = tolerance_for(
+            self.reference.dtype, self.rtol, self.atol, computed=self.computed
+        )
         magnitude = np.where(np.isfinite(values), np.abs(values), 0.0)
         atol = tolerance.atol
         if tolerance.scaled and is_float(self.reference.dtype):

@@ -35,7 +35,7 @@ def judge(
     rtol: float | None = None,
     atol: float | None = None,
     not_judged: str = "",
-    tf32: bool = False,
+    computed: str = "",
 ) -> Parity:
     """Compare an engine's outputs with the reference outputs.
 
@@ -55,9 +55,10 @@ def judge(
     not_judged
         Why there is no verdict, for example because the model is not
         deterministic. The errors are still computed.
-    tf32
-        Whether the engine computes products of float32 numbers in TF32, so that float32
-        outputs get TF32's tolerance.
+    computed
+        What the outputs were computed in, if that is not what their element types say: a
+        precision, or ``"tf32"`` for float32 outputs of products in TF32. Its tolerance
+        applies to floating-point outputs.
 
     Returns
     -------
@@ -84,7 +85,7 @@ def judge(
             name,
             outputs[name],
             reference,
-            tolerance_for(reference.dtype, rtol, atol, tf32=tf32),
+            tolerance_for(reference.dtype, rtol, atol, computed=computed),
             truth,
         )
         for name, reference in reference_outputs.items()
@@ -96,8 +97,13 @@ def judge(
         if each.passed
         for note in _type_notes(each.name, outputs[each.name], reference_outputs[each.name])
     ]
+    tolerances = [
+        tolerance_for(a.dtype, rtol, atol, computed=computed) for a in reference_outputs.values()
+    ]
+    is_lower = any(each.rms is not None for each in tolerances)
+    notes += _precision_note(judged, computed, tolerances) if is_lower and not not_judged else []
     values = {
-        each.name: Values(reference_outputs[each.name], rtol, atol, tf32)
+        each.name: Values(reference_outputs[each.name], rtol, atol, computed)
         for each in judged
         if each.passed and number_kind(reference_outputs[each.name].dtype) in "if"
     }
@@ -108,9 +114,7 @@ def judge(
             notes += [f"output {each.name!r}: {explained.note}"] if explained.passed else []
     reasons = _wrong_names(outputs, reference_outputs)
     reasons += [f"{each.name}: {each.note}" for each in judged if not each.passed]
-    summary = _summary(
-        judged, [tolerance_for(a.dtype, rtol, atol, tf32=tf32) for a in reference_outputs.values()]
-    )
+    summary = _summary(judged, tolerances)
 
     judged_outputs: Any = tuple(judged)
 
@@ -129,7 +133,7 @@ def judge(
         return verdict("not_judged", "", not_judged)
     if not reference_outputs:
         return verdict("not_judged", "", f"{reference_name} has no outputs")
-    rule = "float64" if truth.was_used else "tolerance"
+    rule = "float64" if truth.was_used else "precision" if is_lower else "tolerance"
     if reasons:
         if truth.reason:
             reasons.append(f"judged by tolerance only, without float64 outputs: {truth.reason}")
@@ -184,6 +188,21 @@ def _type_notes(name: str, output: Numbers, reference: Numbers) -> list[str]:
         return [f"output {name!r} is complex, returned as pairs of real and imaginary parts"]
     changed = type_change(output, reference)
     return [f"output {name!r} is {changed}"] if changed else []
+
+
+def _precision_note(
+    judged: list[OutputParity], computed: str, tolerances: list[Tolerance]
+) -> list[str]:
+    """Return how far outputs are off, and the tolerance that a lower precision has."""
+    errors = [each.relative_rmse for each in judged if each.relative_rmse is not None]
+    if not errors or not all(each.passed for each in judged):
+        return []
+    allowed = max(each.rms or 0.0 for each in tolerances)
+    note = (
+        f"outputs were judged as {computed}: the RMS of their error is {max(errors):.2g} times "
+        f"their own, {allowed:g} is allowed"
+    )
+    return [note]
 
 
 def _wrong_names(outputs: Outputs, reference_outputs: Outputs) -> list[str]:

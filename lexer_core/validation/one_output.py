@@ -110,7 +110,15 @@ def judge_output(
     passed = bool(within.all())
     if not passed:
         notes.append(_misfit(got, want, finite, within))
-    if not passed and is_float(reference.dtype) and bool(within[~ordinary].all()):
+    relative = root_mean_square(difference[ordinary]) / (scale or 1.0)
+    if tolerance.rms is not None and is_float(reference.dtype):
+        if relative > tolerance.rms:
+            passed = False
+            notes.append(
+                f"the RMS of its error is {relative:.2g} times that of the reference, "
+                f"{tolerance.rms:g} is allowed"
+            )
+    elif not passed and is_float(reference.dtype) and bool(within[~ordinary].all()):
         true = truth.of(name, reference.shape)
         if true is not None:
             # If the reference is far from float64 (finfo.min is another number
@@ -129,6 +137,7 @@ def judge_output(
         name=name,
         max_abs_error=float(difference[finite].max()) if finite.any() else None,
         rmse=root_mean_square(difference[finite]) if finite.any() else None,
+        relative_rmse=relative if ordinary.any() else None,
         cosine=_cosine(got[finite], want[finite]) if is_float(reference.dtype) else None,
         mismatched_share=share,
         passed=passed,

@@ -85,7 +85,7 @@ def lexer_export_model(source, format, workdir):
 @hookimpl
 def lexer_create_session(exported, device, config):
     find_device([CPU], device, runtime="LiteRT")
-    refuse_precision(config, runtime="LiteRT")
+    refuse_precision(config, runtime="LiteRT", exported=exported)
     from ai_edge_litert.interpreter import Interpreter
 
     path = model_file(exported, runtime="LiteRT")

@@ -101,7 +101,7 @@ def lexer_export_model(source, format, workdir):
 @hookimpl
 def lexer_create_session(exported, device, config):
     find_device([CPU], device, runtime="ncnn")
-    refuse_precision(config, runtime="ncnn")
+    refuse_precision(config, runtime="ncnn", exported=exported)
     import ncnn
 
     path = model_file(exported, runtime="ncnn")

@@ -26,7 +26,7 @@ def lexer_engine_info():
 def lexer_create_session(exported, device, config):
     name = "the reference evaluator"
     find_device([CPU], device, runtime=name)
-    refuse_precision(config, runtime=name)
+    refuse_precision(config, runtime=name, exported=exported)
     from onnx.reference import ReferenceEvaluator  # the runtime: imported when it is used
 
     return ReferenceSession(ReferenceEvaluator(str(model_file(exported, runtime=name))))

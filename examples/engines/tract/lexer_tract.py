@@ -25,7 +25,7 @@ def lexer_engine_info():
 @hookimpl
 def lexer_create_session(exported, device, config):
     find_device([CPU], device, runtime="tract")
-    refuse_precision(config, runtime="tract")
+    refuse_precision(config, runtime="tract", exported=exported)
     import tract  # the runtime: imported when it is used
 
     model = tract.onnx().load(model_file(exported, runtime="tract"))

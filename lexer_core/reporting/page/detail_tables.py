@@ -83,6 +83,7 @@ _STATUSES = {"pass": "✓ agree", "fail": "✗ differ", "not_judged": "not judge
 _RULES = {
     "tolerance": "tolerance of the dtype",
     "float64": "rounding error of the reference",
+    "precision": "tolerance of the requested precision",
 }
 
 
@@ -227,6 +228,7 @@ _ROW_FACTS: Sequence[tuple[str, Callable[[BenchmarkResult], str]]] = (
     ("batch size", lambda row: _count(row.batch_size)),
     ("input dtypes", lambda row: row.dtype or MISSING),
     ("requested precision", lambda row: row.precision or MISSING),
+    ("computed precision", lambda row: row.computed_precision or MISSING),
     ("format", lambda row: row.format or MISSING),
     ("exporter", lambda row: row.exporter or MISSING),
     ("options", lambda row: ", ".join(f"{k}={v}" for k, v in row.options.items()) or MISSING),

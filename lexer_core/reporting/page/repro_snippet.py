@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["snippet"]
 
-_FROM_ROWS = ("engines", "device")
+_FROM_ROWS = ("engines", "device", "precision")
 """Settings that the call takes from the rows."""
 
 
@@ -50,11 +50,12 @@ def snippet(report: ReportData) -> str:
 
 def _choice(row: BenchmarkResult) -> str:
     name = row.engine_name or row.engine
-    if row.label in (row.engine_name, row.engine) and not row.options:
+    options = dict(row.options) | ({"precision": row.precision} if row.precision else {})
+    if row.label in (row.engine_name, row.engine) and not options:
         return repr(name)
     words = [repr(name)]
-    if row.options:
-        words.append(f"options={dict(row.options)!r}")
+    if options:
+        words.append(f"options={options!r}")
     if row.label != name:
         words.append(f"label={row.label!r}")
     return f"EngineChoice({', '.join(words)})"

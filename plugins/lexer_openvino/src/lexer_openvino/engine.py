@@ -45,6 +45,7 @@ _INFO = EngineInfo(
     runtime_modules=("lexer_openvino_runtime", "openvino"),
     runtime_distributions=("openvino",),
     formats=("onnx",),
+    precisions=("float32", "bfloat16", "float16"),
     options=(
         EngineOption(
             name="performance_hint",

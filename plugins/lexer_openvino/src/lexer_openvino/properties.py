@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["check_properties", "make_properties"]
 
 _PRECISIONS = {"float32": "f32", "bfloat16": "bf16", "float16": "f16"}
+_CAPABILITIES = {"float32": "FP32", "bfloat16": "BF16", "float16": "FP16"}
 
 THREADS = "INFERENCE_NUM_THREADS"
 STREAMS = "NUM_STREAMS"
@@ -51,6 +52,8 @@ def make_properties(core: Any, device: Device, config: SessionConfig) -> dict[st
         name: value for name, value in defaults.items() if name in supported
     }
     requested = _requested(config)
+    if config.precision:
+        _check_capability(core, device, config.precision)
     for name in requested:
         if name not in supported:
             raise UnsupportedError(
@@ -60,6 +63,17 @@ def make_properties(core: Any, device: Device, config: SessionConfig) -> dict[st
     if config.cache_dir is not None:
         properties["CACHE_DIR"] = str(config.cache_dir)
     return properties | requested
+
+
+def _check_capability(core: Any, device: Device, precision: str) -> None:
+    """Refuse a precision that OpenVINO would compute in another type."""
+    capabilities = core.get_property(device.identifier, "OPTIMIZATION_CAPABILITIES")
+    if precision in _CAPABILITIES and _CAPABILITIES[precision] not in capabilities:
+        able = [name for name, each in _CAPABILITIES.items() if each in capabilities]
+        raise UnsupportedError(
+            f"{device.label} does not compute in {precision} with OpenVINO.",
+            hint=f"It computes in: {', '.join(able)}.",
+        )
 
 
 def check_properties(compiled: Any, properties: Mapping[str, Any], device: Device) -> None:

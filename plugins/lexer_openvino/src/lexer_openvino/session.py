@@ -21,6 +21,7 @@ from lexer_core.engine_helpers import (
 )
 from lexer_core.errors import EngineError, UnsupportedError
 from lexer_core.records import SessionPhases, TensorSpec
+from lexer_openvino.computed import computed_types
 from lexer_openvino.devices import find_device, remote_context
 from lexer_openvino.element_types import BEYOND_INT32, numpy_name
 from lexer_openvino.properties import check_properties, make_properties
@@ -160,6 +161,11 @@ class OpenVinoSession:
         self._wide_constant = wide_constant
         self.caveat = _caveat(wide_constant, [])
         self.run = _run if context is None else _run_remotely
+
+    @property
+    def computed_precision(self) -> str:
+        """The types in which the model is computed."""
+        return computed_types(self.compiled)
 
     @property
     def compiled(self) -> Any:

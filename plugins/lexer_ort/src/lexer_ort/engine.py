@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from lexer_ort.session import OrtSession
 
 __all__ = [
+    "lexer_convert_model",
     "lexer_create_session",
     "lexer_describe_placement",
     "lexer_engine_info",
@@ -58,6 +59,7 @@ _INFO = EngineInfo(
         "onnxruntime-training",
     ),
     formats=("onnx",),
+    precisions=("float32", "float16", "int8-dynamic"),
     options=(
         EngineOption(
             name="graph_optimization_level",
@@ -143,6 +145,16 @@ def lexer_export_model(
     from lexer_ort.export import export_with_torch  # imports torch and onnx
 
     return export_with_torch(source, workdir, options)
+
+
+@hookimpl
+def lexer_convert_model(
+    exported: ExportedModel, precision: str, workdir: Path
+) -> ExportedModel | None:
+    """Convert a model to float16, or quantise its MatMul and Gemm to int8."""
+    from lexer_ort.converted import convert_model  # imports onnx and onnxruntime
+
+    return convert_model(exported, precision, workdir)
 
 
 @hookimpl

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnxruntime
 
-from lexer_core.engine_helpers import input_array, model_file, refuse_precision, run_closed
+from lexer_core.engine_helpers import has_precision, input_array, model_file, run_closed
 from lexer_core.errors import DeviceUnavailableError, UnsupportedError
 from lexer_core.records import TensorSpec
 from lexer_ort.devices import CPU_PROVIDER, Memory, find_device, memory_of
 from lexer_ort.element_types import ElementType, by_ort_name
+from lexer_ort.graph_types import computed_types
 from lexer_ort.reasons import load_error
 from lexer_ort.session_options import RECORD_ASSIGNMENT, make_session_options
 from lexer_ort.values import to_array, to_value
@@ -49,7 +50,7 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
         ONNXRuntime cannot load the file.
     """
     path = model_file(exported, runtime="ONNXRuntime")
-    refuse_precision(config, runtime="ONNXRuntime")
+    _check_precision(exported, config)
     known = find_device(device)
     options = make_session_options(config)
     providers: list[str | tuple[str, dict[str, str]]] = [CPU_PROVIDER]
@@ -85,7 +86,29 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
             hint="Its libraries are missing or do not match this ONNXRuntime. "
             "See the worker's log.",
         )
-    return OrtSession(inference, known)
+    return OrtSession(
+        inference,
+        known,
+        computes=lambda: computed_types(path, make_session_options(config), providers),
+    )
+
+
+_UNSUPPORTED = {
+    "bfloat16": "it has no arithmetic in bfloat16 on the CPU, and other providers have it for "
+    "few operators",
+    "int8-weights": "Lexer quantises models for it by int8-dynamic only",
+}
+
+
+def _check_precision(exported: ExportedModel, config: SessionConfig) -> None:
+    """Refuse a precision, unless the file was converted to it or has it anyway."""
+    if not config.precision or has_precision(exported, config.precision):
+        return
+    reason = _UNSUPPORTED.get(config.precision, "it computes in the types of the file")
+    raise UnsupportedError(
+        f"ONNXRuntime does not compute this model in {config.precision}: {reason}.",
+        hint="Leave out the precision, or use one of: float16, int8-dynamic.",
+    )
 
 
 def _types_of(exported: ExportedModel) -> str:
@@ -101,6 +124,8 @@ class OrtSession:
         An ``onnxruntime.InferenceSession``.
     device
         The device; ``identifier`` is the provider.
+    computes
+        Finds out in which types it computes.
 
     Attributes
     ----------
@@ -110,8 +135,11 @@ class OrtSession:
 
     run: Callable[[Any], Any]
 
-    def __init__(self, inference: Any, device: Device) -> None:
+    def __init__(
+        self, inference: Any, device: Device, *, computes: Callable[[], str] = lambda: ""
+    ) -> None:
         self.provider = device.identifier
+        self._computes = computes
         self.outputs: tuple[str, ...] = tuple(node.name for node in inference.get_outputs())
         self._inputs = [
             (_spec(node), _element_type("input", node)) for node in inference.get_inputs()
@@ -177,6 +205,11 @@ class OrtSession:
             return dict(zip(names, inference.run(names, arrays), strict=True))
 
         return call
+
+    @property
+    def computed_precision(self) -> str:
+        """The types in which the session computes, from the graph that was optimised for it."""
+        return self._computes()
 
     def synchronize(self) -> None:
         """Wait until the provider has finished all work."""

@@ -15,7 +15,7 @@ from lexer_torch.engine import (
     lexer_synchronize,
     lexer_time_calls,
 )
-from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION, TF32
+from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION, PRECISIONS, TF32
 
 if TYPE_CHECKING:
     from lexer_core.records import DeployedModel, Device, ExportedModel, SessionConfig
@@ -44,6 +44,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),
+        precisions=PRECISIONS,
         options=(
             EngineOption(
                 name="mode",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import EngineInfo
-from lexer_torch.options import CHANNELS_LAST, CUDA_GRAPH, MATMUL_PRECISION, TF32
+from lexer_torch.options import CHANNELS_LAST, CUDA_GRAPH, MATMUL_PRECISION, PRECISIONS, TF32
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,6 +40,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch",),
+        precisions=PRECISIONS,
         options=(CHANNELS_LAST, MATMUL_PRECISION, TF32, CUDA_GRAPH),
     )
 

@@ -43,6 +43,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_modules=("torch",),
         runtime_distributions=("torch",),
         formats=("torch_export",),
+        precisions=("float32",),
         options=(
             EngineOption(
                 name="mode",

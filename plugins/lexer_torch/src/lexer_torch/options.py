@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from lexer_core.records import EngineOption
 
-__all__ = ["CHANNELS_LAST", "CUDA_GRAPH", "MATMUL_PRECISION", "TF32"]
+__all__ = ["CHANNELS_LAST", "CUDA_GRAPH", "MATMUL_PRECISION", "PRECISIONS", "TF32"]
+
+PRECISIONS = ("float32", "float16", "bfloat16", "float64")
+"""The types to which a module is cast."""
 
 CHANNELS_LAST = EngineOption(
     name="channels_last",

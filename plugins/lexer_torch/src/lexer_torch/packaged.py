@@ -64,10 +64,10 @@ def create_packaged_session(
     DeviceUnavailableError
         The device is not available.
     UnsupportedError
-        A precision is set, or AOTInductor cannot compile the program.
+        A precision is set that is not the program's own, or AOTInductor cannot compile the program.
     """
     where = torch_device(device)
-    refuse_precision(config, runtime="a traced program")
+    refuse_precision(config, runtime="a traced program", exported=exported)
     program = exported.model
     if not isinstance(program, torch.export.ExportedProgram):
         raise ModelError(f"expected a torch.export program, got {type(program).__name__}.")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import operator
+from collections import Counter
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -63,6 +64,10 @@ _NEVER_TF32 = ("float16", "bfloat16", "float64")
 
 _IMAGE_DIMENSIONS = 4
 
+_SLOW_FLOAT16 = (
+    "on a CPU, torch has few fast operators in float16: bfloat16 may be many times faster"
+)
+
 AnySession = TypeVar("AnySession", bound="TorchSession")
 
 
@@ -94,6 +99,18 @@ class TorchSession:
         self.uses_tf32 = self._tf32 is not None and (
             self._tf32.products or (self._tf32.convolutions and has_convolutions(module))
         )
+
+    @property
+    def computed_precision(self) -> str:
+        """The floating-point types of the module, that of most numbers first; or of its inputs."""
+        sizes: Counter[str] = Counter()
+        if self.module is not None:
+            for tensor in (*self.module.parameters(), *self.module.buffers()):
+                if tensor.is_floating_point():
+                    sizes[str(tensor.dtype).removeprefix("torch.")] += tensor.numel()
+        if sizes:
+            return ", ".join(name for name, _ in sizes.most_common())
+        return "" if self._dtype is None else str(self._dtype).removeprefix("torch.")
 
     def call_context(self) -> AbstractContextManager[object]:
         """Return the context of a call: inference mode, no gradients, or gradients.
@@ -186,8 +203,15 @@ class TorchSession:
         """
         return DeviceUsage(
             peak_memory_bytes=peak_memory(self.device) if self._isolated else None,
-            notes=() if self._tf32 is None else (self._tf32.note,),
+            notes=(
+                *(() if self._tf32 is None else (self._tf32.note,)),
+                *((_SLOW_FLOAT16,) if self._is_slow_float16 else ()),
+            ),
         )
+
+    @property
+    def _is_slow_float16(self) -> bool:
+        return self._dtype is torch.float16 and self.device.type == "cpu"
 
     def close(self) -> None:
         """Release the module, and restore its state and that of the process."""

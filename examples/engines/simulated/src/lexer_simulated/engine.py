@@ -66,7 +66,7 @@ def lexer_create_session(
     from lexer_simulated.session import SimulatedSession  # imports numpy
 
     find_device([_DEVICE], device, runtime="the simulation")
-    refuse_precision(config, runtime="the simulated device")
+    refuse_precision(config, runtime="the simulated device", exported=exported)
     launch_us = int(config.options.get("launch_us", 0))
     if launch_us < 0:
         raise UnsupportedError(f"launch_us={launch_us} is not valid: it must not be negative.")
