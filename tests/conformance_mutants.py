@@ -26,6 +26,9 @@ REFERENCE = '''
 import json
 import time
 
+import attrs
+
+from lexer_core.engine_helpers import has_precision
 from lexer_core.errors import DeviceUnavailableError, UnsupportedError
 from lexer_core.hookspecs import hookimpl
 from lexer_core.records import (
@@ -85,6 +88,17 @@ def programs():
     }
 
 
+def rounded(compute):
+    import numpy as np
+
+    def computed(**inputs):
+        halves = {name: array.astype(np.float16) for name, array in inputs.items()}
+        back = {name: array.astype(inputs[name].dtype) for name, array in halves.items()}
+        return compute(**back)
+
+    return computed
+
+
 class Session:
     def __init__(self, path, config):
         facts = json.loads(path.read_text(encoding="utf-8"))
@@ -93,6 +107,10 @@ class Session:
         self.outputs = facts["outputs"]
         self.layout = config.options["layout"]
         self.tile = config.options["tile"]
+        self.computed_precision = "float32"
+        if facts.get("half"):
+            self.computed_precision = "float16"
+            self.compute = rounded(self.compute)
 
     def run(self, placed):
         return self.compute(**placed)
@@ -108,6 +126,7 @@ def lexer_engine_info():
         runtime_modules=("numpy",),
         runtime_distributions=("numpy",),
         formats=("zoo",),
+        precisions=("float32", "float16"),
         options=(
             EngineOption(
                 name="layout", type=str, default="row", choices=("row", "column"), help="Order."
@@ -142,10 +161,20 @@ def lexer_export_model(source, format, workdir):
 
 
 @hookimpl
+def lexer_convert_model(exported, precision, workdir):
+    if precision != "float16":
+        return None
+    facts = json.loads(exported.path.read_text(encoding="utf-8"))
+    path = workdir / "converted.json"
+    path.write_text(json.dumps({**facts, "half": True}), encoding="utf-8")
+    return attrs.evolve(exported, path=path)
+
+
+@hookimpl
 def lexer_create_session(exported, device, config):
     if device != CPU:
         raise DeviceUnavailableError(f"numpy has no device {device}")
-    if config.precision:
+    if config.precision and not has_precision(exported, config.precision):
         raise UnsupportedError(f"numpy does not compute in {config.precision}")
     if config.options["tile"] < 1:
         raise UnsupportedError("a tile has at least one row")
@@ -193,6 +222,8 @@ TIMED = "    return Timings(host=seconds)\n"
 SOUND = '"""A right engine."""\n'
 HEADER = "class Session:\n"
 CREATE = "    return Session(exported.path, config)\n"
+REFUSE_PRECISION = "    if config.precision and not has_precision(exported, config.precision):\n"
+CONVERTED = "    return attrs.evolve(exported, path=path)\n"
 REFUSE_DEVICE = "    if device != CPU:\n"
 
 STATEFUL = (
@@ -772,8 +803,60 @@ MUTANTS = (
     Mutant(
         name="ignores_the_precision",
         check="unknown_precision_is_refused",
-        old="    if config.precision:\n",
+        old=REFUSE_PRECISION,
         new="    if False:\n",
+    ),
+    Mutant(
+        name="computes_in_another_precision_than_it_says",
+        check="precisions_take_effect",
+        old="            self.compute = rounded(self.compute)\n",
+        new="",
+    ),
+    Mutant(
+        name="declares_a_precision_that_it_refuses",
+        check="declared_precisions_are_served",
+        old='precisions=("float32", "float16"),',
+        new='precisions=("float32", "float16", "bfloat16"),',
+    ),
+    Mutant(
+        name="accepts_a_precision_that_it_does_not_declare",
+        check="declared_precisions_are_served",
+        old='precisions=("float32", "float16"),',
+        new='precisions=("float32",),',
+    ),
+    Mutant(
+        name="renames_outputs_when_it_converts",
+        check="conversions_keep_the_model",
+        old=CONVERTED,
+        new="    (output,) = exported.outputs\n"
+        '    output = attrs.evolve(output, name="half")\n'
+        "    return attrs.evolve(exported, path=path, outputs=(output,))\n",
+    ),
+    Mutant(
+        name="changes_a_type_when_it_converts",
+        check="conversions_keep_the_model",
+        old=CONVERTED,
+        new="    (spec,) = exported.inputs\n"
+        '    spec = attrs.evolve(spec, dtype="float16")\n'
+        "    return attrs.evolve(exported, path=path, inputs=(spec,))\n",
+    ),
+    Mutant(
+        name="converts_to_another_model",
+        check="conversions_keep_the_model",
+        old='{**facts, "half": True}',
+        new='{**facts, "half": True, "model": "many_rows", "outputs": ["z"]}',
+    ),
+    Mutant(
+        name="converts_over_the_export",
+        check="conversions_keep_the_model",
+        old=CONVERTED,
+        new="    exported.path.write_bytes(path.read_bytes())\n" + CONVERTED,
+    ),
+    Mutant(
+        name="converts_outside_its_folder",
+        check="conversions_keep_the_model",
+        old='    path = workdir / "converted.json"\n',
+        new='    path = exported.path.with_name("converted.json")\n',
     ),
     # -- errors
     Mutant(

@@ -18,6 +18,7 @@ from conformance_mutants import (
     INIT,
     PLACE,
     REFERENCE,
+    REFUSE_PRECISION,
     RUN,
     SOUND,
     TIMED,
@@ -372,7 +373,11 @@ CLAIMS = {
         ("    CPU,\n", "    CPU,\n    Device,\n"),
     ),
     "ignores_a_precision_that_exists": change(
-        ("    if config.precision:\n", "    if config.precision not in ('', 'float16'):\n")
+        (REFUSE_PRECISION, "    if config.precision not in ('', 'float32', 'bfloat16'):\n"),
+        (
+            '        self.computed_precision = "float32"\n',
+            "        self.computed_precision = config.precision\n",
+        ),
     ),
     "has_a_negative_compile_time": change(
         (INIT, f"{INIT}        self.phases = SessionPhases(compile_seconds=-1.0)\n"),

@@ -73,8 +73,6 @@ def reason_to_skip(check):
     """Why a right engine without limits and state does not have this check."""
     if check == "declared_limits_are_refused":
         return "no limit is declared"
-    if check == "precisions_take_effect":
-        return "the engine computes in the model's own types only"
     if check == "device_times_are_measured":
         return "the engine reports no times of a device"
     if check == "compile_time_is_plausible":

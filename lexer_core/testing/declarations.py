@@ -44,6 +44,8 @@ class EngineUnderTest:
         1, 2, 0.5 and 2.0 are not.
     changes_outputs
         Options that are meant to change the outputs.
+    refusable_precisions
+        Declared precisions that some machines do not have.
     """
 
     engine_name: ClassVar[str] = ""
@@ -53,6 +55,7 @@ class EngineUnderTest:
     option_effects: ClassVar[Mapping[str, Callable[[Any], object] | str]] = {}
     option_values: ClassVar[Mapping[str, OptionValue]] = {}
     changes_outputs: ClassVar[tuple[str, ...]] = ()
+    refusable_precisions: ClassVar[tuple[str, ...]] = ()
 
     @classmethod
     def make_model(cls, case: ModelCase, folder: Path) -> ExportedModel | None:

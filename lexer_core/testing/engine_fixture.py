@@ -233,8 +233,11 @@ class EngineFixture:
             The device. Default: the declared one.
         """
         engine, device = self.engine, device or self.device
-        model = exported or self.model(name)
-        session = engine.create_session(model, device, config or self.config(options))
+        model, config = exported or self.model(name), config or self.config(options)
+        if config.precision and model.precision != config.precision:
+            converted = engine.convert_model(model, config.precision, self.new_folder())
+            model = converted or model
+        session = engine.create_session(model, device, config)
         try:
             yield OpenSession(
                 engine=engine, session=session, device=device, case=MODELS[name], exported=model

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from lexer_core.engines.choice import resolve_options
 from lexer_core.errors import HookError, LexerError, SettingError
@@ -13,7 +11,7 @@ from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lexer_core.records import EngineOption, OptionValue
     from lexer_core.testing.engine_fixture import EngineFixture
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["SUITE"]
 
 SUITE = Suite("Options")
-
-_LOWER = ("float16", "bfloat16")
-_DIGITS = {"x": 1 + np.arange(1, 7, dtype=np.float32).reshape(2, 3) * np.float32(1.0009765e-4)}
-"""Values that neither has."""
 
 _UNKNOWN = "lexer_no_such_option"
 _NONSENSE: dict[type, OptionValue] = {
@@ -121,57 +115,6 @@ def options_take_effect(fixture: EngineFixture) -> None:
             )
     if unseen:
         raise Skip(f"not checked: {'; '.join(unseen)}")
-
-
-@SUITE.check("basic", "A precision that the engine does not support is refused.")
-def unknown_precision_is_refused(fixture: EngineFixture) -> None:
-    """Request an element type that does not exist."""
-    engine = fixture.engine
-    model, device = fixture.model("one_input"), fixture.device
-    try:
-        session = engine.create_session(model, device, fixture.config(precision="float3"))
-    except HookError as error:
-        raise CheckFailed(
-            f"with precision 'float3': {error.message}", "Raise UnsupportedError."
-        ) from error
-    except LexerError:
-        return
-    session.close()
-    raise CheckFailed(
-        "precision 'float3', which does not exist, is accepted.",
-        "Raise UnsupportedError for every config.precision that the engine does not support.",
-    )
-
-
-@SUITE.check("full", "A row labelled with a precision was computed in it.")
-def precisions_take_effect(fixture: EngineFixture) -> None:
-    """Request lower precisions, and look for their rounding."""
-    accepted = 0
-    for precision in _LOWER:
-        try:
-            with fixture.session(
-                "large_values", config=fixture.config(precision=precision)
-            ) as opened:
-                outputs = opened.answer(_DIGITS)
-        except HookError:
-            raise
-        except LexerError:
-            continue  # refused with a reason
-        accepted += 1
-        if _equal(outputs, opened.case.reference(_DIGITS)):
-            raise CheckFailed(
-                f"precision {precision!r} is accepted, but outputs have all digits of float32.",
-                "Compute in config.precision, or raise UnsupportedError.",
-            )
-    if not accepted:
-        raise Skip("the engine computes in the model's own types only")
-
-
-def _equal(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
-    return all(
-        np.array_equal(np.asarray(one[name], dtype=np.float64), array.astype(np.float64))
-        for name, array in other.items()
-    )
 
 
 def _options(fixture: EngineFixture) -> Sequence[EngineOption]:

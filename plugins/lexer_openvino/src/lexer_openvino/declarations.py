@@ -27,6 +27,7 @@ class OpenVinoDeclarations(EngineUnderTest):
         "int64": "OpenVINO computes whole numbers in 32 bits",
         "float64": "OpenVINO's CPU plugin computes float64 in float32",
     }
+    refusable_precisions = ("bfloat16", "float16")
     option_effects = {  # noqa: RUF012
         "performance_hint": _property("PERFORMANCE_HINT"),
         "num_streams": _property("NUM_STREAMS"),
