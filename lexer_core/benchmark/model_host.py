@@ -219,7 +219,7 @@ class ModelHost:
         return outputs
 
     def _prepared(
-        self, method: str, *args: object, engine: str = "", use_cache: bool
+        self, method: str, *args: object, engine: str = "", use_cache: bool, **more: str
     ) -> PreparedModel:
         """Export the model, without the engines that end or block the process meanwhile.
 
@@ -238,6 +238,7 @@ class ModelHost:
                     use_cache=use_cache,
                     by_value=self._executor.isolated,
                     avoid=dict(self._avoid),
+                    **more,
                     problem=lambda prepared, _: prepared_problem(prepared),
                 )
             except (WorkerDiedError, WorkerTimeoutError) as error:

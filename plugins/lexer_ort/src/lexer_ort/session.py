@@ -18,7 +18,6 @@ from lexer_core.errors import DeviceUnavailableError, UnsupportedError
 from lexer_core.records import TensorSpec
 from lexer_ort.devices import CPU_PROVIDER, Memory, find_device, memory_of
 from lexer_ort.element_types import ElementType, by_ort_name
-from lexer_ort.graph_types import computed_types
 from lexer_ort.reasons import load_error
 from lexer_ort.session_options import RECORD_ASSIGNMENT, make_session_options
 from lexer_ort.values import to_array, to_value
@@ -86,11 +85,13 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
             hint="Its libraries are missing or do not match this ONNXRuntime. "
             "See the worker's log.",
         )
-    return OrtSession(
-        inference,
-        known,
-        computes=lambda: computed_types(path, make_session_options(config), providers),
-    )
+
+    def computes() -> str:
+        from lexer_ort.graph_types import computed_types  # imports onnx, which no call needs
+
+        return computed_types(path, make_session_options(config), providers)
+
+    return OrtSession(inference, known, computes=computes)
 
 
 _UNSUPPORTED = {
