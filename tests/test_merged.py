@@ -70,14 +70,14 @@ def here(tmp_path, monkeypatch):
 def test_a_machine_is_named_by_its_hardware():
     merged = merge([a_small_run(1), a_small_run(2, environment=ARM)])
 
-    assert names_of(merged) == ["AMD EPYC 7763, 2 cores", "Neoverse-N1, 4 cores"]
+    assert names_of(merged) == ["2-core AMD EPYC 7763", "4-core Neoverse-N1"]
 
 
 def test_the_noise_of_a_processors_name_is_left_out():
     noisy = {"cpu_model": "Intel(R) Xeon(R) Gold 6248 CPU @ 2.50GHz", "gpus": ["T4", "T4"]}
 
     assert names_of(merge([a_small_run(environment=noisy)])) == [
-        "Intel Xeon Gold 6248, 2 cores, 2 × T4"
+        "2-core Intel Xeon Gold 6248 + 2x T4"
     ]
 
 
@@ -130,14 +130,14 @@ def test_machines_of_one_name_and_other_hardware_are_told_apart(here, other):
 def test_machines_with_much_more_memory_are_other_machines():
     merged = merge([a_small_run(at, environment={"memory_bytes": at * 16 * GIB}) for at in (1, 2)])
 
-    assert names_of(merged) == ["AMD EPYC 7763, 2 cores", "AMD EPYC 7763, 2 cores (2)"]
+    assert names_of(merged) == ["2-core AMD EPYC 7763", "2-core AMD EPYC 7763 (2)"]
 
 
 def test_the_machine_with_the_most_items_per_second_comes_first(here):
     merged = merge(["arm.lexer", "x86.lexer"])
 
-    assert merged.groups[0].machines == ("AMD EPYC 7763, 2 cores", "Neoverse-N1, 4 cores")
-    assert "Most items per second: AMD EPYC 7763, 2 cores with Torch" in merged.to_text(width=200)
+    assert merged.groups[0].machines == ("2-core AMD EPYC 7763", "4-core Neoverse-N1")
+    assert "Most items per second: 2-core AMD EPYC 7763 with Torch" in merged.to_text(width=200)
 
 
 @pytest.mark.parametrize(
@@ -158,7 +158,7 @@ def test_machines_that_are_close_are_named_together(rates, said):
         )
         for at, rate in enumerate(rates)
     ]
-    names = {"AMD EPYC 7763, 1 core": "a", "AMD EPYC 7763, 2 cores": "b"}
+    names = {"1-core AMD EPYC 7763": "a", "2-core AMD EPYC 7763": "b"}
 
     merged = merge(runs, names=names)
 
@@ -233,8 +233,8 @@ def test_what_failed_is_listed_with_its_machine():
     merged = merge([attrs.evolve(a_small_run(), results=[a_row(), a_failed_row()])])
 
     text = merged.to_text(width=120)
-    assert "AMD EPYC 7763, 2 cores: TVM failed while loading the model" in text
-    assert rows_of(merged)["AMD EPYC 7763, 2 cores", "TVM"].items_per_sec is None
+    assert "2-core AMD EPYC 7763: TVM failed while loading the model" in text
+    assert rows_of(merged)["2-core AMD EPYC 7763", "TVM"].items_per_sec is None
 
 
 def test_of_a_tuning_only_the_best_configurations_are_listed():
@@ -400,7 +400,7 @@ def test_a_noisy_machine_is_named():
 
     _, notes = groups_of({}, {"rows": noisy})
 
-    assert "AMD EPYC 7763, 3 cores: noisy machine: other virtual machines took 20%" in notes
+    assert "3-core AMD EPYC 7763: noisy machine: other virtual machines took 20%" in notes
 
 
 def test_many_machines_do_not_make_many_notes():
@@ -413,7 +413,7 @@ def test_many_machines_do_not_make_many_notes():
     notes = merge(runs).groups[0].notes
 
     assert len(notes) == 2
-    assert notes[0].startswith("10 runs were on noisy machines: AMD EPYC 7763, 1 core (Amaz")
+    assert notes[0].startswith("10 runs were on noisy machines: 1-core AMD EPYC 7763 (Amaz")
     assert notes[1].endswith("4 more machines have runs that can be compared like this")
 
 
@@ -465,7 +465,7 @@ def test_merging_merged_runs_adds_what_is_new(here):
 
     assert [(run.name, run.machine) for run in merged] == [
         ("x86", "box"),
-        ("arm", "Neoverse-N1, 4 cores"),
+        ("arm", "4-core Neoverse-N1"),
     ]
 
 
@@ -474,7 +474,7 @@ def test_merged_runs_can_be_merged_with_others_in_python(here):
 
     more = merge([merged, artifact.load("arm.lexer")])
 
-    assert [run.machine for run in more] == ["box", "Neoverse-N1, 4 cores"]
+    assert [run.machine for run in more] == ["box", "4-core Neoverse-N1"]
     assert more.machines[0].price.text == "1/h"
 
 
@@ -486,7 +486,7 @@ def test_runs_of_one_file_name_are_named_by_their_folders(tmp_path):
     merged = merge([tmp_path], names={"laptop/run": "mine"})
 
     assert [run.name for run in merged] == ["laptop/run", "server/run"]
-    assert names_of(merged) == ["mine", "AMD EPYC 7763, 2 cores"]
+    assert names_of(merged) == ["mine", "2-core AMD EPYC 7763"]
 
 
 # --- The file. ---
@@ -760,7 +760,7 @@ def test_the_csv_has_the_machine_first(here):
 
     lines = list(csv.DictReader(io.StringIO(merged.to_csv("fleet.csv"))))
 
-    assert [line["machine"] for line in lines] == ["'=cmd", "Neoverse-N1, 4 cores"]
+    assert [line["machine"] for line in lines] == ["'=cmd", "4-core Neoverse-N1"]
     assert [line["is_best"] for line in lines] == ["true", "true"]
     assert float(lines[0]["cost_per_million"]) == merged.rows[0].cost_per_million
     assert lines[0]["p50_ms"]
@@ -936,7 +936,7 @@ def test_a_page_of_many_runs_has_only_the_tables():
     page = merge(runs).to_html()
 
     assert "<article" not in page
-    assert page.count("AMD EPYC 7763, 21 cores") > 1
+    assert page.count("21-core AMD EPYC 7763") > 1
     assert "lexer show fleet.lexer --run NAME" in page
 
 

@@ -120,8 +120,12 @@ def _knows_cpu(environment: Environment) -> bool:
 
 
 def _short_name(environment: Environment) -> str:
-    parts = (_cpu_name(environment), _cores_text(environment), *_gpu_names(environment))
-    return ", ".join(part for part in parts if part)[:_LONGEST].rstrip(" ,")
+    cores = environment.cores_usable
+    processor = (
+        _cpu_name(environment) if cores is None else f"{cores:g}-core {_cpu_name(environment)}"
+    )
+    # Without commas, because names are listed.
+    return " + ".join((processor, *_gpu_names(environment)))[:_LONGEST].rstrip(" +")
 
 
 def _cpu_name(environment: Environment) -> str:
@@ -138,4 +142,4 @@ def _cores_text(environment: Environment) -> str:
 
 def _gpu_names(environment: Environment) -> list[str]:
     counts: Mapping[str, int] = {name: environment.gpus.count(name) for name in environment.gpus}
-    return [name if count == 1 else f"{count} × {name}" for name, count in counts.items()]
+    return [name if count == 1 else f"{count}x {name}" for name, count in counts.items()]
