@@ -389,6 +389,8 @@ def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> No
         ({"vary": {"scale.unit": []}}, "axis 'scale.unit' has no values"),
         ({"vary": {"scale.unit": [200, 200]}}, "has a value twice"),
         ({"vary": {"batch": [0, 1]}}, "not a whole number above 0"),
+        ({"vary": {"batch": [1, 10**15]}}, "would need .* of memory"),
+        ({"vary": {"batch": [1, 10**30]}}, "axis batch is too large"),
         ({"vary": {"bach": [1, 2]}}, "no axis is called 'bach'"),
         ({"vary": {"torch.x": [1, 2]}}, "'torch', which does not take part"),
         ({"vary": {"scale.unit": ["quick"]}}, "unit"),

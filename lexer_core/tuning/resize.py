@@ -9,7 +9,9 @@ import attrs
 import numpy as np
 
 from lexer_core.errors import InputError
+from lexer_core.machine.memory import available_memory_bytes
 from lexer_core.model.batch_size import BatchSize
+from lexer_core.reporting.numbers import bytes_text
 from lexer_core.tuning.space import BATCH
 
 if TYPE_CHECKING:
@@ -120,6 +122,15 @@ def _resized(
         if array.shape[dimension] == 0:
             raise InputError(f"axis {axis!r} of input {name!r} is empty, so it cannot be repeated.")
         key = id(array), dimension
+        # An index needs 8 bytes.
+        needed = max(8, array.nbytes // array.shape[dimension]) * size
+        available = available_memory_bytes()
+        if needed > available:
+            raise InputError(
+                f"with {axis}={size}, input {name!r} would need {bytes_text(needed)} of memory; "
+                f"{bytes_text(available)} are available.",
+                hint="Choose smaller sizes.",
+            )
         if key not in same:
             places = np.arange(size) % array.shape[dimension]
             same[key] = np.take(array, places, axis=dimension)

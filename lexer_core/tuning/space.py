@@ -31,6 +31,8 @@ BATCH = "batch"
 THREADS = "threads"
 _GENERAL = (BATCH, THREADS, PRECISION)
 _MOST_THREADS = 4096
+_MOST_DIGITS = 18
+"""Of a whole number that fits in 64 bits."""
 _HOW_TO_WRITE = (
     "Write, for example, --vary batch=1,2,4, --vary precision=float32,bfloat16 or "
     "--vary onnxruntime.OPTION=a,b."
@@ -61,11 +63,13 @@ class Axis:
         """
         sizes = []
         for value in self.values:
-            if not value.isascii() or not value.isdigit() or int(value) < 1:
+            if not value.isascii() or not value.isdigit() or not value.strip("0"):
                 raise UsageError(
                     f"{value!r} in the axis {self} is not a whole number above 0.",
                     hint=_HOW_TO_WRITE,
                 )
+            if len(value) > _MOST_DIGITS:
+                raise UsageError(f"{value[:_MOST_DIGITS]}… in the axis {self} is too large.")
             sizes.append(int(value))
         return tuple(sizes)
 
