@@ -220,6 +220,27 @@ def test_an_empty_folder_is_filled_and_a_file_is_refused(report, tmp_path):
         report["affine"].save(tmp_path / "no" / "such" / "folder")
 
 
+def test_the_current_folder_is_not_replaced(report, folder, tmp_path, monkeypatch):
+    (tmp_path / "empty").mkdir()
+    for place, target in (("empty", "."), ("deploy/model", str(folder))):
+        monkeypatch.chdir(tmp_path / place)
+
+        with pytest.raises(DeploymentError, match="it is the current folder, or contains it"):
+            report["affine"].save(target, overwrite=True)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere, the current folder cannot be deleted")
+def test_a_deleted_current_folder_is_named(report, tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(OutputFileError, match="the current folder was deleted"):
+        report["affine"].save("deploy")
+    assert report["affine"].save(tmp_path / "deploy").is_dir()
+
+
 def test_a_failure_while_saving_keeps_the_old_deployment(report, folder, model_file):
     model_file.unlink()
 

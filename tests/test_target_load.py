@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -161,3 +162,14 @@ def test_what_needs_arguments_asks_for_a_factory(tmp_path, code):
 
     assert "it needs width, depth" in error.message
     assert "def make_model():\n    return Net(width=..., depth=...)" in error.hint
+
+
+@pytest.mark.skipif(os.name != "posix", reason="elsewhere, the current folder cannot be deleted")
+def test_a_module_is_not_searched_in_a_folder_that_was_deleted(tmp_path, monkeypatch):
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    with pytest.raises(TargetError, match="the current folder, which was deleted"):
+        load_target("net:Net")

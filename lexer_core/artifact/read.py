@@ -258,7 +258,9 @@ class _PackedFiles(Sequence[Path]):
         state: _State,
         folder: TemporaryFolder | None,
     ) -> None:
-        self._path = path.absolute()
+        with contextlib.suppress(FileNotFoundError):  # the current folder was deleted
+            path = path.absolute()
+        self._path = path
         self._names = names
         self._state = state
         self._folder = folder  # it goes with the last reference

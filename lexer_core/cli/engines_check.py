@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
@@ -12,6 +13,7 @@ from lexer_core.cli.main import GATE_FAILED
 from lexer_core.cli.printing import print_json
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.registry import EngineRegistry
+from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,6 +97,13 @@ def check(
     from lexer_core.testing.check_table import checks_of
     from lexer_core.testing.isolated import CheckPlan, run_isolated
 
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:
+        raise UsageError(
+            "the current folder was deleted; checks compare what is in it.",
+            hint="Change to another folder.",
+        ) from error
     with stdout_to_stderr():
         plugin = EngineRegistry().listing(name).distribution
     plan = CheckPlan(

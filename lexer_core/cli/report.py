@@ -51,12 +51,12 @@ def report(*, runs: Sequence[str], output_file: str) -> None:
     check_extra()
     page = Path(output_file)
     paths = [Path(run) for run in runs]
+    check_writable(page)
     if page.resolve() in [path.resolve() for path in paths]:
         raise OutputFileError(
             f"{output_file!r} is one of the runs, which the page would overwrite.",
             hint="Choose another file: -o report.html",
         )
-    check_writable(page)
     if not any(map(is_merged_file, paths)):
         html = report_page([load(path) for path in paths], names=[path.stem for path in paths])
     else:

@@ -65,7 +65,13 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     OutputFileError
         It cannot be written. Any ``OSError`` inside the block is converted.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise OutputFileError(
+            f"cannot write {str(path)!r}: the current folder was deleted.",
+            hint="Change to another folder.",
+        ) from error
     _check_replaceable(path, target, overwrite=overwrite)
     temporary = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
 
@@ -100,7 +106,13 @@ def check_new_folder(path: Path, *, overwrite: bool) -> None:
     OutputFileError
         It cannot be written.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        target = Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise OutputFileError(
+            f"cannot write {str(path)!r}: the current folder was deleted.",
+            hint="Change to another folder.",
+        ) from error
     _check_replaceable(path, target, overwrite=overwrite)
     probe = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
     try:
@@ -231,6 +243,12 @@ def _check_replaceable(path: Path, target: Path, *, overwrite: bool) -> None:
         raise DeploymentError(
             f"cannot save to {str(path)!r}: it is a file.", hint="Choose a new folder."
         )
+    if _is_current(target):
+        raise DeploymentError(
+            f"cannot save to {str(path)!r}: it is the current folder, or contains it, and would be "
+            "replaced.",
+            hint="Choose another folder, or change to another one first.",
+        )
     if not any(target.iterdir()):
         return
     if not is_deployment(target):
@@ -256,6 +274,13 @@ def _cannot_write(path: Path, error: OSError) -> OutputFileError:
         f"cannot write {str(path)!r}: {error.strerror or error}.",
         hint="Choose a folder in an existing, writable folder.",
     )
+
+
+def _is_current(target: Path) -> bool:
+    try:
+        return Path.cwd().resolve().is_relative_to(target)
+    except FileNotFoundError:  # it was deleted
+        return False
 
 
 def _saved_names(folder: Path) -> set[str]:

@@ -168,7 +168,13 @@ def _load_file(where: str) -> ModuleType:
 
 
 def _import_module(name: str) -> ModuleType:
-    folder = Path.cwd()
+    try:
+        folder = Path.cwd()
+    except FileNotFoundError as error:
+        raise TargetError(
+            f"module {name!r} is searched in the current folder, which was deleted.",
+            hint="Change to another folder, or name the file: path/to/file.py:Class.",
+        ) from error
     if "/" in name or "\\" in name:
         path = Path(name)
         if path.is_dir():
