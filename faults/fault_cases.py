@@ -151,6 +151,48 @@ for engine in ("segv_in_export", "exit_in_export", "hang_in_export"):
     case("an engine", engine.replace("_", " "), failing_export(engine))
 
 
+_NET = "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n    return torch.nn.Linear(3, 4)\n"
+_EXPORT = ("export", "net.py:net", "--input", "input=float32[2,3]")
+
+
+def _exports_torch() -> bool:
+    probe = [sys.executable, "-c", "import torch, onnxruntime, lexer_ort"]
+    return not subprocess.run(probe, check=False, capture_output=True).returncode
+
+
+def export_to_file(place: Place) -> str:
+    """Export with the faulty exporters, which are asked before and after the right one."""
+    if not _exports_torch():
+        return "skipped: it needs torch and lexer-ort"
+    (place.folder / "net.py").write_text(_NET, encoding="utf-8")
+    done = place.run(*_EXPORT, "-o", "net.onnx", environment={"LEXER_LOAD_TIMEOUT": "30"})
+    _require(done, not done.problems, ", ".join(done.problems))
+    _require(done, (place.folder / "net.onnx").is_file(), "no file")
+    for engine in ("exit_in_export", "hang_in_export"):
+        _require(done, f"{engine!r} was left out" in done.text, f"nothing is said of {engine}")
+    return "the next engine asked, the file written"
+
+
+case("an engine", "exporters that exit and hang, before lexer export", export_to_file)
+
+
+def interrupted_tuning(place: Place) -> str:
+    """Press Ctrl-C before anything is measured; an earlier file must stay."""
+    earlier = place.folder / "tuned.lexer"
+    earlier.write_bytes(b"an earlier tuning")
+
+    def press(process: subprocess.Popen[str]) -> None:
+        time.sleep(1.5)
+        os.killpg(process.pid, signal.SIGINT)
+
+    command = ("tune", str(place.model), "--input", "x=float32[2,3]", "--engine", "toy")
+    done = place.run(*command, "--vary", "toy.work=1,2", "-o", str(earlier), during=press)
+    _require(done, not done.problems, ", ".join(done.problems))
+    _require(done, done.status == INTERRUPTED, f"exit status {done.status}")
+    _require(done, earlier.read_bytes() == b"an earlier tuning", "the earlier file is lost")
+    return "exit status 130, the earlier file kept"
+
+
 # -- limits and environment -----------------------------------------------------------
 
 
@@ -283,22 +325,16 @@ def many_samples(place: Place) -> str:
 
 def shared_cold_cache(place: Place) -> str:
     """Ten processes export the same model at once."""
-    (place.folder / "net.py").write_text(
-        "import torch\n\n\ndef net():\n    torch.manual_seed(0)\n"
-        "    return torch.nn.Linear(3, 4)\n",
-        encoding="utf-8",
-    )
-    probe = [sys.executable, "-c", "import torch, onnxruntime, lexer_ort"]
-    if subprocess.run(probe, check=False, capture_output=True).returncode:
+    if not _exports_torch():
         return "skipped: it needs torch and lexer-ort"
+    (place.folder / "net.py").write_text(_NET, encoding="utf-8")
     one = '"$@" -o out$i.onnx > log$i 2>&1 &'
     shell = (
         f"for i in 1 2 3 4 5 6 7 8 9 10; do {one} done; "
         'for job in $(jobs -p); do wait "$job" || { cat log*; exit 70; }; done'
     )
-    command = ("export", "net.py:net", "--input", "input=float32[2,3]")
-    # Without the faulty engines, which an export would ask in its own process.
-    done = place.run(*command, shell=shell, environment={"PYTHONPATH": None})
+    # Without the faulty engines, each of which an export would wait for.
+    done = place.run(*_EXPORT, shell=shell, environment={"PYTHONPATH": None})
     _require(done, not done.problems, ", ".join(done.problems))
     files = {path.read_bytes() for path in place.folder.glob("out*.onnx")}
     written = len(list(place.folder.glob("out*.onnx")))
@@ -407,6 +443,9 @@ for phase in (*PAUSES, MEASURING):
         again = "" if gap is None else f", again after {gap} s"
         quick = phase == PAUSES[1] and gap == 0.5
         case("Ctrl-C", f"{_named(phase)}{again}", pressed(phase, gap), quick=quick)
+
+
+case("Ctrl-C", "a tuning, 1.5 s after the start", interrupted_tuning)
 
 
 def signalled(name: str, phase: str) -> Callable[[Place], str]:
