@@ -118,6 +118,7 @@ def test_the_list_is_there_for_machines(site, lexer):
         "runtime_distribution": None,
         "plugin": "lexer-echo 1.0",
         "formats": ["echo"],
+        "precisions": [],
         "runs_by_default": True,
         "probe": None,
     }

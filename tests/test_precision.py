@@ -299,3 +299,9 @@ def test_a_row_is_repeated_in_its_precision(model: Path) -> None:
     assert "precision=" not in snippet(report).split("engines=")[0]
     with pytest.raises(UsageError):
         measured(model, engines=[attrs.evolve(EngineChoice("many"), options={"precision": "x"})])
+
+
+def test_the_precisions_of_an_engine_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["engines", "show", "many"]) == 0
+
+    assert "  precision float32, float16, int8-dynamic, own-4bit\n" in capsys.readouterr().out

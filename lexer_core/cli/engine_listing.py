@@ -46,6 +46,7 @@ def listing_as_json(listing: EngineListing, probe: EngineProbe | None) -> dict[s
         "runtime_distribution": listing.runtime_distribution,
         "plugin": listing.distribution,
         "formats": None if info is None else list(info.formats),
+        "precisions": None if info is None else list(info.precisions),
         "runs_by_default": None if info is None else info.runs_by_default,
         "probe": None if probe is None else _probe_as_json(probe),
     }

@@ -15,7 +15,7 @@ _COMMANDS = {
     ),
     "show": (
         "lexer_core.cli.engines_show:show_command",
-        "Show one engine: its state, devices, formats and options.",
+        "Show one engine: its state, devices, formats, precisions and options.",
     ),
     "check": (
         "lexer_core.cli.engines_check:check",

@@ -40,7 +40,7 @@ _TYPE_NAMES = {"bool": "true or false", "int": "integer", "float": "number", "st
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of text.")
 def show_command(name: str, timeout: float, as_json: bool) -> None:
-    """Show one engine: its state, devices, formats and options.
+    """Show one engine: its state, devices, formats, precisions and options.
 
     A ready engine is started in a separate process to list its devices. If it
     crashes or does not answer, the output says so.
@@ -83,6 +83,8 @@ def _lines(listing: EngineListing, probe: EngineProbe | None) -> Iterator[tuple[
     yield "plugin", listing.distribution
     if listing.info is not None:
         yield "formats", ", ".join(listing.info.formats)
+        if listing.info.precisions:
+            yield "precision", ", ".join(listing.info.precisions)
         by_default = listing.info.runs_by_default
         yield "default", "runs if no engine is named" if by_default else "runs only if named"
     if probe is not None:
