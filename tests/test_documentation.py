@@ -44,7 +44,9 @@ from lexer_core.context import LexerContext
 
 name, isolation, *needs = sys.argv[1:]
 sys.argv[1:] = []
-little = dict(num_iterations=20, warm_up_seconds=0.05, threads=1, isolation=isolation)
+little = dict(
+    num_iterations=20, max_seconds=4.0, warm_up_seconds=0.05, threads=1, isolation=isolation
+)
 begin = LexerContext.__init__
 LexerContext.__init__ = lambda self, **settings: begin(self, **{**little, **settings})
 

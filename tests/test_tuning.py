@@ -232,6 +232,28 @@ def test_a_tuning_is_a_table_and_a_plot(by_unit: TuningReport, tmp_path: Path) -
     assert "items per second" in (tmp_path / "front.svg").read_text()
 
 
+@pytest.mark.extras
+def test_the_page_shows_how_throughput_grows_with_the_batch_size(by_unit: TuningReport) -> None:
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
+    names = {each.label: f"scale[batch={at}]" for at, each in enumerate(by_unit.results, start=1)}
+    with_batches = attrs.evolve(
+        by_unit,
+        results=tuple(attrs.evolve(row, label=names[row.label]) for row in by_unit.results),
+        comparisons=(),
+        tuning=attrs.evolve(
+            by_unit.search,
+            configurations=tuple(
+                attrs.evolve(each, label=names[each.label], batch=at)
+                for at, each in enumerate(by_unit.configurations, start=1)
+            ),
+        ),
+    )
+
+    assert "Items per second by threads and batch size" not in by_unit.to_html()
+    assert "Items per second by threads and batch size" in with_batches.to_html()
+
+
 # -- limits --------------------------------------------------------------------------
 
 

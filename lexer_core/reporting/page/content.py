@@ -32,6 +32,7 @@ from lexer_core.reporting.page.overview import difference_table, overview_table
 from lexer_core.reporting.page.parts import Table, from_columns
 from lexer_core.reporting.page.ratios import ratio_plot
 from lexer_core.reporting.page.repro_snippet import snippet
+from lexer_core.reporting.page.scaling_plot import scaling_plot
 from lexer_core.reporting.page.tuning_plots import front_plot, race_plot
 from lexer_core.reporting.run_lines import model_title
 from lexer_core.reporting.sentences import titles
@@ -234,7 +235,7 @@ def _configurations(report: ReportData, tuning: Tuning, layout: Layout) -> tuple
     return (
         *_figures([front_plot(report, tuning)]),
         Grid(table=from_columns("All configurations, the best first", layout.columns)),
-        *_figures([race_plot(tuning)]),
+        *_figures([race_plot(tuning), scaling_plot(report, tuning)]),
     )
 
 
