@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import attrs
 from attrs import frozen
 
+from lexer_core.benchmark.early_model import MODEL_LABEL
 from lexer_core.benchmark.plausible import (
     call_export_problem,
     call_plausibly,
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from lexer_core.records import ExportedModel, OptionValue
 
 __all__ = ["HostSettings", "ModelHost"]
-
-_LABEL = "the model"
 
 
 @frozen(kw_only=True)
@@ -72,7 +71,7 @@ class HostSettings:
         return start_worker(
             factory,
             hosted=hosted,
-            label=_LABEL,
+            label=MODEL_LABEL,
             threads=self.threads,
             memory_limit_bytes=self.memory_limit_bytes,
             preload=preload,
@@ -289,7 +288,7 @@ class ModelHost:
                 self._executor,
                 method,
                 *args,
-                label=_LABEL,
+                label=MODEL_LABEL,
                 timeout=self._timeout,
                 problem=problem,
                 **kwargs,

@@ -9,6 +9,7 @@ import click
 from lexer_core.cli.command_settings import (
     check_engines,
     command_configuration,
+    early_model_process,
     explicit_settings,
     lexer_context,
 )
@@ -184,19 +185,23 @@ def benchmark(
     output = plan_output(format, output_file, verbose=verbose)
     choices = [parse_engine_choice(text) for text in engines]
     interpreters = dict(map(_interpreter, pythons))
-    from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
-    from lexer_core.target.load import load_target
-
     if len(set(targets)) < len(targets):
         raise UsageError("a TARGET is given twice.", hint="Name each model once.")
     options = {"engines": choices or None, "device": device, "seed": seed, **settings}
     configuration = command_configuration(options)
     input_seed = configuration.settings.seed or 0
-    request = read_request(described, inputs_file, batch_size, input_seed)
-    second_request = _second_request(second_described, batch_size, input_seed)
     if not interpreters:  # asking another interpreter takes as long as loading a model
         check_engines(context, configuration)
-    with exits_at_once_until_a_run_begins(), stdout_to_stderr():
+    with (
+        exits_at_once_until_a_run_begins(),
+        stdout_to_stderr(),
+        early_model_process(targets, configuration.settings),
+    ):
+        from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
+        from lexer_core.target.load import load_target
+
+        request = read_request(described, inputs_file, batch_size, input_seed)
+        second_request = _second_request(second_described, batch_size, input_seed)
         loaded = [load_target(target, seed=input_seed) for target in targets]
         inputs = [example_inputs(each, request) for each in loaded]
         report = lexer_context(context).benchmark(

@@ -7,21 +7,30 @@ is loaded.
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from lexer_core.settings.layers import argument_layer, merge_layers
 from lexer_core.settings.table import DEFAULT, preset_origin
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import click
 
     from lexer_core.context import LexerContext
     from lexer_core.settings.layers import Configuration
     from lexer_core.settings.sources import SettingSources
+    from lexer_core.settings.table import Settings
 
-__all__ = ["check_engines", "command_configuration", "explicit_settings", "lexer_context"]
+__all__ = [
+    "check_engines",
+    "command_configuration",
+    "early_model_process",
+    "explicit_settings",
+    "lexer_context",
+]
 
 _COMMAND_DEFAULTS: Mapping[str, object] = {"seed": 0}
 """Fixed, so that repeating a command repeats its inputs and the order of rounds."""
@@ -103,3 +112,17 @@ def lexer_context(context: click.Context) -> LexerContext:
     from lexer_core.context import LexerContext  # slow to import
 
     return LexerContext()
+
+
+def early_model_process(
+    targets: Sequence[str], settings: Settings
+) -> AbstractContextManager[object]:
+    """Return a context in which the model's process starts before the model is loaded.
+
+    An ``.onnx`` file needs none with torch.
+    """
+    if all(target.endswith(".onnx") for target in targets):
+        return nullcontext()
+    from lexer_core.benchmark.early_model import model_process_started_early  # on use
+
+    return model_process_started_early(settings)

@@ -45,10 +45,15 @@ class Connection:
     ----------
     label, handle, sock, log
         The worker's name, process, connection and output.
+
+    Attributes
+    ----------
     hosted
         The class of the object in the worker; a reply must be of the type that its
         method declares. ``None`` accepts any plain data.
     """
+
+    hosted: type | None = None
 
     def __init__(
         self,
@@ -57,10 +62,8 @@ class Connection:
         handle: ProcessHandle,
         sock: socket.socket,
         log: WorkerLog,
-        hosted: type | None = None,
     ) -> None:
         self.label = label
-        self._hosted = hosted
         self.started = False
         self.peak_memory_bytes: int | None = None
         self.notes: list[str] = []
@@ -151,7 +154,7 @@ class Connection:
         if raised is not None:
             raise raised
         try:
-            return read_reply(self._hosted, method, value)
+            return read_reply(self.hosted, method, value)
         except InvalidDataError as invalid:
             raise WorkerError(
                 f"the worker of {self.label!r} returned something else from {method!r} than "

@@ -7,19 +7,21 @@ same interface, so the code that runs a benchmark need not know the difference.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from lexer_core.errors import LexerError, WorkerError, text_of
 from lexer_core.machine.affinity import cpu_set, thread_environment
+from lexer_core.worker.early import early_worker, take_early_worker
 from lexer_core.worker.process import WorkerProcess
 from lexer_core.worker.telemetry import without_telemetry
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lexer_core.temporary_folders import TemporaryFolder
 
-__all__ = ["Executor", "LocalExecutor", "start_worker"]
+__all__ = ["Executor", "LocalExecutor", "start_early", "start_worker"]
 
 
 class Executor(Protocol):
@@ -121,20 +123,36 @@ def start_worker(
         Whether to pin the worker. All workers with the same number of threads get
         the same CPUs.
     """
-    return WorkerProcess.start(
+    variables = {**without_telemetry(), **thread_environment(threads), **(environment or {})}
+    early = None
+    if not pinned and python is None and temporary is None:
+        early = take_early_worker(label, variables)
+    worker = early or WorkerProcess.spawn(
+        label, environment=variables, python=python, temporary=temporary
+    )
+    worker.set_up(
         factory,
-        label=label,
-        environment={
-            **without_telemetry(),
-            **thread_environment(threads),
-            **(environment or {}),
-        },
         cpus=cpu_set(threads) if pinned else None,
         memory_limit_bytes=memory_limit_bytes,
         preload=preload,
         sys_path=sys_path,
-        python=python,
         initializer=initializer,
         hosted=hosted,
-        temporary=temporary,
     )
+    return worker
+
+
+@contextmanager
+def start_early(label: str, *, threads: int, preload: Sequence[str]) -> Iterator[None]:
+    """Start a worker that :func:`start_worker` takes, if it is asked for one like it.
+
+    In the ``with`` block, it imports modules meanwhile; see :mod:`lexer_core.worker.early`.
+
+    Parameters
+    ----------
+    label, threads, preload
+        As in :func:`start_worker`; not pinned.
+    """
+    variables = {**without_telemetry(), **thread_environment(threads)}
+    with early_worker(label, environment=variables, preload=preload):
+        yield

@@ -133,7 +133,9 @@ class _Worker:
         ConnectionError
             The parent exited.
         """
-        self._set_up(self._reader.read().unpickle())
+        while not self._factory:
+            self._set_up(self._reader.read().unpickle())
+        self.notify("ready", None)
         while True:
             self._answer(self._reader.read())
             self._output.repair()
@@ -176,7 +178,6 @@ class _Worker:
             self._import(name)
         if hello["initializer"] is not None:
             self._initialize(*hello["initializer"])
-        self.notify("ready", None)
 
     def _import(self, name: str) -> None:
         self.notify("importing", name)

@@ -72,18 +72,20 @@ class WorkerProcess:
         log: WorkerLog,
         temporary: TemporaryFolder,
         guardian: Guardian | None,
-        memory_limit_bytes: int | None = None,
-        hosted: type | None = None,
+        own_path: bool,
+        python_path: str | None,
     ) -> None:
         self.label = label
-        self.memory_limit_bytes = memory_limit_bytes
+        self.memory_limit_bytes: int | None = None
+        self._own_path = own_path
+        self._python_path = python_path
         self._handle = handle
         self._log = log
         # Both go with their last worker.
         self._temporary: TemporaryFolder | None = temporary
         self._guardian = guardian
         self._finalizer = weakref.finalize(self, release, handle, sock, log)
-        self._connection = Connection(label=label, handle=handle, sock=sock, log=log, hosted=hosted)
+        self._connection = Connection(label=label, handle=handle, sock=sock, log=log)
         self._closed = False
         self._peak: int | None = None
         supervisor.watch(self)
@@ -149,6 +151,28 @@ class WorkerProcess:
         WorkerError
             The interpreter could not be started.
         """
+        worker = cls.spawn(label, environment=environment, python=python, temporary=temporary)
+        worker.set_up(
+            factory,
+            cpus=cpus,
+            memory_limit_bytes=memory_limit_bytes,
+            sys_path=sys_path,
+            preload=preload,
+            initializer=initializer,
+            hosted=hosted,
+        )
+        return worker
+
+    @classmethod
+    def spawn(
+        cls,
+        label: str,
+        *,
+        environment: Mapping[str, str] | None = None,
+        python: str | None = None,
+        temporary: TemporaryFolder | None = None,
+    ) -> WorkerProcess:
+        """Start a process that waits for :meth:`set_up`; see :meth:`start`."""
         own_path = python is not None
         program = sys.executable if python is None else python
         temporary = temporary or TemporaryFolder("tmp")
@@ -173,28 +197,46 @@ class WorkerProcess:
         except BaseException:
             log.close()
             raise
-        worker = cls(
+        return cls(
             label=label,
             handle=handle,
             sock=sock,
             log=log,
             temporary=temporary,
             guardian=guardian,
-            memory_limit_bytes=memory_limit_bytes,
-            hosted=hosted,
+            own_path=own_path,
+            python_path=variables.get("PYTHONPATH"),
         )
-        worker._connection.send_hello(
+
+    def set_up(
+        self,
+        factory: str,
+        *,
+        cpus: Sequence[int] | None = None,
+        memory_limit_bytes: int | None = None,
+        sys_path: Sequence[str] | None = None,
+        preload: Sequence[str] = (),
+        initializer: tuple[str, object] | None = None,
+        hosted: type | None = None,
+    ) -> None:
+        """Tell the process what it is for; see :meth:`start`.
+
+        Without a ``factory``, it only imports, and waits to be told again.
+        """
+        self.memory_limit_bytes = memory_limit_bytes
+        self._connection.hosted = hosted
+        path = list(sys.path if sys_path is None else sys_path)
+        self._connection.send_hello(
             {
                 "factory": factory,
-                "sys_path": None if own_path else list(sys.path if sys_path is None else sys_path),
+                "sys_path": None if self._own_path else path,
                 "cpus": None if cpus is None else list(cpus),
                 "preload": list(preload),
                 "initializer": initializer,
                 "recursion_limit": sys.getrecursionlimit(),
-                "python_path": variables.get("PYTHONPATH"),
+                "python_path": self._python_path,
             }
         )
-        return worker
 
     @property
     def pid(self) -> int:
