@@ -45,7 +45,9 @@ def processes(folder: Path, variables: dict[str, str]) -> tuple[list[str], list[
     (folder / "net.py").write_text(MODEL.format(here=str(folder), variables=variables))
     command = [sys.executable, "-m", "lexer_core", "benchmark", "net.py:Net", "--no-canary"]
     more = ["--input", "float32[2]", "--engine", "torch", "--iterations", "20"]
-    done = subprocess.run([*command, *more], cwd=folder, capture_output=True, text=True)
+    done = subprocess.run(
+        [*command, *more], cwd=folder, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert "it runs there, but not in a worker" not in done.stdout
     return (folder / "early").read_text().split(), (folder / "ran").read_text().split()

@@ -62,7 +62,7 @@ class StopAfter:
         self.seen.append(dict(centres))
         self.background.append(background)
 
-    def reached(self) -> str:
+    def reached(self, most_rounds: float) -> str:
         return "precise" if len(self.seen) >= self.rounds else ""
 
     def leaving(self) -> list[str]:

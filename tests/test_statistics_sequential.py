@@ -34,8 +34,11 @@ def log_ratios(name: str, seed: int, trials: int = TRIALS) -> gen.FloatArray:
     return rounds - np.median(gen.ROUND_GENERATORS[name](np.random.default_rng(99), (400, 1000)))
 
 
-def stop(cases: dict[str, gen.FloatArray]) -> StoppingState:
+def stop(
+    cases: dict[str, gen.FloatArray], rule: StoppingRule = RULE, most_rounds: int | None = None
+) -> StoppingState:
     """Look when the rule says so, until it says stop or the rounds are used up."""
+    most = len(next(iter(cases.values())))
     rounds = next_look_rounds(0)
     while True:
         state = check_stop(
@@ -43,9 +46,10 @@ def stop(cases: dict[str, gen.FloatArray]) -> StoppingState:
                 label: RoundCentres(rounds=np.arange(rounds), values=values[:rounds])
                 for label, values in cases.items()
             },
-            rule=RULE,
+            rule=rule,
+            most_rounds=most_rounds,
         )
-        if state.stop or state.next_rounds > MOST:
+        if state.stop or state.next_rounds > most:
             return state
         rounds = state.next_rounds
 
@@ -122,6 +126,34 @@ def test_a_third_of_the_rounds_off_by_half_costs_few_rounds(ratio, most):
 @pytest.mark.parametrize("name", gen.RECORDINGS)
 def test_a_large_ratio_takes_the_first_looks_only(name):
     assert rounds_to_decision(name, 3.2) <= 14
+
+
+def verdicts_and_rounds(name: str, ratio: float, *, prospects: bool) -> tuple[float, float]:
+    """Return the share of runs with a verdict in 219 rounds, and their mean number of rounds."""
+    rule = StoppingRule(precision=0.02, delta=0.02)
+    states = [
+        stop({"a": ratio * np.exp(row[:219]), "b": np.ones(219)}, rule, 219 if prospects else None)
+        for row in log_ratios(name, round(1000 * ratio), 100)
+    ]
+    decided = [state.comparisons.pairs[0].verdict != "undecided" for state in states]
+    return float(np.mean(decided)), float(np.mean([state.rounds for state in states]))
+
+
+@pytest.mark.parametrize("ratio", [1.0, 1.05])
+@pytest.mark.parametrize("name", [*gen.ROUND_GENERATORS, "linear", "busy", "2_threads_seven"])
+def test_ending_without_prospect_costs_hardly_a_verdict(name, ratio):
+    with_prospects, _ = verdicts_and_rounds(name, ratio, prospects=True)
+    without, _ = verdicts_and_rounds(name, ratio, prospects=False)
+
+    assert with_prospects >= without - 0.02
+
+
+@pytest.mark.parametrize("name", ["busy", "2_threads_second"])
+def test_a_tie_that_nobody_can_see_in_time_ends_early(name):
+    decided, rounds = verdicts_and_rounds(name, 1.0, prospects=True)
+
+    assert decided <= 0.02
+    assert rounds <= 0.7 * 219
 
 
 def test_looking_repeatedly_at_the_full_error_rate_would_go_wrong():

@@ -144,8 +144,11 @@ class StopRule(Protocol):
     def add_round(self, centres: Mapping[str, float], background: float | None) -> None:
         """Record what one round measured, by label, and of the background task if it took part."""
 
-    def reached(self) -> str:
-        """Return why to stop, such as ``"decided"``; empty to go on."""
+    def reached(self, most_rounds: float) -> str:
+        """Return why to stop, such as ``"decided"``; empty to go on.
+
+        ``most_rounds`` is about how many the time allows in all.
+        """
 
     def leaving(self) -> Collection[str]:
         """Return the labels of members that need take no further part, after :meth:`reached`."""
@@ -259,7 +262,10 @@ def run_rounds(
                     reason = "num_iterations" if plan.samples is not None else "rounds"
                     break
                 continue
-            if spent >= min(plan.min_seconds, plan.max_seconds) and (reached := stop.reached()):
+            most_rounds = max(float(done), done * plan.max_seconds / max(spent, 1e-9))
+            if spent >= min(plan.min_seconds, plan.max_seconds) and (
+                reached := stop.reached(most_rounds)
+            ):
                 reason = reached
                 break
             left = stop.leaving()

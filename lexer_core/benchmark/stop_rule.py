@@ -28,7 +28,12 @@ if TYPE_CHECKING:
 
 __all__ = ["VerdictRule", "centres_of_rounds", "reason_to_stop"]
 
-_REASONS = {"": "", "precision": "precise", "launches": "launches"}
+_REASONS = {
+    "": "",
+    "precision": "precise",
+    "launches": "launches",
+    "no prospect": "no verdict in sight",
+}
 _PAIR = 2
 _PAIRS_SHOWN = 2
 
@@ -113,8 +118,12 @@ class VerdictRule:
             (int(each.early_rounds[-1]) + 1 for each in judged if each.early_rounds.size), default=0
         )
 
-    def reached(self) -> str:
-        """Return why to stop: ``"precise"`` or ``"launches"``; empty to go on."""
+    def reached(self, most_rounds: float) -> str:
+        """Return why to stop; empty to go on.
+
+        ``"precise"``, ``"launches"``, or ``"no verdict in sight"``: the rest of the
+        time would hardly decide the pairs that are undecided.
+        """
         if self._rounds >= self._next:
             self._looks += 1
             self._looked_at = self._rounds
@@ -123,6 +132,8 @@ class VerdictRule:
                 rule=self._rule,
                 reference=_centres(self._reference) if self._reference else None,
                 look=self._looks,
+                # Later launches add to what one alone knows.
+                most_rounds=most_rounds if self._rule.launches == 1 else None,
             )
             self._next = self._state.next_rounds
             if self._state.stop and self._has_settled() and self._also():

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexer_core.cli.command_settings import command_configuration, explicit_settings, lexer_context
+from lexer_core.cli.command_settings import (
+    command_configuration,
+    early_model_process,
+    explicit_settings,
+    lexer_context,
+)
 from lexer_core.cli.main import DONE, GATE_FAILED, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
     command_line,
@@ -196,7 +201,7 @@ def tune(
     configuration = command_configuration(options)
     seed_or_default = configuration.settings.seed or 0
     request = read_request(described, inputs_file, batch_size, seed_or_default)
-    with stdout_to_stderr():
+    with stdout_to_stderr(), early_model_process([target], configuration.settings):
         loaded = load_target(target, seed=seed_or_default)
         inputs = example_inputs(loaded, request)
         report = lexer_context(context).tune(

@@ -23,6 +23,7 @@ __all__ = ["detail_lines", "fact_lines", "heading_lines", "model_title"]
 _STOPPED = {
     "precise": "stopped when precise enough",
     "launches": "stopped because only more launches (--launches) would be more precise",
+    "no verdict in sight": "stopped because the rest of --max-seconds would hardly decide more",
     "max_seconds": "stopped at the time limit",
     "num_iterations": "stopped at the requested number of samples",
     "rounds": "stopped at the requested number of rounds",

@@ -90,8 +90,8 @@ class ReportData(Sequence[BenchmarkResult]):
     seed
         Seed of the order within rounds and of generated inputs.
     stopped_because
-        Why measuring stopped: ``"precise"``, ``"launches"``, ``"max_seconds"``,
-        ``"num_iterations"``, ``"rounds"``, ``"interrupted"``, …
+        Why measuring stopped: ``"precise"``, ``"launches"``, ``"no verdict in sight"``,
+        ``"max_seconds"``, ``"num_iterations"``, ``"rounds"``, ``"interrupted"``, …
     seconds
         Seconds by phase.
     canary

@@ -15,7 +15,8 @@ from attrs import field, frozen
 from lexer_core.errors import StatisticsError
 from lexer_core.statistics.checks import check_fraction, check_positive
 from lexer_core.statistics.distributions import normal_quantile
-from lexer_core.statistics.looks import look_index, next_look_rounds
+from lexer_core.statistics.looks import look_confidence, look_index, next_look_rounds
+from lexer_core.statistics.prospects import chance_of_verdict
 from lexer_core.statistics.ratios import log_ratio_centre
 from lexer_core.statistics.robust_centre import robust_centre
 from lexer_core.statistics.verdicts import Comparisons, compare_cases
@@ -30,10 +31,14 @@ if TYPE_CHECKING:
 
 __all__ = ["StopReason", "StoppingRule", "StoppingState", "check_stop"]
 
-StopReason = Literal["", "precision", "launches"]
+StopReason = Literal["", "precision", "launches", "no prospect"]
 
 _SHARE_OF_DISTANCE = 0.2
 _NEGLIGIBLE = 1.0 / 3.0
+_LITTLE_CHANCE = 0.05
+_PRECISE_WITHOUT_VERDICT = 3.0
+"""Of a pair that will hardly get a verdict, the ratio is known to this many times the
+precision that is asked for."""
 
 
 def _above_zero(_rule: object, attribute: Attribute[Any], value: float | None) -> None:
@@ -91,7 +96,9 @@ class StoppingState:
     reason
         Why to stop: ``precision``, every pair has a verdict and every ratio is
         precise enough; ``launches``, more rounds would hardly make the
-        intervals narrower, only more launches could. Empty to go on.
+        intervals narrower, only more launches could; ``no prospect``, the
+        rounds that the time allows will hardly decide the pairs without one.
+        Empty to go on.
     """
 
     rounds: int
@@ -112,6 +119,7 @@ def check_stop(
     rule: StoppingRule,
     reference: RoundCentres | None = None,
     look: int | None = None,
+    most_rounds: float | None = None,
 ) -> StoppingState:
     """Look at the rounds so far and decide whether to stop.
 
@@ -131,6 +139,8 @@ def check_stop(
         Which look this is, from 1. Default: :func:`look_index`, as if every
         scheduled look before had been taken. One that was skipped, because
         measuring had to go on anyway, spends nothing.
+    most_rounds
+        About how many rounds there can be in all. Default: any number.
 
     Returns
     -------
@@ -174,7 +184,7 @@ def check_stop(
     if len(cases) == 1:
         reason = _reason_alone(next(iter(cases.values())), rule, reference)
     else:
-        reason = _reason(cases, comparisons, rule)
+        reason = _reason(cases, comparisons, rule, most_rounds)
     return StoppingState(
         rounds=rounds,
         look=look,
@@ -198,9 +208,13 @@ def _reason_alone(
 
 
 def _reason(
-    cases: Mapping[str, RoundCentres], comparisons: Comparisons, rule: StoppingRule
+    cases: Mapping[str, RoundCentres],
+    comparisons: Comparisons,
+    rule: StoppingRule,
+    most_rounds: float | None,
 ) -> StopReason:
-    reason: StopReason = "precision"
+    reasons: set[StopReason] = set()
+    undecided = sum(pair.verdict == "undecided" for pair in comparisons.pairs)
     for pair in comparisons.pairs:
         centre = log_ratio_centre(cases[pair.a], cases[pair.b], rule.launches)
         half = _half_width(centre, rule)
@@ -211,12 +225,41 @@ def _reason(
             continue
         own = _half_width(centre.with_variance(0.0), rule)
         of_launches = normal_quantile(rule.confidence) * math.sqrt(centre.known_variance)
-        if own is None or own > _NEGLIGIBLE * of_launches:
+        if own is None:
             return ""
-        # The parts add as squares: without the rounds' own part, the interval
-        # would be narrower by a twentieth at most.
-        reason = "launches"
-    return reason
+        if own <= _NEGLIGIBLE * of_launches:
+            # The parts add as squares: without the rounds' own part, the interval
+            # would be narrower by a twentieth at most.
+            reasons.add("launches")
+        elif (
+            pair.verdict == "undecided"
+            and half <= math.log1p(_PRECISE_WITHOUT_VERDICT * rule.precision)
+            and most_rounds is not None
+            and _chance(centre, own, rule, most_rounds, undecided) < _LITTLE_CHANCE
+        ):
+            reasons.add("no prospect")
+        else:
+            return ""
+    # More launches may decide what more rounds cannot.
+    return next((each for each in _BY_WEIGHT if each in reasons), "precision")
+
+
+_BY_WEIGHT: tuple[StopReason, ...] = ("launches", "no prospect")
+
+
+def _chance(
+    centre: RobustCentre, own: float, rule: StoppingRule, most_rounds: float, undecided: int
+) -> float:
+    """Return the probability of a verdict when the time is up."""
+    last = look_confidence(rule.confidence, look_index(math.floor(most_rounds)))
+    return chance_of_verdict(
+        centre.estimate,
+        (own / normal_quantile(rule.confidence)) ** 2,
+        known_variance=centre.known_variance,
+        share=min(1.0, centre.rounds / most_rounds),
+        confidence=1.0 - (1.0 - last) / undecided,
+        band=math.log1p(rule.delta),
+    )
 
 
 def _half_width(centre: RobustCentre | None, rule: StoppingRule) -> float | None:

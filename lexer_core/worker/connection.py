@@ -45,15 +45,10 @@ class Connection:
     ----------
     label, handle, sock, log
         The worker's name, process, connection and output.
-
-    Attributes
-    ----------
     hosted
         The class of the object in the worker; a reply must be of the type that its
         method declares. ``None`` accepts any plain data.
     """
-
-    hosted: type | None = None
 
     def __init__(
         self,
@@ -62,8 +57,10 @@ class Connection:
         handle: ProcessHandle,
         sock: socket.socket,
         log: WorkerLog,
+        hosted: type | None = None,
     ) -> None:
         self.label = label
+        self.hosted = hosted
         self.started = False
         self.peak_memory_bytes: int | None = None
         self.notes: list[str] = []
