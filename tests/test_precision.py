@@ -18,8 +18,10 @@ from scale_engine import SCALE_ENGINE, write_scale_model
 import lexer_core
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
+from lexer_core.benchmark.precision_siblings import with_slower_precisions
 from lexer_core.cli.main import run
 from lexer_core.errors import SettingError, UsageError
+from lexer_core.results import BenchmarkResult, Comparison, Interval
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +40,7 @@ QUICK = {
     "seed": 3,
 }
 
-# In float16 it computes in float32; in int8, half as fast, from a converted file.
+# In float16 it computes in float32; in int8, much slower, from a converted file.
 MANY = (
     SCALE_ENGINE.replace('formats=("onnx",),', 'formats=("onnx",),\n        precisions=PRECISIONS,')
     .replace(
@@ -49,7 +51,7 @@ MANY = (
         "        self.calls_left =",
         "        self.config = config\n"
         '        self.error = {"int8-dynamic": 1.05, "own-4bit": 1.5}.get(config.precision, 1.0)\n'
-        '        self.seconds *= 2 if config.precision == "int8-dynamic" else 1\n'
+        '        self.seconds *= 5 if config.precision == "int8-dynamic" else 1\n'
         '        if config.precision == "int8-dynamic" and not model.get("converted"):\n'
         '            raise RuntimeError("the file was not converted")\n'
         "        self.calls_left =",
@@ -171,15 +173,47 @@ def test_an_export_is_converted_once_and_its_time_is_that_of_the_export(
     assert report["small"].options == {"unit": 200}
 
 
-def test_a_precision_that_is_slower_than_the_model_s_own_says_so(model: Path) -> None:
-    report = measured(model, precision=["float32", "int8-dynamic"], rounds=12)
+def row_in(precision: str, **facts: Any) -> BenchmarkResult:
+    facts = {"label": f"toy {precision}", "threads": 2, "options": {"unit": 1}} | facts
+    return BenchmarkResult(
+        engine="Toy", device="CPU", status="ok", engine_name="toy", precision=precision, **facts
+    )
 
-    row = report["many[precision=int8-dynamic]"]
-    (slower,) = [warning for warning in row.warnings if "on this machine" in warning]
-    assert slower.startswith("int8-dynamic is ")
-    assert slower.endswith("x slower than float32 on this machine")
-    assert 1.5 < float(slower.split()[2].rstrip("x")) < 2.5
-    assert "on this machine" not in "; ".join(report["many[precision=float32]"].warnings)
+
+def compared(a: str, b: str, ratio: float, verdict: Any) -> Comparison:
+    interval = Interval(estimate=ratio, low=ratio, high=ratio)
+    return Comparison(a=a, b=b, ratio=interval, verdict=verdict, delta=0.02)
+
+
+def test_a_precision_that_is_slower_than_the_model_s_own_says_so() -> None:
+    own, small, half = row_in("float32"), row_in("int8-dynamic"), row_in("float16")
+    other = row_in("bfloat16", threads=1)
+    pairs = [
+        compared(own.label, small.label, 1 / 1.4, "slower"),
+        compared(half.label, own.label, 1.25, "faster"),
+        compared(own.label, other.label, 0.5, "slower"),  # but with fewer threads
+    ]
+
+    rows = with_slower_precisions((own, small, half, other), pairs)
+
+    assert [row.warnings for row in rows] == [
+        (),
+        ("int8-dynamic is 1.4x slower than float32 on this machine",),
+        ("float16 is 1.25x slower than float32 on this machine",),
+        (),
+    ]
+
+
+def test_a_precision_that_is_faster_or_as_fast_says_nothing() -> None:
+    own, small = row_in(""), row_in("int8-dynamic")
+
+    for verdict in ("faster", "tie", "undecided"):
+        pairs = [compared(own.label, small.label, 1.1, verdict)]
+        assert with_slower_precisions((own, small), pairs)[1].warnings == ()
+    (_, slow) = with_slower_precisions((own, small), [compared("toy ", small.label, 0.5, "slower")])
+    assert slow.warnings == (
+        "int8-dynamic is 2x slower than the model's own precision on this machine",
+    )
 
 
 def test_outputs_are_judged_by_the_precision_that_was_asked_for(model: Path) -> None:

@@ -52,12 +52,11 @@ class Case:
 
     ``precision`` is what the engine is asked to compute in, empty for the model's own.
     ``threads`` and ``items`` are the threads and the items of a call, if they are not the
-    run's. ``requested``
-    says whether the engine was requested by name. ``model_name`` is the name of its model if
-    the run has several. ``model`` is the key of the run's
-    model that the case runs, empty for the first. ``paired_with`` is the label of a case
-    to compare it with, which must share every round with it even if memory is
-    short. ``remote_engine`` describes the engine if another interpreter runs it.
+    run's. ``requested`` says whether the engine was requested by name. ``model_name`` is
+    the name of its model if the run has several. ``model`` is the key of the run's model
+    that the case runs, empty for the first. ``paired_with`` is the label of a case to
+    compare it with, which must share every round with it even if memory is short.
+    ``remote_engine`` describes the engine if another interpreter runs it.
     """
 
     label: str
