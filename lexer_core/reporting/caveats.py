@@ -43,11 +43,14 @@ _IMPORTANT = (
     r"the cached export gave wrong outputs",
     r"some of the work did not run on",
     r"has \d+ threads, but \d+ were requested",
+    r"asked .*, computes",
+    r"slower than .* on this machine",
     r"latency",
 )
 _UNIMPORTANT = (
     r"the first sample of a block is",
     r"compiled code came from a cache",
+    r"outputs were judged as",
     r"(the export is|exports are) not cached",
 )
 
