@@ -253,6 +253,8 @@ def test_a_saved_report_has_the_converted_model_and_its_precision(
     loaded = load(save(report, tmp_path / "run.lexer"))
 
     assert loaded.results == report.results
+    # Until 0.1, the setting was the margin of the ratios.
+    assert attrs.evolve(loaded, settings={"precision": 0.05}).settings == {"margin": 0.05}
     assert [(each.labels, each.precision) for each in loaded.models] == [
         (("many[precision=float32]",), ""),
         (("many[precision=int8-dynamic]",), "int8-dynamic"),

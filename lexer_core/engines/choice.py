@@ -52,7 +52,8 @@ class EngineChoice:
         The engine's name, as shown by ``lexer engines list``.
     options
         Engine options by name: values of the declared types, or text as on the
-        command line.
+        command line. ``precision`` is what the engine is asked to compute in, unless the
+        engine has an option of that name.
     label
         The label of the row. Default: made from name and options.
     python
