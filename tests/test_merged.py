@@ -188,6 +188,18 @@ def test_cases_that_a_run_cannot_tell_apart_are_both_the_best():
     assert "✓=" in str(merged)
 
 
+def test_the_best_case_is_above_one_with_more_items_per_second():
+    """A rank is of the typical round; items per second include what disturbed a round."""
+    rows = [
+        a_row(rank=2, throughput_per_sec=90.0),
+        a_row("b", "B", rank=1, throughput_per_sec=80.0),
+    ]
+
+    merged = merge([attrs.evolve(a_small_run(), results=rows)])
+
+    assert [row.case for row in merged.rows] == ["B", "Torch"]
+
+
 @pytest.mark.parametrize(("rates", "best"), [((80, 100, 90), 90), ((80, 100), 80)])
 def test_of_several_runs_of_a_case_the_one_in_the_middle_counts(rates, best):
     runs = [

@@ -105,7 +105,7 @@ def _finished(group: _Group, machines: Mapping[str, Machine], needs_code: bool) 
         rates[row.machine] = max(rate, rates.get(row.machine, 0.0))
     order = sorted(rates, key=lambda name: -rates[name])
     place = {name: at for at, name in enumerate(order)}
-    rows.sort(key=lambda row: (place[row.machine], *_row_key(row)))
+    rows.sort(key=lambda row: (place[row.machine], not row.is_best, *_row_key(row)))
     runs = [run for run, _ in group.members]
     finished = MergedGroup(
         model=group.model,

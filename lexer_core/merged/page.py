@@ -68,7 +68,7 @@ def _of_group(group: MergedGroup, number: int) -> Section:
         f"group{number}",
         group.title,
         lay_out_group(group, repeat_names=True),
-        "All cases by machine, the most items per second first",
+        "All cases by machine, the best first",
         [Figure(plot=plot) for plot in plots],
     )
 

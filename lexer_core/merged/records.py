@@ -139,7 +139,7 @@ class MergedGroup:
     machines
         Names of the machines, the one with the most items per second first.
     rows
-        Grouped by machine in that order, the most items per second first.
+        Grouped by machine in that order, the best first, then by items per second.
     sentences
         What was found.
     notes
