@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from textwrap import dedent
@@ -263,6 +264,26 @@ def test_pressing_ctrl_c_twice_loses_no_row(toys: FakeSite, model: Path) -> None
     assert report.stopped_because == "interrupted"
     assert report["toy"].num_samples > 0
     assert psutil.Process().children() == []
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_ctrl_c_during_a_finalizer_ends_the_run_too(toys: FakeSite, model: Path) -> None:
+    class PressesCtrlC:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGINT)
+
+    pressed: list[str] = []
+
+    def press_once(event: ProgressEvent) -> None:
+        if event.phase == "rounds" and not pressed:
+            pressed.append(event.message)
+            PressesCtrlC()  # deleted at once
+
+    report = benchmark(model, "toy", progress=press_once, **LASTING)
+
+    assert pressed
+    assert report.stopped_because == "interrupted"
+    assert report["toy"].num_samples > 0
 
 
 @pytest.mark.parametrize("phase", ["prepare", "export", "import", "load", "warm_up"])

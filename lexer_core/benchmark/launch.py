@@ -23,6 +23,7 @@ from lexer_core.model.structure import frozen_tensors
 from lexer_core.precisions import is_lower
 from lexer_core.records import SessionConfig
 from lexer_core.statistics import compared_by_means, percentile_intervals
+from lexer_core.worker.interrupts import interrupt_handled
 
 if TYPE_CHECKING:
     import random
@@ -114,6 +115,7 @@ class Launch:
             ended = self._rounds(time.perf_counter() - start)
             self._each("fetch", self._finish, last=_is_no_reference)
         except KeyboardInterrupt:
+            interrupt_handled()
             ended = evolve(ended, stopped_because="interrupted")
         finally:
             for outcome, case in self.members:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 from attrs import frozen
 
 from lexer_core.errors import LexerError
+from lexer_core.worker.interrupts import interrupt_handled
 
 if TYPE_CHECKING:
     import random
@@ -275,6 +276,7 @@ def run_rounds(
                 reason = "max_seconds"
                 break
     except KeyboardInterrupt:
+        interrupt_handled()
         reason = "interrupted"
     return RoundsOutcome(
         rounds=done, seconds=clock() - start, stopped_because=reason, orders=tuple(orders)

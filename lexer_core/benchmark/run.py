@@ -37,7 +37,11 @@ from lexer_core.results import Failure
 from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
 from lexer_core.worker.guardian import guarded
-from lexer_core.worker.interrupts import interrupts_end_run, without_interrupts
+from lexer_core.worker.interrupts import (
+    interrupt_handled,
+    interrupts_end_run,
+    without_interrupts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -156,6 +160,7 @@ class BenchmarkRun:
                     self._prepare(self._outcomes, self._models)
                     self._launch_all()
             except KeyboardInterrupt:
+                interrupt_handled()
                 self._stopped_because = "interrupted"
             finally:
                 with without_interrupts():

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from lexer_core.benchmark.progress import ProgressCallback, ProgressEvent
+from lexer_core.worker.interrupts import raise_lost_interrupt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,6 +48,7 @@ class RunTimings:
         seconds_left: float | None = None,
     ) -> None:
         """Report progress."""
+        raise_lost_interrupt()
         if self._progress is not None:
             self._progress(
                 ProgressEvent(

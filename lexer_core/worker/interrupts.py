@@ -17,12 +17,36 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["a_run_has_begun", "interrupts_apart", "interrupts_end_run", "without_interrupts"]
+__all__ = [
+    "a_run_has_begun",
+    "interrupt_handled",
+    "interrupts_apart",
+    "interrupts_end_run",
+    "raise_lost_interrupt",
+    "without_interrupts",
+]
 
 _SAME_INTERRUPT_SECONDS = 1.0
 
 
 _begun = False
+_unhandled = False
+
+
+def raise_lost_interrupt() -> None:
+    """Raise ``KeyboardInterrupt`` for an interrupt that Python has dropped.
+
+    Python prints and drops an exception in a finalizer or a callback of the garbage
+    collector, also that of Ctrl-C.
+    """
+    if _unhandled:
+        raise KeyboardInterrupt
+
+
+def interrupt_handled() -> None:
+    """Note that the run has caught an interrupt and is ending."""
+    global _unhandled  # noqa: PLW0603
+    _unhandled = False
 
 
 def a_run_has_begun() -> bool:
@@ -36,6 +60,7 @@ def interrupts_end_run() -> Iterator[None]:
     global _begun  # noqa: PLW0603
     with interrupts_apart():
         _begun = True
+        interrupt_handled()
         yield
 
 
@@ -49,9 +74,11 @@ def interrupts_apart() -> Iterator[None]:
 
     def handle(number: int, frame: FrameType | None) -> None:
         nonlocal last
+        global _unhandled  # noqa: PLW0603
         now = time.monotonic()
         if now - last >= _SAME_INTERRUPT_SECONDS:
             last = now
+            _unhandled = True
             if callable(before):
                 before(number, frame)
 
