@@ -92,7 +92,7 @@ def test_a_verdict_never_rests_on_fewer_than_ten_rounds_without_warm_up(slow_rou
     slow = np.where(np.arange(40) < slow_rounds, 3.0, 1.0)
     rule = VerdictRule(["a", "b"], 0.02, 0.02, 1)
     rounds = 0
-    while not rule.reached():
+    while not rule.reached(1000.0):
         now = slice(rounds, rounds + 1)
         rounds_of(
             rule, {"a": list(0.01 * noise[0, now]), "b": list(0.03 * (slow * noise[1])[now])}, [1.0]
