@@ -284,10 +284,13 @@ def lexer_convert_model(
             import onnx
             from attrs import evolve
             from onnxruntime.transformers.float16 import convert_float_to_float16
+            from onnxruntime.transformers.onnx_model import OnnxModel
 
             model = onnx.load(exported.path)
+            model = OnnxModel(convert_float_to_float16(model, keep_io_types=True))
+            model.topological_sort()
             path = workdir / exported.path.name
-            onnx.save(convert_float_to_float16(model, keep_io_types=True), path)
+            model.save_model_to_file(str(path))
             return evolve(exported, path=path, size_bytes=path.stat().st_size)
     """
 

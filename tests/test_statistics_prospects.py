@@ -28,26 +28,14 @@ def simulated(estimate: float, sd: float, share: float, remaining: float) -> flo
 @pytest.mark.parametrize("estimate", [0.0, 0.012, 0.04, -0.06])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_it_is_the_share_of_continuations_with_a_verdict(estimate: float, share: float) -> None:
-    chance = chance_of_verdict(
-        estimate, 0.01**2, known_variance=0.0, share=share, confidence=0.999, band=BAND
-    )
+    chance = chance_of_verdict(estimate, 0.01**2, share=share, confidence=0.999, band=BAND)
 
     assert chance == pytest.approx(simulated(estimate, 0.01, share, 0.3), abs=0.004)
 
 
-def test_what_more_rounds_do_not_show_is_never_overcome() -> None:
-    chance = chance_of_verdict(
-        0.0, 1e-6, known_variance=0.01**2, share=0.1, confidence=0.99, band=BAND
-    )
-
-    assert chance == 0.0
-
-
 def test_at_the_end_there_is_a_verdict_or_none() -> None:
     chances = [
-        chance_of_verdict(
-            estimate, 0.005**2, known_variance=0.0, share=1.0, confidence=0.95, band=BAND
-        )
+        chance_of_verdict(estimate, 0.005**2, share=1.0, confidence=0.95, band=BAND)
         for estimate in (0.0, 0.02, 0.1)
     ]
 

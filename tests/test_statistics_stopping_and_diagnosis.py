@@ -273,3 +273,12 @@ def test_no_order_effect_is_no_warning():
 
     assert result.low < 0.0 < result.high
     assert not result.warning
+
+
+def test_a_pair_that_more_launches_may_decide_has_prospects():
+    cases = {"a": rounds_of(0.01, 1, factor=1.03, rounds=40), "b": rounds_of(0.01, 2, rounds=40)}
+
+    state = check_stop(cases, rule=StoppingRule(precision=0.02, launches=1), most_rounds=400)
+
+    assert verdict(state) == "undecided"
+    assert state.reason in ("", "launches")

@@ -23,7 +23,6 @@ def chance_of_verdict(
     estimate: float,
     variance: float,
     *,
-    known_variance: float,
     share: float,
     confidence: float,
     band: float,
@@ -35,9 +34,8 @@ def chance_of_verdict(
     estimate
         The logarithm of the ratio so far.
     variance
-        Its variance by the rounds so far.
-    known_variance
-        Variance of the estimate that more rounds leave as it is.
+        Its variance by the rounds so far. Without that between launches: where it is in the
+        way, more launches may still decide.
     share
         Rounds so far as a share of those at the end, above 0 and at most 1.
     confidence
@@ -58,7 +56,7 @@ def chance_of_verdict(
     high, because the final interval is taken to be as narrow as it may become. Stopping
     without a verdict never makes one wrong.
     """
-    half = normal_quantile(confidence) * math.sqrt(_REMAINING * variance * share + known_variance)
+    half = normal_quantile(confidence) * math.sqrt(_REMAINING * variance * share)
     spread = math.sqrt(variance * (1.0 - share))
 
     def below(value: float) -> float:

@@ -255,7 +255,6 @@ def _chance(
     return chance_of_verdict(
         centre.estimate,
         (own / normal_quantile(rule.confidence)) ** 2,
-        known_variance=centre.known_variance,
         share=min(1.0, centre.rounds / most_rounds),
         confidence=1.0 - (1.0 - last) / undecided,
         band=math.log1p(rule.delta),
