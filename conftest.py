@@ -26,8 +26,23 @@ settings.register_profile(
 settings.load_profile("any machine")
 
 
+# Files that take a minute or more. They come first, so that none is left to one worker when
+# the others have nothing to do any more.
+LONG = (
+    "test_documentation.py",
+    "test_conformance.py",
+    "test_real_models.py",
+    "test_real_caller_state.py",
+    "test_impure_models.py",
+    "test_real_parity.py",
+    "test_torch_compiled.py",
+    "test_benchmark_with_toys.py",
+)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip tests that need a GPU where there is none."""
+    """Sort the tests of long files first; skip those that need a GPU where there is none."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
     on_gpu = [item for item in items if item.get_closest_marker("gpu") is not None]
     reason = why_no_gpu() if on_gpu else ""
     for item in on_gpu if reason else []:

@@ -24,8 +24,8 @@ DISTRIBUTIONS = (
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 # Tests mostly wait for subprocesses, so they run in parallel; each file stays in one worker
-# because its fixtures are expensive.
-SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile")
+# because its fixtures are expensive. conftest.py has the order of the files.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What the session core leaves out.
 BEYOND_THE_CORE = "torch or onnxruntime or openvino or extras or simulation"
 # Dependencies of HTML reports, DataFrames and large tunings, optional for the core.
