@@ -10,6 +10,7 @@ from lexer_core.benchmark.sample_log import SampleLog
 from lexer_core.benchmark.stop_rule import VerdictRule
 from lexer_core.benchmark.warm_up import warm_up
 from lexer_core.machine.system_counters import read_counters
+from lexer_core.statistics import RoundCentres, compare_cases
 
 
 class Session:
@@ -101,6 +102,27 @@ def test_a_verdict_never_rests_on_fewer_than_ten_rounds_without_warm_up(slow_rou
 
     assert rounds - rule.early_rounds() >= 10
     assert (rule.early_rounds() > 0) == (slow_rounds > 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_verdict_is_clear_without_the_early_rounds_when_measuring_stops(seed):
+    noise = np.random.default_rng(seed).lognormal(0.0, 0.03, (2, 400))
+    slow = np.where(np.arange(400) < 6, 1.5, 1.0)
+    rule = VerdictRule(["a", "b"], 0.02, 0.02, 1)
+    cases = {"a": 0.01 * noise[0], "b": 0.01 * slow * noise[1]}
+    rounds = 0
+    while not (reason := rule.reached(400.0)) and rounds < 400:
+        rounds_of(rule, {name: [values[rounds]] for name, values in cases.items()}, [1.0])
+        rounds += 1
+
+    early = rule.early_rounds()
+    kept = {
+        name: RoundCentres(rounds=np.arange(early, rounds), values=values[early:rounds])
+        for name, values in cases.items()
+    }
+    (pair,) = compare_cases(kept, delta=0.02, launches=1, look=rule.looks).pairs
+    assert early > 0
+    assert pair.verdict == "tie" or reason != "precise"
 
 
 def test_leaving_out_warm_up_leaves_ten_rounds_of_a_run_that_ends_early():

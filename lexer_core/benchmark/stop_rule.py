@@ -127,18 +127,26 @@ class VerdictRule:
         if self._rounds >= self._next:
             self._looks += 1
             self._looked_at = self._rounds
-            self._state = check_stop(
-                {label: _centres(rounds) for label, rounds in self._centres.items()},
-                rule=self._rule,
-                reference=_centres(self._reference) if self._reference else None,
-                look=self._looks,
-                # Later launches add to what one alone knows.
-                most_rounds=most_rounds if self._rule.launches == 1 else None,
-            )
+            self._state = self._judged(most_rounds)
             self._next = self._state.next_rounds
             if self._state.stop and self._has_settled() and self._also():
-                return _REASONS[self._state.reason]
+                # The verdict will be read without the early rounds.
+                early = self.early_rounds()
+                state = self._judged(most_rounds, early) if early else self._state
+                return _REASONS[state.reason]
         return ""
+
+    def _judged(self, most_rounds: float, early: int = 0) -> StoppingState:
+        """Look at the rounds, without the early ones."""
+        reference = _centres(self._reference, early)
+        return check_stop(
+            {label: _centres(rounds, early) for label, rounds in self._centres.items()},
+            rule=self._rule,
+            reference=reference if len(reference) else None,
+            look=self._looks,
+            # Later launches add to what one alone knows.
+            most_rounds=most_rounds if self._rule.launches == 1 else None,
+        )
 
     def leaving(self) -> Collection[str]:
         """Return no label: every case stays to the end."""
@@ -215,10 +223,12 @@ def centres_of_rounds(
     }
 
 
-def _centres(rounds: Mapping[int, float]) -> RoundCentres:
+def _centres(rounds: Mapping[int, float], early: int = 0) -> RoundCentres:
+    """Return the centres of the rounds from the number ``early`` on."""
+    kept = {number: value for number, value in rounds.items() if number >= early}
     return RoundCentres(
-        rounds=np.fromiter(rounds, dtype=np.int64),
-        values=np.fromiter(rounds.values(), dtype=np.float64),
+        rounds=np.fromiter(kept, dtype=np.int64),
+        values=np.fromiter(kept.values(), dtype=np.float64),
     )
 
 
