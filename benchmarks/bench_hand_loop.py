@@ -206,7 +206,9 @@ def prepare(model: str, folder: Path) -> tuple[CallInputs, dict[str, PreparedMod
     preparation.reference()
     options = Settings().export_options()
     return adapted.inputs, {
-        engine: preparation.export(engine, "cpu", options, folder, use_cache=True, by_value=True)
+        engine: preparation.export(
+            engine, "cpu", options, folder, avoid={}, use_cache=True, by_value=True
+        )
         for engine in LOOPS
     }
 
