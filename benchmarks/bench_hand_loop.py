@@ -32,7 +32,7 @@ import psutil
 from attrs import frozen
 from common import BENCHMARKS, Figure, arguments, print_figures, print_header
 
-from lexer_core.benchmark.case_session import CaseSpec
+from lexer_core.benchmark.case_session import CaseSession, CaseSpec
 from lexer_core.benchmark.preparation import TorchPreparation
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import warm_up
@@ -85,6 +85,7 @@ class LexerSide:
         info = EngineRegistry().get(engine).info
         self._host = start_worker(
             "lexer_core.benchmark.case_session:CaseSession",
+            hosted=CaseSession,
             label=engine,
             threads=threads,
             preload=info.runtime_modules,
@@ -100,7 +101,7 @@ class LexerSide:
         )
         self._call("load", spec)
         self._call("place", case.inputs)
-        self._first, _ = self._call("first_call")
+        self._first = self._call("first_call").seconds
 
     def warm_up(self) -> float:
         """Call until the latency settles; return seconds per call."""
