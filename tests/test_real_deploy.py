@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from written_module import written_module
 
 import lexer_core
 from lexer_core import BenchmarkReport, BenchmarkResult, LexerContext
@@ -66,14 +67,8 @@ ENGINES = ("torch", "onnxruntime", "openvino")
 
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nets")
-    (folder / "deployed_nets.py").write_text(MODULE)
-    sys.path.insert(0, str(folder))
-    try:
-        yield __import__("deployed_nets")
-    finally:
-        sys.path.remove(str(folder))
-        del sys.modules["deployed_nets"]
+    with written_module(tmp_path_factory.mktemp("nets"), "deployed_nets", MODULE) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

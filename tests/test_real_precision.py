@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from written_module import written_module
 
 import lexer_core
 from lexer_core import LexerContext
@@ -51,14 +52,8 @@ assert "lexer_core" not in sys.modules
 
 @pytest.fixture(scope="module")
 def nets(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("nets")
-    (folder / "mixed_nets.py").write_text(MODULE)
-    sys.path.insert(0, str(folder))
-    try:
-        yield __import__("mixed_nets")
-    finally:
-        sys.path.remove(str(folder))
-        del sys.modules["mixed_nets"]
+    with written_module(tmp_path_factory.mktemp("nets"), "mixed_nets", MODULE) as module:
+        yield module
 
 
 @pytest.fixture(scope="module")

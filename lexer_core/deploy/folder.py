@@ -65,15 +65,7 @@ def new_folder(path: Path, *, overwrite: bool) -> Iterator[Path]:
     OutputFileError
         It cannot be written. Any ``OSError`` inside the block is converted.
     """
-    try:
-        target = Path(os.path.realpath(path))
-    except FileNotFoundError as error:
-        raise OutputFileError(
-            f"cannot write {str(path)!r}: the current folder was deleted.",
-            hint="Change to another folder.",
-        ) from error
-    _check_replaceable(path, target, overwrite=overwrite)
-    temporary = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
+    target, temporary = _places(path, overwrite=overwrite)
 
     def remove_unfinished() -> None:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -106,15 +98,7 @@ def check_new_folder(path: Path, *, overwrite: bool) -> None:
     OutputFileError
         It cannot be written.
     """
-    try:
-        target = Path(os.path.realpath(path))
-    except FileNotFoundError as error:
-        raise OutputFileError(
-            f"cannot write {str(path)!r}: the current folder was deleted.",
-            hint="Change to another folder.",
-        ) from error
-    _check_replaceable(path, target, overwrite=overwrite)
-    probe = target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
+    _, probe = _places(path, overwrite=overwrite)
     try:
         probe.mkdir()
         probe.rmdir()
@@ -230,6 +214,19 @@ def _stored(path: Path) -> StoredFile:
             digest.update(chunk)
             size += len(chunk)
     return StoredFile(size_bytes=size, sha256=digest.hexdigest())
+
+
+def _places(path: Path, *, overwrite: bool) -> tuple[Path, Path]:
+    """Return where a folder goes, and where it is until it is complete."""
+    try:
+        target = Path(os.path.realpath(path))
+    except FileNotFoundError as error:
+        raise OutputFileError(
+            f"cannot write {str(path)!r}: the current folder was deleted.",
+            hint="Change to another folder.",
+        ) from error
+    _check_replaceable(path, target, overwrite=overwrite)
+    return target, target.with_name(f".lexer-{secrets.token_hex(8)}.tmp")
 
 
 def _check_replaceable(path: Path, target: Path, *, overwrite: bool) -> None:

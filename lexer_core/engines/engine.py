@@ -238,10 +238,7 @@ class Engine:
         HookError
             The attribute ``phases`` of the session is not valid, or reports more time.
         """
-        hook = "lexer_create_session"
-        with self.naming(hook):
-            phases: object = getattr(session, "phases", None)
-        return self._checked(hook, plain_phases, phases, elapsed)
+        return self._said(session, "phases", None, plain_phases, elapsed)
 
     def caveat(self, session: Session) -> str:
         """Return why a session's outputs may be wrong, as it reports it; may be empty.
@@ -251,10 +248,7 @@ class Engine:
         HookError
             The attribute ``caveat`` of the session is not valid.
         """
-        hook = "lexer_create_session"
-        with self.naming(hook):
-            caveat: object = getattr(session, "caveat", "")
-        return self._checked(hook, plain_caveat, caveat)
+        return self._said(session, "caveat", "", plain_caveat)
 
     def computed_precision(self, session: Session) -> str:
         """Return what a session computes in, as it reports it; empty if it does not.
@@ -264,10 +258,7 @@ class Engine:
         HookError
             The attribute ``computed_precision`` of the session is not valid.
         """
-        hook = "lexer_create_session"
-        with self.naming(hook):
-            precision: object = getattr(session, "computed_precision", "")
-        return self._checked(hook, plain_precision, precision)
+        return self._said(session, "computed_precision", "", plain_precision)
 
     def uses_tf32(self, session: Session) -> bool:
         """Return whether a session computes products of float32 numbers in TF32.
@@ -277,10 +268,21 @@ class Engine:
         HookError
             The attribute ``uses_tf32`` of the session is not valid.
         """
+        return self._said(session, "uses_tf32", False, plain_tf32)
+
+    def _said(
+        self,
+        session: Session,
+        attribute: str,
+        default: object,
+        read: Callable[..., Result],
+        *more: object,
+    ) -> Result:
+        """Return what a session reports in an optional attribute."""
         hook = "lexer_create_session"
         with self.naming(hook):
-            uses_tf32: object = getattr(session, "uses_tf32", False)
-        return self._checked(hook, plain_tf32, uses_tf32)
+            value: object = getattr(session, attribute, default)
+        return self._checked(hook, read, value, *more)
 
     def place_inputs(self, session: Session, inputs: CallInputs, device: Device) -> object:
         """Move inputs to the session's device, as the engine's own type."""
