@@ -71,7 +71,7 @@ def check_outputs(
         An engine wrote to the file.
     """
     able = [engine for engine in engines if exported.format in engine.info.formats]
-    # An engine that compiles for a minute only if there is no other.
+    # Engines that compile for a minute are used only if there is no other.
     able.sort(key=lambda engine: not engine.info.runs_by_default)
     sets = [arrays] if judge.second is None else [arrays, judge.second.inputs]
     before = file_stamps(exported.path)

@@ -78,7 +78,7 @@ def merge(
     Raises
     ------
     UsageError
-        There is no run, or a name or a price is wrong.
+        No run was found, or a name or price is invalid.
     ArtifactError
         A run cannot be read, or none can.
 
