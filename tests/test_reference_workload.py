@@ -78,7 +78,7 @@ def test_its_blocks_are_in_the_rounds_of_the_cases(measured: BenchmarkReport) ->
 
 
 def test_it_is_not_a_row_and_not_in_a_verdict(measured: BenchmarkReport) -> None:
-    assert [row.label for row in measured] == ["toy", "b"]
+    assert [row.label for row in measured.results] == ["toy", "b"]
     assert len(measured.comparisons) == 1
     assert not any(
         "reference workload" in text.lower() for text in (*measured.sentences, *measured.notes)
