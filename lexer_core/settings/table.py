@@ -379,7 +379,7 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 """What each preset sets, unless a layer sets it itself."""
 
 
-TUNING_SECONDS = 120.0
+TUNING_SECONDS = 100.0
 """Default of ``max_seconds`` for a tuning, which is longer than a benchmark."""
 
 
