@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
@@ -309,9 +310,21 @@ def _table(columns: Sequence[Column], width: int) -> Table:
         table.add_column(
             Text(column.heading), justify=column.align, no_wrap=True, width=_width(column)
         )
-    for at in range(len(named.cells)):
-        table.add_row(*(Text(column.cells[at], style=_tone(column, at)) for column in columns))
+    for at, name in enumerate(named.cells):
+        texts = [_folded(name, name_width), *(column.cells[at] for column in rest)]
+        styles = [_tone(column, at) for column in columns]
+        table.add_row(*map(Text, texts, styles))
     return table
+
+
+def _folded(name: str, width: int) -> str:
+    """Break a name that is too long where a part of it ends, such as an option."""
+    lines = [""]
+    for part in re.split(r"(?=\[)|(?<=[, ])", name):
+        if lines[-1] and _cells(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _tone(column: Column, at: int) -> str:
