@@ -83,9 +83,9 @@ def lexer_engine_info() -> EngineInfo | None:
     -------
     EngineInfo
         The display name, the runtime's modules and distributions, the accepted
-        formats, the options, whether the engine runs by default and, if
-        something else that it needs is missing on this machine, what and how to
-        get it.
+        formats, the options, whether the engine runs by default, what threads may
+        call at the same time and, if something else that it needs is missing on this
+        machine, what and how to get it.
 
     Notes
     -----
@@ -327,7 +327,9 @@ def lexer_create_session(
         still on the device. It computes every call in the call and in full, even on
         zeros or on inputs that it had before, and in the element types of the model;
         nothing is computed in advance, and nothing is printed. Calls come one at a time,
-        but not always from the thread that created the session. Files are written to
+        but not always from the thread that created the session; at the same time from
+        several threads only as far as ``EngineInfo.concurrency`` declares, in load tests.
+        Files are written to
         ``config.cache_dir`` or to temporary folders, not to the current or the home
         folder. ``close()`` releases everything, with temporary files, shared memory,
         threads and child processes, and may be called twice.

@@ -25,6 +25,7 @@ __all__ = [
     "CallInputs",
     "CallStructure",
     "Clock",
+    "Concurrency",
     "DeployedModel",
     "Device",
     "DeviceUsage",
@@ -42,6 +43,9 @@ __all__ = [
     "TensorSpec",
     "Timings",
 ]
+
+Concurrency = Literal["shared", "per_thread", "none"]
+"""What threads may call at the same time; see :class:`EngineInfo`."""
 
 OptionValue = bool | int | float | str
 """The value of an engine option."""
@@ -160,6 +164,11 @@ class EngineInfo:
         before anything is exported. The engine may still refuse one of these, for a
         device or a model. Empty: unknown, so that the engine is asked. Added in contract
         2.
+    concurrency
+        What threads may call at the same time, in one process: ``"none"``, nothing, so
+        that calls come one at a time; ``"per_thread"``, sessions, of which each is called
+        from one thread at a time; ``"shared"``, also one session, each thread with inputs
+        that were placed for it. Added in contract 2.
     """
 
     display_name: str
@@ -172,6 +181,7 @@ class EngineInfo:
     remedy: str = ""
     declarations: str = ""
     precisions: tuple[str, ...] = ()
+    concurrency: Concurrency = "none"
 
 
 @frozen(kw_only=True)
@@ -415,7 +425,7 @@ class Session(Protocol):
     from numpy arrays by input name to numpy arrays by output name, or ``None``. It is the
     runtime's shortest way to run the model on arrays in the host's memory, and its caller
     owns the outputs. The arrays have the names, types and shapes of
-    ``ExportedModel.inputs``; calls come one at a time. Without it, each call of a deployed
+    ``ExportedModel.inputs``; calls of it come one at a time. Without it, each call of a deployed
     model places its inputs, runs, and fetches the outputs.
     """
 

@@ -127,6 +127,7 @@ def lexer_engine_info():
         runtime_distributions=("numpy",),
         formats=("zoo",),
         precisions=("float32", "float16"),
+        concurrency="shared",
         options=(
             EngineOption(
                 name="layout", type=str, default="row", choices=("row", "column"), help="Order."
@@ -666,6 +667,20 @@ MUTANTS = (
         check="close_may_be_called_twice",
         old="        self.compute = None\n",
         new="        del self.compute\n",
+    ),
+    Mutant(
+        name="keeps_the_inputs_of_a_call_in_the_module",
+        check="threads_with_own_sessions_are_apart",
+        old=RUN,
+        new="        global current\n        current = placed\n        time.sleep(0.002)\n"
+        "        return self.compute(**current)\n",
+    ),
+    Mutant(
+        name="keeps_the_inputs_of_a_call_in_the_session",
+        check="threads_with_one_session_are_apart",
+        old=RUN,
+        new="        self.current = placed\n        time.sleep(0.002)\n"
+        "        return self.compute(**self.current)\n",
     ),
     # -- timing
     Mutant(

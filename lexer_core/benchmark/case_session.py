@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -36,7 +37,7 @@ from lexer_core.records import (  # parts of replies' declared types
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -53,6 +54,7 @@ __all__ = [
     "FinalFacts",
     "FirstCall",
     "LoadFacts",
+    "own_export",
 ]
 
 Result = TypeVar("Result")
@@ -165,6 +167,22 @@ class FinalFacts:
     computed_precision: str = ""
 
 
+def own_export(spec: CaseSpec) -> ExportedModel:
+    """Return the export of a case, with a live model of its own if it is one."""
+    if spec.model_file is None:
+        return spec.exported
+    from lexer_core.model.by_value import load_model  # only a live model needs it
+
+    if spec.config.isolated:
+        keep_freed_memory()
+    exported = attrs.evolve(spec.exported, model=load_model(spec.model_file))
+    if spec.config.isolated:
+        # What it took to send the model is not the engine's memory.
+        return_freed_memory()
+        reset_peak_memory()
+    return exported
+
+
 class CaseSession:
     """One case: import, load, first call, blocks, outputs, close."""
 
@@ -213,17 +231,7 @@ class CaseSession:
             self.import_engine(spec.engine)
         engine = self._engine
         assert engine is not None
-        exported = spec.exported
-        if spec.model_file is not None:
-            from lexer_core.model.by_value import load_model  # only a live model needs it
-
-            if spec.config.isolated:
-                keep_freed_memory()
-            exported = attrs.evolve(exported, model=load_model(spec.model_file))
-            if spec.config.isolated:
-                # What it took to send the model is not the engine's memory.
-                return_freed_memory()
-                reset_peak_memory()
+        exported = own_export(spec)
         device = engine.find_device(spec.device)
         start = time.perf_counter()
         session = engine.create_session(exported, device, spec.config)
@@ -340,19 +348,11 @@ class CaseSession:
     def block(self, count: int, loops: int = 1, discard: int = 0) -> Block:
         """Take ``count`` samples of ``loops`` calls each, after ``discard`` calls."""
         engine, session, device, call = self._live()
-        if not self._frozen:
-            # Objects that exist now are never collected, so a collection between
-            # blocks is short.
-            gc.collect()
-            gc.freeze()
-            self._frozen = True
         if self._isolated:  # the parent process must keep its own CPUs
             move_to_common_cpu()
-        if discard:
-            self.discard(discard)
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with self._without_collections():
+            if discard:
+                self.discard(discard)
             with engine.call_context(session):
                 before = read_counters(gpu=device.uuid)
                 start = time.perf_counter()
@@ -362,10 +362,6 @@ class CaseSession:
                 elapsed = time.perf_counter() - start
                 after = read_counters(gpu=device.uuid)
                 engine.check_elapsed(timings, loops, elapsed)
-        finally:
-            if collecting:
-                gc.enable()
-            gc.collect()
         return Block(
             samples=timings.host,
             device_samples=timings.device,
@@ -374,6 +370,24 @@ class CaseSession:
             before=before,
             after=after,
         )
+
+    @contextmanager
+    def _without_collections(self) -> Iterator[None]:
+        """Collect garbage before and after a block, but not in it."""
+        if not self._frozen:
+            # Objects that exist now are never collected, so a collection between
+            # blocks is short.
+            gc.collect()
+            gc.freeze()
+            self._frozen = True
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
+            gc.collect()
 
     def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:
         """Time a block including the fetch of its last outputs.

@@ -114,6 +114,7 @@ class Launch:
                 return self._raced(self.race, time.perf_counter() - start)
             ended = self._rounds(time.perf_counter() - start)
             self._each("fetch", self._finish, last=_is_no_reference)
+            self._after_outputs()
         except KeyboardInterrupt:
             interrupt_handled()
             ended = evolve(ended, stopped_because="interrupted")
@@ -121,6 +122,9 @@ class Launch:
             for outcome, case in self.members:
                 _keep(outcome, case)
         return ended
+
+    def _after_outputs(self) -> None:
+        """Do nothing more; a load test serves requests here."""
 
     def _each(
         self,
@@ -162,7 +166,7 @@ class Launch:
         path = outcome.prepared.exported.path
         before = file_stamps(path)
         try:
-            case.load(self._spec(outcome, case), self._inputs_of(outcome))
+            case.load(self.spec_of(outcome, case), self._inputs_of(outcome))
         finally:
             was_changed = was_written_to(path, before)
             if was_changed:
@@ -199,7 +203,8 @@ class Launch:
             )
         return inputs_of_export(inputs, exported)
 
-    def _spec(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
+    def spec_of(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
+        """Return what the process of a case loads."""
         assert outcome.prepared is not None
         return CaseSpec(
             engine=outcome.case.engine,

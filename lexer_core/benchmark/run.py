@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -46,7 +46,7 @@ from lexer_core.worker.interrupts import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lexer_core.benchmark.cases import CaseSelection
+    from lexer_core.benchmark.cases import Case, CaseSelection
     from lexer_core.benchmark.launch import Race
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
@@ -57,7 +57,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkRun"]
 
-_CASE_FACTORY = "lexer_core.benchmark.case_session:CaseSession"
 _MIB = 2**20
 _MOST_LAUNCHES = 5
 """Launches of a case that are not asked for by the settings."""
@@ -85,6 +84,9 @@ class BenchmarkRun:
     second_inputs
         Second inputs of an adapted model, by name. Default: made from the first.
     """
+
+    session_type: ClassVar[type[CaseSession]] = CaseSession
+    """What the process of each case hosts."""
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class BenchmarkRun:
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Executor:
         if self._settings.isolation == "none":
-            return LocalExecutor(CaseSession())
+            return LocalExecutor(self.session_type())
         case = outcome.case
         engine = case.remote_engine or self._selection.engines[case.engine]
         modules = engine.info.runtime_modules
@@ -189,11 +191,13 @@ class BenchmarkRun:
             state = self._model(outcome).caller_state
             modules = (*modules, *state.modules)
             initializer = state.initializer
+        hosted = self.session_type
         return start_worker(
-            _CASE_FACTORY,
-            hosted=CaseSession,
+            f"{hosted.__module__}:{hosted.__qualname__}",
+            hosted=hosted,
             label=outcome.case.label,
             threads=case.threads or self._threads,
+            cpus=self._cpus(outcome.case),
             memory_limit_bytes=self._memory_limit,
             preload=modules,
             initializer=initializer,
@@ -202,6 +206,15 @@ class BenchmarkRun:
             sys_path=self._model(outcome).sys_path,
             python=case.remote_engine.python if case.remote_engine is not None else None,
         )
+
+    def _cpus(self, case: Case) -> int:
+        """Return on how many CPUs a case runs."""
+        return case.threads or self._threads
+
+    def _copies(self, case: Case) -> int:
+        """Return how many sessions a case has at the same time."""
+        del case
+        return 1
 
     def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
         """Create a folder for each case, so that later launches need not compile again.
@@ -358,7 +371,7 @@ class BenchmarkRun:
         has_canary = settings.canary and members and race is None
         canary = self._canary.live(launch) if has_canary else None
         try:
-            ended = Launch(
+            ended = self._make_launch(
                 members=members,
                 models=self._models,
                 settings=settings,
@@ -385,6 +398,9 @@ class BenchmarkRun:
         self._looks = max(self._looks, ended.looks)
         self._stopped_because = ended.stopped_because
 
+    def _make_launch(self, **fields: Any) -> Launch:
+        return Launch(**fields)
+
     def _groups(self, outcomes: Sequence[CaseOutcome]) -> list[list[CaseOutcome]]:
         """Return which cases fit in memory together, each time with the first."""
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
@@ -394,7 +410,7 @@ class BenchmarkRun:
             if outcome.prepared is None:
                 continue
             unit = outcome.case.paired_with or outcome.case.label
-            size = outcome.prepared.exported.size_bytes
+            size = outcome.prepared.exported.size_bytes * self._copies(outcome.case)
             together.setdefault(unit, []).append(outcome)
             needs[unit] = needs.get(unit, 0) + estimate_memory(size, input_bytes)
         groups = group_cases(list(needs.items()), available_memory_bytes())
@@ -407,7 +423,7 @@ class BenchmarkRun:
         prepared = outcome.prepared
         if executor.isolated and prepared is not None and prepared.exported.model is not None:
             executor.close()
-            executor = LocalExecutor(CaseSession())
+            executor = LocalExecutor(self.session_type())
             if launch == 0:
                 outcome.warnings.append(
                     "measured in the parent process (the notes say why): its memory is unknown, "

@@ -60,6 +60,10 @@ _COMMANDS = {
         "lexer_core.cli.tune:tune",
         "Find the best batch size, threads and options within limits.",
     ),
+    "load": (
+        "lexer_core.cli.load:load",
+        "Find how many requests a second a model serves within a limit.",
+    ),
     "show": (
         "lexer_core.cli.show:show",
         "Show a saved benchmark.",

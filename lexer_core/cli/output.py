@@ -97,7 +97,8 @@ class Output:
             report.save(self.file)
         else:
             _save(single, self.file)
-            if max((row.launches or 0 for row in single), default=0) == 1:
+            launches = max((row.launches or 0 for row in single), default=0)
+            if launches == 1 and single.load_test is None:
                 click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
 
     def _render(self, format: Format, report: BenchmarkReport | MergedRuns) -> str:

@@ -31,6 +31,7 @@ _WORDS = {
     "warm_up": "warming up",
     "rounds": "measuring",
     "fetch": "checking the outputs of",
+    "load_test": "serving requests with",
 }
 
 _UNMEASURED = {"prepare", "reference", "export"}

@@ -44,6 +44,7 @@ Phase = Literal[
     "rounds",
     "fetch",
     "parity",
+    "load_test",
 ]
 """The phase in which a case failed."""
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT",
+    "LOAD_SECONDS",
     "PRESETS",
     "TUNING_SECONDS",
     "Origin",
@@ -378,6 +379,9 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 }
 """What each preset sets, unless a layer sets it itself."""
 
+
+LOAD_SECONDS = 120.0
+"""Default of ``max_seconds`` for a load test."""
 
 TUNING_SECONDS = 100.0
 """Default of ``max_seconds`` for a tuning, which is longer than a benchmark."""

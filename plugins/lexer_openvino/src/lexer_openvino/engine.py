@@ -46,6 +46,7 @@ _INFO = EngineInfo(
     runtime_distributions=("openvino",),
     formats=("onnx",),
     precisions=("float32", "bfloat16", "float16"),
+    concurrency="shared",
     options=(
         EngineOption(
             name="performance_hint",

@@ -60,6 +60,7 @@ _INFO = EngineInfo(
     ),
     formats=("onnx",),
     precisions=("float32", "float16", "int8-dynamic"),
+    concurrency="shared",
     options=(
         EngineOption(
             name="graph_optimization_level",

@@ -41,6 +41,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_distributions=("torch",),
         formats=("torch",),
         precisions=PRECISIONS,
+        concurrency="shared",
         options=(CHANNELS_LAST, MATMUL_PRECISION, TF32, CUDA_GRAPH),
     )
 
