@@ -70,7 +70,8 @@ def test_verdicts_agree_with_theory(twenty):
     wrong = [each for each in certain if (each.verdict == "passes") != (each.rate <= wanted)]
 
     assert len(certain) > 60
-    assert len(wrong) <= 0.05 * len(certain)
+    assert len(wrong) <= 0.1 * len(certain)  # each rate is looked at after every block
+    assert all(abs(each.rate / wanted - 1.0) < 0.05 for each in wrong)
 
 
 def test_calls_that_take_longer_than_the_limit_keep_to_it_at_no_rate():

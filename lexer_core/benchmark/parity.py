@@ -83,7 +83,8 @@ class ParityJudge:
     ) -> None:
         self._reference = outputs
         self._name = name
-        self._not_judged = not_judged if settings.validation else _TURNED_OFF
+        self._off = "" if settings.validation else _TURNED_OFF
+        self._not_judged = self._off or not_judged
         self._rtol = settings.rtol
         self._atol = settings.atol
         self._stateful = stateful
@@ -122,6 +123,18 @@ class ParityJudge:
     def compares_second_call(self) -> bool:
         """Whether the model keeps state, so that :meth:`freezes_state` can be asked."""
         return self._second_call is not None
+
+    def judge_again(self, outputs: Outputs, first: Outputs, *, computed: str = "") -> Parity:
+        """Judge the outputs of a later call by those of the first call of the same case."""
+        return judge(
+            outputs,
+            first,
+            reference_name="the first call",
+            rtol=self._rtol,
+            atol=self._atol,
+            not_judged="the model keeps state between calls" if self._stateful else self._off,
+            computed=computed,
+        )
 
     def freezes_state(self, outputs: Outputs) -> bool:
         """Return whether a case's second call does not use the state that the first one left."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attrs
+import numpy as np
 from attrs import frozen
 
 from lexer_core.benchmark.cases import select_cases, suited_to_onnx
@@ -138,6 +140,8 @@ def _for_batches(
     if batch == 1:
         return model, inputs
     if isinstance(model, Path):
-        return model, resized_onnx_inputs(model, inputs, ((BATCH, batch),))
+        arrays = inputs.values() if isinstance(inputs, Mapping) else ()
+        items = next((len(array) for array in arrays if np.ndim(array)), 1)
+        return model, resized_onnx_inputs(model, inputs, ((BATCH, items * batch),))
     items = (model.batch_size.items or 1) * batch
     return resized_model(model, ((BATCH, items),), {}), inputs

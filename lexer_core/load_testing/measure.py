@@ -47,6 +47,9 @@ _MOST_REQUESTS = 100_000
 _WORTH_TESTING = 0.7
 """Of an engine's best prediction; a configuration below it is not tested under load."""
 
+_LONGER = 5.0
+"""Times the usual length of a block that an overloaded one may have, until it is given up."""
+
 _OVERLOADED_WAIT = 2.0
 """In units of the limit: the wait at which an overloaded block is given up."""
 
@@ -323,7 +326,9 @@ class _Test:
             def serve(member: LoadMember, finished: list[LoadMember] = finished) -> None:
                 log = self.logs[member.label]
                 rate = self.searches[member.label].next_rate(log.points)
-                if rate is None or (log.points and self._seconds_left() < seconds / 2.0):
+                # Each rate that the user gave is tried once, whatever the time.
+                is_owed = rate not in log.points if self.plan.rates else not log.points
+                if rate is None or (not is_owed and self._seconds_left() < seconds / 2.0):
                     finished.append(member)
                     return
                 self._tell(member, f"{rate:.4g} requests/s")
@@ -337,9 +342,13 @@ class _Test:
 
     def _requests(self, log: LoadLog, rate: float, seconds: float) -> Requests:
         plan, slo = self.plan, self.plan.slo
-        shortened = min(seconds, _MOST_REQUESTS / rate)
-        due = plan.arrivals.times(rate, shortened, log.blocks_at(rate))
         capacity = log.capacity(plan.batch) or rate
+        if rate > capacity:
+            # Long enough that the backlog, which grows in proportion, shows.
+            needed = (_OVERLOADED_WAIT + 1.0) * slo.seconds / (1.0 - capacity / rate)
+            seconds = min(max(seconds, needed), _LONGER * seconds)
+        seconds = min(seconds, _MOST_REQUESTS / rate)
+        due = plan.arrivals.times(rate, seconds, log.blocks_at(rate))
         # Below its capacity a backlog is drained, as after a stall.
         patience = _OVERLOADED_WAIT * slo.seconds if rate >= capacity else max(seconds, slo.seconds)
         return Requests(
