@@ -83,9 +83,9 @@ def test_the_best_configuration_of_each_engine_is_named_and_the_best_engine_firs
         configuration("onnxruntime", point(118.0), point(123.0, "fails"), instances=2, threads=1),
     )
 
-    assert report.sentences == (
+    assert " ".join(report.sentences) == (
         "Onnxruntime serves 118 requests/s with p99 ≤ 50 ms (2 instances, 1 thread each); "
-        "Torch 41.0.",
+        "Torch 41.0."
     )
     assert report.best.instances == 2
     assert report.fastest.label == "onnxruntime[instances=2,threads=1]"

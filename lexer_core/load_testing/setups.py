@@ -86,7 +86,7 @@ def combined(
         least = min(first * second for first, second in pairs)
         raise UsageError(
             f"instances × threads would be {least} at least; {cores} cores can be used.",
-            hint="More threads than cores wait for each other, which is no queue of requests.",
+            hint="More threads than cores would wait for each other instead of for requests.",
         )
     return tuple(
         Setup(instances=first, threads=second, shared_session=shared_session and first > 1)
