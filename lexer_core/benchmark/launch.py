@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
-__all__ = ["Launch", "Race", "computed_in"]
+__all__ = ["Launch", "Race", "case_spec", "computed_in"]
 
 
 class Race(StopRule, Protocol):
@@ -205,19 +205,8 @@ class Launch:
 
     def spec_of(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
         """Return what the process of a case loads."""
-        assert outcome.prepared is not None
-        return CaseSpec(
-            engine=outcome.case.engine,
-            device=outcome.case.device,
-            exported=outcome.prepared.exported,
-            model_file=outcome.prepared.model_file,
-            config=SessionConfig(
-                threads=outcome.case.threads or self.threads,
-                precision=outcome.case.precision,
-                cache_dir=self.cache_dirs.get(case.label),
-                options=dict(outcome.case.options),
-                isolated=case.executor.isolated,
-            ),
+        return case_spec(
+            outcome, case, threads=self.threads, cache_dir=self.cache_dirs.get(case.label)
         )
 
     def _raced(self, race: Race, warm_up_seconds: float) -> RoundsOutcome:
@@ -344,10 +333,30 @@ def _judge_first(outcome: CaseOutcome, case: LiveCase, judge: ParityJudge) -> Pa
     return judge.judge(case.label, case.first_outputs, computed=computed_in(outcome, case))
 
 
-def computed_in(outcome: CaseOutcome, case: LiveCase) -> str:
+def computed_in(outcome: CaseOutcome, case: LiveCase | CaseOutcome) -> str:
     """Return by which precision to judge outputs; empty for that of their element types."""
     uses_tf32 = case.load_facts is not None and case.load_facts.uses_tf32
     return outcome.case.precision or ("tf32" if uses_tf32 else "")
+
+
+def case_spec(
+    outcome: CaseOutcome, case: LiveCase, *, threads: int, cache_dir: Path | None = None
+) -> CaseSpec:
+    """Return what the process of a case needs to load it."""
+    assert outcome.prepared is not None
+    return CaseSpec(
+        engine=outcome.case.engine,
+        device=outcome.case.device,
+        exported=outcome.prepared.exported,
+        model_file=outcome.prepared.model_file,
+        config=SessionConfig(
+            threads=outcome.case.threads or threads,
+            precision=outcome.case.precision,
+            cache_dir=cache_dir,
+            options=dict(outcome.case.options),
+            isolated=case.executor.isolated,
+        ),
+    )
 
 
 def _choose_centres(running: Sequence[LiveCase]) -> None:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     Outputs = Mapping[str, npt.NDArray[Any]]
 
-__all__ = ["ParityJudge", "SecondJudge"]
+__all__ = ["ONLY_LATER", "ParityJudge", "SecondJudge"]
+
+ONLY_LATER = "correct in the first call, wrong after the last sample"
+"""The beginning of a reason."""
 
 _TURNED_OFF = "validation is turned off"
 
@@ -144,6 +147,25 @@ class ParityJudge:
             outputs, self._second_call, self._reference, rtol=self._rtol, atol=self._atol
         )
 
+    def judge_tensor(
+        self,
+        output: Outputs,
+        reference: Outputs,
+        *,
+        computed: str,
+        float64: Callable[[], Float64Outputs],
+    ) -> Parity:
+        """Judge an intermediate result like an output."""
+        return judge(
+            output,
+            reference,
+            reference_name=self._name,
+            float64=float64,
+            rtol=self._rtol,
+            atol=self._atol,
+            computed=computed,
+        )
+
     def judge_both(
         self, label: str, first: Outputs, last: Outputs, *, computed: str = ""
     ) -> Parity:
@@ -156,7 +178,7 @@ class ParityJudge:
             return at_first
         at_last = self.judge(label, last, computed=computed)
         if at_last.status == "fail" and at_first.status == "pass":
-            return _because(at_last, "correct in the first call, wrong after the last sample")
+            return _because(at_last, ONLY_LATER)
         if at_first.status == "fail" and at_last.status == "pass":
             return _because(at_first, "wrong in the first call, correct after the last sample")
         return at_last

@@ -20,6 +20,7 @@ from lexer_core.benchmark.grouping import estimate_memory, group_cases
 from lexer_core.benchmark.hosted_models import hosted_model
 from lexer_core.benchmark.launch import Launch
 from lexer_core.benchmark.live_case import LiveCase
+from lexer_core.benchmark.locate_difference import locate_in_case
 from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
 from lexer_core.benchmark.reference_workload import ReferenceWorkload
 from lexer_core.benchmark.rounds import RoundsPlan, share_out
@@ -161,6 +162,7 @@ class BenchmarkRun:
                     self._begin(folder, self._models.values())
                     self._prepare(self._outcomes, self._models)
                     self._launch_all()
+                    self._locate_differences()
             except KeyboardInterrupt:
                 interrupt_handled()
                 self._stopped_because = "interrupted"
@@ -400,6 +402,24 @@ class BenchmarkRun:
 
     def _make_launch(self, **fields: Any) -> Launch:
         return Launch(**fields)
+
+    def _locate_differences(self) -> None:
+        """Find out in which module wrong outputs first differ from the model's."""
+        if not self._settings.locate_differences or self._stopped_because == "interrupted":
+            return
+        for outcome in self._outcomes:
+            parity = outcome.parity
+            if outcome.status != "ok" or parity is None or parity.status != "fail":
+                continue
+            self._timings.report("locate", outcome.case.label)
+            with self._timings.timed("locate"):
+                found = locate_in_case(
+                    outcome,
+                    self._model(outcome),
+                    threads=self._threads,
+                    start=lambda other: self._live_case(other, 0),
+                )
+            outcome.parity = attrs.evolve(parity, first_difference=found)
 
     def _groups(self, outcomes: Sequence[CaseOutcome]) -> list[list[CaseOutcome]]:
         """Return which cases fit in memory together, each time with the first."""

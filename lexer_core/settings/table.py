@@ -291,6 +291,12 @@ class Settings:
         "Compare outputs also for second inputs, with the same shapes and other values. This "
         "detects exports that froze a value or a branch. Not for models that take over 10 s.",
     )
+    locate_differences: bool = _setting(
+        True,
+        "benchmarks",
+        "If outputs differ from the model's, find the module in which they first do. Takes one "
+        "more launch of the engine after the measurement.",
+    )
     load_timeout: float = _setting(
         600.0,
         "benchmarks",
