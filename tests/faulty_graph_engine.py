@@ -33,7 +33,8 @@ def faulty(path, fault, folder):
     found = [
         node
         for node, scoped in zip(graph.node, read_module_scopes(path))
-        if ((scoped.module or "") or ".") == module.strip("!") and node.op_type == operator
+        if str("." if scoped.module == "" else scoped.module) == module.strip("!")
+        and node.op_type == operator
     ]
     node = found[int(number) - 1]
     outputs = [output.name for output in graph.output]

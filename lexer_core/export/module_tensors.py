@@ -97,7 +97,8 @@ def match_tensors(
     inputs, outputs
         Names of the graph's inputs and outputs.
     """
-    graph = _prepared(nodes, specs, frozenset(inputs), frozenset(outputs))
+    given = frozenset(inputs)
+    graph = _prepared(nodes, specs, given, frozenset(outputs))
     calls: dict[tuple[str, int, bool], list[int]] = {}
     counts: dict[str, int] = {}
     for number, tensor in enumerate(tensors):
@@ -115,7 +116,9 @@ def match_tensors(
         names_of.setdefault(tensors[number].same_as, found[number])
     first: dict[tuple[str, ...], int] = {}
     for number in sorted(names_of):
-        first.setdefault(names_of[number], number)
+        # The inputs are the same on both sides.
+        if given.isdisjoint(names_of[number]):
+            first.setdefault(names_of[number], number)
     matched = tuple(
         MatchedTensor(tensor=number, names=names)
         for names, number in sorted(first.items(), key=lambda item: item[1])
@@ -220,7 +223,7 @@ def _matched(
     alike: dict[tuple[str, tuple[int, ...]], list[int]] = {}
     for number in numbers:
         alike.setdefault((_kind(tensors[number].dtype), tensors[number].shape), []).append(number)
-    found = {}
+    found: dict[int, tuple[str, ...]] = {}
     for (kind, shape), group in alike.items():
         names = [name for name in candidates if _fits(specs.get(name), kind, shape)]
         if len(names) == len(group):
