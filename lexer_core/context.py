@@ -267,6 +267,36 @@ class LexerContext:
         self._finish(report, effective)
         return report
 
+    def profile(self, torch_model: Any, input: object = None, **arguments: Any) -> BenchmarkReport:
+        """Find out in which modules of a model each engine spends its time.
+
+        The model is measured as by :meth:`benchmark` with the preset ``"quick"``, and then
+        profiled in new sessions.
+
+        Parameters
+        ----------
+        torch_model, input
+            As for :meth:`benchmark`.
+        **arguments
+            Its other arguments and the settings.
+
+        Returns
+        -------
+        BenchmarkReport
+            ``report["onnxruntime"].profile`` has the time by module and operator type, and
+            ``print(report.to_text(depth=2))`` shows it two names of a module's path deep.
+
+        Raises
+        ------
+        UsageError
+            Inputs, names, settings or engine names are wrong.
+        ModelError
+            The model does not run with these inputs.
+        """
+        return self.benchmark(
+            torch_model, input, **{"preset": "quick", **arguments, "profile": True}
+        )
+
     def tune(
         self,
         torch_model: Any,

@@ -35,6 +35,7 @@ __all__ = [
     "ModelSource",
     "OptionValue",
     "Placement",
+    "ProfiledOperation",
     "Session",
     "SessionConfig",
     "SessionPhases",
@@ -350,6 +351,9 @@ class SessionConfig:
     isolated
         Whether the session has a process to itself. If ``False``, it shares the
         process with the user's program and must not change global state.
+    profiling
+        Whether the session is created for ``lexer_profile_calls``. Nothing else is
+        measured in it, so it may be slower. Added in contract 2.
     """
 
     threads: int
@@ -357,6 +361,7 @@ class SessionConfig:
     cache_dir: Path | None = None
     options: Mapping[str, OptionValue] = field(factory=dict)
     isolated: bool = True
+    profiling: bool = False
 
 
 @frozen(kw_only=True)
@@ -499,6 +504,42 @@ class Placement:
     share: float | None
     method: Literal["nodes", "time", "unknown"]
     fallbacks: Sequence[str] = ()
+
+
+@frozen(kw_only=True)
+class ProfiledOperation:
+    """What profiled calls spent on one operation: a kernel, or a call of an operator.
+
+    Parameters
+    ----------
+    name
+        The runtime's name of the operation.
+    operator
+        Its type, such as ``"Conv"``.
+    seconds
+        Time of all its executions together, without that of other operations in the list.
+        It may be their number times the median, so that a disturbance of one call does not
+        count.
+    calls
+        Number of executions.
+    device
+        The kind of device that executed it.
+    nodes
+        The nodes of the exported graph that it computes, each by its name or by the name
+        of one of its outputs; several for a fused kernel. Empty if unknown.
+    modules
+        The modules of the user's model that it computes, such as ``"blocks.3.attn"``;
+        ``""`` is the model itself. For an engine that runs the module, or that knows
+        them better than the exported graph does. Empty: by ``nodes``.
+    """
+
+    name: str
+    operator: str
+    seconds: float
+    calls: int
+    device: str = "cpu"
+    nodes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -33,6 +33,7 @@ from lexer_core.records import (  # parts of replies' declared types
     Device,  # noqa: TC001
     DeviceUsage,  # noqa: TC001
     Placement,  # noqa: TC001
+    ProfiledOperation,  # noqa: TC001
     SessionPhases,  # noqa: TC001
 )
 
@@ -471,6 +472,17 @@ class CaseSession:
             if call.reset is not None:
                 call.reset()
             return engine.fetch_outputs(session, call.run(), expected=self._expected)
+
+    def can_profile(self) -> bool:
+        """Return whether the engine's plugin can profile calls, before anything is loaded."""
+        assert self._engine is not None
+        return self._engine.implements("lexer_profile_calls")
+
+    def profile(self, count: int) -> tuple[ProfiledOperation, ...] | None:
+        """Profile ``count`` calls; ``None`` if the engine cannot tell where their time goes."""
+        engine, session, _, call = self._live()
+        with engine.call_context(session):
+            return engine.profile_calls(session, call, count)
 
     def close(self) -> None:
         """Release the session; may be called twice."""

@@ -340,9 +340,17 @@ def computed_in(outcome: CaseOutcome, case: LiveCase | CaseOutcome) -> str:
 
 
 def case_spec(
-    outcome: CaseOutcome, case: LiveCase, *, threads: int, cache_dir: Path | None = None
+    outcome: CaseOutcome,
+    case: LiveCase,
+    *,
+    threads: int,
+    cache_dir: Path | None = None,
+    profiling: bool = False,
 ) -> CaseSpec:
-    """Return what the process of a case needs to load it."""
+    """Return what the process of a case needs to load it.
+
+    ``threads`` are those of the run, for a case without its own.
+    """
     assert outcome.prepared is not None
     return CaseSpec(
         engine=outcome.case.engine,
@@ -355,6 +363,7 @@ def case_spec(
             cache_dir=cache_dir,
             options=dict(outcome.case.options),
             isolated=case.executor.isolated,
+            profiling=profiling,
         ),
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.table_layout import lay_out
 from lexer_core.reporting.tuning_chart import tuning_chart
 
@@ -48,8 +49,9 @@ def report_to_text(
     *,
     verbose: bool = False,
     how_to_see_more: str = "--verbose",
+    depth: int | None = None,
 ) -> str:
-    """Return a report as plain text.
+    """Return a report as plain text, with its profiles if it has any.
 
     Parameters
     ----------
@@ -62,8 +64,13 @@ def report_to_text(
         went. Otherwise the most important caveats are shown, and how many more there are.
     how_to_see_more
         What shows the other caveats.
+    depth
+        How many names of a module's path the profiles show. Default: as few as show where
+        most of the time goes.
     """
-    return _rendered(lay_out(report), width, verbose, how_to_see_more)
+    table = _rendered(lay_out(report), width, verbose, how_to_see_more)
+    profiles = lay_out_profiles(report, depth)
+    return "\n\n".join([table, *([layouts_to_text(profiles, width)] if profiles else [])])
 
 
 def layouts_to_text(layouts: Sequence[Layout], width: int | None = None) -> str:
@@ -105,16 +112,20 @@ def print_report(
     *,
     verbose: bool = False,
     how_to_see_more: str = "--verbose",
+    depth: int | None = None,
 ) -> None:
     """Print a report, in colour on a terminal unless ``NO_COLOR`` is set.
 
-    Characters that the stream cannot encode are replaced by ASCII. ``verbose`` and
-    ``how_to_see_more`` are as in :func:`report_to_text`. On a terminal that is wide enough, a
-    tuning has a chart of throughput over latency.
+    Characters that the stream cannot encode are replaced by ASCII. ``verbose``,
+    ``how_to_see_more`` and ``depth`` are as in :func:`report_to_text`. On a terminal that is
+    wide enough, a tuning has a chart of throughput over latency.
     """
     stream = file or sys.stdout
     chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
     _print_to(stream, lay_out(report), verbose, how_to_see_more, chart)
+    if profiles := lay_out_profiles(report, depth):
+        stream.write("\n")
+        print_layouts(profiles, stream)
 
 
 def print_layouts(layouts: Sequence[Layout], file: TextIO | None = None) -> None:

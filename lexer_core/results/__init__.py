@@ -2,6 +2,7 @@
 
 from lexer_core.renamed import renamed_attribute
 from lexer_core.results.benchmark_result import BenchmarkResult, Status
+from lexer_core.results.profile import Profile, ProfilePart
 from lexer_core.results.report_data import SCHEMA_VERSION, ReportData
 from lexer_core.results.result_records import (
     Comparison,
@@ -28,6 +29,8 @@ __all__ = [
     "OutputParity",
     "Parity",
     "Phase",
+    "Profile",
+    "ProfilePart",
     "ReferenceWorkloadTimes",
     "ReportData",
     "SavedModel",

@@ -262,6 +262,11 @@ class Settings:
         high=10**5,
         example="64",
     )
+    profile: bool = _setting(
+        False,
+        "benchmarks",
+        "After the rounds, also measure in which modules of the model each engine spends its time.",
+    )
     canary: bool = _setting(
         True,
         "benchmarks",
