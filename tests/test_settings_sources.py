@@ -407,9 +407,12 @@ def test_lines_of_keys_are_found_in_every_form_of_toml() -> None:
         ("engines", "onnx runtime"): 15,
         ("engines", "onnx runtime", "level"): 16,
         ("many",): 17,
-        ("many", "a"): 18,
-        ("many", "below"): 21,
-        ("many", "below", "b"): 22,
+        ("many", "0"): 17,
+        ("many", "0", "a"): 18,
+        ("many", "1"): 19,
+        ("many", "1", "a"): 20,
+        ("many", "1", "below"): 21,
+        ("many", "1", "below", "b"): 22,
     }
 
 

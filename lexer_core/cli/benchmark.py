@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from lexer_core.cli.output import Format
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
-    from lexer_core.target.example_inputs import InputRequest
 
 __all__ = ["benchmark", "exit_status"]
 
@@ -69,8 +68,7 @@ _GROUPS = {
         *("preset", "num_iterations", "max_seconds", "launches", "margin", "min_seconds"),
         *("tails", "warm_up_seconds", "rounds", "tie", "canary"),
     ),
-    "Where the time goes": ("profile",),
-    "Correct outputs": ("validation", "rtol", "atol", "second_inputs", "locate_differences"),
+    "Correct outputs": ("validation", "rtol", "atol", "second_inputs"),
     "Export": ("exporter", "opset", "onnx_checks", "use_cache"),
     "Limits": ("load_timeout", "call_timeout", "memory_limit_mb"),
     "Results": (
@@ -188,9 +186,13 @@ def benchmark(
     interpreters = dict(map(_interpreter, pythons))
     if len(set(targets)) < len(targets):
         raise UsageError("a TARGET is given twice.", hint="Name each model once.")
-    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
+    options = {
+        "engines": list(map(str, choices)) or None,
+        "device": device,
+        "seed": seed,
+        **settings,
+    }
     configuration = command_configuration(options)
-    input_seed = configuration.settings.seed or 0
     if not interpreters:  # asking another interpreter takes as long as loading a model
         check_engines(context, configuration)
     with (
@@ -198,59 +200,29 @@ def benchmark(
         stdout_to_stderr(),
         early_model_process(targets, configuration.settings),
     ):
-        from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
-        from lexer_core.target.load import load_target
+        from lexer_core.run_plan import RunPlan, execute_plan  # imports numpy
 
-        request = read_request(described, inputs_file, batch_size, input_seed)
-        second_request = _second_request(second_described, batch_size, input_seed)
-        loaded = [load_target(target, seed=input_seed) for target in targets]
-        inputs = [example_inputs(each, request) for each in loaded]
-        report = lexer_context(context).benchmark(
-            torch_model=loaded[0].model
-            if len(loaded) == 1
-            else {
-                target: (each.model, its.value)
-                for target, each, its in zip(targets, loaded, inputs, strict=True)
-            },
-            input=inputs[0].value,
-            input_options=inputs[0].options,
-            second_input=None
-            if second_request is None
-            else example_inputs(loaded[0], second_request).value,
-            interpreters=interpreters,
+        plan = RunPlan(
+            targets=targets,
+            inputs=described,
+            inputs_file=inputs_file,
+            second_inputs=second_described,
             batch_size=batch_size,
-            input_names=name_list(input_names),
-            output_names=name_list(output_names),
+            input_names=name_list(input_names) or (),
+            output_names=name_list(output_names) or (),
+            interpreters=interpreters,
+            settings=given_settings({**options, "seed": configuration.settings.seed}),
+        )
+        report = execute_plan(
+            plan,
+            context=lexer_context(context),
             command=command_line(
                 context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
             ),
-            target=targets[0] if len(targets) == 1 else "",
-            print_report=False,
-            **given_settings({**options, "seed": configuration.settings.seed}),
         )
     output.deliver(report)
     chosen = configuration.settings.engines or report.settings.get("engines")
     context.exit(exit_status(report, named=bool(chosen or interpreters)))
-
-
-def _second_request(
-    described: Sequence[str], batch_size: int | None, seed: int
-) -> InputRequest | None:
-    """Read the values of --second-input; ``None`` if there are none."""
-    if not described:
-        return None
-    from lexer_core.target.example_inputs import read_request  # imports numpy
-
-    files = [text for text in described if text.endswith(".npz")]
-    if files and len(described) > 1:
-        raise UsageError(
-            f"--second-input is given {len(described)} times, once as the file {files[0]}.",
-            hint="Write one file, or describe every input.",
-        )
-    # Another seed, or the same description would generate the same values.
-    return read_request(
-        () if files else described, files[0] if files else None, batch_size, seed + 1
-    )
 
 
 def _interpreter(text: str) -> tuple[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -181,8 +181,8 @@ def tune(
     """  # noqa: D301  click looks for the real \b
     output = plan_output(format, output_file, verbose=verbose)
     choices = [parse_engine_choice(text) for text in engines]
-    from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
-    from lexer_core.target.load import load_target
+    from lexer_core.run_plan import RunPlan, execute_plan  # imports numpy
+    from lexer_core.target.example_inputs import read_request
     from lexer_core.tuning.goals import read_goals, read_limits
     from lexer_core.tuning.space import parse_axis, read_axes
 
@@ -197,32 +197,38 @@ def tune(
     read_limits(limits)
     if save_best is not None:
         _check_folder(Path(save_best), goals, force=force)
-    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
+    options = {
+        "engines": list(map(str, choices)) or None,
+        "device": device,
+        "seed": seed,
+        **settings,
+    }
     configuration = command_configuration(options)
-    seed_or_default = configuration.settings.seed or 0
-    request = read_request(described, inputs_file, batch_size, seed_or_default)
+    plan = RunPlan(
+        targets=[target],
+        inputs=described,
+        inputs_file=inputs_file,
+        batch_size=batch_size,
+        input_names=name_list(input_names) or (),
+        output_names=name_list(output_names) or (),
+        vary=vary,
+        minimize=minimize,
+        maximize=maximize,
+        limits=limits,
+        settings=given_settings({**options, "seed": configuration.settings.seed}),
+    )
+    read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
     with stdout_to_stderr(), early_model_process([target], configuration.settings):
-        loaded = load_target(target, seed=seed_or_default)
-        inputs = example_inputs(loaded, request)
-        report = lexer_context(context).tune(
-            torch_model=loaded.model,
-            input=inputs.value,
-            vary=vary,
-            minimize=minimize,
-            maximize=maximize,
-            limits=limits,
+        measured = execute_plan(
+            plan,
+            context=lexer_context(context),
             save_to=output.file if output.file_format == "lexer" else None,
             resume=resume,
-            input_options=inputs.options,
-            input_names=name_list(input_names),
-            output_names=name_list(output_names),
             command=command_line(
                 context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
             ),
-            target=target,
-            print_report=False,
-            **given_settings({**options, "seed": configuration.settings.seed}),
         )
+    report = cast("TuningReport", measured)
     output.deliver(report)
     if save_best is not None:
         _save_best(report, save_best, force=force)

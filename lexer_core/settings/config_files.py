@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["read_file"]
+__all__ = ["parse_toml_file", "read_file", "read_text_file"]
 
 _ENGINES_SECTION = "engines"
 _SCALARS = (bool, int, float, str)
@@ -41,8 +41,8 @@ def read_file(path: Path, *, within: tuple[str, ...] = ()) -> Layer | None:
         The file cannot be read, is not valid TOML, or has an unknown or wrong
         section or key. The error names file and line.
     """
-    text = _text(path)
-    content: Any = _parsed(text, path)
+    text = read_text_file(path)
+    content: Any = parse_toml_file(text, path)
     for name in within:
         content = content.get(name) if isinstance(content, dict) else None
     if not content:
@@ -58,14 +58,20 @@ def _setting_sections() -> dict[str, tuple[str, ...]]:
     return {section: tuple(settings) for section, settings in names.items()}
 
 
-def _text(path: Path) -> str:
+def read_text_file(
+    path: Path, *, hint: str = "Lexer reads settings from this file. Make it readable or remove it."
+) -> str:
+    """Read a UTF-8 file.
+
+    Raises
+    ------
+    SettingError
+        It cannot be read, or is not UTF-8.
+    """
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise SettingError(
-            f"cannot read {path}: {error.strerror or error}.",
-            hint="Lexer reads settings from this file. Make it readable or remove it.",
-        ) from error
+        raise SettingError(f"cannot read {path}: {error.strerror or error}.", hint=hint) from error
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -75,7 +81,14 @@ def _text(path: Path) -> str:
         ) from error
 
 
-def _parsed(text: str, path: Path) -> dict[str, Any]:
+def parse_toml_file(text: str, path: Path) -> dict[str, Any]:
+    """Parse the text of a TOML file.
+
+    Raises
+    ------
+    SettingError
+        It is not valid TOML; the error names file and line.
+    """
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

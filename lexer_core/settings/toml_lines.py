@@ -26,10 +26,12 @@ def key_lines(text: str) -> dict[_Path, int]:
     -------
     dict
         Line numbers from 1, by the path of the key: ``("exports", "opset")``. For a
-        table that appears several times, its first line.
+        table that appears several times, its first line. The path of an array of tables
+        is followed by the number of the table: ``("runs", "0", "targets")``.
     """
     lines: dict[_Path, int] = {}
     table: _Path = ()
+    counts: dict[_Path, int] = {}
     begin, statement = 1, ""
     for number, line in enumerate(text.replace("\r\n", "\n").split("\n"), start=1):
         statement += line + "\n"
@@ -39,7 +41,7 @@ def key_lines(text: str) -> dict[_Path, int]:
             continue  # the statement continues on the next line
         paths = list(_paths(content))
         if statement.lstrip().startswith("["):
-            table = paths[-1]
+            table = _table(paths[-1], counts, is_new=statement.lstrip().startswith("[["))
             paths = [table[: depth + 1] for depth in range(len(table))]
         else:
             paths = [(*table, *path) for path in paths]
@@ -47,6 +49,18 @@ def key_lines(text: str) -> dict[_Path, int]:
             lines.setdefault(path, begin)
         begin, statement = number + 1, ""
     return lines
+
+
+def _table(header: _Path, counts: dict[_Path, int], *, is_new: bool) -> _Path:
+    """Return the path of a table, with numbers after the arrays of tables that it is in."""
+    path: _Path = ()
+    for depth, name in enumerate(header, start=1):
+        path = (*path, name)
+        if is_new and depth == len(header):
+            counts[path] = counts.get(path, -1) + 1
+        if path in counts:
+            path = (*path, str(counts[path]))
+    return path
 
 
 def _paths(content: Mapping[str, Any], parent: _Path = ()) -> Iterator[_Path]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import field, frozen
 
-from lexer_core.artifact.write import SUFFIX, save
+from lexer_core.artifact.write import SUFFIX, save_as_set
 from lexer_core.benchmark.cases import PRECISION, CaseSelection, select_cases
 from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
@@ -336,4 +336,4 @@ def _save(report: TuningReport, path: Path | None) -> None:
     """Save a tuning, unless it was interrupted before anything was measured."""
     if path is None or (report.results and all(map(is_interrupted, report))):
         return
-    save(report, path)
+    save_as_set(report, path)
