@@ -21,9 +21,7 @@ __all__ = ["Content", "contents", "load", "save", "save_as_set"]
 
 
 def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Load a report, equal to the saved one.
-
-    That of a tuning is a ``TuningReport``, that of a load test a ``LoadReport``.
+    """Load a report, equal to the saved one; that of a tuning is a ``TuningReport``.
 
     A ``.lexer`` file has everything, including raw samples. Its models are unpacked on
     first use, to a temporary folder that is removed with the report. Until then, the
@@ -43,6 +41,4 @@ def load(path: str | PathLike[str]) -> BenchmarkReport:
     """
     # Its methods use this room, so the package resolves the classes on use.
     report = read_report(path, lexer_core.BenchmarkReport)
-    if report.tuning is not None:
-        return lexer_core.TuningReport.of(report)
-    return report if report.load_test is None else lexer_core.LoadReport.of(report)
+    return report if report.tuning is None else lexer_core.TuningReport.of(report)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LONGEST_NAME",
     "MANIFEST",
+    "FailedRun",
     "Manifest",
     "StoredRun",
     "is_name",
@@ -57,6 +58,8 @@ class StoredRun:
         The user's name of the machine; empty if it has none.
     price
         What the machine costs, as text; empty if unknown.
+    plan
+        A digest of what a fleet was asked to measure; empty for other runs.
     """
 
     file: str = ""
@@ -64,10 +67,37 @@ class StoredRun:
     name: str
     machine: str = ""
     price: str = ""
+    plan: str = ""
+
+
+@frozen(kw_only=True)
+class FailedRun:
+    """A run of a fleet that a machine could not do.
+
+    Parameters
+    ----------
+    machine
+        The name of the machine.
+    run
+        What it was to measure.
+    reason
+        Why there is no result, with how to fix it.
+    plan
+        As for :class:`StoredRun`.
+    """
+
+    machine: str
+    run: str
+    reason: str
+    plan: str = ""
 
 
 def _runs(runs: Iterable[StoredRun]) -> tuple[StoredRun, ...]:
     return tuple(runs)
+
+
+def _failed(failed: Iterable[FailedRun]) -> tuple[FailedRun, ...]:
+    return tuple(failed)
 
 
 @frozen(kw_only=True)
@@ -75,6 +105,7 @@ class Manifest:
     """The list, in the order in which the runs are shown."""
 
     runs: tuple[StoredRun, ...] = field(converter=_runs)
+    failed: tuple[FailedRun, ...] = field(default=(), converter=_failed)
 
 
 def is_name(text: str) -> bool:
@@ -122,3 +153,6 @@ def _check(manifest: Manifest, names: set[str]) -> None:
         if run.machine and not is_name(run.machine):
             raise InvalidDataError(f"{run.machine!r} is not a name", f"{place}.machine")
         seen |= {run.file, run.name}
+    for at, failed in enumerate(manifest.failed):
+        if not is_name(failed.machine):
+            raise InvalidDataError(f"{failed.machine!r} is not a name", f"failed[{at}].machine")

@@ -17,6 +17,7 @@ from lexer_core.artifact.archive import Budget
 from lexer_core.artifact.limits import LARGEST_METADATA
 from lexer_core.artifact.manifest import (
     MANIFEST,
+    FailedRun,
     Manifest,
     StoredRun,
     read_manifest,
@@ -86,13 +87,15 @@ def kept_file(path: Path) -> KeptFile:
         return KeptFile(path=path, sha256=_digest(file, path))
 
 
-def read_merged(path: Path) -> tuple[tuple[RunInFile, ...], Budget]:
+def read_merged(path: Path) -> tuple[tuple[RunInFile, ...], tuple[FailedRun, ...], Budget]:
     """Unpack the runs of a merged file to a temporary folder.
 
     Returns
     -------
     tuple of RunInFile
         The runs. A damaged one has a ``problem`` instead of its bytes.
+    tuple of FailedRun
+        What machines of a fleet could not measure.
     Budget
         What reading all of the runs may unpack to, together.
 
@@ -125,10 +128,14 @@ def read_merged(path: Path) -> tuple[tuple[RunInFile, ...], Budget]:
                 continue
             file = KeptFile(path=unpacked, sha256=run.sha256, folder=folder)
             found.append(RunInFile(stored=run, kept=file))
-    return tuple(found), Budget(size)
+    return tuple(found), manifest.failed, Budget(size)
 
 
-def write_merged(path: Path, runs: Sequence[tuple[StoredRun, KeptFile]]) -> None:
+def write_merged(
+    path: Path,
+    runs: Sequence[tuple[StoredRun, KeptFile]],
+    failed: Sequence[FailedRun] = (),
+) -> None:
     """Write runs to one file, completely or not at all.
 
     Parameters
@@ -138,6 +145,8 @@ def write_merged(path: Path, runs: Sequence[tuple[StoredRun, KeptFile]]) -> None
     runs
         What to list of each run, and its bytes. Its name in the zip and its checksum
         are filled in.
+    failed
+        What machines of a fleet could not measure.
 
     Raises
     ------
@@ -156,7 +165,7 @@ def write_merged(path: Path, runs: Sequence[tuple[StoredRun, KeptFile]]) -> None
     )
     with replaced_file(path) as file, zipfile.ZipFile(file, "w") as target:
         writer = EntryWriter(target, "")  # the same runs give the same bytes
-        text = write_manifest(Manifest(runs=stored))
+        text = write_manifest(Manifest(runs=stored, failed=failed))
         writer.text(MANIFEST, text, LARGEST_METADATA)
         for run, (_, kept) in zip(stored, runs, strict=True):
             with readable(kept.path) as content:

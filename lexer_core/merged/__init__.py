@@ -8,21 +8,29 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lexer_core.artifact import load as load_run
 from lexer_core.artifact.manifest import LONGEST_NAME, is_name
 from lexer_core.artifact.merged_file import is_merged_file
 from lexer_core.errors import ArtifactError, UsageError
-from lexer_core.merged.collecting import Candidate, collect
+from lexer_core.merged.collecting import Candidate, collect, read_run
 from lexer_core.merged.machines import hardware_text, name_machines
-from lexer_core.merged.merged_runs import Machine, MergedGroup, MergedRow, MergedRun, MergedRuns
+from lexer_core.merged.merged_runs import (
+    FailedRun,
+    Machine,
+    MergedGroup,
+    MergedRow,
+    MergedRun,
+    MergedRuns,
+)
 from lexer_core.merged.prices import Price, read_price
 from lexer_core.report import BenchmarkReport
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from lexer_core.merged.collecting import Collected
     from lexer_core.merged.machines import NamedMachines
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
     _Source = BenchmarkReport | MergedRuns | str | os.PathLike[str]
 
 __all__ = [
+    "FailedRun",
     "Machine",
     "MergedGroup",
     "MergedRow",
@@ -38,6 +47,8 @@ __all__ = [
     "Price",
     "load_saved",
     "merge",
+    "merge_found",
+    "read_run",
 ]
 
 
@@ -90,7 +101,7 @@ def merge(
         print(fleet)
         fleet.save("fleet.lexer")
     """
-    called, priced = dict(names or {}), dict(prices or {})
+    called = dict(names or {})
     for label in called.values():
         if not is_name(label):
             raise UsageError(
@@ -98,7 +109,18 @@ def merge(
                 hint=f"Use at most {LONGEST_NAME} printable characters.",
             )
     several = [runs] if isinstance(runs, str | os.PathLike | BenchmarkReport | MergedRuns) else runs
-    collected = collect(_expanded(several), called)
+    return merge_found(several, called, prices or {}, skip_damaged=skip_damaged)
+
+
+def merge_found(
+    sources: Iterable[_Source | Candidate | FailedRun],
+    called: Mapping[str, str] = MappingProxyType({}),
+    priced: Mapping[str, str] = MappingProxyType({}),
+    *,
+    skip_damaged: bool = False,
+) -> MergedRuns:
+    """Do what :func:`merge` does, also with runs that were read and with failed ones."""
+    collected = collect(_expanded(sources), called)
     if collected.problems and not (skip_damaged and collected.runs):
         raise _damaged(collected)
     if not collected.runs:
@@ -115,22 +137,38 @@ def merge(
     clashes = _add_stored_prices(known, collected, named)
     return MergedRuns(
         runs=tuple(
-            MergedRun(name=run.name, machine=machine, report=run.report, label=label, kept=run.kept)
+            MergedRun(
+                name=run.name,
+                machine=machine,
+                report=run.report,
+                label=label,
+                kept=run.kept,
+                plan=run.plan,
+            )
             for run, machine, label in zip(collected.runs, named.names, labels, strict=True)
         ),
         machines=tuple(_machines(collected, named, known)),
         notes=(*collected.notes, *named.notes, *clashes),
         problems=tuple(collected.problems),
+        failed=_still_failed(collected, labels),
     )
 
 
+def _still_failed(collected: Collected, labels: Sequence[str]) -> tuple[FailedRun, ...]:
+    """Return what failed, each once, without what was measured after all."""
+    measured = {(label, run.plan) for run, label in zip(collected.runs, labels, strict=True)}
+    last = {(each.machine, each.plan, each.run): each for each in collected.failed}
+    return tuple(each for each in last.values() if (each.machine, each.plan) not in measured)
+
+
 def _expanded(
-    sources: Iterable[_Source],
-) -> Iterable[Candidate | BenchmarkReport | str | os.PathLike[str]]:
+    sources: Iterable[_Source | Candidate | FailedRun],
+) -> Iterable[Candidate | BenchmarkReport | FailedRun | str | os.PathLike[str]]:
     for source in sources:
         if not isinstance(source, MergedRuns):
             yield source
             continue
+        yield from source.failed
         prices = {each.name: each.price.text for each in source.machines if each.price}
         for run in source:
             yield Candidate(
@@ -139,6 +177,7 @@ def _expanded(
                 kept=run.kept,
                 label=run.label,
                 price=prices.get(run.machine, ""),
+                plan=run.plan,
             )
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from lexer_core.artifact.manifest import FailedRun
     from lexer_core.merged.records import Machine, MergedGroup, MergedRow, MergedRun
 
 __all__ = [
@@ -59,6 +60,7 @@ def merged_to_dict(
     machines: Sequence[Machine],
     groups: Sequence[MergedGroup],
     notes: Sequence[str],
+    failed: Sequence[FailedRun] = (),
 ) -> dict[str, Any]:
     """Return the tables as JSON types (docs/many-machines.md)."""
     return {
@@ -74,6 +76,9 @@ def merged_to_dict(
                 "created_at": run.report.created_at,
             }
             for run in runs
+        ],
+        "failed": [
+            {"machine": each.machine, "run": each.run, "reason": each.reason} for each in failed
         ],
         "groups": [
             {

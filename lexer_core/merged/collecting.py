@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import define, field, frozen
 
-from lexer_core.artifact.manifest import LONGEST_NAME, is_name
+from lexer_core.artifact.manifest import LONGEST_NAME, FailedRun, is_name
 from lexer_core.artifact.merged_file import (
     KeptFile,
     RunInFile,
@@ -20,7 +20,6 @@ from lexer_core.artifact.merged_file import (
 from lexer_core.artifact.read import read_report
 from lexer_core.artifact.write import save_as_set
 from lexer_core.errors import ArtifactError, UsageError
-from lexer_core.load_report import LoadReport
 from lexer_core.merged.prices import read_price
 from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.report_json import report_to_json
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from lexer_core.artifact.archive import Budget
 
-__all__ = ["Candidate", "Collected", "collect"]
+__all__ = ["Candidate", "Collected", "collect", "read_run"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -41,7 +40,7 @@ class Candidate:
     """A run that was read.
 
     ``path`` is the path as the user gave it; ``label`` the user's name of its machine,
-    and ``price`` that machine's price as text.
+    ``price`` that machine's price as text, and ``plan`` the digest of what a fleet asked.
     """
 
     name: str
@@ -50,6 +49,7 @@ class Candidate:
     path: str = ""
     label: str = ""
     price: str = ""
+    plan: str = ""
 
     def is_called(self, text: str) -> bool:
         """Return whether this is its name or the end of its path, with or without suffix."""
@@ -72,6 +72,7 @@ class Collected:
     """The runs, each once; notes; and what could not be read.
 
     ``read`` are all runs, also repeated ones, and ``unread`` the files with problems.
+    ``failed`` is what machines of a fleet could not measure.
     """
 
     runs: list[Candidate] = field(factory=list)
@@ -79,6 +80,7 @@ class Collected:
     notes: list[str] = field(factory=list)
     problems: list[ArtifactError] = field(factory=list)
     unread: list[Path] = field(factory=list)
+    failed: list[FailedRun] = field(factory=list)
 
     def has(self, text: str) -> bool:
         """Return whether this is what the user calls a run, even one that was not read."""
@@ -88,7 +90,7 @@ class Collected:
 
 
 def collect(
-    sources: Iterable[Candidate | BenchmarkReport | str | os.PathLike[str]],
+    sources: Iterable[Candidate | BenchmarkReport | FailedRun | str | os.PathLike[str]],
     labels: Mapping[str, str] | None = None,
 ) -> Collected:
     """Read all runs; those of merged files and folders one by one.
@@ -98,8 +100,8 @@ def collect(
     Parameters
     ----------
     sources
-        Runs that were read before, reports, or paths of runs, of merged runs, or of
-        folders.
+        Runs that were read before, what machines failed to do, reports, or paths of runs,
+        of merged runs, or of folders.
     labels
         The user's names of machines, by what the user calls the run.
 
@@ -112,6 +114,9 @@ def collect(
     for source in sources:
         if isinstance(source, Candidate):
             collected.runs.append(source)
+            continue
+        if isinstance(source, FailedRun):
+            collected.failed.append(source)
             continue
         if isinstance(source, BenchmarkReport):
             collected.runs.append(_of_report(source))
@@ -149,16 +154,27 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _read(path: Path, collected: Collected) -> None:
     if not is_merged_file(path):
-        kept = kept_file(path)
-        run = Candidate(name=_name_of(path), report=_report(path), kept=kept, path=str(path))
-        collected.runs.append(run)
+        collected.runs.append(read_run(path))
         return
-    runs, budget = read_merged(path)
+    runs, failed, budget = read_merged(path)
+    collected.failed += failed
     for stored in runs:
         try:
             collected.runs.append(_of_stored(stored, path, budget))
         except ArtifactError as error:
             collected.problems.append(error)
+
+
+def read_run(path: Path) -> Candidate:
+    """Read the file of one run.
+
+    Raises
+    ------
+    ArtifactError
+        It cannot be read, or is damaged.
+    """
+    kept = kept_file(path)
+    return Candidate(name=_name_of(path), report=_report(path), kept=kept, path=str(path))
 
 
 def _of_stored(run: RunInFile, path: Path, budget: Budget) -> Candidate:
@@ -182,6 +198,7 @@ def _of_stored(run: RunInFile, path: Path, budget: Budget) -> Candidate:
         kept=run.kept,
         label=stored.machine,
         price=stored.price,
+        plan=stored.plan,
     )
 
 
@@ -189,9 +206,7 @@ def _report(
     path: Path, budget: Budget | None = None, folder: TemporaryFolder | None = None
 ) -> BenchmarkReport:
     report = read_report(path, BenchmarkReport, budget, folder)
-    if report.tuning is not None:
-        return TuningReport.of(report)
-    return report if report.load_test is None else LoadReport.of(report)
+    return report if report.tuning is None else TuningReport.of(report)
 
 
 def _of_report(report: BenchmarkReport) -> Candidate:
@@ -228,7 +243,10 @@ def _each_once(collected: Collected) -> list[Candidate]:
         )
         kept = run if run.richness > first.richness else first
         found[identity] = attrs.evolve(
-            kept, label=first.label or run.label, price=first.price or run.price
+            kept,
+            label=first.label or run.label,
+            price=first.price or run.price,
+            plan=first.plan or run.plan,
         )
     return list(found.values())
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from lexer_core.results import Environment
 
-__all__ = ["NamedMachines", "hardware_text", "name_machines", "same_hardware"]
+__all__ = ["NamedMachines", "hardware_text", "name_machines", "other_hardware", "same_hardware"]
 
 _SAME_MEMORY = 0.05
 """The kernel reserves a little of the memory, and not always as much."""
@@ -94,6 +94,11 @@ def hardware_text(environment: Environment) -> str:
 def same_hardware(one: Environment, other: Environment) -> bool:
     """Return whether two machines are known to have equal hardware."""
     return _knows_cpu(one) and _knows_cpu(other) and _one_machine(one, other)
+
+
+def other_hardware(one: Environment, other: Environment) -> bool:
+    """Return whether two machines are known to have different hardware."""
+    return _knows_cpu(one) and _knows_cpu(other) and not _one_machine(one, other)
 
 
 def _one_machine(one: Environment, other: Environment) -> bool:

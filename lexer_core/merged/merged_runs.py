@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from attrs import field, frozen
 
-from lexer_core.artifact.manifest import StoredRun
+from lexer_core.artifact.manifest import FailedRun, StoredRun
 from lexer_core.artifact.merged_file import write_merged
 from lexer_core.merged.as_data import (
     merged_to_csv,
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from lexer_core.errors import ArtifactError
     from lexer_core.reporting.layout_records import Layout
 
-__all__ = ["Machine", "MergedGroup", "MergedRow", "MergedRun", "MergedRuns"]
+__all__ = ["FailedRun", "Machine", "MergedGroup", "MergedRow", "MergedRun", "MergedRuns"]
 
 
 @frozen(kw_only=True, eq=False, repr=False, slots=False)
@@ -49,12 +49,15 @@ class MergedRuns:
         Notes on the runs as a whole: one that was given twice, two machines of one name.
     problems
         What could not be read, if ``merge`` was told to leave it out.
+    failed
+        What machines of a fleet could not measure, with the reasons.
     """
 
     runs: tuple[MergedRun, ...]
     machines: tuple[Machine, ...]
     notes: tuple[str, ...] = ()
     problems: tuple[ArtifactError, ...] = field(default=(), repr=False)
+    failed: tuple[FailedRun, ...] = ()
 
     @cached_property
     def groups(self) -> tuple[MergedGroup, ...]:
@@ -111,7 +114,7 @@ class MergedRuns:
     def layouts(self) -> tuple[Layout, ...]:
         """Return the texts of the tables: that of the machines, then one per group."""
         return (
-            lay_out_machines(self.machines, self.notes),
+            lay_out_machines(self.machines, self.notes, self.failed),
             *(lay_out_group(group) for group in self.groups),
         )
 
@@ -134,7 +137,7 @@ class MergedRuns:
             The file cannot be written.
         """
         layouts = (
-            lay_out_machines(self.machines, self.notes),
+            lay_out_machines(self.machines, self.notes, self.failed),
             *(lay_out_group(group, repeat_names=True) for group in self.groups),
         )
         return write_if_named("\n".join(map(layout_to_markdown, layouts)), path)
@@ -151,12 +154,12 @@ class MergedRuns:
         """
         from lexer_core.merged.page import merged_page  # an extra
 
-        page = merged_page(self.runs, self.machines, self.groups, self.notes)
+        page = merged_page(self.runs, self.machines, self.groups, self.notes, self.failed)
         return write_if_named(page, path)
 
     def to_dict(self) -> dict[str, Any]:
         """Return machines, runs and rows as JSON types (docs/many-machines.md)."""
-        return merged_to_dict(self.runs, self.machines, self.groups, self.notes)
+        return merged_to_dict(self.runs, self.machines, self.groups, self.notes, self.failed)
 
     def to_json(self, path: str | Path | None = None) -> str:
         """Return :meth:`to_dict` as JSON, and write it to ``path`` if given.
@@ -212,9 +215,14 @@ class MergedRuns:
         """
         prices = {each.name: each.price.text for each in self.machines if each.price}
         stored = [
-            StoredRun(name=run.name, machine=run.label, price=prices.get(run.machine, ""))
+            StoredRun(
+                name=run.name,
+                machine=run.label,
+                price=prices.get(run.machine, ""),
+                plan=run.plan,
+            )
             for run in self.runs
         ]
         kept = [run.kept for run in self.runs]
-        write_merged(Path(path), list(zip(stored, kept, strict=True)))
+        write_merged(Path(path), list(zip(stored, kept, strict=True)), self.failed)
         return Path(path)

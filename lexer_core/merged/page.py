@@ -17,6 +17,7 @@ from lexer_core.reporting.page.parts import from_columns
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from lexer_core.artifact.manifest import FailedRun
     from lexer_core.merged.records import Machine, MergedGroup, MergedRun
     from lexer_core.reporting.layout_records import Layout
     from lexer_core.reporting.page.content import Block
@@ -35,6 +36,7 @@ def merged_page(
     machines: Sequence[Machine],
     groups: Sequence[MergedGroup],
     notes: Sequence[str],
+    failed: Sequence[FailedRun] = (),
 ) -> str:
     """Return merged runs as a self-contained HTML page.
 
@@ -43,7 +45,7 @@ def merged_page(
     MissingPackageError
         The extra ``lexer-core[report]`` is not installed.
     """
-    layout = lay_out_machines(machines, notes)
+    layout = lay_out_machines(machines, notes, failed)
     names = [f"{run.machine}, {run.name}" for run in runs]
     overview = [
         _section("machines", "Machines", layout, "Machines and their runs"),

@@ -34,6 +34,8 @@ class MergedRun:
         The name that the user gave the machine; empty if it is named by its hardware.
     kept
         The bytes of its file.
+    plan
+        A digest of what a fleet was asked to measure; empty for other runs.
     """
 
     name: str
@@ -41,6 +43,7 @@ class MergedRun:
     report: BenchmarkReport
     label: str
     kept: KeptFile
+    plan: str = ""
 
 
 @frozen(kw_only=True, eq=False)

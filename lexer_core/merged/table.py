@@ -15,8 +15,9 @@ from lexer_core.reporting.numbers import MISSING, bytes_text, rate_text
 from lexer_core.reporting.table_layout import lay_out_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from lexer_core.artifact.manifest import FailedRun
     from lexer_core.merged.records import Machine, MergedGroup, MergedRow
 
 __all__ = ["count_words", "lay_out_group", "lay_out_machines"]
@@ -35,8 +36,10 @@ def count_words(count: int, word: str) -> str:
     return f"{count} {word}{'' if count == 1 else 's'}"
 
 
-def lay_out_machines(machines: Sequence[Machine], notes: Sequence[str]) -> Layout:
-    """Return the table of the machines, with notes on the merged runs as a whole."""
+def lay_out_machines(
+    machines: Sequence[Machine], notes: Sequence[str], failed: Sequence[FailedRun] = ()
+) -> Layout:
+    """Return the table of the machines, with notes on the runs as a whole and what failed."""
     runs = sum(len(machine.runs) for machine in machines)
     environments = [machine.environment for machine in machines]
     columns = (
@@ -75,7 +78,19 @@ def lay_out_machines(machines: Sequence[Machine], notes: Sequence[str]) -> Layou
     )
     kept = tuple(column for column in columns if any(cell != MISSING for cell in column.cells))
     title = f"{count_words(runs, 'run')} of {count_words(len(machines), 'machine')}"
-    return Layout(heading=(title,), columns=kept, warnings=printable(notes))
+    return Layout(
+        heading=(title,),
+        columns=kept,
+        problems=printable(_failed_lines(failed)),
+        warnings=printable(notes),
+    )
+
+
+def _failed_lines(failed: Sequence[FailedRun]) -> Iterator[str]:
+    for each in failed:
+        first, *others = each.reason.splitlines() or [""]
+        yield f"{each.machine} did not measure {each.run}: {first}"
+        yield from others
 
 
 def lay_out_group(group: MergedGroup, *, repeat_names: bool = False) -> Layout:
