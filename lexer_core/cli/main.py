@@ -56,17 +56,9 @@ _COMMANDS = {
         "lexer_core.cli.benchmark:benchmark",
         "Measure a model on one or more engines.",
     ),
-    "profile": (
-        "lexer_core.cli.profile:profile",
-        "Show in which modules of a model each engine spends its time.",
-    ),
     "tune": (
         "lexer_core.cli.tune:tune",
         "Find the best batch size, threads and options within limits.",
-    ),
-    "load": (
-        "lexer_core.cli.load:load",
-        "Find how many requests a second a model serves within a limit.",
     ),
     "show": (
         "lexer_core.cli.show:show",
@@ -75,6 +67,10 @@ _COMMANDS = {
     "merge": (
         "lexer_core.cli.merge:merge",
         "Put runs of several machines into one table.",
+    ),
+    "fleet": (
+        "lexer_core.cli.fleet:fleet",
+        "Measure a plan on many machines.",
     ),
     "compare": (
         "lexer_core.cli.compare:compare",

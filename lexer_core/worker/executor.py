@@ -102,7 +102,6 @@ def start_worker(
     *,
     label: str,
     threads: int,
-    cpus: int | None = None,
     memory_limit_bytes: int | None = None,
     preload: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
@@ -119,9 +118,7 @@ def start_worker(
     ----------
     threads
         Threads that a call may use: set in the environment before any runtime is
-        imported.
-    cpus
-        The number of CPUs that the worker is pinned to. Default: one for each thread.
+        imported, and the number of CPUs that the worker is pinned to.
     pinned
         Whether to pin the worker. All workers with the same number of threads get
         the same CPUs.
@@ -135,7 +132,7 @@ def start_worker(
     )
     worker.set_up(
         factory,
-        cpus=cpu_set(cpus or threads) if pinned else None,
+        cpus=cpu_set(threads) if pinned else None,
         memory_limit_bytes=memory_limit_bytes,
         preload=preload,
         sys_path=sys_path,
