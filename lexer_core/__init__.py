@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lexer_core.engines.choice import EngineChoice
     from lexer_core.errors import LexerError
     from lexer_core.hookspecs import hookimpl
+    from lexer_core.load_report import LoadReport
     from lexer_core.loading import load
     from lexer_core.merged import MergedRuns, merge
     from lexer_core.report import BenchmarkReport
@@ -32,6 +33,7 @@ __all__ = [
     "Lexer",
     "LexerContext",
     "LexerError",
+    "LoadReport",
     "MergedRuns",
     "TuningReport",
     "__version__",
@@ -49,6 +51,7 @@ _HOMES = {
     "Lexer": "lexer_core.decorator",
     "LexerContext": "lexer_core.context",
     "LexerError": "lexer_core.errors",
+    "LoadReport": "lexer_core.load_report",
     "MergedRuns": "lexer_core.merged",
     "TuningReport": "lexer_core.tuning_report",
     "compare": "lexer_core.comparison",

@@ -20,7 +20,7 @@ from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input, named_models
 from lexer_core.settings.layers import Configuration, argument_layer, merge_layers
 from lexer_core.settings.sources import read_sources
-from lexer_core.settings.table import DEFAULT, TUNING_SECONDS
+from lexer_core.settings.table import DEFAULT, LOAD_SECONDS, TUNING_SECONDS
 from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
+    from lexer_core.load_report import LoadReport
     from lexer_core.records import ExportedModel
     from lexer_core.report import BenchmarkReport
     from lexer_core.settings.table import Settings
@@ -49,6 +50,18 @@ def _shown_progress(
 
     with ProgressDisplay() as display:
         yield display
+
+
+def _with_time(configuration: Configuration, seconds: float) -> Configuration:
+    """Set the time of a run, unless the user did."""
+    if configuration.setting_origins["max_seconds"] != DEFAULT:
+        return configuration
+    settings = attrs.evolve(configuration.settings, max_seconds=seconds)
+    return attrs.evolve(configuration, settings=settings)
+
+
+def _several(numbers: int | Sequence[int]) -> tuple[int, ...]:
+    return (numbers,) if isinstance(numbers, int) else tuple(numbers)
 
 
 class LexerContext:
@@ -254,6 +267,36 @@ class LexerContext:
         self._finish(report, effective)
         return report
 
+    def profile(self, torch_model: Any, input: object = None, **arguments: Any) -> BenchmarkReport:
+        """Find out in which modules of a model each engine spends its time.
+
+        The model is measured as by :meth:`benchmark` with the preset ``"quick"``, and then
+        profiled in new sessions.
+
+        Parameters
+        ----------
+        torch_model, input
+            As for :meth:`benchmark`.
+        **arguments
+            Its other arguments and the settings.
+
+        Returns
+        -------
+        BenchmarkReport
+            ``report["onnxruntime"].profile`` has the time by module and operator type, and
+            ``print(report.to_text(depth=2))`` shows it two names of a module's path deep.
+
+        Raises
+        ------
+        UsageError
+            Inputs, names, settings or engine names are wrong.
+        ModelError
+            The model does not run with these inputs.
+        """
+        return self.benchmark(
+            torch_model, input, **{"preset": "quick", **arguments, "profile": True}
+        )
+
     def tune(
         self,
         torch_model: Any,
@@ -343,12 +386,10 @@ class LexerContext:
             input_options=input_options,
         )
         self._report = None
-        configuration = self.configuration(torch_model, engines=engines, device=device, **settings)
-        if configuration.setting_origins["max_seconds"] == DEFAULT:
-            configuration = attrs.evolve(
-                configuration,
-                settings=attrs.evolve(configuration.settings, max_seconds=TUNING_SECONDS),
-            )
+        configuration = _with_time(
+            self.configuration(torch_model, engines=engines, device=device, **settings),
+            TUNING_SECONDS,
+        )
         model = adapt_model_input(
             torch_model,
             input,
@@ -358,6 +399,115 @@ class LexerContext:
         )
         with _shown_progress(progress, configuration.settings) as shown:
             report = run_tuning(model, input, request, configuration, self.registry, shown)
+        self._finish(report, configuration.settings)
+        return report
+
+    def load(
+        self,
+        torch_model: Any,
+        input: object = None,
+        *,
+        slo: str,
+        rates: float | Sequence[float] = (),
+        instances: int | Sequence[int] = (),
+        threads: int | Sequence[int] = (),
+        shared_session: bool = False,
+        arrivals: str = "poisson",
+        batch_up_to: int = 1,
+        batch_wait_ms: float = 0.0,
+        engines: str | EngineChoice | Sequence[str | EngineChoice] | None = None,
+        device: str | None = None,
+        input_names: Sequence[str] | None = None,
+        output_names: Sequence[str] | None = None,
+        progress: ProgressCallback | None = None,
+        command: str = "",
+        target: str = "",
+        input_options: Sequence[str] = (),
+        **settings: Any,
+    ) -> LoadReport:
+        """Find how many requests a second engines serve within a limit on their latency.
+
+        Requests arrive at times that are drawn beforehand, and the latency of each counts
+        from its arrival. Engines take turns (docs/load.md).
+
+        Parameters
+        ----------
+        torch_model, input, engines, device, input_names, output_names, progress
+            As for :meth:`benchmark`.
+        slo
+            The limit: ``"p99<=50ms"``.
+        rates
+            Requests per second to try. Default: find the highest that keeps to the limit.
+        instances, threads
+            Threads that serve requests, and threads of each call; several of each are
+            combined, as far as they fit on the cores. Default: one instance with all cores,
+            and as many instances as cores with one thread each.
+        shared_session
+            Whether all instances call one session. Default: each has its own.
+        arrivals
+            ``"poisson"``, ``"constant"``, or a file with the time of a request on each
+            line, in seconds.
+        batch_up_to
+            Requests in the largest batch. The inputs are those of one request; they are
+            repeated for a batch, and a batch that is not full takes as long as a full one.
+        batch_wait_ms
+            How long the first request of a batch waits for others at most.
+        command, target, input_options
+            For the report, as for :meth:`benchmark`.
+        **settings
+            As for :meth:`benchmark`. ``max_seconds`` is the time for all engines together;
+            its default is 120.
+
+        Returns
+        -------
+        LoadReport
+            ``configurations`` has what each one can serve, ``best`` the one that can serve
+            most.
+
+        Raises
+        ------
+        UsageError
+            The limit, arrivals, instances or a setting are wrong.
+        ModelError
+            The model does not run with these inputs.
+        """
+        # On use, as in benchmark().
+        from lexer_core.load_testing.load_test import LoadRequest, run_load_test
+        from lexer_core.load_testing.request import read_plan
+
+        self._report = None
+        configuration = _with_time(
+            self.configuration(torch_model, engines=engines, device=device, **settings),
+            LOAD_SECONDS,
+        )
+        request = LoadRequest(
+            plan=read_plan(
+                slo,
+                configuration.settings,
+                rates=rates,
+                arrivals=arrivals,
+                batch_up_to=batch_up_to,
+                batch_wait_ms=batch_wait_ms,
+            ),
+            instances=_several(instances),
+            threads=_several(threads),
+            shared_session=shared_session,
+            live_model=LiveModel(
+                torch_model, input, input_names=input_names, output_names=output_names
+            ),
+            command=command,
+            target=target,
+            input_options=input_options,
+        )
+        model = adapt_model_input(
+            torch_model,
+            input,
+            input_names=input_names,
+            output_names=output_names,
+            dynamic_axes={},
+        )
+        with _shown_progress(progress, configuration.settings) as shown:
+            report = run_load_test(model, input, request, configuration, self.registry, shown)
         self._finish(report, configuration.settings)
         return report
 

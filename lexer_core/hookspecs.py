@@ -19,9 +19,9 @@ Rules for every hook:
   available. Any other exception is reported as a failure of the hook.
 - ``None`` is a valid result only of ``lexer_export_model`` ("this engine does not
   convert this source to this format"), ``lexer_convert_model`` ("the session does
-  that") and ``lexer_describe_placement`` ("unknown"). The results of
-  ``lexer_reset_state`` and ``lexer_synchronize`` are ignored. From any other hook,
-  ``None`` is an error.
+  that"), ``lexer_describe_placement`` ("unknown") and ``lexer_profile_calls`` ("not
+  available"). The results of ``lexer_reset_state`` and ``lexer_synchronize`` are
+  ignored. From any other hook, ``None`` is an error.
 
 ``lexer_engine_info`` and ``lexer_create_session`` are required. The other hooks have
 defaults. Together, the examples below are a complete engine for the ONNX reference
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         ModelSource,
         OptionValue,
         Placement,
+        ProfiledOperation,
         Session,
         SessionConfig,
         Timings,
@@ -83,9 +84,9 @@ def lexer_engine_info() -> EngineInfo | None:
     -------
     EngineInfo
         The display name, the runtime's modules and distributions, the accepted
-        formats, the options, whether the engine runs by default and, if
-        something else that it needs is missing on this machine, what and how to
-        get it.
+        formats, the options, whether the engine runs by default, what threads may
+        call at the same time and, if something else that it needs is missing on this
+        machine, what and how to get it.
 
     Notes
     -----
@@ -327,7 +328,9 @@ def lexer_create_session(
         still on the device. It computes every call in the call and in full, even on
         zeros or on inputs that it had before, and in the element types of the model;
         nothing is computed in advance, and nothing is printed. Calls come one at a time,
-        but not always from the thread that created the session. Files are written to
+        but not always from the thread that created the session; at the same time from
+        several threads only as far as ``EngineInfo.concurrency`` declares, in load tests.
+        Files are written to
         ``config.cache_dir`` or to temporary folders, not to the current or the home
         folder. ``close()`` releases everything, with temporary files, shared memory,
         threads and child processes, and may be called twice.
@@ -621,6 +624,81 @@ def lexer_describe_placement(session: Session) -> Placement | None:
         @hookimpl
         def lexer_describe_placement(session):
             return Placement(share=1.0, method="nodes")
+    """
+
+
+@hookspec(firstresult=True)
+def lexer_profile_calls(
+    session: Session, call: Call, count: int
+) -> Sequence[ProfiledOperation] | None:
+    """Measure on which operations calls spend their time.
+
+    Called once per session, after the first calls, in a session that was created with
+    ``config.profiling``. Profiling may slow calls down: the core uses only each
+    operation's share of the time.
+
+    Parameters
+    ----------
+    session
+        The session from ``lexer_create_session``.
+    call
+        As for ``lexer_time_calls``.
+    count
+        Number of calls to make and to profile.
+
+    Returns
+    -------
+    Sequence[ProfiledOperation] or None
+        What the calls spent their time on. Times do not overlap, unless operations run
+        side by side: that of a loop includes its body, whose operations are left out.
+        ``None`` if the runtime cannot tell in this configuration.
+
+    Raises
+    ------
+    UnsupportedError
+        The same, with the reason.
+
+    Notes
+    -----
+    Default: returns ``None``. May import the runtime: yes. Added in contract 2.
+
+    Examples
+    --------
+    ::
+
+        from lexer_core.hookspecs import hookimpl
+        from lexer_core.records import ProfiledOperation
+
+        @hookimpl
+        def lexer_profile_calls(session, call, count):
+            from time import perf_counter
+
+            kernels = session.evaluator.rt_nodes_
+            seconds = [0.0] * len(kernels)
+
+            def timed(at, run):
+                def timed_run(*args, **kwargs):
+                    start = perf_counter()
+                    outputs = run(*args, **kwargs)
+                    seconds[at] += perf_counter() - start
+                    return outputs
+
+                return timed_run
+
+            for at, kernel in enumerate(kernels):
+                kernel.run = timed(at, kernel.run)
+            for _ in range(count):
+                call.run()
+            return [
+                ProfiledOperation(
+                    name=kernel.onnx_node.name,
+                    operator=kernel.onnx_node.op_type,
+                    seconds=seconds[at],
+                    calls=count,
+                    nodes=(kernel.onnx_node.output[0],),
+                )
+                for at, kernel in enumerate(kernels)
+            ]
     """
 
 

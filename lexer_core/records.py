@@ -25,6 +25,7 @@ __all__ = [
     "CallInputs",
     "CallStructure",
     "Clock",
+    "Concurrency",
     "DeployedModel",
     "Device",
     "DeviceUsage",
@@ -34,6 +35,7 @@ __all__ = [
     "ModelSource",
     "OptionValue",
     "Placement",
+    "ProfiledOperation",
     "Session",
     "SessionConfig",
     "SessionPhases",
@@ -42,6 +44,9 @@ __all__ = [
     "TensorSpec",
     "Timings",
 ]
+
+Concurrency = Literal["shared", "per_thread", "none"]
+"""What threads may call at the same time; see :class:`EngineInfo`."""
 
 OptionValue = bool | int | float | str
 """The value of an engine option."""
@@ -160,6 +165,11 @@ class EngineInfo:
         before anything is exported. The engine may still refuse one of these, for a
         device or a model. Empty: unknown, so that the engine is asked. Added in contract
         2.
+    concurrency
+        What threads may call at the same time, in one process: ``"none"``, nothing, so
+        that calls come one at a time; ``"per_thread"``, sessions, of which each is called
+        from one thread at a time; ``"shared"``, also one session, each thread with inputs
+        that were placed for it. Added in contract 2.
     """
 
     display_name: str
@@ -172,6 +182,7 @@ class EngineInfo:
     remedy: str = ""
     declarations: str = ""
     precisions: tuple[str, ...] = ()
+    concurrency: Concurrency = "none"
 
 
 @frozen(kw_only=True)
@@ -340,6 +351,9 @@ class SessionConfig:
     isolated
         Whether the session has a process to itself. If ``False``, it shares the
         process with the user's program and must not change global state.
+    profiling
+        Whether the session is created for ``lexer_profile_calls``. Nothing else is
+        measured in it, so it may be slower. Added in contract 2.
     """
 
     threads: int
@@ -347,6 +361,7 @@ class SessionConfig:
     cache_dir: Path | None = None
     options: Mapping[str, OptionValue] = field(factory=dict)
     isolated: bool = True
+    profiling: bool = False
 
 
 @frozen(kw_only=True)
@@ -415,7 +430,7 @@ class Session(Protocol):
     from numpy arrays by input name to numpy arrays by output name, or ``None``. It is the
     runtime's shortest way to run the model on arrays in the host's memory, and its caller
     owns the outputs. The arrays have the names, types and shapes of
-    ``ExportedModel.inputs``; calls come one at a time. Without it, each call of a deployed
+    ``ExportedModel.inputs``; calls of it come one at a time. Without it, each call of a deployed
     model places its inputs, runs, and fetches the outputs.
     """
 
@@ -489,6 +504,42 @@ class Placement:
     share: float | None
     method: Literal["nodes", "time", "unknown"]
     fallbacks: Sequence[str] = ()
+
+
+@frozen(kw_only=True)
+class ProfiledOperation:
+    """What profiled calls spent on one operation: a kernel, or a call of an operator.
+
+    Parameters
+    ----------
+    name
+        The runtime's name of the operation.
+    operator
+        Its type, such as ``"Conv"``.
+    seconds
+        Time of all its executions together, without that of other operations in the list.
+        It may be their number times the median, so that a disturbance of one call does not
+        count.
+    calls
+        Number of executions.
+    device
+        The kind of device that executed it.
+    nodes
+        The nodes of the exported graph that it computes, each by its name or by the name
+        of one of its outputs; several for a fused kernel. Empty if unknown.
+    modules
+        The modules of the user's model that it computes, such as ``"blocks.3.attn"``;
+        ``""`` is the model itself. For an engine that runs the module, or that knows
+        them better than the exported graph does. Empty: by ``nodes``.
+    """
+
+    name: str
+    operator: str
+    seconds: float
+    calls: int
+    device: str = "cpu"
+    nodes: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
 
 
 @frozen(kw_only=True)

@@ -204,7 +204,9 @@ class BenchmarkReport(ReportData):
     def _repr_html_(self) -> str:
         return report_to_html(self)
 
-    def to_text(self, *, width: int | None = None, verbose: bool = False) -> str:
+    def to_text(
+        self, *, width: int | None = None, verbose: bool = False, depth: int | None = None
+    ) -> str:
         """Return the report as it is printed on a terminal.
 
         Parameters
@@ -214,9 +216,16 @@ class BenchmarkReport(ReportData):
         verbose
             If true, with all caveats, the details of a noisy machine, and where the
             time went, as with ``lexer benchmark --verbose``.
+        depth
+            How many names of a module's path the profiles show. Default: as few as show
+            where most of the time goes.
         """
         return report_to_text(
-            self, width, verbose=verbose, how_to_see_more="report.to_text(verbose=True)"
+            self,
+            width,
+            verbose=verbose,
+            how_to_see_more="report.to_text(verbose=True)",
+            depth=depth,
         )
 
     def save(self, path: str | Path) -> Path:

@@ -37,6 +37,7 @@ from lexer_core.records import (
     EngineOption,
     ExportedModel,
     Placement,
+    ProfiledOperation,
     TensorSpec,
     Timings,
 )
@@ -127,6 +128,7 @@ def lexer_engine_info():
         runtime_distributions=("numpy",),
         formats=("zoo",),
         precisions=("float32", "float16"),
+        concurrency="shared",
         options=(
             EngineOption(
                 name="layout", type=str, default="row", choices=("row", "column"), help="Order."
@@ -209,6 +211,16 @@ def lexer_fetch_outputs(session, outputs):
 @hookimpl
 def lexer_describe_placement(session):
     return Placement(share=1.0, method="nodes")
+
+
+@hookimpl
+def lexer_profile_calls(session, call, count):
+    start = time.perf_counter()
+    for _ in range(count):
+        (call.reset or int)()
+        call.run()
+    seconds = time.perf_counter() - start
+    return [ProfiledOperation(name="program", operator="Program", seconds=seconds, calls=count)]
 '''
 
 RUN = "        return self.compute(**placed)\n"
@@ -225,6 +237,55 @@ CREATE = "    return Session(exported.path, config)\n"
 REFUSE_PRECISION = "    if config.precision and not has_precision(exported, config.precision):\n"
 CONVERTED = "    return attrs.evolve(exported, path=path)\n"
 REFUSE_DEVICE = "    if device != CPU:\n"
+PROFILED = (
+    '    return [ProfiledOperation(name="program", operator="Program", seconds=seconds, '
+    "calls=count)]\n"
+)
+
+ON_ONNX = """
+from lexer_core.hookspecs import hookimpl
+from lexer_core.records import EngineInfo, ProfiledOperation
+
+
+class Session:
+    def __init__(self, path):
+        from onnx.reference import ReferenceEvaluator
+
+        self.evaluator = ReferenceEvaluator(str(path))
+
+    def run(self, placed):
+        outputs = self.evaluator.run(None, dict(placed))
+        return dict(zip(self.evaluator.output_names, outputs, strict=True))
+
+    def close(self):
+        self.evaluator = None
+
+
+@hookimpl
+def lexer_engine_info():
+    return EngineInfo(
+        display_name="ONNX",
+        runtime_modules=("onnx",),
+        runtime_distributions=("onnx",),
+        formats=("onnx",),
+    )
+
+
+@hookimpl
+def lexer_create_session(exported):
+    return Session(exported.path)
+
+
+@hookimpl
+def lexer_profile_calls(call, count):
+    for _ in range(count):
+        call.run()
+    names = ("a node of another graph",)
+    return [
+        ProfiledOperation(name="k", operator="Gemm", seconds=1e-6, calls=count, nodes=names)
+    ]
+"""
+"""An engine of ONNX files whose profile names a node that no file has."""
 
 STATEFUL = (
     REFERENCE.replace(INIT, f"{INIT}        self.drift = 0\n").replace(
@@ -389,6 +450,55 @@ MUTANTS = (
         old=INIT,
         new=f'        if facts["model"] == "float16":\n            raise ValueError("no")\n{INIT}',
         declared={"cannot": {"float16": "there is no kernel"}},
+    ),
+    # -- profiles
+    Mutant(
+        name="profiles_one_call_of_several",
+        check="profiles_add_up",
+        old=PROFILED,
+        new=PROFILED.replace("seconds=seconds", "seconds=seconds / count"),
+    ),
+    Mutant(
+        name="profiles_in_milliseconds",
+        check="profiles_add_up",
+        old=PROFILED,
+        new=PROFILED.replace("seconds=seconds", "seconds=1e3 * seconds"),
+    ),
+    Mutant(
+        name="profiles_negative_times",
+        check="profiles_add_up",
+        old=PROFILED,
+        new=PROFILED.replace("seconds=seconds", "seconds=-seconds"),
+    ),
+    Mutant(
+        name="profiles_an_operation_and_its_parts",
+        check="profiles_add_up",
+        old=PROFILED,
+        new=PROFILED.replace("[", "2 * ["),
+    ),
+    Mutant(
+        name="profiles_more_calls",
+        check="profiles_add_up",
+        old="    seconds = time.perf_counter() - start\n",
+        new="    seconds = time.perf_counter() - start\n    call.run()\n",
+    ),
+    Mutant(
+        name="profiles_nodes_of_another_graph",
+        check="profiles_name_nodes_of_the_model",
+        source=ON_ONNX,
+        declared={"make_model": classmethod(lambda *_: None)},
+        needs=("onnx",),
+    ),
+    Mutant(
+        name="computes_otherwise_when_profiled",
+        check="profiled_sessions_are_right",
+        old=CREATE,
+        new="    if config.profiling:\n"
+        '        return Session(exported.path, config, "identity")\n' + CREATE,
+        source=REFERENCE.replace(
+            "    def __init__(self, path, config):\n",
+            "    def __init__(self, path, config, other=None):\n",
+        ).replace(INIT, '        self.compute = programs()[other or facts["model"]]\n'),
     ),
     # -- devices
     Mutant(
@@ -666,6 +776,20 @@ MUTANTS = (
         check="close_may_be_called_twice",
         old="        self.compute = None\n",
         new="        del self.compute\n",
+    ),
+    Mutant(
+        name="keeps_the_inputs_of_a_call_in_the_module",
+        check="threads_with_own_sessions_are_apart",
+        old=RUN,
+        new="        global current\n        current = placed\n        time.sleep(0.002)\n"
+        "        return self.compute(**current)\n",
+    ),
+    Mutant(
+        name="keeps_the_inputs_of_a_call_in_the_session",
+        check="threads_with_one_session_are_apart",
+        old=RUN,
+        new="        self.current = placed\n        time.sleep(0.002)\n"
+        "        return self.compute(**self.current)\n",
     ),
     # -- timing
     Mutant(

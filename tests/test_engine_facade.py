@@ -238,6 +238,10 @@ def ask_placement(engine):
     return engine.describe_placement(session_of(engine))
 
 
+def ask_profile(engine):
+    return engine.profile_calls(session_of(engine), Call(lambda: None), 3)
+
+
 def ask_script(engine):
     return engine.run_script(DEPLOYED)
 
@@ -255,6 +259,7 @@ ASK = {
     "lexer_time_calls": ask_timings,
     "lexer_fetch_outputs": ask_outputs,
     "lexer_describe_placement": ask_placement,
+    "lexer_profile_calls": ask_profile,
     "lexer_run_script": ask_script,
     "lexer_synchronize": lambda engine: engine.synchronize(session_of(engine), CPU),
 }
@@ -264,6 +269,12 @@ from lexer_core.records import ExportedModel
 def exported(**fields):
     return ExportedModel(**{"format": "onnx", "model": 1, "inputs": (), "outputs": (),
                             "size_bytes": 1, "exporter": "e", **fields})
+"""
+OPERATION = """
+from lexer_core.records import ProfiledOperation
+def operation(**fields):
+    right = {"name": "k", "operator": "Conv", "seconds": 1e-9, "calls": 3}
+    return ProfiledOperation(**{**right, **fields})
 """
 TIMINGS = "import numpy as np\nfrom lexer_core.records import Timings\n"
 DEVICE = "from lexer_core.records import Device\n"
@@ -430,6 +441,43 @@ WRONG = {
         "",
         "return 1.0",
         "returned a value of type float",
+    ),
+    "profile: another type": ("lexer_profile_calls", "", "return 1", "of type int"),
+    "profile: other items": (
+        "lexer_profile_calls",
+        "",
+        "return ['Conv']",
+        "a value of type str among the operations",
+    ),
+    "profile: negative": (
+        "lexer_profile_calls",
+        OPERATION,
+        "return [operation(seconds=-1.0)]",
+        "an operation of -1.0 s",
+    ),
+    "profile: nan": (
+        "lexer_profile_calls",
+        OPERATION,
+        "return [operation(seconds=float('nan'))]",
+        "an operation of nan s",
+    ),
+    "profile: no calls": (
+        "lexer_profile_calls",
+        OPERATION,
+        "return [operation(calls=0)]",
+        "an operation with 0 calls",
+    ),
+    "profile: one name": (
+        "lexer_profile_calls",
+        OPERATION,
+        "return [operation(nodes='conv')]",
+        "a value of type str as nodes of an operation",
+    ),
+    "profile: more time than there was": (
+        "lexer_profile_calls",
+        OPERATION,
+        "return [operation(seconds=1e6)]",
+        "operations of 1e+06 s in total for calls that took",
     ),
     "placement: share": (
         "lexer_describe_placement",

@@ -112,6 +112,17 @@ def test_a_long_label_wraps_and_is_not_cut_off():
     assert label in "".join(re.findall(r"^(\S+)", text, re.MULTILINE))
 
 
+def test_a_label_wraps_where_an_option_ends():
+    label = "onnxruntime[intra=1,precision=int8-dynamic]"
+
+    text = report_to_text(a_report(a_row(label, "ONNXRuntime", engine_name="onnxruntime")), 80)
+
+    names = re.findall(r"^(\S+)", text, re.MULTILINE)
+    assert ["onnxruntime[intra=1,", "precision=int8-dynamic]"] in [
+        names[at : at + 2] for at in range(len(names))
+    ]
+
+
 def test_fast_rows_come_first_and_failed_ones_last():
     rows = [a_failed_row(), a_row(), a_row("onnxruntime", "ONNXRuntime", 9.9)]
 

@@ -145,8 +145,22 @@ def test_the_result_is_in_words_and_in_a_table(by_unit: TuningReport) -> None:
     assert by_unit.sentences[0].startswith("The best is scale[unit=200] (p50 0.")
     assert "Of 4 configurations: 3 slower." in by_unit.sentences
     assert "minimize p50" in text
-    for each in by_unit.configurations:
-        assert each.label in text
+
+
+def test_the_table_has_a_column_for_each_axis_and_numbers_its_lines(by_unit: TuningReport) -> None:
+    lines = [line.split() for line in by_unit.to_text(width=120).splitlines()]
+
+    (heading,) = (line for line in lines if line[:1] == ["#"])
+    table = {line[2]: line for line in lines if len(line) > 2 and line[1] == "scale"}
+    assert heading[:4] == ["#", "engine", "unit", "result"]
+    assert {unit: line[3] for unit, line in table.items()} == {
+        "200": "best",
+        "300": "slower",
+        "600": "slower",
+        "900": "slower",
+    }
+    assert table["200"][0] == "1"
+    assert " ".join(table["900"]).split("x ")[-1].startswith("the time of #")
 
 
 def test_a_tuning_is_loaded_as_it_was_saved(by_unit: TuningReport, tmp_path: Path) -> None:
@@ -306,6 +320,17 @@ def test_wrong_outputs_cannot_win(model: Path) -> None:
     assert "disagree" in report.configurations[1].reason
 
 
+def test_what_was_never_measured_is_below_the_table_by_reason(model: Path) -> None:
+    report = tuned(model, vary={"threads": [1, 2]}, engines=["scale", "wrong"], max_seconds=2.0)
+
+    text = report.to_text(width=200)
+    (line,) = (line for line in text.splitlines() if line.startswith("Failed:"))
+    assert line.startswith("Failed: 2 configurations (wrong): its outputs disagree")
+    assert {
+        line.split()[1] for line in text.splitlines() if line[:1] in "12" and line[1:2] == " "
+    } == {"scale"}
+
+
 def test_work_that_is_not_timed_neither_wins_nor_makes_others_leave(model: Path) -> None:
     report = tuned(model, vary={"threads": [1]}, engines=["scale", "lazy"])
 
@@ -461,7 +486,7 @@ def test_the_help_of_the_command_has_its_own_default_of_the_time_limit(
     assert run(["tune", "--help"]) == 0
 
     shown = " ".join(capsys.readouterr().out.split())
-    assert "Export and load come on top of it. Default: 120." in shown
+    assert "Export and load come on top of it. Default: 100." in shown
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,8 @@ CHAPTERS = (
     Chapter(page="api.md", title="Load a folder", module="lexer_core.deploy.load"),
     Chapter(page="api.md", title="Read a tuning", module="lexer_core.tuning_report"),
     Chapter(page="api.md", title="How a tuning ended", module="lexer_core.results.tuning"),
+    Chapter(page="api.md", title="Read a load test", module="lexer_core.load_report"),
+    Chapter(page="api.md", title="What can be served", module="lexer_core.results.load_test"),
     Chapter(page="api.md", title="Compare benchmarks", module="lexer_core.comparison"),
     Chapter(page="api.md", title="Merge benchmarks", module="lexer_core.merged"),
     Chapter(page="api.md", title="Measure on many machines", module="lexer_core.fleet"),

@@ -21,7 +21,9 @@ __all__ = ["Content", "contents", "load", "save", "save_as_set"]
 
 
 def load(path: str | PathLike[str]) -> BenchmarkReport:
-    """Load a report, equal to the saved one; that of a tuning is a ``TuningReport``.
+    """Load a report, equal to the saved one.
+
+    That of a tuning is a ``TuningReport``, that of a load test a ``LoadReport``.
 
     A ``.lexer`` file has everything, including raw samples. Its models are unpacked on
     first use, to a temporary folder that is removed with the report. Until then, the
@@ -41,4 +43,6 @@ def load(path: str | PathLike[str]) -> BenchmarkReport:
     """
     # Its methods use this room, so the package resolves the classes on use.
     report = read_report(path, lexer_core.BenchmarkReport)
-    return report if report.tuning is None else lexer_core.TuningReport.of(report)
+    if report.tuning is not None:
+        return lexer_core.TuningReport.of(report)
+    return report if report.load_test is None else lexer_core.LoadReport.of(report)

@@ -278,6 +278,7 @@ def _row(
         model_bytes=prepared.exported.size_bytes if prepared else None,
         parity=outcome.parity,
         placement=outcome.final_facts.placement if outcome.final_facts else None,
+        profile=outcome.profile,
         withheld=_withheld(outcome, run) if summary is not None else "",
         warnings=(*outcome.warnings, *_warnings(outcome, diagnosis, position, threads)),
         error=outcome.failure,

@@ -11,6 +11,7 @@ from __future__ import annotations
 import gc
 import importlib
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import attrs
@@ -32,11 +33,12 @@ from lexer_core.records import (  # parts of replies' declared types
     Device,  # noqa: TC001
     DeviceUsage,  # noqa: TC001
     Placement,  # noqa: TC001
+    ProfiledOperation,  # noqa: TC001
     SessionPhases,  # noqa: TC001
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -53,6 +55,7 @@ __all__ = [
     "FinalFacts",
     "FirstCall",
     "LoadFacts",
+    "own_export",
 ]
 
 Result = TypeVar("Result")
@@ -165,6 +168,22 @@ class FinalFacts:
     computed_precision: str = ""
 
 
+def own_export(spec: CaseSpec) -> ExportedModel:
+    """Return the export of a case, with a live model of its own if it is one."""
+    if spec.model_file is None:
+        return spec.exported
+    from lexer_core.model.by_value import load_model  # only a live model needs it
+
+    if spec.config.isolated:
+        keep_freed_memory()
+    exported = attrs.evolve(spec.exported, model=load_model(spec.model_file))
+    if spec.config.isolated:
+        # What it took to send the model is not the engine's memory.
+        return_freed_memory()
+        reset_peak_memory()
+    return exported
+
+
 class CaseSession:
     """One case: import, load, first call, blocks, outputs, close."""
 
@@ -213,17 +232,7 @@ class CaseSession:
             self.import_engine(spec.engine)
         engine = self._engine
         assert engine is not None
-        exported = spec.exported
-        if spec.model_file is not None:
-            from lexer_core.model.by_value import load_model  # only a live model needs it
-
-            if spec.config.isolated:
-                keep_freed_memory()
-            exported = attrs.evolve(exported, model=load_model(spec.model_file))
-            if spec.config.isolated:
-                # What it took to send the model is not the engine's memory.
-                return_freed_memory()
-                reset_peak_memory()
+        exported = own_export(spec)
         device = engine.find_device(spec.device)
         start = time.perf_counter()
         session = engine.create_session(exported, device, spec.config)
@@ -340,19 +349,11 @@ class CaseSession:
     def block(self, count: int, loops: int = 1, discard: int = 0) -> Block:
         """Take ``count`` samples of ``loops`` calls each, after ``discard`` calls."""
         engine, session, device, call = self._live()
-        if not self._frozen:
-            # Objects that exist now are never collected, so a collection between
-            # blocks is short.
-            gc.collect()
-            gc.freeze()
-            self._frozen = True
         if self._isolated:  # the parent process must keep its own CPUs
             move_to_common_cpu()
-        if discard:
-            self.discard(discard)
-        collecting = gc.isenabled()
-        gc.disable()
-        try:
+        with self._without_collections():
+            if discard:
+                self.discard(discard)
             with engine.call_context(session):
                 before = read_counters(gpu=device.uuid)
                 start = time.perf_counter()
@@ -362,10 +363,6 @@ class CaseSession:
                 elapsed = time.perf_counter() - start
                 after = read_counters(gpu=device.uuid)
                 engine.check_elapsed(timings, loops, elapsed)
-        finally:
-            if collecting:
-                gc.enable()
-            gc.collect()
         return Block(
             samples=timings.host,
             device_samples=timings.device,
@@ -374,6 +371,24 @@ class CaseSession:
             before=before,
             after=after,
         )
+
+    @contextmanager
+    def _without_collections(self) -> Iterator[None]:
+        """Collect garbage before and after a block, but not in it."""
+        if not self._frozen:
+            # Objects that exist now are never collected, so a collection between
+            # blocks is short.
+            gc.collect()
+            gc.freeze()
+            self._frozen = True
+        collecting = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if collecting:
+                gc.enable()
+            gc.collect()
 
     def check_completion(self, count: int, loops: int = 1) -> CompletionCheck:
         """Time a block including the fetch of its last outputs.
@@ -457,6 +472,17 @@ class CaseSession:
             if call.reset is not None:
                 call.reset()
             return engine.fetch_outputs(session, call.run(), expected=self._expected)
+
+    def can_profile(self) -> bool:
+        """Return whether the engine's plugin can profile calls, before anything is loaded."""
+        assert self._engine is not None
+        return self._engine.implements("lexer_profile_calls")
+
+    def profile(self, count: int) -> tuple[ProfiledOperation, ...] | None:
+        """Profile ``count`` calls; ``None`` if the engine cannot tell where their time goes."""
+        engine, session, _, call = self._live()
+        with engine.call_context(session):
+            return engine.profile_calls(session, call, count)
 
     def close(self) -> None:
         """Release the session; may be called twice."""

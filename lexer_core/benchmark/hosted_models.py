@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lexer_core.benchmark.cases import Case
-    from lexer_core.benchmark.measured_model import ModelUnderTest
+    from lexer_core.benchmark.measured_model import ModelModules, ModelUnderTest
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.engines.remote_interpreter import RemoteEngine
@@ -167,6 +167,10 @@ class _HostedModel(ABC):
     def suspend(self) -> None:
         """Take the model's process off the CPUs until it is needed again."""
         self._running.suspend()
+
+    def modules(self) -> ModelModules | None:
+        """Return the process that holds the model."""
+        return self._running
 
     def close(self) -> list[str]:
         """End the model's process; return notes for the reader of the report."""
@@ -390,6 +394,9 @@ class OnnxModel(_HostedModel):
 
     def run_reference(self, settings: Settings, timings: RunTimings) -> None:
         """Do nothing: torch cannot run the file."""
+
+    def modules(self) -> None:
+        """Return nothing: torch cannot run the file."""
 
     def match_inputs(self, exports: Sequence[PreparedModel], first: CallInputs) -> None:
         """Name the example inputs as in the graph."""

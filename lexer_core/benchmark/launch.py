@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from lexer_core.settings.table import Settings
     from lexer_core.statistics import RoundWarmUp
 
-__all__ = ["Launch", "Race", "computed_in"]
+__all__ = ["Launch", "Race", "case_spec", "computed_in"]
 
 
 class Race(StopRule, Protocol):
@@ -114,6 +114,7 @@ class Launch:
                 return self._raced(self.race, time.perf_counter() - start)
             ended = self._rounds(time.perf_counter() - start)
             self._each("fetch", self._finish, last=_is_no_reference)
+            self._after_outputs()
         except KeyboardInterrupt:
             interrupt_handled()
             ended = evolve(ended, stopped_because="interrupted")
@@ -121,6 +122,9 @@ class Launch:
             for outcome, case in self.members:
                 _keep(outcome, case)
         return ended
+
+    def _after_outputs(self) -> None:
+        """Do nothing more; a load test serves requests here."""
 
     def _each(
         self,
@@ -162,7 +166,7 @@ class Launch:
         path = outcome.prepared.exported.path
         before = file_stamps(path)
         try:
-            case.load(self._spec(outcome, case), self._inputs_of(outcome))
+            case.load(self.spec_of(outcome, case), self._inputs_of(outcome))
         finally:
             was_changed = was_written_to(path, before)
             if was_changed:
@@ -199,20 +203,10 @@ class Launch:
             )
         return inputs_of_export(inputs, exported)
 
-    def _spec(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
-        assert outcome.prepared is not None
-        return CaseSpec(
-            engine=outcome.case.engine,
-            device=outcome.case.device,
-            exported=outcome.prepared.exported,
-            model_file=outcome.prepared.model_file,
-            config=SessionConfig(
-                threads=outcome.case.threads or self.threads,
-                precision=outcome.case.precision,
-                cache_dir=self.cache_dirs.get(case.label),
-                options=dict(outcome.case.options),
-                isolated=case.executor.isolated,
-            ),
+    def spec_of(self, outcome: CaseOutcome, case: LiveCase) -> CaseSpec:
+        """Return what the process of a case loads."""
+        return case_spec(
+            outcome, case, threads=self.threads, cache_dir=self.cache_dirs.get(case.label)
         )
 
     def _raced(self, race: Race, warm_up_seconds: float) -> RoundsOutcome:
@@ -339,10 +333,39 @@ def _judge_first(outcome: CaseOutcome, case: LiveCase, judge: ParityJudge) -> Pa
     return judge.judge(case.label, case.first_outputs, computed=computed_in(outcome, case))
 
 
-def computed_in(outcome: CaseOutcome, case: LiveCase) -> str:
+def computed_in(outcome: CaseOutcome, case: LiveCase | CaseOutcome) -> str:
     """Return by which precision to judge outputs; empty for that of their element types."""
     uses_tf32 = case.load_facts is not None and case.load_facts.uses_tf32
     return outcome.case.precision or ("tf32" if uses_tf32 else "")
+
+
+def case_spec(
+    outcome: CaseOutcome,
+    case: LiveCase,
+    *,
+    threads: int,
+    cache_dir: Path | None = None,
+    profiling: bool = False,
+) -> CaseSpec:
+    """Return what the process of a case needs to load it.
+
+    ``threads`` are those of the run, for a case without its own.
+    """
+    assert outcome.prepared is not None
+    return CaseSpec(
+        engine=outcome.case.engine,
+        device=outcome.case.device,
+        exported=outcome.prepared.exported,
+        model_file=outcome.prepared.model_file,
+        config=SessionConfig(
+            threads=outcome.case.threads or threads,
+            precision=outcome.case.precision,
+            cache_dir=cache_dir,
+            options=dict(outcome.case.options),
+            isolated=case.executor.isolated,
+            profiling=profiling,
+        ),
+    )
 
 
 def _choose_centres(running: Sequence[LiveCase]) -> None:

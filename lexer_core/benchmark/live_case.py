@@ -18,6 +18,7 @@ from lexer_core.benchmark.plausible import (
     first_call_problem,
     fresh_calls_problem,
     load_problem,
+    operations_problem,
     outputs_problem,
 )
 from lexer_core.benchmark.rounds import BlockSize, block_size
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     )
     from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.sample_log import SampleLog
-    from lexer_core.records import CallInputs
+    from lexer_core.records import CallInputs, ProfiledOperation
     from lexer_core.results import Phase
     from lexer_core.worker.executor import Executor
 
@@ -48,6 +49,8 @@ __all__ = ["LiveCase"]
 _COMPLETION_CALLS = 10
 _FRESH_SAMPLES = 5
 _FRESH_SECONDS = 0.1
+_CALLS_BEFORE_PROFILE = 2
+_PROFILING_SLOWDOWN = 10.0
 
 
 class LiveCase:
@@ -218,6 +221,25 @@ class LiveCase:
         outputs = self._ask_for_outputs("second_call", inputs)
         self.executor.suspend()
         return outputs
+
+    def can_profile(self, name: str) -> bool:
+        """Import an engine, and return whether it can profile calls."""
+        self.import_engine(name)
+        self.executor.resume()
+        answer: bool = self.executor.call("can_profile", timeout=self._load_timeout)
+        self.executor.suspend()
+        return answer
+
+    def profile(self, count: int) -> tuple[ProfiledOperation, ...] | None:
+        """Profile ``count`` calls, after a few others; ``None`` if the engine cannot."""
+        self.executor.resume()
+        timeout = self._load_timeout + _PROFILING_SLOWDOWN * self._block_timeout(count)
+        self.executor.call("discard", _CALLS_BEFORE_PROFILE, timeout=timeout)
+        operations: tuple[ProfiledOperation, ...] | None = self._ask(
+            "profile", count, timeout=timeout, by=operations_problem
+        )
+        self.executor.suspend()
+        return operations
 
     def fail(self, error: LexerError) -> None:
         """Remember why the case is over."""

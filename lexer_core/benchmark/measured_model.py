@@ -6,22 +6,49 @@ earlier run. Each has its own inputs and its own judge of outputs.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from lexer_core.benchmark.cases import Case
+    from lexer_core.benchmark.module_trace import ModuleTrace
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.benchmark.run_timings import RunTimings
     from lexer_core.model.batch_size import BatchSize
     from lexer_core.model.caller_state import CallerState
-    from lexer_core.records import CallInputs
+    from lexer_core.records import CallInputs, ExportedModel, TensorSpec
     from lexer_core.settings.table import Settings
 
-__all__ = ["ModelUnderTest"]
+__all__ = ["ModelModules", "ModelUnderTest"]
+
+
+class ModelModules(Protocol):
+    """The process that holds a model, asked for the tensors of its modules.
+
+    ``arrays`` are the inputs by name; ``None`` stands for the example inputs.
+    """
+
+    def trace_modules(
+        self, exported: ExportedModel, arrays: Mapping[str, npt.NDArray[Any]] | None
+    ) -> ModuleTrace:
+        """Find the tensors that the model's modules take and return in an export."""
+
+    def keep_tensors(self, exported: ExportedModel, specs: Sequence[TensorSpec]) -> ExportedModel:
+        """Write a copy of an exported file that returns further tensors, to a new folder."""
+
+    def module_values(
+        self,
+        numbers: Sequence[int],
+        arrays: Mapping[str, npt.NDArray[Any]] | None,
+        *,
+        wide: bool,
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        """Return tensors of the model's modules by their numbers, perhaps in float64."""
 
 
 class ModelUnderTest(Protocol):
@@ -121,6 +148,9 @@ class ModelUnderTest(Protocol):
 
     def mark_wrong(self, case: Case) -> None:
         """Note in the cache that a new export gave wrong outputs, too."""
+
+    def modules(self) -> ModelModules | None:
+        """Return what knows the modules of the model; ``None`` if there are none."""
 
     def close(self) -> list[str]:
         """End the model's process; return notes for the reader of the report."""

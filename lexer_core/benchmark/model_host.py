@@ -28,11 +28,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
+    from lexer_core.benchmark.module_trace import ModuleTrace
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.engines.remote_interpreter import RemoteEngine
     from lexer_core.export.identity import Identity
     from lexer_core.model.reference import Reference
-    from lexer_core.records import ExportedModel, OptionValue
+    from lexer_core.records import ExportedModel, OptionValue, TensorSpec
 
 __all__ = ["HostSettings", "ModelHost"]
 
@@ -107,6 +108,7 @@ class ModelHost:
         self._crashed = False
         self._has_reference = False
         self._starts = 1
+        self._copies = 0
         self._avoid: dict[str, str] = {}
         self._executor = open_model()
 
@@ -216,6 +218,30 @@ class ModelHost:
             problem=lambda sets, _: call_export_problem(sets, len(input_sets), names),
         )
         return outputs
+
+    def trace_modules(
+        self, exported: ExportedModel, arrays: Mapping[str, Any] | None
+    ) -> ModuleTrace:
+        """Find the tensors of the model's modules in an export."""
+        trace: ModuleTrace = self._call("trace_modules", exported, arrays)
+        self._executor.suspend()
+        return trace
+
+    def keep_tensors(self, exported: ExportedModel, specs: Sequence[TensorSpec]) -> ExportedModel:
+        """Write a copy of an exported file that returns further tensors, to a new folder."""
+        self._copies += 1
+        directory = self._directory / f"kept-{self._copies}"
+        kept: ExportedModel = self._call("keep_tensors", exported, tuple(specs), directory)
+        self._executor.suspend()
+        return kept
+
+    def module_values(
+        self, numbers: Sequence[int], arrays: Mapping[str, Any] | None, *, wide: bool
+    ) -> Mapping[str, Any]:
+        """Return tensors of the model's modules by their numbers, perhaps in float64."""
+        values: Mapping[str, Any] = self._call("module_values", tuple(numbers), arrays, wide=wide)
+        self._executor.suspend()
+        return values
 
     def _prepared(
         self, method: str, *args: object, engine: str = "", use_cache: bool, **more: str

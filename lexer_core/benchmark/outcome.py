@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.warm_up import WarmUp
     from lexer_core.results import Failure, Parity, ReferenceWorkloadTimes
+    from lexer_core.results.profile import Profile
     from lexer_core.results.saved_model import SavedModel
     from lexer_core.statistics import RoundWarmUp
 
@@ -66,6 +67,7 @@ class CaseOutcome:
     parity: Parity | None = None
     not_comparable: str = ""
     """Why it does not do the same work as the model; empty if it does."""
+    profile: Profile | None = None
     warnings: list[str] = field(factory=list)
     printed: list[str] = field(factory=list)
     """The output of its workers, by launch."""

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
     Outputs = Mapping[str, npt.NDArray[Any]]
 
-__all__ = ["ParityJudge", "SecondJudge"]
+__all__ = ["ONLY_LATER", "ParityJudge", "SecondJudge"]
+
+ONLY_LATER = "correct in the first call, wrong after the last sample"
+"""The beginning of a reason."""
 
 _TURNED_OFF = "validation is turned off"
 
@@ -83,7 +86,8 @@ class ParityJudge:
     ) -> None:
         self._reference = outputs
         self._name = name
-        self._not_judged = not_judged if settings.validation else _TURNED_OFF
+        self._off = "" if settings.validation else _TURNED_OFF
+        self._not_judged = self._off or not_judged
         self._rtol = settings.rtol
         self._atol = settings.atol
         self._stateful = stateful
@@ -123,12 +127,43 @@ class ParityJudge:
         """Whether the model keeps state, so that :meth:`freezes_state` can be asked."""
         return self._second_call is not None
 
+    def judge_again(self, outputs: Outputs, first: Outputs, *, computed: str = "") -> Parity:
+        """Judge the outputs of a later call by those of the first call of the same case."""
+        return judge(
+            outputs,
+            first,
+            reference_name="the first call",
+            rtol=self._rtol,
+            atol=self._atol,
+            not_judged="the model keeps state between calls" if self._stateful else self._off,
+            computed=computed,
+        )
+
     def freezes_state(self, outputs: Outputs) -> bool:
         """Return whether a case's second call does not use the state that the first one left."""
         assert self._second_call is not None
         assert self._reference is not None
         return freezes_state(
             outputs, self._second_call, self._reference, rtol=self._rtol, atol=self._atol
+        )
+
+    def judge_tensor(
+        self,
+        output: Outputs,
+        reference: Outputs,
+        *,
+        computed: str,
+        float64: Callable[[], Float64Outputs],
+    ) -> Parity:
+        """Judge an intermediate result like an output."""
+        return judge(
+            output,
+            reference,
+            reference_name=self._name,
+            float64=float64,
+            rtol=self._rtol,
+            atol=self._atol,
+            computed=computed,
         )
 
     def judge_both(
@@ -143,7 +178,7 @@ class ParityJudge:
             return at_first
         at_last = self.judge(label, last, computed=computed)
         if at_last.status == "fail" and at_first.status == "pass":
-            return _because(at_last, "correct in the first call, wrong after the last sample")
+            return _because(at_last, ONLY_LATER)
         if at_first.status == "fail" and at_last.status == "pass":
             return _because(at_first, "wrong in the first call, correct after the last sample")
         return at_last

@@ -8,6 +8,8 @@ object of "returned"; empty if nothing is.
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
 import time
 from typing import TYPE_CHECKING, Any
@@ -31,7 +33,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.reference_workload_session import ReferenceWorkloadFacts
     from lexer_core.model.reference import Reference
-    from lexer_core.records import TensorSpec
+    from lexer_core.records import ProfiledOperation, TensorSpec
     from lexer_core.worker.executor import Executor
 
     Samples = npt.NDArray[np.float64]
@@ -45,6 +47,7 @@ __all__ = [
     "first_call_problem",
     "fresh_calls_problem",
     "load_problem",
+    "operations_problem",
     "outputs_problem",
     "prepared_problem",
     "reference_problem",
@@ -206,6 +209,20 @@ def fresh_calls_problem(facts: FreshCalls, waited: float, measured: float) -> st
         or _implausible("a time of fetching", steps.fetching, most)
         or _implausible("a time of copying inputs", facts.copying_inputs, _LONGEST_SECONDS)
         or _implausible("a time of copying outputs", facts.copying_outputs, _LONGEST_SECONDS)
+    )
+
+
+def operations_problem(operations: Sequence[ProfiledOperation] | None, waited: float) -> str:
+    """Check the operations of profiled calls; several may run side by side."""
+    each = operations or ()
+    if any(not operation.seconds >= 0.0 or operation.calls < 1 for operation in each):
+        return "an operation of a negative time, or without calls"
+    total = math.fsum(operation.seconds for operation in each)
+    return _implausible(
+        "operations", total, (os.cpu_count() or 1) * _tolerated(waited)
+    ) or _too_long(
+        "names of operations",
+        (text for each_ in each for text in (each_.name, *each_.nodes, *each_.modules)),
     )
 
 

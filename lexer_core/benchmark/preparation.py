@@ -15,6 +15,7 @@ import attrs
 import cloudpickle
 from attrs import frozen
 
+from lexer_core.benchmark.module_trace import ModuleTrace, module_values, trace_modules
 from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ModelError, TargetError, UnsupportedError
@@ -26,6 +27,7 @@ from lexer_core.export.identity import (
     module_identity,
     program_identity,
 )
+from lexer_core.export.kept_tensors import with_kept_tensors
 from lexer_core.model.adapt import AdaptedModel, model_source, with_output_names
 from lexer_core.model.by_value import load_model, save_model
 from lexer_core.model.caller_state import CallerState, read_caller_state
@@ -38,6 +40,7 @@ from lexer_core.records import (
     ExportedModel,
     ModelSource,
     OptionValue,
+    TensorSpec,
 )
 from lexer_core.validation import Float64Outputs  # noqa: TC001  a reply's declared type
 
@@ -151,6 +154,13 @@ class Preparation(ABC):
     ) -> tuple[Mapping[str, npt.NDArray[Any]], ...]:
         """Return the outputs of an exported file on an engine, for each set of inputs."""
         return call_exported(EngineRegistry().get(engine), exported, input_sets, threads)
+
+    def keep_tensors(
+        self, exported: ExportedModel, specs: Sequence[TensorSpec], directory: Path
+    ) -> ExportedModel:
+        """Write a copy of an exported file that returns further tensors, to a new folder."""
+        directory.mkdir(parents=True)
+        return with_kept_tensors(exported, specs, directory)
 
     def _opened(
         self, directory: Path, *, use_cache: bool, by_value: bool, avoid: Mapping[str, str]
@@ -306,6 +316,26 @@ class TorchPreparation(Preparation):
         """Return the model's outputs in float64, or the reason why there are none."""
         assert self._reference is not None
         return self._reference.float64()
+
+    def trace_modules(
+        self, exported: ExportedModel, arrays: Mapping[str, npt.NDArray[Any]] | None
+    ) -> ModuleTrace:
+        """Find the tensors that the model's modules take and return in an export."""
+        assert self._adapted is not None
+        assert self._exports is not None
+        original = self._exports.before_conversion(exported)
+        return trace_modules(self._adapted, original, exported, arrays)
+
+    def module_values(
+        self,
+        numbers: Sequence[int],
+        arrays: Mapping[str, npt.NDArray[Any]] | None,
+        *,
+        wide: bool,
+    ) -> Mapping[str, npt.NDArray[Any]]:
+        """Return tensors of the model's modules by their numbers, perhaps in float64."""
+        assert self._adapted is not None
+        return module_values(self._adapted, numbers, arrays, wide=wide)
 
     def identity(self) -> Identity:
         """Return digests of the module or program."""

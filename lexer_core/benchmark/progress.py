@@ -17,7 +17,8 @@ class ProgressEvent:
     ----------
     phase
         What is being done: ``"prepare"``, ``"reference"``, ``"export"``,
-        ``"import"``, ``"load"``, ``"warm_up"``, ``"rounds"`` or ``"fetch"``.
+        ``"import"``, ``"load"``, ``"warm_up"``, ``"rounds"``, ``"fetch"`` or
+        ``"locate"``.
     label
         The row it is done for; empty for the benchmark as a whole.
     done

@@ -10,7 +10,7 @@ import random
 import secrets
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
@@ -18,15 +18,18 @@ from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.error_isolation import contained, describe_failure
 from lexer_core.benchmark.grouping import estimate_memory, group_cases
 from lexer_core.benchmark.hosted_models import hosted_model
-from lexer_core.benchmark.launch import Launch
+from lexer_core.benchmark.launch import Launch, case_spec
 from lexer_core.benchmark.live_case import LiveCase
+from lexer_core.benchmark.locate_difference import locate_in_case
 from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
+from lexer_core.benchmark.profiled_pass import profile_case
 from lexer_core.benchmark.reference_workload import ReferenceWorkload
 from lexer_core.benchmark.rounds import RoundsPlan, share_out
 from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.benchmark.saved_models import retain_models
 from lexer_core.benchmark.stop_rule import reason_to_stop
 from lexer_core.errors import DeviceUnavailableError, UnsupportedError
+from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
@@ -46,7 +49,7 @@ from lexer_core.worker.interrupts import (
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from lexer_core.benchmark.cases import CaseSelection
+    from lexer_core.benchmark.cases import Case, CaseSelection
     from lexer_core.benchmark.launch import Race
     from lexer_core.benchmark.measured_model import ModelUnderTest
     from lexer_core.benchmark.progress import ProgressCallback
@@ -57,7 +60,6 @@ if TYPE_CHECKING:
 
 __all__ = ["BenchmarkRun"]
 
-_CASE_FACTORY = "lexer_core.benchmark.case_session:CaseSession"
 _MIB = 2**20
 _MOST_LAUNCHES = 5
 """Launches of a case that are not asked for by the settings."""
@@ -85,6 +87,9 @@ class BenchmarkRun:
     second_inputs
         Second inputs of an adapted model, by name. Default: made from the first.
     """
+
+    session_type: ClassVar[type[CaseSession]] = CaseSession
+    """What the process of each case hosts."""
 
     def __init__(
         self,
@@ -159,6 +164,7 @@ class BenchmarkRun:
                     self._begin(folder, self._models.values())
                     self._prepare(self._outcomes, self._models)
                     self._launch_all()
+                    self._locate_differences()
             except KeyboardInterrupt:
                 interrupt_handled()
                 self._stopped_because = "interrupted"
@@ -179,7 +185,7 @@ class BenchmarkRun:
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Executor:
         if self._settings.isolation == "none":
-            return LocalExecutor(CaseSession())
+            return LocalExecutor(self.session_type())
         case = outcome.case
         engine = case.remote_engine or self._selection.engines[case.engine]
         modules = engine.info.runtime_modules
@@ -189,11 +195,13 @@ class BenchmarkRun:
             state = self._model(outcome).caller_state
             modules = (*modules, *state.modules)
             initializer = state.initializer
+        hosted = self.session_type
         return start_worker(
-            _CASE_FACTORY,
-            hosted=CaseSession,
+            f"{hosted.__module__}:{hosted.__qualname__}",
+            hosted=hosted,
             label=outcome.case.label,
             threads=case.threads or self._threads,
+            cpus=self._cpus(outcome.case),
             memory_limit_bytes=self._memory_limit,
             preload=modules,
             initializer=initializer,
@@ -202,6 +210,15 @@ class BenchmarkRun:
             sys_path=self._model(outcome).sys_path,
             python=case.remote_engine.python if case.remote_engine is not None else None,
         )
+
+    def _cpus(self, case: Case) -> int:
+        """Return on how many CPUs a case runs."""
+        return case.threads or self._threads
+
+    def _copies(self, case: Case) -> int:
+        """Return how many sessions a case has at the same time."""
+        del case
+        return 1
 
     def _make_cache_dirs(self, folder: Path) -> dict[str, Path]:
         """Create a folder for each case, so that later launches need not compile again.
@@ -294,6 +311,8 @@ class BenchmarkRun:
             self._launch_group(group, share=1.0 / len(groups))
             if self._stopped_because == "interrupted":
                 return
+        if self._settings.profile:
+            self._profile_all()
 
     def _export_again(self, outcome: CaseOutcome) -> None:
         model = self._model(outcome)
@@ -358,7 +377,7 @@ class BenchmarkRun:
         has_canary = settings.canary and members and race is None
         canary = self._canary.live(launch) if has_canary else None
         try:
-            ended = Launch(
+            ended = self._make_launch(
                 members=members,
                 models=self._models,
                 settings=settings,
@@ -385,6 +404,46 @@ class BenchmarkRun:
         self._looks = max(self._looks, ended.looks)
         self._stopped_because = ended.stopped_because
 
+    def _make_launch(self, **fields: Any) -> Launch:
+        return Launch(**fields)
+
+    def _locate_differences(self) -> None:
+        """Find out in which module wrong outputs first differ from the model's."""
+        if not self._settings.locate_differences or self._stopped_because == "interrupted":
+            return
+        for outcome in self._outcomes:
+            parity = outcome.parity
+            if outcome.status != "ok" or parity is None or parity.status != "fail":
+                continue
+            self._timings.report("locate", outcome.case.label)
+            with self._timings.timed("locate"):
+                found = locate_in_case(
+                    outcome,
+                    self._model(outcome),
+                    threads=self._threads,
+                    start=lambda other: self._live_case(other, 0),
+                )
+            outcome.parity = attrs.evolve(parity, first_difference=found)
+
+    def _profile_all(self) -> None:
+        """Profile the measured cases one after the other, each in a new process."""
+        for outcome in self._outcomes:
+            if outcome.status != "ok" or not len(outcome.log):
+                continue
+            self._timings.report("profile", outcome.case.label)
+            case = self._live_case(outcome, outcome.log.launch + 1)
+            try:
+                with self._timings.timed("profile"):
+                    assert outcome.prepared is not None
+                    outcome.profile = profile_case(
+                        outcome,
+                        case,
+                        case_spec(outcome, case, threads=self._threads, profiling=True),
+                        inputs_of_export(self._model(outcome).inputs, outcome.prepared.exported),
+                    )
+            finally:
+                case.close()
+
     def _groups(self, outcomes: Sequence[CaseOutcome]) -> list[list[CaseOutcome]]:
         """Return which cases fit in memory together, each time with the first."""
         input_bytes = sum(array.nbytes for array in self._inputs.arrays.values())
@@ -394,7 +453,7 @@ class BenchmarkRun:
             if outcome.prepared is None:
                 continue
             unit = outcome.case.paired_with or outcome.case.label
-            size = outcome.prepared.exported.size_bytes
+            size = outcome.prepared.exported.size_bytes * self._copies(outcome.case)
             together.setdefault(unit, []).append(outcome)
             needs[unit] = needs.get(unit, 0) + estimate_memory(size, input_bytes)
         groups = group_cases(list(needs.items()), available_memory_bytes())
@@ -407,7 +466,7 @@ class BenchmarkRun:
         prepared = outcome.prepared
         if executor.isolated and prepared is not None and prepared.exported.model is not None:
             executor.close()
-            executor = LocalExecutor(CaseSession())
+            executor = LocalExecutor(self.session_type())
             if launch == 0:
                 outcome.warnings.append(
                     "measured in the parent process (the notes say why): its memory is unknown, "

@@ -86,6 +86,9 @@ class SavedExports:
     def mark_wrong(self, case: Case) -> None:
         """Do nothing: saved exports do not come from the cache."""
 
+    def modules(self) -> None:
+        """Return nothing: there is no model to run."""
+
     def close(self) -> list[str]:
         """Do nothing: there is no process."""
         return []

@@ -68,7 +68,8 @@ _GROUPS = {
         *("preset", "num_iterations", "max_seconds", "launches", "margin", "min_seconds"),
         *("tails", "warm_up_seconds", "rounds", "tie", "canary"),
     ),
-    "Correct outputs": ("validation", "rtol", "atol", "second_inputs"),
+    "Where the time goes": ("profile",),
+    "Correct outputs": ("validation", "rtol", "atol", "second_inputs", "locate_differences"),
     "Export": ("exporter", "opset", "onnx_checks", "use_cache"),
     "Limits": ("load_timeout", "call_timeout", "memory_limit_mb"),
     "Results": (

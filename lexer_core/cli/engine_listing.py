@@ -47,6 +47,7 @@ def listing_as_json(listing: EngineListing, probe: EngineProbe | None) -> dict[s
         "plugin": listing.distribution,
         "formats": None if info is None else list(info.formats),
         "precisions": None if info is None else list(info.precisions),
+        "concurrency": None if info is None else info.concurrency,
         "runs_by_default": None if info is None else info.runs_by_default,
         "probe": None if probe is None else _probe_as_json(probe),
     }

@@ -72,6 +72,14 @@ def show_command(name: str, timeout: float, as_json: bool) -> None:
             click.echo(f"\n{text.rstrip()}")
 
 
+_CONCURRENCY = {
+    "shared": "may share a session",
+    "per_thread": "may each have a session",
+    "none": "take turns (nothing else is declared)",
+}
+"""What threads may do at the same time."""
+
+
 def _lines(listing: EngineListing, probe: EngineProbe | None) -> Iterator[tuple[str, str]]:
     yield "state", str(listing.state)
     if listing.reason:
@@ -85,6 +93,7 @@ def _lines(listing: EngineListing, probe: EngineProbe | None) -> Iterator[tuple[
         yield "formats", ", ".join(listing.info.formats)
         if listing.info.precisions:
             yield "precision", ", ".join(listing.info.precisions)
+        yield "threads", _CONCURRENCY[listing.info.concurrency]
         by_default = listing.info.runs_by_default
         yield "default", "runs if no engine is named" if by_default else "runs only if named"
     if probe is not None:

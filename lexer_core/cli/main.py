@@ -56,9 +56,17 @@ _COMMANDS = {
         "lexer_core.cli.benchmark:benchmark",
         "Measure a model on one or more engines.",
     ),
+    "profile": (
+        "lexer_core.cli.profile:profile",
+        "Show in which modules of a model each engine spends its time.",
+    ),
     "tune": (
         "lexer_core.cli.tune:tune",
         "Find the best batch size, threads and options within limits.",
+    ),
+    "load": (
+        "lexer_core.cli.load:load",
+        "Find how many requests a second a model serves within a limit.",
     ),
     "show": (
         "lexer_core.cli.show:show",

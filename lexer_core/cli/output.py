@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from lexer_core.merged import MergedRuns
     from lexer_core.report import BenchmarkReport
 
-__all__ = ["FORMATS", "Format", "Output", "format_of_file", "plan_output", "verbose_option"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "Output",
+    "depth_option",
+    "format_of_file",
+    "plan_output",
+    "verbose_option",
+]
 
 FormatT = TypeVar("FormatT")
 
@@ -53,11 +61,13 @@ class Output:
     """Where the results of a command go.
 
     ``shown`` is the format for standard output; ``file``, if any, is written in
-    ``file_format``. ``verbose`` is whether a table shows all caveats and details.
+    ``file_format``. ``verbose`` is whether a table shows all caveats and details, and
+    ``depth`` how many names of a module's path it shows.
     """
 
     shown: Format
     verbose: bool = False
+    depth: int | None = None
     file: Path | None = None
     file_format: FileFormat = "table"
 
@@ -80,7 +90,7 @@ class Output:
         if self.shown != "table":
             sys.stdout.write(self._render(self.shown, report))
         elif isinstance(report, ReportData):
-            print_report(report, verbose=self.verbose)
+            print_report(report, verbose=self.verbose, depth=self.depth)
         else:
             print_layouts(report.layouts())
         sys.stdout.flush()
@@ -97,13 +107,16 @@ class Output:
             report.save(self.file)
         else:
             _save(single, self.file)
-            if max((row.launches or 0 for row in single), default=0) == 1:
+            launches = max((row.launches or 0 for row in single), default=0)
+            if launches == 1 and single.load_test is None:
                 click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
 
     def _render(self, format: Format, report: BenchmarkReport | MergedRuns) -> str:
         if format == "table":
             if isinstance(report, ReportData):
-                text = report_to_text(report, width=_FILE_TABLE_WIDTH, verbose=self.verbose)
+                text = report_to_text(
+                    report, width=_FILE_TABLE_WIDTH, verbose=self.verbose, depth=self.depth
+                )
             else:
                 text = report.to_text(width=_FILE_TABLE_WIDTH)
             return f"{text}\n"
@@ -118,7 +131,18 @@ verbose_option = click.option(
 )
 
 
-def plan_output(format: Format | None, file: str | None, *, verbose: bool = False) -> Output:
+depth_option = click.option(
+    "--depth",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many names of a module's path to show: with 2, blocks.3.attn is a part of blocks.3. "
+    "Default: as few as show where most of the time goes.",
+)
+
+
+def plan_output(
+    format: Format | None, file: str | None, *, verbose: bool = False, depth: int | None = None
+) -> Output:
     """Choose the formats, and check that the file can be written.
 
     Parameters
@@ -129,8 +153,8 @@ def plan_output(format: Format | None, file: str | None, *, verbose: bool = Fals
     file
         The value of ``-o``; ``-`` is standard output. Its suffix implies the
         format if ``--format`` is not used.
-    verbose
-        The value of ``--verbose``.
+    verbose, depth
+        The values of ``--verbose`` and ``--depth``.
 
     Raises
     ------
@@ -140,15 +164,16 @@ def plan_output(format: Format | None, file: str | None, *, verbose: bool = Fals
         The file cannot be written.
     """
     if file is None or file == "-":
-        return Output(shown=format or "table", verbose=verbose)
+        return Output(shown=format or "table", verbose=verbose, depth=depth)
     path = Path(file)
     if path.suffix.lower() == ".lexer":
         # It contains every format, so --format applies to standard output.
         check_writable(path)
-        return Output(shown=format or "table", file=path, file_format="lexer", verbose=verbose)
+        shown = format or "table"
+        return Output(shown=shown, file=path, file_format="lexer", verbose=verbose, depth=depth)
     file_format: FileFormat = format_of_file(file, _SUFFIXES) if format is None else format
     check_writable(path)
-    return Output(shown="table", file=path, file_format=file_format, verbose=verbose)
+    return Output(shown="table", file=path, file_format=file_format, verbose=verbose, depth=depth)
 
 
 def format_of_file(file: str, formats: Mapping[str, FormatT]) -> FormatT:

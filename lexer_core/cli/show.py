@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexer_core.cli.output import FORMATS, plan_output, verbose_option
+from lexer_core.cli.output import FORMATS, depth_option, plan_output, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import bytes_text
 from lexer_core.results.report_data import ReportData
@@ -47,6 +47,7 @@ __all__ = ["show"]
     metavar="NAME",
     help="Of merged runs, show only this one; with -o run.lexer, also write it to its own file.",
 )
+@depth_option
 @verbose_option
 def show(
     file: str,
@@ -54,6 +55,7 @@ def show(
     output_file: str | None,
     only_contents: bool,
     run_name: str | None,
+    depth: int | None,
     verbose: bool,
 ) -> None:
     """Show a benchmark that was saved with -o run.lexer or flush(), or merged runs.
@@ -77,7 +79,7 @@ def show(
             raise UsageError("--contents cannot be combined with --format, -o or --run.")
         click.echo(_listing(contents(file)))
         return
-    output = plan_output(format, output_file, verbose=verbose)
+    output = plan_output(format, output_file, verbose=verbose, depth=depth)
     saved = load_saved(file)
     output.deliver(saved if run_name is None else _run_of(saved, run_name, file))
 

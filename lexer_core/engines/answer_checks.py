@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 import reprlib
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -20,6 +21,7 @@ from lexer_core.records import (
     DeviceUsage,
     ExportedModel,
     Placement,
+    ProfiledOperation,
     SessionPhases,
     TensorSpec,
     Timings,
@@ -41,6 +43,7 @@ __all__ = [
     "plain_devices",
     "plain_export",
     "plain_note",
+    "plain_operations",
     "plain_outputs",
     "plain_phases",
     "plain_placement",
@@ -60,6 +63,7 @@ _ELAPSED_SECONDS = 1e-6
 """Tolerance of the comparison of two clocks."""
 
 _MOST_CHARACTERS = 100_000
+_MOST_OPERATIONS = 100_000
 
 _UNITS = (("nanoseconds", 1e9), ("microseconds", 1e6), ("milliseconds", 1e3))
 
@@ -407,6 +411,55 @@ def plain_placement(placement: object) -> Placement:
         share=number,
         method=str.__str__(method),  # type: ignore[arg-type]
         fallbacks=_texts(placement.fallbacks, "fallbacks"),
+    )
+
+
+def plain_operations(operations: object, elapsed: float) -> tuple[ProfiledOperation, ...]:
+    """Return the operations of profiled calls, which took ``elapsed`` seconds."""
+    if not isinstance(operations, Sequence) or isinstance(operations, str):
+        raise _wrong_type(operations, "a list of ProfiledOperation, or None")
+    if len(operations) > _MOST_OPERATIONS:
+        raise WrongAnswerError(
+            f"returned {len(operations)} operations",
+            f"Add up the executions of an operation; at most {_MOST_OPERATIONS} are read.",
+        )
+    plain = tuple(map(_operation, operations))
+    total = math.fsum(operation.seconds for operation in plain)
+    # Operations may run side by side.
+    if total > (os.cpu_count() or 1) * (_ELAPSED_FACTOR * elapsed + _ELAPSED_SECONDS):
+        unit = next((name for name, factor in _UNITS if total / elapsed > 0.01 * factor), "")
+        raise WrongAnswerError(
+            f"returned operations of {total:.3g} s in total for calls that took {elapsed:.3g} s",
+            f"The times must be in seconds.{f' Does it return {unit}?' if unit else ''}",
+        )
+    return plain
+
+
+def _operation(operation: object) -> ProfiledOperation:
+    if not isinstance(operation, ProfiledOperation):
+        raise WrongAnswerError(
+            f"returned {_describe(operation)} among the operations",
+            "Each must be a ProfiledOperation.",
+        )
+    seconds, calls = _number(operation.seconds), _whole_number(operation.calls)
+    if seconds is None or not 0.0 <= seconds < _LONGEST_SECONDS:
+        raise WrongAnswerError(
+            f"returned an operation of {reprlib.repr(operation.seconds)} s",
+            "A time is a number of seconds from 0.",
+        )
+    if not calls:
+        raise WrongAnswerError(
+            f"returned an operation with {reprlib.repr(operation.calls)} calls",
+            "The number of executions is an integer from 1.",
+        )
+    return ProfiledOperation(
+        name=_text(operation.name, "the name of an operation"),
+        operator=_text(operation.operator, "the type of an operation"),
+        seconds=seconds,
+        calls=calls,
+        device=_text(operation.device, "the device of an operation"),
+        nodes=_texts(operation.nodes, "nodes of an operation"),
+        modules=_texts(operation.modules, "modules of an operation"),
     )
 
 

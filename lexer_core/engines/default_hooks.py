@@ -90,6 +90,11 @@ def lexer_describe_placement() -> None:
 
 
 @hookimpl
+def lexer_profile_calls() -> None:
+    """Return ``None``: it is not known where the time goes."""
+
+
+@hookimpl
 def lexer_run_script(deployed: DeployedModel) -> str:
     """Return a script that loads the folder with Lexer."""
     return script_with_lexer(deployed)
@@ -106,6 +111,7 @@ _DEFAULTS: dict[str, Callable[..., Any]] = {
         lexer_synchronize,
         lexer_fetch_outputs,
         lexer_describe_placement,
+        lexer_profile_calls,
         lexer_run_script,
     )
 }

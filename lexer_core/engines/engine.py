@@ -8,6 +8,7 @@ errors.
 from __future__ import annotations
 
 import math
+import time
 from collections import deque
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
@@ -30,6 +31,7 @@ from lexer_core.engines.answer_checks import (
     plain_devices,
     plain_export,
     plain_note,
+    plain_operations,
     plain_outputs,
     plain_phases,
     plain_placement,
@@ -48,6 +50,7 @@ from lexer_core.records import (
     EngineInfo,
     ExportedModel,
     Placement,
+    ProfiledOperation,
     SessionPhases,
     Timings,
 )
@@ -456,6 +459,27 @@ class Engine:
         if placement is None:
             return UNKNOWN_PLACEMENT
         return self._checked(hook, plain_placement, placement)
+
+    def profile_calls(
+        self, session: Session, call: Call, count: int
+    ) -> tuple[ProfiledOperation, ...] | None:
+        """Profile ``count`` calls; return ``None`` if the engine cannot tell where time goes.
+
+        Raises
+        ------
+        UnsupportedError
+            The engine cannot profile this session.
+        HookError
+            The hook or a call raised, or the operations are not valid, or take more time
+            than the calls.
+        """
+        hook = "lexer_profile_calls"
+        start = time.perf_counter()
+        operations: object = self._ask(hook, session=session, call=call, count=count)
+        elapsed = time.perf_counter() - start
+        if operations is None:
+            return None
+        return self._checked(hook, plain_operations, operations, elapsed)
 
     def run_script(self, deployed: DeployedModel) -> str:
         """Return a script that runs a deployed model without Lexer.

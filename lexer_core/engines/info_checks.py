@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 __all__ = ["wrong_in_info"]
 
+_CONCURRENCY = ("shared", "per_thread", "none")
 _OPTION_TYPES = (bool, int, float, str)
 _OPTION_NAME = re.compile(r"[A-Za-z_][\w.-]*")
 
@@ -43,6 +44,8 @@ def _wrong_fields(info: Any) -> Iterator[str]:
         yield "display_name must be a non-empty string"
     if not isinstance(info.runs_by_default, bool):
         yield "runs_by_default must be True or False"
+    if info.concurrency not in _CONCURRENCY:
+        yield f"concurrency must be 'shared', 'per_thread' or 'none', not {info.concurrency!r}"
     yield from _wrong_availability(info)
     yield from _wrong_declarations(info.declarations)
     for field in ("runtime_modules", "runtime_distributions", "formats", "precisions"):

@@ -28,6 +28,7 @@ def info_as_data(info: EngineInfo) -> dict[str, Any]:
         **{name: list(getattr(info, name)) for name in _NAMES},
         "runs_by_default": info.runs_by_default,
         "precisions": list(info.precisions),
+        "concurrency": info.concurrency,
         "options": [
             {
                 "name": option.name,
@@ -62,6 +63,7 @@ def info_from_data(data: object) -> EngineInfo:
             remedy=facts["remedy"],
             declarations=facts.get("declarations", ""),  # older versions have none
             precisions=tuple(facts.get("precisions", ())),
+            concurrency=facts.get("concurrency", "none"),
         )
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"not a description of an engine: {error!r}") from error

@@ -114,6 +114,14 @@ class Conversions:
             raise known
         return known
 
+    def original_of(self, path: Path | None) -> ExportedModel | None:
+        """Return the export that was converted to a file; ``None`` if none was."""
+        for original, result in self._made.values():
+            converted = None if isinstance(result, LexerError) else result.exported
+            if converted is not None and converted.path == path:
+                return original
+        return None
+
     def forget(self, engine: str) -> None:
         """Remove what an engine converted in an earlier run, or what was written to since."""
         for made, (_, result) in list(self._made.items()):

@@ -237,6 +237,10 @@ class Exports:
             known_wrong=False,
         )
 
+    def before_conversion(self, exported: ExportedModel) -> ExportedModel:
+        """Return the export that was converted to this one, or this one if none was."""
+        return self._conversions.original_of(exported.path) or exported
+
     def _names(self, but: str = "") -> list[str]:
         return [name for name in self._registry.ready_names() if name != but]
 

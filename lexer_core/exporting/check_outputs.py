@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
+
 from lexer_core.errors import EngineError, ExportError, LexerError, WorkerError
 from lexer_core.export.file_stamps import file_stamps, was_written_to
 
@@ -15,9 +17,9 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.engines.states import ReadyEngine
     from lexer_core.records import ExportedModel
-    from lexer_core.results import Parity
+    from lexer_core.results import FirstDifference, Parity
 
-__all__ = ["CallExport", "check_outputs", "refuse_wrong"]
+__all__ = ["CallExport", "Locate", "check_outputs", "refuse_wrong"]
 
 
 class CallExport(Protocol):
@@ -33,6 +35,13 @@ class CallExport(Protocol):
         """Return the outputs of each call by name."""
 
 
+class Locate(Protocol):
+    """Finds the module in which the results of an exported file first differ."""
+
+    def __call__(self, engine: str, exported: ExportedModel, parity: Parity) -> FirstDifference:
+        """Return it, for an engine whose outputs are wrong."""
+
+
 def check_outputs(
     exported: ExportedModel,
     arrays: Mapping[str, npt.NDArray[Any]],
@@ -41,6 +50,7 @@ def check_outputs(
     engines: Sequence[ReadyEngine],
     call: CallExport,
     threads: int,
+    locate: Locate | None = None,
 ) -> tuple[Parity | None, str]:
     """Call an exported model and compare its outputs with the model's own.
 
@@ -58,6 +68,8 @@ def check_outputs(
         Runs the file.
     threads
         Threads of a call.
+    locate
+        Finds out where outputs that are wrong come from. Default: nobody does.
 
     Returns
     -------
@@ -98,6 +110,9 @@ def check_outputs(
         parity = judge.judge(name, outputs)
         if judge.second is not None:
             parity = judge.second.add_to(parity, name, others[0])
+        if parity.status == "fail" and locate is not None:
+            found = locate(engine.name, exported, parity)
+            parity = attrs.evolve(parity, first_difference=found)
         if parity.status == "not_judged":
             return parity, f"outputs were not compared: {parity.reason}"
         size = "" if parity.max_abs_error is None else f", max error {parity.max_abs_error:.1g}"
@@ -118,8 +133,11 @@ def refuse_wrong(parity: Parity | None, model_name: str, exporter: str) -> None:
         The outputs differ; nothing has been written yet.
     """
     if parity is not None and parity.status == "fail":
+        found = parity.first_difference
+        where = f" They first differ in {found.place}." if found and found.place else ""
         raise ExportError(
-            f"the exported model's outputs differ from those of {model_name}: {parity.reason}.",
+            f"the exported model's outputs differ from those of {model_name}: {parity.reason}."
+            f"{where}",
             hint=(
                 "Nothing was written. Use wider tolerances (rtol=, atol=) if they are close enough."
                 if exporter == "torchscript"

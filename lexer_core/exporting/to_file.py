@@ -6,11 +6,12 @@ hangs costs its own export only.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from lexer_core.benchmark.hosted_models import TorchModel
+from lexer_core.benchmark.locate_difference import locate_difference
 from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.engines.states import EngineState, ReadyEngine
 from lexer_core.exporting.check_outputs import check_outputs, refuse_wrong
@@ -20,13 +21,14 @@ from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.guardian import guarded
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.model.adapt import AdaptedModel
-    from lexer_core.records import ExportedModel
-    from lexer_core.results import Parity
+    from lexer_core.records import CallInputs, ExportedModel
+    from lexer_core.results import FirstDifference, Parity
     from lexer_core.settings.table import Settings
 
 __all__ = ["export_to_file"]
@@ -105,6 +107,14 @@ def _checked(
         if listing.state is EngineState.READY and listing.info is not None
     ]
 
+    threads = settings.threads or 1
+
+    def locate(engine: str, exported: ExportedModel, parity: Parity) -> FirstDifference:
+        def call(kept: ExportedModel, inputs: CallInputs) -> Mapping[str, Any]:
+            return model.call_export(engine, kept, [inputs.arrays], threads)[0]
+
+        return locate_difference(model, exported, parity, call, label=engine)
+
     def check(exported: ExportedModel) -> tuple[Parity | None, str]:
         return check_outputs(
             exported,
@@ -112,7 +122,8 @@ def _checked(
             model.judge,
             engines=engines,
             call=model.call_export,
-            threads=settings.threads or 1,
+            threads=threads,
+            locate=locate if settings.locate_differences else None,
         )
 
     parity, note = check(prepared.exported)

@@ -20,6 +20,7 @@ from lexer_core.artifact.merged_file import (
 from lexer_core.artifact.read import read_report
 from lexer_core.artifact.write import save_as_set
 from lexer_core.errors import ArtifactError, UsageError
+from lexer_core.load_report import LoadReport
 from lexer_core.merged.prices import read_price
 from lexer_core.report import BenchmarkReport
 from lexer_core.reporting.report_json import report_to_json
@@ -206,7 +207,9 @@ def _report(
     path: Path, budget: Budget | None = None, folder: TemporaryFolder | None = None
 ) -> BenchmarkReport:
     report = read_report(path, BenchmarkReport, budget, folder)
-    return report if report.tuning is None else TuningReport.of(report)
+    if report.tuning is not None:
+        return TuningReport.of(report)
+    return report if report.load_test is None else LoadReport.of(report)
 
 
 def _of_report(report: BenchmarkReport) -> Candidate:

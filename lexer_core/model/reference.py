@@ -47,6 +47,7 @@ __all__ = [
     "module_device",
     "outputs_for",
     "reference_outputs",
+    "widened",
 ]
 
 
@@ -235,18 +236,9 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
         The outputs, or the reason why there are none: the model cannot be copied,
         or does not run in float64.
     """
-    import torch  # the core works without it
-
-    def widen(tensor: torch.Tensor) -> torch.Tensor:
-        if tensor.is_complex():
-            return tensor.to(torch.complex128)
-        return tensor.to(torch.float64) if tensor.is_floating_point() else tensor
-
     try:
         with preserved_randomness(), measured_state(adapted.export_module):
-            module = copy.deepcopy(adapted.export_module)
-            module._apply(widen)  # type: ignore[no-untyped-call]
-            inputs = _widen_inputs(adapted.inputs)
+            module, inputs = widened(adapted.export_module, adapted.inputs)
             found, _ = _run(adapted, module, inputs)
     except Exception as error:  # a model may raise anything
         cause = error.__cause__ or error
@@ -254,6 +246,20 @@ def float64_outputs(adapted: AdaptedModel, output_names: tuple[str, ...]) -> Flo
     if len(found) != len(output_names):
         return Float64Outputs(outputs=None, reason="it returns other outputs in float64")
     return Float64Outputs(outputs=dict(zip(output_names, found.values(), strict=True)))
+
+
+def widened(module: torch.nn.Module, inputs: CallInputs) -> tuple[torch.nn.Module, CallInputs]:
+    """Return a copy of a module, and inputs, in float64 and complex128."""
+    import torch  # the core works without it
+
+    def widen(tensor: torch.Tensor) -> torch.Tensor:
+        if tensor.is_complex():
+            return tensor.to(torch.complex128)
+        return tensor.to(torch.float64) if tensor.is_floating_point() else tensor
+
+    copied = copy.deepcopy(module)
+    copied._apply(widen)  # type: ignore[no-untyped-call]
+    return copied, _widen_inputs(inputs)
 
 
 @frozen(kw_only=True, eq=False)

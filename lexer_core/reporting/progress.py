@@ -31,9 +31,11 @@ _WORDS = {
     "warm_up": "warming up",
     "rounds": "measuring",
     "fetch": "checking the outputs of",
+    "locate": "locating the difference of",
+    "load_test": "serving requests with",
 }
 
-_UNMEASURED = {"prepare", "reference", "export"}
+_UNMEASURED = {"prepare", "reference", "export", "locate"}
 """Phases in which a thread may redraw the elapsed time without disturbing a measurement."""
 
 

@@ -100,6 +100,7 @@ COLUMNS = (
     "parity_cosine",
     "parity_mismatched_share",
     "parity_reason",
+    "parity_module",
     "placement_share",
     "placement_fallbacks",
     "notes_on_percentiles",
@@ -182,6 +183,8 @@ def _row_values(
     values["parity"] = parity and parity.status
     for name in ("max_abs_error", "rmse", "cosine", "mismatched_share", "reason"):
         values[f"parity_{name}"] = getattr(parity, name, None)
+    found = parity.first_difference if parity else None
+    values["parity_module"] = found and found.module
     values["placement_share"] = placement and placement.share
     values["placement_fallbacks"] = "; ".join(placement.fallbacks) if placement else None
     values["notes_on_percentiles"] = "; ".join(

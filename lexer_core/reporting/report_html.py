@@ -10,6 +10,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING
 
+from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.table_layout import in_order, lay_out
 
 if TYPE_CHECKING:
@@ -26,7 +27,8 @@ _TONES = {"good": "color:#2e8b57", "bad": "color:#d9433f", "": ""}
 
 def report_to_html(report: ReportData) -> str:
     """Return a report as an HTML fragment; all text is escaped."""
-    return layout_to_html(lay_out(report), _shares(report))
+    profiles = "".join(map(layout_to_html, lay_out_profiles(report)))
+    return layout_to_html(lay_out(report), _shares(report)) + profiles
 
 
 def layout_to_html(layout: Layout, shares: Sequence[float] = ()) -> str:

@@ -99,7 +99,7 @@ def report_from_dict(data: object, kind: type[ReportT]) -> ReportT:
     try:
         check_version(data, "schema_version", SCHEMA_VERSION)
         report = cast("ReportT", validated(_with_not_finite(data), kind, skip=is_raw))
-        _check_tuning(report)
+        _check_labels(report)
     except InvalidDataError as error:
         raise ReportFormatError(
             f"the saved report is invalid: {error}.", hint=error.hint
@@ -109,14 +109,20 @@ def report_from_dict(data: object, kind: type[ReportT]) -> ReportT:
     return report
 
 
-def _check_tuning(report: ReportData) -> None:
-    """Check that every configuration of a tuning has a row."""
-    labels = {row.label for row in report.results}
-    for at, each in enumerate(report.tuning.configurations if report.tuning is not None else ()):
-        if each.label not in labels:
-            raise InvalidDataError(
-                f"there is no row {each.label!r}", f"tuning.configurations[{at}].label"
-            )
+def _check_labels(report: ReportData) -> None:
+    """Check that every configuration of a tuning or a load test has a row."""
+    rows = {row.label for row in report.results}
+    labels: dict[str, list[str]] = {}
+    if report.tuning is not None:
+        labels["tuning"] = [each.label for each in report.tuning.configurations]
+    if report.load_test is not None:
+        labels["load_test"] = [each.label for each in report.load_test.configurations]
+    for name, listed in labels.items():
+        for at, label in enumerate(listed):
+            if label not in rows:
+                raise InvalidDataError(
+                    f"there is no row {label!r}", f"{name}.configurations[{at}].label"
+                )
 
 
 def _with_not_finite(data: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.table_layout import lay_out
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def report_to_markdown(report: ReportData) -> str:
 
     Text is escaped, so a name with ``*`` or ``|`` is shown unchanged.
     """
-    return layout_to_markdown(lay_out(report))
+    return "\n".join(map(layout_to_markdown, (lay_out(report), *lay_out_profiles(report))))
 
 
 def layout_to_markdown(layout: Layout) -> str:

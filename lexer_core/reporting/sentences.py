@@ -25,10 +25,11 @@ from lexer_core.results.set_up import payback
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from lexer_core.results import BenchmarkResult, Comparison, Interval
+    from lexer_core.results import BenchmarkResult, Comparison, FirstDifference, Interval
 
 __all__ = [
     "agreement",
+    "difference_text",
     "is_interrupted",
     "problem",
     "same_problems",
@@ -208,7 +209,23 @@ def _disagreement(row: BenchmarkResult, names: Mapping[str, str]) -> str:
     return (
         f"{names[row.label]} is listed but not ranked: its outputs differ from those of "
         f"{parity.reference or 'the model'}{f' ({reason})' if reason else ''}."
+        f"{_first_difference(parity.first_difference)}"
     )
+
+
+def _first_difference(found: FirstDifference | None) -> str:
+    if found is None:
+        return ""
+    if found.module is None:
+        return f" In which module they first differ is unknown: {_one_line(found.reason)}."
+    return f" They first differ in {difference_text(found)}."
+
+
+def difference_text(found: FirstDifference) -> str:
+    """Return where results first differ: ``"'blocks.3.attn' (max error 0.02)"``."""
+    if found.max_abs_error is None:
+        return found.place
+    return f"{found.place} (max error {error_text(found.max_abs_error)})"
 
 
 def _fastest(

@@ -15,6 +15,7 @@ from lexer_core.reporting.baseline import baseline_of, with_baseline
 from lexer_core.reporting.caveats import caveats_of, condition_of
 from lexer_core.reporting.footnotes import Footnotes, collect_footnotes
 from lexer_core.reporting.layout_records import Column, Layout, printable
+from lexer_core.reporting.load_layout import lay_out_load
 from lexer_core.reporting.numbers import (
     MISSING,
     TimeUnit,
@@ -44,6 +45,8 @@ def lay_out(report: ReportData) -> Layout:
     """Convert a report to the texts that are shown."""
     if report.tuning is not None:
         return lay_out_tuning(report, report.tuning)
+    if report.load_test is not None:
+        return lay_out_load(report, report.load_test)
     rows = in_order(report.results)
     names = titles(report.results)
     columns, footnotes = lay_out_rows(rows, names, report.comparisons)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import sys
 from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.table_layout import lay_out
 from lexer_core.reporting.tuning_chart import tuning_chart
 
@@ -47,8 +49,9 @@ def report_to_text(
     *,
     verbose: bool = False,
     how_to_see_more: str = "--verbose",
+    depth: int | None = None,
 ) -> str:
-    """Return a report as plain text.
+    """Return a report as plain text, with its profiles if it has any.
 
     Parameters
     ----------
@@ -61,8 +64,13 @@ def report_to_text(
         went. Otherwise the most important caveats are shown, and how many more there are.
     how_to_see_more
         What shows the other caveats.
+    depth
+        How many names of a module's path the profiles show. Default: as few as show where
+        most of the time goes.
     """
-    return _rendered(lay_out(report), width, verbose, how_to_see_more)
+    table = _rendered(lay_out(report), width, verbose, how_to_see_more)
+    profiles = lay_out_profiles(report, depth)
+    return "\n\n".join([table, *([layouts_to_text(profiles, width)] if profiles else [])])
 
 
 def layouts_to_text(layouts: Sequence[Layout], width: int | None = None) -> str:
@@ -104,16 +112,20 @@ def print_report(
     *,
     verbose: bool = False,
     how_to_see_more: str = "--verbose",
+    depth: int | None = None,
 ) -> None:
     """Print a report, in colour on a terminal unless ``NO_COLOR`` is set.
 
-    Characters that the stream cannot encode are replaced by ASCII. ``verbose`` and
-    ``how_to_see_more`` are as in :func:`report_to_text`. On a terminal that is wide enough, a
-    tuning has a chart of throughput over latency.
+    Characters that the stream cannot encode are replaced by ASCII. ``verbose``,
+    ``how_to_see_more`` and ``depth`` are as in :func:`report_to_text`. On a terminal that is
+    wide enough, a tuning has a chart of throughput over latency.
     """
     stream = file or sys.stdout
     chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
     _print_to(stream, lay_out(report), verbose, how_to_see_more, chart)
+    if profiles := lay_out_profiles(report, depth):
+        stream.write("\n")
+        print_layouts(profiles, stream)
 
 
 def print_layouts(layouts: Sequence[Layout], file: TextIO | None = None) -> None:
@@ -309,9 +321,21 @@ def _table(columns: Sequence[Column], width: int) -> Table:
         table.add_column(
             Text(column.heading), justify=column.align, no_wrap=True, width=_width(column)
         )
-    for at in range(len(named.cells)):
-        table.add_row(*(Text(column.cells[at], style=_tone(column, at)) for column in columns))
+    for at, name in enumerate(named.cells):
+        texts = [_folded(name, name_width), *(column.cells[at] for column in rest)]
+        styles = [_tone(column, at) for column in columns]
+        table.add_row(*map(Text, texts, styles))
     return table
+
+
+def _folded(name: str, width: int) -> str:
+    """Break a name that is too long where a part of it ends, such as an option."""
+    lines = [""]
+    for part in re.split(r"(?=\[)|(?<=[, ])", name):
+        if lines[-1] and _cells(lines[-1] + part.rstrip()) > width:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(line.rstrip() for line in lines)
 
 
 def _tone(column: Column, at: int) -> str:

@@ -2,11 +2,13 @@
 
 from lexer_core.renamed import renamed_attribute
 from lexer_core.results.benchmark_result import BenchmarkResult, Status
+from lexer_core.results.profile import Profile, ProfilePart
 from lexer_core.results.report_data import SCHEMA_VERSION, ReportData
 from lexer_core.results.result_records import (
     Comparison,
     Environment,
     Failure,
+    FirstDifference,
     Interval,
     OutputParity,
     Parity,
@@ -22,10 +24,13 @@ __all__ = [
     "Comparison",
     "Environment",
     "Failure",
+    "FirstDifference",
     "Interval",
     "OutputParity",
     "Parity",
     "Phase",
+    "Profile",
+    "ProfilePart",
     "ReferenceWorkloadTimes",
     "ReportData",
     "SavedModel",

@@ -27,6 +27,7 @@ from lexer_core.results.attrs_fields import (
     texts,
     without_not_finite,
 )
+from lexer_core.results.profile import Profile  # noqa: TC001
 from lexer_core.results.result_records import Failure, Interval, Parity  # noqa: TC001
 
 if TYPE_CHECKING:
@@ -135,6 +136,8 @@ class BenchmarkResult:
         Difference between the outputs and those of the reference.
     placement
         Where the work was actually executed.
+    profile
+        Where the time of its calls goes; ``None`` unless the setting ``profile`` is on.
     withheld
         Why the row has numbers but is excluded from verdicts; otherwise empty.
     break_even_calls
@@ -218,6 +221,7 @@ class BenchmarkResult:
     device_p50_ms: float | None = number()
     parity: Parity | None = None
     placement: Placement | None = field(default=None, converter=_placement)
+    profile: Profile | None = None
     withheld: str = ""
     break_even_calls: float | None = number()
     diagnosis: Mapping[str, float | None] = mapping()

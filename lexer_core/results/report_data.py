@@ -15,6 +15,7 @@ from attrs import field, frozen
 from lexer_core.records import TensorSpec  # noqa: TC001
 from lexer_core.results.attrs_fields import RAW, count, mapping, plain_mapping, texts
 from lexer_core.results.benchmark_result import BenchmarkResult
+from lexer_core.results.load_test import LoadTest  # noqa: TC001
 from lexer_core.results.result_records import Comparison, Environment, ReferenceWorkloadTimes
 from lexer_core.results.tuning import Tuning  # noqa: TC001
 
@@ -102,6 +103,8 @@ class ReportData(Sequence[BenchmarkResult]):
         out.
     tuning
         The search that the rows come from; ``None`` for a benchmark.
+    load_test
+        How many requests a second the rows serve; ``None`` if that was not measured.
     models
         The exported models that the rows ran. Like the field below, not part of
         ``to_dict``, equality and ``repr``.
@@ -128,6 +131,7 @@ class ReportData(Sequence[BenchmarkResult]):
     canary: ReferenceWorkloadTimes | None = None
     model_fingerprint: Mapping[str, str] = mapping()
     tuning: Tuning | None = None
+    load_test: LoadTest | None = None
     models: tuple[SavedModel, ...] = field(
         default=(), converter=_models, eq=False, repr=False, metadata=RAW
     )

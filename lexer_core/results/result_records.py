@@ -24,6 +24,7 @@ __all__ = [
     "Comparison",
     "Environment",
     "Failure",
+    "FirstDifference",
     "Interval",
     "OutputParity",
     "Parity",
@@ -44,8 +45,11 @@ Phase = Literal[
     "rounds",
     "fetch",
     "parity",
+    "load_test",
 ]
 """The phase in which a case failed."""
+
+_MOST_OTHERS = 3
 
 Verdict = Literal["faster", "slower", "tie", "undecided", "none"]
 """The result for ``b`` relative to ``a`` (see :class:`Comparison`)."""
@@ -113,6 +117,71 @@ class OutputParity:
 
 
 @frozen(kw_only=True)
+class FirstDifference:
+    """Where in the model an engine's results first differ from the reference's.
+
+    Parameters
+    ----------
+    module
+        Path of the module, ``"blocks.3.attn"``; ``""`` is the model itself. What it takes
+        agrees, as far as it could be compared. ``None`` if it was not found.
+    kind
+        The name of the module's class.
+    call, calls
+        Which of the module's calls it is, from 1, and how many there are.
+    before
+        Path of the submodule that it calls next, if what that takes differs already; or
+        empty.
+    within
+        Whether the difference arises in operators of the module itself: its submodules
+        return what they should.
+    others
+        Paths of other modules that may be the cause: they ran since the last result that
+        agrees, and their own results are not in the graph.
+    max_abs_error
+        The largest absolute error of the tensor that differs.
+    compared, skipped
+        Number of modules that were compared, and of those that could not be.
+    reason
+        Why the module was not found, or what else a reader should know.
+    """
+
+    module: str | None = None
+    kind: str = ""
+    call: int | None = count(1)
+    calls: int | None = count(1)
+    before: str = ""
+    within: bool = False
+    others: tuple[str, ...] = field(default=(), converter=texts)
+    max_abs_error: float | None = number()
+    compared: int | None = count(0)
+    skipped: int | None = count(0)
+    reason: str = ""
+
+    @property
+    def place(self) -> str:
+        """The module in words: ``"'blocks.3', outside its submodules"``; empty if unknown."""
+        if self.module is None:
+            return ""
+        place = _quoted(self.module) if self.module else "the model itself"
+        if self.calls is not None and self.calls > 1:
+            place += f", call {self.call} of {self.calls}"
+        if self.before:
+            place += f", before it calls {_quoted(self.before)}"
+        elif self.within:
+            place += ", outside its submodules"
+        if self.others:
+            shown = [_quoted(each) for each in self.others[:_MOST_OTHERS]]
+            rest = len(self.others) - len(shown)
+            place += f", or in {' or '.join(shown)}{f' or {rest} more' if rest else ''}"
+        return place
+
+
+def _quoted(path: str) -> str:
+    return f"'{' '.join(path.split())}'"
+
+
+@frozen(kw_only=True)
 class Parity:
     """The difference between an engine's outputs and the reference's, and whether it is acceptable.
 
@@ -141,6 +210,8 @@ class Parity:
         Whether the outputs are also right for a second set of inputs, of the same
         shapes and other values: ``"pass"``, ``"fail"``, ``"not_judged"``, or empty if
         there was no such set.
+    first_difference
+        Where in the model the results first differ, if the outputs do.
     """
 
     status: Literal["pass", "fail", "not_judged"]
@@ -156,6 +227,7 @@ class Parity:
     outputs: tuple[OutputParity, ...] = field(default=(), converter=tuple)
     notes: tuple[str, ...] = field(default=(), converter=texts)
     second_inputs: Literal["pass", "fail", "not_judged", ""] = ""
+    first_difference: FirstDifference | None = None
 
 
 @frozen(kw_only=True)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "DEFAULT",
+    "LOAD_SECONDS",
     "PRESETS",
     "TUNING_SECONDS",
     "Origin",
@@ -261,6 +262,11 @@ class Settings:
         high=10**5,
         example="64",
     )
+    profile: bool = _setting(
+        False,
+        "benchmarks",
+        "After the rounds, also measure in which modules of the model each engine spends its time.",
+    )
     canary: bool = _setting(
         True,
         "benchmarks",
@@ -289,6 +295,12 @@ class Settings:
         "benchmarks",
         "Compare outputs also for second inputs, with the same shapes and other values. This "
         "detects exports that froze a value or a branch. Not for models that take over 10 s.",
+    )
+    locate_differences: bool = _setting(
+        True,
+        "benchmarks",
+        "If outputs differ from the model's, find the module in which they first do. Takes one "
+        "more launch of the engine after the measurement.",
     )
     load_timeout: float = _setting(
         600.0,
@@ -379,7 +391,10 @@ PRESETS: Mapping[str, Mapping[str, object]] = {
 """What each preset sets, unless a layer sets it itself."""
 
 
-TUNING_SECONDS = 120.0
+LOAD_SECONDS = 120.0
+"""Default of ``max_seconds`` for a load test."""
+
+TUNING_SECONDS = 100.0
 """Default of ``max_seconds`` for a tuning, which is longer than a benchmark."""
 
 

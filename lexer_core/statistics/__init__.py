@@ -8,7 +8,8 @@ support has no interval, and a note says what is missing.
 
 One case
     :func:`summarise`, :func:`percentile_intervals`, :func:`throughput`,
-    :func:`round_medians`, :func:`round_means`, :func:`smallest_effective_count`
+    :func:`round_medians`, :func:`round_means`, :func:`smallest_effective_count`,
+    :func:`share_interval`
 Cases that took turns
     :func:`robust_centre`, :func:`ratio_interval`, :func:`compare_cases`,
     :func:`compared_by_means`, :func:`holm_adjust`, :func:`holm_confidences`,
@@ -54,6 +55,7 @@ from lexer_core.statistics.round_centres import (
     round_medians,
 )
 from lexer_core.statistics.round_warm_up import RoundWarmUp, judge_warm_up
+from lexer_core.statistics.shares import ShareInterval, share_interval
 from lexer_core.statistics.slowdowns import Slowdown, find_slowdowns
 from lexer_core.statistics.stopping import StoppingRule, StoppingState, StopReason, check_stop
 from lexer_core.statistics.summary import Summary, summarise, throughput
@@ -87,6 +89,7 @@ __all__ = [
     "RobustCentre",
     "RoundCentres",
     "RoundWarmUp",
+    "ShareInterval",
     "Slowdown",
     "Standing",
     "StopReason",
@@ -117,6 +120,7 @@ __all__ = [
     "robust_centre",
     "round_means",
     "round_medians",
+    "share_interval",
     "smallest_effective_count",
     "summarise",
     "throughput",

@@ -15,9 +15,9 @@ import numpy as np
 from attrs import field, frozen
 
 from lexer_core.errors import StatisticsError
-from lexer_core.statistics.autocorrelation import batch_starts
 from lexer_core.statistics.checks import check_fraction, check_positive, group_rounds
-from lexer_core.statistics.distributions import clopper_pearson, t_quantile
+from lexer_core.statistics.design_effect import share_design_effect, trusted_count
+from lexer_core.statistics.distributions import clopper_pearson
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,6 @@ DEFAULT_PERCENTS = (50.0, 90.0, 95.0, 99.0)
 _TAIL_PERCENT = 99.0
 _TAIL_ROUNDS = 20
 _MIN_ROUNDS = 2
-_ROUNDING = 1e-9
 
 
 @frozen(kw_only=True)
@@ -176,7 +175,8 @@ class _Shares:
         """Return that of the share of samples at or below a quantile, and its number of units."""
         if share not in self.known:
             quantile = _linear_quantile(self.ordered, share)
-            self.known[share] = _design_effect(self.samples, quantile, self.grouping)
+            below = (self.samples <= quantile).astype(np.float64)
+            self.known[share] = share_design_effect(below, self.grouping)
         return self.known[share]
 
 
@@ -201,11 +201,7 @@ def _percentile_interval(shares: _Shares, percent: float, confidence: float) -> 
         effective = count / design_effect
         note = _shortage(percent, effective, rounds, confidence)
         if not note:
-            # The design effect is itself an estimate from few units.
-            trusted = (
-                effective
-                * (t_quantile(confidence, count - 1) / t_quantile(confidence, units - 1)) ** 2
-            )
+            trusted = trusted_count(count, design_effect, units, confidence)
             below, above = clopper_pearson(share, trusted, confidence)
             low = float(ordered[max(math.floor(count * below), 1) - 1])
             high = float(ordered[min(math.ceil(count * above), count) - 1])
@@ -252,23 +248,3 @@ def _linear_quantile(ordered: FloatArray, share: float) -> float:
     if index + 1 == ordered.size:
         return lower
     return lower + (position - index) * (float(ordered[index + 1]) - lower)
-
-
-def _design_effect(samples: FloatArray, estimate: float, grouping: Grouping) -> tuple[float, int]:
-    """Return the variance of the share below over that of independent samples, and its units."""
-    count = samples.size
-    below = (samples <= estimate).astype(np.float64)
-    share = float(below.mean())
-    # The excess of each round; they sum to zero (the linearised ratio of
-    # samples below to all samples, for rounds of unequal size).
-    excess = np.add.reduceat(below, grouping.starts) - share * grouping.counts
-    starts = batch_starts(excess)
-    units = len(starts)
-    independent = share * (1.0 - share) / (count - 1)
-    if independent <= 0.0:
-        return 1.0, units
-    totals = excess if units == len(grouping) else np.add.reduceat(excess, starts)
-    clustered = units / (units - 1) * float(totals @ totals) / count**2
-    effect = clustered / independent
-    # Rounding must not cost the last sample.
-    return (effect if effect > 1.0 + _ROUNDING else 1.0), units

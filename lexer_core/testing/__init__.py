@@ -30,7 +30,7 @@ __all__ = [
     "Skip",
 ]
 
-KIT_VERSION = f"{CONTRACT_VERSION}.4"
+KIT_VERSION = f"{CONTRACT_VERSION}.5"
 """The version of the contract and the edition of the kit for it.
 
 The second number is raised when a check is added or becomes stricter: an engine

@@ -21,9 +21,20 @@ if TYPE_CHECKING:
 
     from lexer_core.results import BenchmarkResult
 
-__all__ = ["FIGURES", "Figure", "Goal", "Limit", "parse_limit", "read_goals", "read_limits"]
+__all__ = [
+    "FIGURES",
+    "TIME_UNITS",
+    "Figure",
+    "Goal",
+    "Limit",
+    "parse_limit",
+    "read_goals",
+    "read_limits",
+]
 
-_TIMES = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "": 1.0}
+TIME_UNITS = {"ns": 1e-6, "us": 1e-3, "µs": 1e-3, "ms": 1.0, "s": 1e3, "": 1.0}
+"""What one of each unit of time that a user may write is in milliseconds."""
+
 _BYTES = {
     "b": 1.0,
     "": 1.0,
@@ -69,7 +80,7 @@ def _figure_of_time(name: str, field: str, percent: float | None = None) -> Figu
         found: float | None = getattr(row, field)
         return found
 
-    return Figure(name=name, unit="ms", units=_TIMES, value=value, percent=percent)
+    return Figure(name=name, unit="ms", units=TIME_UNITS, value=value, percent=percent)
 
 
 def _error(row: BenchmarkResult) -> float | None:

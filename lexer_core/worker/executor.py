@@ -102,6 +102,7 @@ def start_worker(
     *,
     label: str,
     threads: int,
+    cpus: int | None = None,
     memory_limit_bytes: int | None = None,
     preload: Sequence[str] = (),
     environment: Mapping[str, str] | None = None,
@@ -118,7 +119,9 @@ def start_worker(
     ----------
     threads
         Threads that a call may use: set in the environment before any runtime is
-        imported, and the number of CPUs that the worker is pinned to.
+        imported.
+    cpus
+        The number of CPUs that the worker is pinned to. Default: one for each thread.
     pinned
         Whether to pin the worker. All workers with the same number of threads get
         the same CPUs.
@@ -132,7 +135,7 @@ def start_worker(
     )
     worker.set_up(
         factory,
-        cpus=cpu_set(threads) if pinned else None,
+        cpus=cpu_set(cpus or threads) if pinned else None,
         memory_limit_bytes=memory_limit_bytes,
         preload=preload,
         sys_path=sys_path,

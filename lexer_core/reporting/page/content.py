@@ -30,10 +30,12 @@ from lexer_core.reporting.page.medians import median_plot
 from lexer_core.reporting.page.over_time import over_time_plot
 from lexer_core.reporting.page.overview import difference_table, overview_table
 from lexer_core.reporting.page.parts import Table, from_columns
+from lexer_core.reporting.page.profile_plot import profile_plots
 from lexer_core.reporting.page.ratios import ratio_plot
 from lexer_core.reporting.page.repro_snippet import snippet
 from lexer_core.reporting.page.scaling_plot import scaling_plot
 from lexer_core.reporting.page.tuning_plots import front_plot, race_plot
+from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.run_lines import model_title
 from lexer_core.reporting.sentences import titles
 from lexer_core.reporting.table_layout import in_order, lay_out
@@ -165,6 +167,7 @@ def content_of(measured: ReportData, *, key: str, name: str = "") -> Run:
             blocks=_figures([over_time_plot(drawn)]),
         ),
         Section(key="ratios", title="Ratios", blocks=_figures([ratio_plot(drawn)])),
+        Section(key="profile", title="Where the time goes", blocks=_profiles(report)),
         Section(key="costs", title="Costs", blocks=_figures([cost_plot(drawn)])),
         Section(key="outputs", title="Outputs", blocks=_outputs(report)),
         Section(key="diagnosis", title="Diagnosis", blocks=_diagnosis(report)),
@@ -265,6 +268,15 @@ def _latency(report: ReportData) -> tuple[Block, ...]:
             "do not. Not drawn: "
         )
         blocks.insert(0, Text(lines=(f"{hint}{'; '.join(missing)}.",)))
+    return tuple(blocks)
+
+
+def _profiles(report: ReportData) -> tuple[Block, ...]:
+    blocks = list(_figures(profile_plots(report)))
+    for layout in lay_out_profiles(report):
+        if not blocks:
+            blocks.append(Grid(table=from_columns("Time by operator", layout.columns)))
+        blocks += [Text(lines=lines) for lines in (layout.problems, layout.facts) if lines]
     return tuple(blocks)
 
 

@@ -20,14 +20,18 @@ from lexer_core.reporting.numbers import (
     whole_text,
 )
 from lexer_core.reporting.page.parts import Table, table
-from lexer_core.reporting.sentences import titles
+from lexer_core.reporting.sentences import difference_text, titles
 from lexer_core.results.result_records import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from lexer_core.results import BenchmarkResult, ReportData
-    from lexer_core.results.result_records import Parity, ReferenceWorkloadTimes
+    from lexer_core.results.result_records import (
+        FirstDifference,
+        Parity,
+        ReferenceWorkloadTimes,
+    )
 
 __all__ = [
     "diagnosis_table",
@@ -95,6 +99,12 @@ def _share(value: float | None) -> str:
     return MISSING if value is None else f"{value:.3g}" if value in (0, 1) else f"{value:.2%}"
 
 
+def _first_difference(found: FirstDifference | None) -> str:
+    if found is None:
+        return MISSING
+    return f"unknown: {found.reason}" if found.module is None else difference_text(found)
+
+
 def _tolerance(parity: Parity) -> str:
     known = {"rtol": parity.rtol, "atol": parity.atol}
     said = [f"{name} {value:g}" for name, value in known.items() if value is not None]
@@ -104,6 +114,7 @@ def _tolerance(parity: Parity) -> str:
 _OUTPUT_FACTS: Sequence[tuple[str, Callable[[Parity], str]]] = (
     ("outputs", lambda parity: _STATUSES[parity.status]),
     ("reason", lambda parity: parity.reason or MISSING),
+    ("first difference", lambda parity: _first_difference(parity.first_difference)),
     ("maximum absolute error", lambda parity: error_text(parity.max_abs_error)),
     ("root mean square error", lambda parity: error_text(parity.rmse)),
     ("cosine", lambda parity: _cosine(parity.cosine)),

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier, BrokenBarrierError
 from typing import TYPE_CHECKING, Any
 
 import attrs
@@ -15,7 +16,7 @@ import numpy.typing as npt
 from lexer_core.errors import LexerError
 from lexer_core.records import CallInputs
 from lexer_core.testing.expectations import expect_outputs, expect_same
-from lexer_core.testing.outcomes import CheckFailed
+from lexer_core.testing.outcomes import CheckFailed, Skip
 from lexer_core.testing.suite import Suite
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.records import ExportedModel
-    from lexer_core.testing.engine_fixture import EngineFixture
+    from lexer_core.testing.engine_fixture import EngineFixture, OpenSession
 
 __all__ = ["SUITE"]
 
@@ -33,6 +34,7 @@ _CALLS = 5
 _FEWEST_SESSIONS, _MOST_SESSIONS = 3, 50
 _SESSIONS_SECONDS = 2.0
 _PLACINGS = 20
+_BARRIER_SECONDS = 60.0
 _DIGITS = 2.0**-22
 """Relative tolerance for results that are exact in float32."""
 
@@ -282,6 +284,35 @@ def sessions_move_between_threads(fixture: EngineFixture) -> None:
         )
 
 
+@SUITE.check("full", "Threads that call sessions of their own get their own outputs.")
+def threads_with_own_sessions_are_apart(fixture: EngineFixture) -> None:
+    """Call two sessions on one model from two threads at the same time, on other inputs."""
+    fixture.require("two_sessions")
+    if fixture.engine.info.concurrency == "none":
+        raise Skip("the engine declares that calls come one at a time")
+    with fixture.session("slow") as one, fixture.session("slow", exported=one.exported) as other:
+        _expect_own_outputs(
+            (one, other),
+            hint="Store what a call uses in the session or in its inputs instead of in the module, "
+            "or declare concurrency='none'.",
+        )
+
+
+@SUITE.check("full", "Threads that share a session get their own outputs.")
+def threads_with_one_session_are_apart(fixture: EngineFixture) -> None:
+    """Call one session from two threads at the same time, each on inputs of its own."""
+    if fixture.engine.info.concurrency != "shared":
+        raise Skip("the engine does not declare that threads can share a session")
+    if fixture.engine.keeps_state:
+        raise Skip("the engine keeps state between calls, which calls cannot share")
+    with fixture.session("slow") as opened:
+        _expect_own_outputs(
+            (opened, opened),
+            hint="Store what a call uses in its placed inputs instead of in the session, or "
+            "declare concurrency='per_thread'.",
+        )
+
+
 @SUITE.check("full", "Closing a session does not affect others.")
 def closing_leaves_others_open(fixture: EngineFixture) -> None:
     """Close one of two sessions on the same model, then call the other."""
@@ -315,6 +346,36 @@ def close_may_be_called_twice(fixture: EngineFixture) -> None:
                     f"closing a session a second time fails: {error.message}",
                     "close() may be called twice; the second call does nothing.",
                 ) from error
+
+
+def _expect_own_outputs(sessions: tuple[OpenSession, OpenSession], hint: str) -> None:
+    """Make calls in two threads at the same time, and check whose outputs each gets."""
+    trials = sessions[0].case.trials()[:2]
+    calls = [opened.call(arrays) for opened, arrays in zip(sessions, trials, strict=True)]
+    start = Barrier(2, timeout=_BARRIER_SECONDS)
+
+    def outputs_of(number: int) -> list[dict[str, npt.NDArray[Any]]]:
+        opened = sessions[number]
+        found = []
+        for _ in range(_CALLS):
+            start.wait()
+            try:
+                found.append(opened.fetch(opened.run(calls[number])))
+            except BaseException:
+                start.abort()
+                raise
+        return found
+
+    with ThreadPoolExecutor(2) as threads:
+        futures = [threads.submit(outputs_of, number) for number in range(2)]
+        errors = [error for future in futures if (error := future.exception()) is not None]
+    if errors:
+        # That of a call, and not that the other thread waited for it in vain.
+        raise min(errors, key=lambda error: isinstance(error, BrokenBarrierError))
+    for future, arrays in zip(futures, trials, strict=True):
+        wanted = sessions[0].case.reference(arrays)
+        for outputs in future.result():
+            expect_outputs(outputs, wanted, after="with two threads at the same time", hint=hint)
 
 
 def _one_changed(array: npt.NDArray[Any], number: int) -> npt.NDArray[Any]:

@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.records import (
+        Call,
         CallInputs,
         DeployedModel,
         Device,
         ExportedModel,
         Placement,
+        ProfiledOperation,
         SessionConfig,
     )
     from lexer_openvino.session import OpenVinoSession
@@ -34,6 +36,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_profile_calls",
     "lexer_run_script",
     "lexer_synchronize",
 ]
@@ -46,6 +49,7 @@ _INFO = EngineInfo(
     runtime_distributions=("openvino",),
     formats=("onnx",),
     precisions=("float32", "bfloat16", "float16"),
+    concurrency="shared",
     options=(
         EngineOption(
             name="performance_hint",
@@ -135,6 +139,16 @@ def lexer_describe_placement(session: OpenVinoSession) -> Placement | None:
     from lexer_openvino.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_profile_calls(
+    session: OpenVinoSession, call: Call, count: int
+) -> list[ProfiledOperation]:
+    """Read the performance counters of a request."""
+    from lexer_openvino.profiling import profile_calls  # imported only when it is needed
+
+    return profile_calls(session, call, count)
 
 
 @hookimpl

@@ -60,6 +60,8 @@ def make_properties(core: Any, device: Device, config: SessionConfig) -> dict[st
                 f"OpenVINO does not support {name} on {device.label}.",
                 hint="Leave out the option on this device.",
             )
+    if config.profiling:
+        properties["PERF_COUNT"] = True
     if config.cache_dir is not None:
         properties["CACHE_DIR"] = str(config.cache_dir)
     return properties | requested

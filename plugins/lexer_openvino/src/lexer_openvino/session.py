@@ -24,6 +24,7 @@ from lexer_core.records import SessionPhases, TensorSpec
 from lexer_openvino.computed import computed_types
 from lexer_openvino.devices import find_device, remote_context
 from lexer_openvino.element_types import BEYOND_INT32, numpy_name
+from lexer_openvino.profiling import source_names
 from lexer_openvino.properties import check_properties, make_properties
 from lexer_openvino.reasons import openvino_error
 from lexer_openvino.values import empty_tensor, to_array, to_tensor
@@ -66,6 +67,7 @@ def create_session(
     inputs = _ports(model.inputs, exported.inputs, "input")
     outputs = _ports(model.outputs, exported.outputs, "output")
     wide_constant = find_wide_constant(model)
+    sources = source_names(model) if config.profiling else {}
     start = time.perf_counter()
     try:
         compiled = core.compile_model(model, known.identifier, properties)
@@ -85,6 +87,7 @@ def create_session(
             compile_seconds=seconds,
             cache_warm=bool(compiled.get_property("LOADED_FROM_CACHE")),
         ),
+        sources=sources,
     )
 
 
@@ -130,6 +133,8 @@ class OpenVinoSession:
         A constant of the model beyond OpenVINO's integer arithmetic; empty if none.
     phases
         How long compilation took, and whether the cache was used.
+    sources
+        For a profiled session, the node of the file by the name of each operation.
 
     Attributes
     ----------
@@ -151,8 +156,10 @@ class OpenVinoSession:
         context: Any = None,
         wide_constant: str = "",
         phases: SessionPhases,
+        sources: Mapping[str, str] | None = None,
     ) -> None:
         self.device = device
+        self.sources = sources or {}
         self.phases = phases
         self._compiled = compiled
         self._inputs = inputs

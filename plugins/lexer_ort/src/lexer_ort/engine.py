@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from lexer_core.records import (
+        Call,
         CallInputs,
         DeployedModel,
         Device,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         ModelSource,
         OptionValue,
         Placement,
+        ProfiledOperation,
         SessionConfig,
     )
     from lexer_ort.session import OrtSession
@@ -39,6 +41,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_profile_calls",
     "lexer_run_script",
     "lexer_synchronize",
 ]
@@ -60,6 +63,7 @@ _INFO = EngineInfo(
     ),
     formats=("onnx",),
     precisions=("float32", "float16", "int8-dynamic"),
+    concurrency="shared",
     options=(
         EngineOption(
             name="graph_optimization_level",
@@ -191,6 +195,14 @@ def lexer_describe_placement(session: OrtSession) -> Placement | None:
     from lexer_ort.placement import describe_placement  # imported only when it is needed
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_profile_calls(session: OrtSession, call: Call, count: int) -> list[ProfiledOperation]:
+    """Read ONNXRuntime's profile, and find the nodes of the file in its optimized graph."""
+    from lexer_ort.profiling import profile_calls  # imports onnx
+
+    return profile_calls(session, call, count)
 
 
 @hookimpl

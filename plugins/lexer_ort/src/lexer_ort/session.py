@@ -14,10 +14,11 @@ import numpy as np
 import onnxruntime
 
 from lexer_core.engine_helpers import has_precision, input_array, model_file, run_closed
-from lexer_core.errors import DeviceUnavailableError, UnsupportedError
+from lexer_core.errors import DeviceUnavailableError, EngineError, UnsupportedError
 from lexer_core.records import TensorSpec
 from lexer_ort.devices import CPU_PROVIDER, Memory, find_device, memory_of
 from lexer_ort.element_types import ElementType, by_ort_name
+from lexer_ort.profile_files import ProfileFiles
 from lexer_ort.reasons import load_error
 from lexer_ort.session_options import RECORD_ASSIGNMENT, make_session_options
 from lexer_ort.values import to_array, to_value
@@ -52,6 +53,7 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
     _check_precision(exported, config)
     known = find_device(device)
     options = make_session_options(config)
+    written = ProfileFiles.requested(options, path) if config.profiling else None
     providers: list[str | tuple[str, dict[str, str]]] = [CPU_PROVIDER]
     if known.identifier != CPU_PROVIDER:
         settings = {"device_id": str(known.index)} if memory_of(known).type != "cpu" else {}
@@ -91,7 +93,7 @@ def create_session(exported: ExportedModel, device: Device, config: SessionConfi
 
         return computed_types(path, make_session_options(config), providers)
 
-    return OrtSession(inference, known, computes=computes)
+    return OrtSession(inference, known, computes=computes, written=written)
 
 
 _UNSUPPORTED = {
@@ -127,6 +129,8 @@ class OrtSession:
         The device; ``identifier`` is the provider.
     computes
         Finds out in which types it computes.
+    written
+        The files that a profiled session writes; ``None`` if it is not profiled.
 
     Attributes
     ----------
@@ -137,9 +141,15 @@ class OrtSession:
     run: Callable[[Any], Any]
 
     def __init__(
-        self, inference: Any, device: Device, *, computes: Callable[[], str] = lambda: ""
+        self,
+        inference: Any,
+        device: Device,
+        *,
+        computes: Callable[[], str] = lambda: "",
+        written: ProfileFiles | None = None,
     ) -> None:
         self.provider = device.identifier
+        self._written = written
         self._computes = computes
         self.outputs: tuple[str, ...] = tuple(node.name for node in inference.get_outputs())
         self._inputs = [
@@ -226,8 +236,23 @@ class OrtSession:
         """Return the ``SessionOptions`` that the runtime uses."""
         return self._opened().get_session_options()
 
+    def end_profile(self) -> ProfileFiles:
+        """Write the profile of the session, and return its files.
+
+        Raises
+        ------
+        EngineError
+            The session was not created for profiling, or its profile was written before.
+        """
+        if self._written is None:
+            raise EngineError("this session is not profiled, or its profile was written before.")
+        written, self._written = self._written, None
+        return written.finished(self._opened())
+
     def close(self) -> None:
         """Release the model. May be called twice."""
+        if self._written is not None:
+            self.end_profile()  # otherwise ONNXRuntime writes the file after this
         self._latest = None
         self._inference = None
         self.run = run_closed

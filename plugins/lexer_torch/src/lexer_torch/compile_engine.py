@@ -45,6 +45,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_distributions=("torch",),
         formats=("torch",),
         precisions=PRECISIONS,
+        concurrency="per_thread",
         options=(
             EngineOption(
                 name="mode",

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ExportedModel,
         ModelSource,
         Placement,
+        ProfiledOperation,
         SessionConfig,
         Timings,
     )
@@ -41,6 +42,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_distributions=("torch",),
         formats=("torch",),
         precisions=PRECISIONS,
+        concurrency="shared",
         options=(CHANNELS_LAST, MATMUL_PRECISION, TF32, CUDA_GRAPH),
     )
 
@@ -115,6 +117,14 @@ def lexer_describe_placement(session: TorchSession) -> Placement | None:
     from lexer_torch.placement import describe_placement  # imports torch
 
     return describe_placement(session)
+
+
+@hookimpl
+def lexer_profile_calls(session: TorchSession, call: Call, count: int) -> list[ProfiledOperation]:
+    """Trace calls with torch's profiler, by module."""
+    from lexer_torch.profiling import profile_calls  # imports torch
+
+    return profile_calls(session, call, count)
 
 
 @hookimpl

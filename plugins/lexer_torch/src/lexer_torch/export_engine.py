@@ -44,6 +44,7 @@ def lexer_engine_info() -> EngineInfo:
         runtime_distributions=("torch",),
         formats=("torch_export",),
         precisions=("float32",),
+        concurrency="per_thread",
         options=(
             EngineOption(
                 name="mode",

@@ -1,0 +1,234 @@
+"""In which module do the results of an engine first differ from those of the model?
+
+The tensors that modules take and return are compared in the order of their calls. The
+first one that differs tells the innermost module whose inputs still agree.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+from lexer_core.errors import LexerError
+from lexer_core.results import FirstDifference
+from lexer_core.validation import Float64Outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from lexer_core.benchmark.module_trace import ModuleTrace
+    from lexer_core.export.module_tensors import MatchedTensor
+    from lexer_core.records import TensorSpec
+    from lexer_core.results import Parity
+
+    Arrays = Mapping[str, npt.NDArray[Any]]
+
+__all__ = ["ComparedSides", "find_first_difference"]
+
+
+class ComparedSides(Protocol):
+    """The engine and the reference."""
+
+    def run(self, specs: Sequence[TensorSpec]) -> Arrays:
+        """Return the engine's outputs and further tensors of its graph."""
+
+    def agree(self, outputs: Arrays) -> bool:
+        """Return whether the engine's outputs are right."""
+
+    def values(self, numbers: Sequence[int], *, wide: bool) -> Arrays:
+        """Return tensors of the model's modules by number, perhaps in float64."""
+
+    def judge_tensor(
+        self, output: Arrays, reference: Arrays, float64: Callable[[], Float64Outputs]
+    ) -> Parity:
+        """Compare a tensor of the engine with the model's."""
+
+
+def find_first_difference(
+    trace: ModuleTrace,
+    sides: ComparedSides,
+    *,
+    most_bytes: int,
+    out_of_time: Callable[[], bool],
+) -> FirstDifference:
+    """Find the first module whose results differ.
+
+    Parameters
+    ----------
+    trace
+        The tensors that can be compared.
+    sides
+        Returns their values.
+    most_bytes
+        How many bytes of them are compared at once.
+    out_of_time
+        Whether to give up before the next ones are compared.
+    """
+    if trace.reason:
+        return FirstDifference(reason=trace.reason)
+    search = _Search(trace, sides)
+    if not trace.matched:
+        return FirstDifference(
+            skipped=search.skipped, reason="no module's result is known in the exported graph"
+        )
+    for part in _parts(trace, most_bytes):
+        if part[0] > 0 and out_of_time():
+            return search.unknown("the time did not suffice to compare the others")
+        outputs = sides.run(trace.specs_of(part))
+        if sides.agree(outputs):
+            return search.unknown(
+                "the difference disappears when intermediate results are kept: a fused kernel, "
+                "perhaps"
+            )
+        search.compare(part, outputs)
+        found = search.first(is_complete=part[-1] == len(trace.matched) - 1)
+        if found is not None:
+            return search.named(found)
+    return search.at_the_end()
+
+
+def _parts(trace: ModuleTrace, most_bytes: int) -> Iterator[range]:
+    """Yield positions of matched tensors that together are not too large."""
+    start = size = 0
+    for position, each in enumerate(trace.matched):
+        needed = len(each.names) * trace.tensors[each.tensor].size_bytes
+        if position > start and size + needed > most_bytes:
+            yield range(start, position)
+            start, size = position, 0
+        size += needed
+    yield range(start, len(trace.matched))
+
+
+class _Search:
+    """What is known so far of the tensors of one trace."""
+
+    def __init__(self, trace: ModuleTrace, sides: ComparedSides) -> None:
+        self._trace = trace
+        self._sides = sides
+        self._judged: dict[int, Parity] = {}
+        self._known = {each.tensor for each in trace.matched} | set(trace.again)
+
+    @property
+    def skipped(self) -> int:
+        """The number of modules whose results are not known in the graph."""
+        returning = {each.module for each in self._trace.tensors if not each.is_input}
+        return len(returning - self._returning(self._known))
+
+    def compare(self, part: Sequence[int], outputs: Arrays) -> None:
+        """Judge the tensors at some positions."""
+        numbers = [self._trace.matched[position].tensor for position in part]
+        reference = self._sides.values(numbers, wide=False)
+        float64 = _Once(lambda: self._wide(numbers))
+        for position in part:
+            matched = self._trace.matched[position]
+            self._judged[position] = self._judge(matched, outputs, reference, float64)
+
+    def _judge(
+        self, matched: MatchedTensor, outputs: Arrays, reference: Arrays, float64: _Once
+    ) -> Parity:
+        number = str(matched.tensor)
+        judged = [
+            self._sides.judge_tensor({number: outputs[name]}, {number: reference[number]}, float64)
+            for name in matched.names
+        ]
+        # Of several that cannot be told apart, the right one is the most similar.
+        return min(
+            judged, key=lambda each: (each.status == "fail", each.rmse is None, each.rmse or 0.0)
+        )
+
+    def _wide(self, numbers: Sequence[int]) -> Float64Outputs:
+        try:
+            return Float64Outputs(outputs=self._sides.values(numbers, wide=True))
+        except LexerError as error:
+            return Float64Outputs(outputs=None, reason=error.message)
+
+    def first(self, *, is_complete: bool) -> int | None:
+        """Return the position of the first tensor that differs, if it is certain.
+
+        A difference that does not reach the next tensors is not the one to look for.
+        ``is_complete``: all tensors were judged.
+        """
+        for position, parity in sorted(self._judged.items()):
+            if parity.status != "fail":
+                continue
+            matched = self._trace.matched[position]
+            later = [self._judged.get(each) for each in matched.then]
+            if matched.ends or any(each is not None and each.status == "fail" for each in later):
+                return position
+            if None in later and not is_complete:
+                return None
+        return None
+
+    def named(self, position: int) -> FirstDifference:
+        """Return the module whose result, or the next one's input, is at a position."""
+        number = self._trace.matched[position].tensor
+        tensor = self._trace.tensors[number]
+        if tensor.is_input:
+            module, before = tensor.caller, tensor.module
+        else:
+            module, before = tensor.module, ""
+        own = [each for each in self._trace.tensors if each.module == module]
+        calls = [each.caller for each in self._trace.tensors]
+        return self._result(
+            module=module,
+            kind=own[0].kind if own else "",
+            call=self._call_around(number, module),
+            calls=max((each.call for each in own), default=1),
+            before=before,
+            within=module in calls,
+            others=self._others(number, module),
+            max_abs_error=self._judged[position].max_abs_error,
+        )
+
+    def at_the_end(self) -> FirstDifference:
+        """Return that the model itself is wrong, after the last result that agrees."""
+        others = self._others(len(self._trace.tensors), "")
+        return self._result(module="", within=True, others=others)
+
+    def unknown(self, reason: str) -> FirstDifference:
+        """Return why no module is named."""
+        return self._result(reason=reason)
+
+    def _result(self, **facts: Any) -> FirstDifference:
+        judged = {self._trace.matched[position].tensor for position in self._judged}
+        return FirstDifference(compared=len(self._returning(judged)), skipped=self.skipped, **facts)
+
+    def _returning(self, numbers: set[int]) -> set[str]:
+        tensors = self._trace.tensors
+        return {tensors[each].module for each in numbers if not tensors[each].is_input}
+
+    def _call_around(self, number: int, module: str) -> int:
+        """Return which call of a module has begun before a tensor, or ended with it."""
+        before = self._trace.tensors[: number + 1]
+        return max((each.call for each in before if each.module == module), default=1)
+
+    def _others(self, number: int, module: str) -> tuple[str, ...]:
+        """Return modules that ran before a tensor, and whose results are not known."""
+        agreeing = [
+            self._trace.matched[position].tensor
+            for position, parity in self._judged.items()
+            if parity.status != "fail" and self._trace.matched[position].tensor < number
+        ]
+        since = self._trace.tensors[max(agreeing, default=-1) + 1 : number]
+        start = max(agreeing, default=-1) + 1
+        return tuple(
+            dict.fromkeys(
+                each.module
+                for at, each in enumerate(since, start=start)
+                if not each.is_input and at not in self._known and each.module != module
+            )
+        )
+
+
+class _Once:
+    """The float64 values of some tensors, computed when one of them is first needed."""
+
+    def __init__(self, ask: Callable[[], Float64Outputs]) -> None:
+        self._ask = ask
+        self._answer: Float64Outputs | None = None
+
+    def __call__(self) -> Float64Outputs:
+        if self._answer is None:
+            self._answer = self._ask()
+        return self._answer

@@ -1,0 +1,165 @@
+"""Which tensors of a model's modules are in its export, and what are their values in the model?
+
+In the process that holds the model.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import attrs
+from attrs import frozen
+
+from lexer_core.errors import ModelError
+from lexer_core.export.formats import ONNX
+from lexer_core.export.kept_tensors import read_tensor_specs
+from lexer_core.export.module_scopes import read_module_scopes
+from lexer_core.export.module_tensors import (  # parts of a reply's declared type
+    MatchedTensor,
+    match_tensors,
+)
+from lexer_core.model.module_calls import ModuleTensor, WatchedModules
+from lexer_core.model.reference import call_module, widened
+from lexer_core.model.state import measured_state, preserved_randomness
+from lexer_core.records import TensorSpec  # noqa: TC001  part of a reply's declared type
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.records import ExportedModel
+
+__all__ = ["ModuleTrace", "module_values", "trace_modules"]
+
+_MOST_TENSORS = 20_000
+
+
+@frozen(kw_only=True, eq=False)
+class ModuleTrace:
+    """The tensors of a model's modules, and what is known of them in an export.
+
+    Parameters
+    ----------
+    tensors
+        What the modules take and return, in the order of their calls.
+    matched
+        Those that are known in the graph, each once, in the same order.
+    again
+        Numbers of tensors that are the same as an earlier one.
+    specs
+        Element types and shapes of the matched tensors in the graph, in any order.
+    reason
+        Why nothing can be compared; empty if something can.
+    """
+
+    tensors: tuple[ModuleTensor, ...] = ()
+    matched: tuple[MatchedTensor, ...] = ()
+    again: tuple[int, ...] = ()
+    specs: tuple[TensorSpec, ...] = ()
+    reason: str = ""
+
+    def specs_of(self, positions: Sequence[int]) -> tuple[TensorSpec, ...]:
+        """Return the tensors of the graph that are matched at some positions."""
+        names = {name for position in positions for name in self.matched[position].names}
+        return tuple(spec for spec in self.specs if spec.name in names)
+
+
+def trace_modules(
+    adapted: AdaptedModel,
+    original: ExportedModel,
+    exported: ExportedModel,
+    arrays: Mapping[str, npt.NDArray[Any]] | None,
+) -> ModuleTrace:
+    """Call a model, and find the tensors of its modules in an export.
+
+    Parameters
+    ----------
+    adapted
+        The model.
+    original
+        The export as it was made: a tool that converts it may not keep the names of modules.
+    exported
+        The export as the engine gets it.
+    arrays
+        The inputs by name. Default: those of the model.
+
+    Raises
+    ------
+    LexerError
+        The model does not run, or the file cannot be read.
+    """
+    if exported.format != ONNX.name or exported.path is None:
+        return ModuleTrace(reason=f"modules cannot be compared in the format {exported.format!r}")
+    if adapted.program is not None:
+        return ModuleTrace(reason="an exported program does not call its modules")
+    tensors = tuple(_watched(adapted, arrays).tensors)
+    if not tensors:
+        return ModuleTrace(reason="the model calls no modules")
+    if len(tensors) > _MOST_TENSORS:
+        return ModuleTrace(reason=f"its modules take and return more than {_MOST_TENSORS} tensors")
+    assert original.path is not None
+    nodes = read_module_scopes(original.path)
+    if nodes is None:
+        return ModuleTrace(reason="the onnx package is not installed")
+    if all(node.module is None for node in nodes):
+        return ModuleTrace(reason="the exported file does not name the modules of its operators")
+    specs = read_tensor_specs(original.path)
+    if original.path != exported.path:
+        converted = read_tensor_specs(exported.path)
+        specs = {name: converted[name] for name in specs if name in converted}
+    matches = match_tensors(
+        tensors,
+        nodes,
+        specs,
+        inputs=[spec.name for spec in original.inputs],
+        outputs=[spec.name for spec in original.outputs],
+    )
+    names = dict.fromkeys(name for each in matches.tensors for name in each.names)
+    return ModuleTrace(
+        tensors=tensors,
+        matched=matches.tensors,
+        again=tuple(sorted(matches.again)),
+        specs=tuple(specs[name] for name in names),
+    )
+
+
+def module_values(
+    adapted: AdaptedModel,
+    numbers: Collection[int],
+    arrays: Mapping[str, npt.NDArray[Any]] | None,
+    *,
+    wide: bool = False,
+) -> dict[str, npt.NDArray[Any]]:
+    """Call a model; return tensors of its modules by their numbers, as text.
+
+    ``wide``: a copy of the model is called in float64.
+    """
+    return {
+        str(number): value
+        for number, value in _watched(adapted, arrays, numbers, wide=wide).values.items()
+    }
+
+
+def _watched(
+    adapted: AdaptedModel,
+    arrays: Mapping[str, npt.NDArray[Any]] | None,
+    wanted: Collection[int] = (),
+    *,
+    wide: bool = False,
+) -> WatchedModules:
+    module, inputs = adapted.export_module, adapted.inputs
+    if arrays is not None:
+        inputs = attrs.evolve(inputs, arrays=arrays)
+    try:
+        with preserved_randomness(), measured_state(module):
+            if wide:
+                module, inputs = widened(module, inputs)
+            with WatchedModules(module, wanted) as watched:
+                call_module(module, inputs)
+    except Exception as error:  # a model may raise anything
+        raise ModelError(
+            f"{adapted.model_name} does not run while its modules are watched: {error}"
+        ) from error
+    return watched

@@ -1,0 +1,1 @@
+"""How many requests a second can an engine serve within a limit on their latency?"""

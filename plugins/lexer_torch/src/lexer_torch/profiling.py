@@ -1,0 +1,129 @@
+"""In which modules and operators does an eager module spend its time?
+
+Hooks mark the time of each module in the trace of torch's profiler, so that every
+operator belongs to the module that called it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import ExitStack, contextmanager
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.profiler import ProfilerActivity, profile, record_function
+
+from lexer_core.errors import UnsupportedError
+from lexer_core.model.state import eager_module
+from lexer_core.records import ProfiledOperation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from lexer_core.records import Call
+    from lexer_torch.session import TorchSession
+
+__all__ = ["profile_calls", "require_cpu", "traced_calls"]
+
+_CALL = "lexer.call"
+_MODULE = "lexer.module:"
+
+
+def profile_calls(session: TorchSession, call: Call, count: int) -> list[ProfiledOperation]:
+    """Return the time of each type of operator in each module.
+
+    Raises
+    ------
+    UnsupportedError
+        The session is not on the CPU.
+    """
+    require_cpu(session.device)
+    module = session.module
+    assert module is not None
+    with _marked(module):
+        return _operations(traced_calls(call, count))
+
+
+def require_cpu(device: torch.device) -> None:
+    """Refuse to profile on another device, where operators only submit their work.
+
+    Raises
+    ------
+    UnsupportedError
+        The device is not the CPU.
+    """
+    if device.type != "cpu":
+        raise UnsupportedError(f"calls of torch are profiled on the CPU only, not on {device}.")
+
+
+def traced_calls(call: Call, count: int) -> Iterable[Any]:
+    """Make calls, and return the events of their trace that no other event contains."""
+    with profile(activities=[ProfilerActivity.CPU]) as trace:
+        for _ in range(count):
+            if call.reset is not None:
+                call.reset()
+            with record_function(_CALL):
+                call.run()
+    # The constructor of this list finds out which event contains which.
+    return [event for event in trace.events() or () if event.name == _CALL]
+
+
+@contextmanager
+def _marked(module: torch.nn.Module) -> Iterator[None]:
+    """Mark the calls of all modules in a trace."""
+    open_marks: list[record_function] = []
+    with ExitStack() as hooks:
+        if eager_module(module) is not module:
+            yield  # hooks would make torch.compile compile it again
+            return
+        for path, each in module.named_modules():
+            if isinstance(each, torch.jit.ScriptModule):
+                continue  # its calls do not run hooks
+
+            def enter(*_: object, mark: str = f"{_MODULE}{path}") -> None:
+                open_marks.append(record_function(mark))
+                open_marks[-1].__enter__()  # type: ignore[no-untyped-call]
+
+            def leave(*_: object) -> None:
+                open_marks.pop().__exit__(None, None, None)
+
+            hooks.callback(each.register_forward_pre_hook(enter, prepend=True).remove)
+            hooks.callback(each.register_forward_hook(leave, always_call=True).remove)
+        yield
+
+
+def _operations(calls: Iterable[Any]) -> list[ProfiledOperation]:
+    """Add up the outermost operators of each module, by call."""
+    seconds: dict[tuple[str | None, str], list[float]] = {}
+    executions: Counter[tuple[str | None, str]] = Counter()
+    for call in calls:
+        in_call: dict[tuple[str | None, str], float] = {}
+        for key, event in _outermost(call):
+            in_call[key] = in_call.get(key, 0.0) + event.time_range.elapsed_us() / 1e6
+            executions[key] += 1
+        for key, each in in_call.items():
+            seconds.setdefault(key, []).append(each)
+    return [
+        ProfiledOperation(
+            name=operator,
+            operator=operator,
+            # One disturbed call does not count.
+            seconds=median(times) * len(times),
+            calls=executions[module, operator],
+            modules=() if module is None else (module,),
+        )
+        for (module, operator), times in seconds.items()
+    ]
+
+
+def _outermost(call: Any) -> Iterator[tuple[tuple[str | None, str], Any]]:
+    """Yield the operators that no other operator calls, with the module that calls them."""
+    waiting: list[tuple[Any, str | None]] = [(call, None)]
+    while waiting:
+        event, module = waiting.pop()
+        for child in event.cpu_children:
+            if child.name.startswith(_MODULE):
+                waiting.append((child, child.name.removeprefix(_MODULE)))
+            else:
+                yield (module, child.name.removeprefix("aten::")), child

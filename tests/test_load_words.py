@@ -1,0 +1,167 @@
+"""How is the result of a load test said and shown?"""
+
+from __future__ import annotations
+
+import attrs
+import pytest
+
+from lexer_core import LoadReport
+from lexer_core.load_testing.sentences import load_sentences
+from lexer_core.load_testing.slo import parse_slo
+from lexer_core.reporting.terminal_table import report_to_text
+from lexer_core.results import BenchmarkResult
+from lexer_core.results.load_test import ClosedPoint, LoadConfiguration, LoadTest, RatePoint
+
+SLO = parse_slo("p99<=50ms")
+
+
+def point(rate, verdict="passes", **figures):
+    return RatePoint(
+        **{
+            "rate": rate,
+            "verdict": verdict,
+            "requests": 1000,
+            "share": 0.999,
+            "share_low": 0.992,
+            "share_high": 1.0,
+            "achieved_per_sec": rate,
+            "goodput_per_sec": rate,
+            "p50_ms": 8.0,
+            "p95_ms": 20.0,
+            "p99_ms": 40.0,
+            "wait_mean_ms": 2.0,
+            "wait_p99_ms": 30.0,
+            "service_mean_ms": 7.0,
+            "service_p99_ms": 9.0,
+            "cpus": 1.5,
+            "blocks": 3,
+            **figures,
+        }
+    )
+
+
+def configuration(engine, *points, instances=1, threads=2, **more):
+    kept = [each.rate for each in points if each.verdict in ("passes", "undecided")]
+    passing = [each.rate for each in points if each.verdict == "passes"]
+    failing = [each.rate for each in points if each.verdict == "fails"]
+    return LoadConfiguration(
+        label=f"{engine}[instances={instances},threads={threads}]",
+        engine=engine,
+        instances=instances,
+        threads=threads,
+        capacity_per_sec=150.0,
+        points=points,
+        **{
+            "rate": max(kept, default=None),
+            "highest_passing": max(passing, default=None),
+            "lowest_failing": min(failing, default=None),
+            **more,
+        },
+    )
+
+
+def report_of(*configurations):
+    rows = [
+        BenchmarkResult(
+            label=each.label,
+            engine=each.engine.title(),
+            engine_name=each.engine,
+            device="CPU",
+            status="ok",
+        )
+        for each in configurations
+    ]
+    test = LoadTest(slo=str(SLO), percent=99.0, limit_ms=50.0, configurations=configurations)
+    sentences = load_sentences(rows, test, SLO)
+    return LoadReport(results=rows, load_test=test, sentences=sentences)
+
+
+def test_the_best_configuration_of_each_engine_is_named_and_the_best_engine_first():
+    report = report_of(
+        configuration("torch", point(41.0), point(60.0, "fails")),
+        configuration("onnxruntime", point(90.0), point(95.0, "fails")),
+        configuration("onnxruntime", point(118.0), point(123.0, "fails"), instances=2, threads=1),
+    )
+
+    assert " ".join(report.sentences) == (
+        "Onnxruntime serves 118 requests/s with p99 ≤ 50 ms (2 instances, 1 thread each); "
+        "Torch 41.0."
+    )
+    assert report.best.instances == 2
+    assert report.fastest.label == "onnxruntime[instances=2,threads=1]"
+
+
+def test_a_rate_that_is_not_certain_is_about_right():
+    report = report_of(
+        configuration("torch", point(40.0), point(60.0, "undecided"), point(80.0, "fails"))
+    )
+
+    assert report.sentences == (
+        "Torch serves about 60.0 requests/s with p99 ≤ 50 ms (1 instance, 2 threads).",
+        "Torch: 40.0 passes and 80.0 fails; more time (--max-seconds) would decide the rest.",
+    )
+
+
+def test_an_engine_without_a_rate_says_why():
+    report = report_of(
+        configuration("torch", reason="not tested under load: its outputs are wrong"),
+        configuration("torch", point(20.0, "fails"), reason="no rate keeps to it", instances=2),
+    )
+
+    assert report.sentences == ("Torch has no rate: no rate keeps to it.",)
+    assert report.best is None
+    assert report.fastest is None
+
+
+@pytest.mark.parametrize(
+    ("gil", "second", "words"),
+    [
+        ("released", 190.0, "2 instances serve 1.90x the calls of one; its calls release"),
+        (
+            "held",
+            101.0,
+            "2 instances serve no more than one: 1.01x the calls of one; its calls hold",
+        ),
+    ],
+)
+def test_more_instances_and_pythons_lock_are_said(gil, second, words):
+    closed = [
+        ClosedPoint(concurrency=at, throughput_per_sec=rate, p50_ms=9.0, p99_ms=9.0)
+        for at, rate in ((1, 100.0), (2, second))
+    ]
+    report = report_of(configuration("torch", point(60.0), instances=2, gil=gil, closed=closed))
+
+    assert words in report.sentences[-1]
+
+
+def test_the_table_has_a_line_for_each_rate_and_marks_the_highest_that_is_kept_to():
+    report = report_of(
+        configuration("torch", point(40.0), point(60.0, "fails", share=0.5)),
+        configuration("openvino", reason="not tested under load: it predicts less"),
+    )
+    text = report_to_text(report, 160)
+
+    assert "p99 ≤ 50 ms; requests at random times (Poisson)" in text
+    assert "40.0  passes ◂" in text
+    assert "60.0  fails" in text
+    assert "not tested" in text
+    assert "openvino[instances=1,threads=2]: not tested under load: it predicts less" in text
+
+
+def test_a_withheld_rate_is_a_caveat():
+    late = "requests were dispatched 2 ms late (p99) while a thread was free"
+    report = report_of(configuration("torch", point(40.0, "withheld", reason=late)))
+
+    assert f"! torch[instances=1,threads=2] at 40.0/s: {late}" in report_to_text(report, 200)
+
+
+def test_arrivals_and_batches_are_in_the_heading():
+    report = report_of(configuration("torch", point(40.0)))
+    test = attrs.evolve(
+        report.test, arrivals="trace.txt", arrivals_rate=33.0, batch_up_to=8, batch_wait_ms=5.0
+    )
+    text = report_to_text(attrs.evolve(report, load_test=test), 200)
+
+    assert (
+        "requests as in trace.txt, 33.0/s there, in batches of up to 8 after 5 ms at most" in text
+    )
