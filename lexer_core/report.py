@@ -257,7 +257,8 @@ class BenchmarkReport(ReportData):
     def plot(self, path: str | Path | None = None) -> Figure:
         """Return a bar chart of the medians with their intervals.
 
-        For a tuning, it is throughput over latency, a point per configuration.
+        For a tuning, it is throughput over latency, a point per configuration; for a load
+        test, latency over the rate of the requests.
 
         Parameters
         ----------

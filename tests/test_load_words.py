@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
+
 import attrs
 import pytest
 
 from lexer_core import LoadReport
 from lexer_core.load_testing.sentences import load_sentences
 from lexer_core.load_testing.slo import parse_slo
-from lexer_core.reporting.terminal_table import report_to_text
+from lexer_core.reporting.terminal_table import print_report, report_to_text
 from lexer_core.results import BenchmarkResult
 from lexer_core.results.load_test import ClosedPoint, LoadConfiguration, LoadTest, RatePoint
 
@@ -148,6 +150,30 @@ def test_the_table_has_a_line_for_each_rate_and_marks_the_highest_that_is_kept_t
     assert "openvino[instances=1,threads=2]: not tested under load: it predicts less" in text
 
 
+class Terminal(io.StringIO):
+    """A stream that is a terminal."""
+
+    encoding = "utf-8"
+
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize(("columns", "drawn"), [("100", True), ("60", False)])
+def test_a_terminal_that_is_wide_enough_shows_latency_over_rate(monkeypatch, columns, drawn):
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setenv("NO_COLOR", "1")
+    rates = [point(rate, p99_ms=rate / 2) for rate in (20.0, 60.0)]
+    report = report_of(configuration("torch", *rates, point(120.0, "fails", p99_ms=900.0)))
+    terminal = Terminal()
+    print_report(report, terminal)
+    text = terminal.getvalue()
+
+    assert ("p99 in ms (logarithmic) over requests offered per second" in text) == drawn
+    assert ("─ the limit, p99 ≤ 50 ms" in text) == drawn
+    assert ("1 torch[instances=1,threads=2]: 60.0/s" in text) == drawn
+
+
 def test_a_withheld_rate_is_a_caveat():
     late = "requests were dispatched 2 ms late (p99) while a thread was free"
     report = report_of(configuration("torch", point(40.0, "withheld", reason=late)))
@@ -165,3 +191,15 @@ def test_arrivals_and_batches_are_in_the_heading():
     assert (
         "requests as in trace.txt, 33.0/s there, in batches of up to 8 after 5 ms at most" in text
     )
+
+
+@pytest.mark.extras
+def test_the_page_draws_latency_over_rate():
+    page = report_of(
+        configuration("torch", point(20.0), point(60.0, "undecided"), point(80.0, "fails")),
+        configuration("openvino", reason="not tested under load: it predicts less"),
+    ).to_html()
+
+    assert "Latency by rate" in page
+    assert "torch[instances=1,threads=2]: p99 40.0 ms at 20.0 per second" in page
+    assert "openvino[instances=1,threads=2]: not tested under load: it predicts less" in page

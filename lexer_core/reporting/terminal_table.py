@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import attrs
 
+from lexer_core.reporting.load_chart import load_chart
 from lexer_core.reporting.profile_layout import lay_out_profiles
 from lexer_core.reporting.table_layout import lay_out
 from lexer_core.reporting.tuning_chart import tuning_chart
@@ -118,10 +119,12 @@ def print_report(
 
     Characters that the stream cannot encode are replaced by ASCII. ``verbose``,
     ``how_to_see_more`` and ``depth`` are as in :func:`report_to_text`. On a terminal that is
-    wide enough, a tuning has a chart of throughput over latency.
+    wide enough, a tuning has a chart of throughput over latency, and a load test one of
+    latency over rate.
     """
     stream = file or sys.stdout
-    chart = tuning_chart(report, _terminal_width()) if stream.isatty() else ()
+    width = _terminal_width()
+    chart = (tuning_chart(report, width) or load_chart(report, width)) if stream.isatty() else ()
     _print_to(stream, lay_out(report), verbose, how_to_see_more, chart)
     if profiles := lay_out_profiles(report, depth):
         stream.write("\n")

@@ -25,6 +25,7 @@ from lexer_core.reporting.page.detail_tables import (
     settings_table,
 )
 from lexer_core.reporting.page.distributions import distribution_plots
+from lexer_core.reporting.page.load_plots import rate_plot
 from lexer_core.reporting.page.measured import undrawn
 from lexer_core.reporting.page.medians import median_plot
 from lexer_core.reporting.page.over_time import over_time_plot
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from lexer_core.reporting.layout_records import Layout
     from lexer_core.reporting.page.parts import Plot
     from lexer_core.results import BenchmarkResult, ReportData
+    from lexer_core.results.load_test import LoadTest
     from lexer_core.results.tuning import Tuning
 
 __all__ = [
@@ -214,6 +216,8 @@ def _results(report: ReportData) -> tuple[Block, ...]:
     layout = lay_out(report)
     if report.tuning is not None:
         return _configurations(report, report.tuning, layout)
+    if report.load_test is not None:
+        return _rates(report.load_test, layout)
     named, *others = layout.columns
     speed = [column for column in others if column.group == "speed"]
     cost = [column for column in others if column.group == "cost"]
@@ -240,6 +244,16 @@ def _configurations(report: ReportData, tuning: Tuning, layout: Layout) -> tuple
         Grid(table=from_columns("All configurations, the best first", layout.columns)),
         *_figures([race_plot(tuning), scaling_plot(report, tuning)]),
     )
+
+
+def _rates(test: LoadTest, layout: Layout) -> tuple[Block, ...]:
+    blocks: list[Block] = [
+        *_figures([rate_plot(test)]),
+        Grid(table=from_columns("All rates, the best configuration first", layout.columns)),
+    ]
+    if layout.problems:
+        blocks.append(Text(lines=layout.problems, tone="bad"))
+    return tuple(blocks)
 
 
 def _worth_drawing(report: ReportData) -> ReportData:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from lexer_core.errors import MissingPackageError, OutputFileError, UsageError
 from lexer_core.output_files import replaced_file
 from lexer_core.reporting.page.figure_layout import STYLE, WIDE
+from lexer_core.reporting.page.load_plots import rate_plot
 from lexer_core.reporting.page.medians import median_plot
 from lexer_core.reporting.page.theme import light
 from lexer_core.reporting.page.tuning_plots import front_plot
@@ -27,7 +28,8 @@ _DPI = 144
 def report_figure(report: ReportData, path: Path | None = None) -> Figure:
     """Return the most important plot of a report, and write it to ``path`` if given.
 
-    For a benchmark a bar chart of the medians, for a tuning throughput over latency.
+    For a benchmark a bar chart of the medians, for a tuning throughput over latency, for a
+    load test latency over the rate.
 
     Raises
     ------
@@ -45,8 +47,12 @@ def report_figure(report: ReportData, path: Path | None = None) -> Figure:
         )
     from matplotlib import style  # an extra
 
-    tuning = report.tuning
-    plot = median_plot(report) if tuning is None else front_plot(report, tuning)
+    if report.tuning is not None:
+        plot = front_plot(report, report.tuning)
+    elif report.load_test is not None:
+        plot = rate_plot(report.load_test)
+    else:
+        plot = median_plot(report)
     if plot is None:
         raise UsageError("there is nothing to plot: no row has samples.")
     page = {"figure.facecolor": light("page"), "savefig.facecolor": light("page")}
