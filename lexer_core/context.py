@@ -306,6 +306,7 @@ class LexerContext:
         minimize: str | Sequence[str] | None = None,
         maximize: str | Sequence[str] | None = None,
         limits: str | Sequence[str] = (),
+        slo: str | None = None,
         engines: str | EngineChoice | Sequence[str | EngineChoice] | None = None,
         device: str | None = None,
         dynamic_axes: Mapping[str, Mapping[int, str]] | None = None,
@@ -335,9 +336,14 @@ class LexerContext:
         minimize, maximize
             ``"p50"``, ``"p90"``, ``"p95"``, ``"p99"``, ``"mean"``, ``"memory"`` or
             ``"error"`` to minimize, ``"throughput"`` to maximize. Two for the front
-            between them. Default: minimize p50.
+            between them. ``"rate"`` to maximize, on its own, is the requests per second
+            that are served within ``slo``. Default: minimize p50.
         limits
             ``"p99<=20ms"``, ``"memory<=1GB"``, ``"error<=1e-3"``, ``"throughput>=100"``.
+        slo
+            The limit on the latency of requests, for ``"rate"``: ``"p99<=50ms"``. The axis
+            ``instances`` varies the threads that serve requests, and ``batch`` is then the
+            largest batch of waiting requests.
         dynamic_axes
             For each input name, the names of its dynamic axes by dimension. Default:
             the decorator's.
@@ -365,15 +371,18 @@ class LexerContext:
         """
         # On use, as in benchmark().
         from lexer_core.artifact import load
-        from lexer_core.tuning.goals import read_goals, read_limits
+        from lexer_core.load_testing.request import read_plan
+        from lexer_core.load_testing.tune_rate import run_rate_tuning
+        from lexer_core.tuning.goals import is_for_rate, read_goals, read_limits
         from lexer_core.tuning.space import read_axes
         from lexer_core.tuning.tune import TuningRequest, checked_destination, run_tuning
 
         metadata = metadata_of(torch_model)
         axes = dynamic_axes or (metadata.dynamic_axes if metadata else None) or {}
+        for_rate = is_for_rate(minimize, maximize, slo)
         request = TuningRequest(
             space=read_axes(vary),
-            goals=read_goals(minimize, maximize),
+            goals=() if for_rate else read_goals(minimize, maximize),
             limits=read_limits(limits),
             axes=axes,
             save_to=checked_destination(save_to),
@@ -397,8 +406,16 @@ class LexerContext:
             output_names=output_names,
             dynamic_axes={},
         )
+        registry = self.registry
         with _shown_progress(progress, configuration.settings) as shown:
-            report = run_tuning(model, input, request, configuration, self.registry, shown)
+            if for_rate:
+                assert slo is not None
+                plan = read_plan(slo, configuration.settings)
+                report = run_rate_tuning(
+                    model, input, request, plan, configuration, registry, shown
+                )
+            else:
+                report = run_tuning(model, input, request, configuration, registry, shown)
         self._finish(report, configuration.settings)
         return report
 
@@ -486,9 +503,9 @@ class LexerContext:
                 configuration.settings,
                 rates=rates,
                 arrivals=arrivals,
-                batch_up_to=batch_up_to,
                 batch_wait_ms=batch_wait_ms,
             ),
+            batch=batch_up_to,
             instances=_several(instances),
             threads=_several(threads),
             shared_session=shared_session,

@@ -180,9 +180,9 @@ def test_a_rate_is_withheld_if_requests_were_dispatched_late():
 
 def test_batches_serve_more_requests():
     single = VirtualMember("single", lambda: SERVICE)
-    batched = VirtualMember("batched", lambda: SERVICE)
+    batched = VirtualMember("batched", lambda: SERVICE, batch=8)
     alone = logs_of([single])["single"].bracket.low
-    together = logs_of([batched], batch=8, batch_wait=0.005)["batched"].bracket.low
+    together = logs_of([batched], batch_wait=0.005)["batched"].bracket.low
 
     assert together > 3 * alone
 

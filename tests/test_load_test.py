@@ -155,7 +155,7 @@ def test_requests_are_served_in_batches(tmp_path):
 
     assert each.capacity_per_sec > 300
     assert each.points[0].achieved_per_sec > 100
-    assert report.test.batch_up_to == 8
+    assert each.batch_up_to == 8
 
 
 def test_a_worker_process_serves_requests(model, tmp_path, capsys):

@@ -182,10 +182,8 @@ def test_a_withheld_rate_is_a_caveat():
 
 
 def test_arrivals_and_batches_are_in_the_heading():
-    report = report_of(configuration("torch", point(40.0)))
-    test = attrs.evolve(
-        report.test, arrivals="trace.txt", arrivals_rate=33.0, batch_up_to=8, batch_wait_ms=5.0
-    )
+    report = report_of(configuration("torch", point(40.0), batch_up_to=8))
+    test = attrs.evolve(report.test, arrivals="trace.txt", arrivals_rate=33.0, batch_wait_ms=5.0)
     text = report_to_text(attrs.evolve(report, load_test=test), 200)
 
     assert (

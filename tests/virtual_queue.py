@@ -88,8 +88,9 @@ class VirtualMember:
         *,
         engine: str = "toy",
         time: VirtualTime | None = None,
+        batch: int = 1,
     ) -> None:
-        self.label, self.engine, self.instances = label, engine, 1
+        self.label, self.engine, self.instances, self.batch = label, engine, 1, batch
         self.time = time or VirtualTime()
         self.offered: list[int] = []
         self.failure: LexerError | None = None

@@ -189,7 +189,6 @@ def load(
     what: dict[str, Any] = {
         "rates": _numbers("rate", rates, float),
         "arrivals": arrivals,
-        "batch_up_to": batch_up_to,
         "batch_wait_ms": batch_wait_ms,
     }
     numbers = _numbers("instances", instances, int), _numbers("threads", threads, int)
@@ -197,7 +196,7 @@ def load(
     configuration = command_configuration(options)
     # Check everything that can be checked without the model first.
     read_plan(slo, configuration.settings, **what)
-    combined(*numbers, usable_threads(), shared_session=shared_session)
+    combined(*numbers, usable_threads(), shared_session=shared_session, batch=batch_up_to)
     seed_or_default = configuration.settings.seed or 0
     request = read_request(described, inputs_file, batch_size, seed_or_default)
     with stdout_to_stderr(), early_model_process([target], configuration.settings):
@@ -211,6 +210,7 @@ def load(
             instances=numbers[0],
             threads=numbers[1],
             shared_session=shared_session,
+            batch_up_to=batch_up_to,
             input_options=inputs.options,
             input_names=name_list(input_names),
             output_names=name_list(output_names),

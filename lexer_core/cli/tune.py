@@ -90,8 +90,8 @@ _OUTPUT_OPTIONS = (
     "--maximize",
     multiple=True,
     metavar="FIGURE",
-    help="throughput. Two goals, such as --minimize p50 --maximize throughput, show the front "
-    "between them instead of a winner.",
+    help="throughput, or on its own rate, the requests per second within --slo. Two goals, such "
+    "as --minimize p50 --maximize throughput, show the front between them instead of a winner.",
 )
 @click.option(
     "--limit",
@@ -100,6 +100,12 @@ _OUTPUT_OPTIONS = (
     metavar="FIGURE<=VALUE",
     help="What a configuration must keep to: 'p99<=20ms', 'memory<=1GB', 'error<=1e-3', "
     "'throughput>=100'. Repeat for several.",
+)
+@click.option(
+    "--slo",
+    metavar="PERCENTILE<=TIME",
+    help="For --maximize rate: the limit on the latency of requests, such as 'p99<=50ms'. --vary "
+    "instances=1,2 varies the threads that serve them, and batch is the largest batch.",
 )
 @click.option(
     "--engine",
@@ -152,6 +158,7 @@ def tune(
     minimize: Sequence[str],
     maximize: Sequence[str],
     limits: Sequence[str],
+    slo: str | None,
     engines: Sequence[str],
     device: str | None,
     format: Format | None,
@@ -181,9 +188,10 @@ def tune(
     """  # noqa: D301  click looks for the real \b
     output = plan_output(format, output_file, verbose=verbose)
     choices = [parse_engine_choice(text) for text in engines]
+    from lexer_core.load_testing.slo import parse_slo
     from lexer_core.run_plan import RunPlan, execute_plan  # imports numpy
     from lexer_core.target.example_inputs import read_request
-    from lexer_core.tuning.goals import read_goals, read_limits
+    from lexer_core.tuning.goals import is_for_rate, read_goals, read_limits
     from lexer_core.tuning.space import parse_axis, read_axes
 
     vary: dict[str, object] = {}
@@ -193,7 +201,9 @@ def tune(
         vary[name] = values
     # Check everything that can be checked without the model first.
     read_axes(vary)
-    goals = read_goals(minimize, maximize)
+    goals = () if is_for_rate(minimize, maximize, slo) else read_goals(minimize, maximize)
+    if slo is not None:
+        parse_slo(slo)
     read_limits(limits)
     if save_best is not None:
         _check_folder(Path(save_best), goals, force=force)
@@ -215,6 +225,7 @@ def tune(
         minimize=minimize,
         maximize=maximize,
         limits=limits,
+        slo=slo,
         settings=given_settings({**options, "seed": configuration.settings.seed}),
     )
     read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)

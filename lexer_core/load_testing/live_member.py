@@ -47,7 +47,8 @@ class LiveMember:
 
     def __init__(self, case: LiveCase, engine: str, setup: Setup, settings: Settings) -> None:
         self.case = case
-        self.label, self.engine, self.instances = case.label, engine, setup.instances
+        self.label, self.engine = case.label, engine
+        self.instances, self.batch = setup.instances, setup.batch
         self._setup, self._settings = setup, settings
 
     def start(self, spec: CaseSpec, judge: ParityJudge, computed: str) -> None:

@@ -47,6 +47,8 @@ class LoadRequest:
         Their numbers; both empty for the usual ones.
     shared_session
         Whether the instances share a session.
+    batch
+        Requests in the largest batch.
     command, target, input_options
         As for :meth:`LexerContext.benchmark`.
     live_model
@@ -57,6 +59,7 @@ class LoadRequest:
     instances: tuple[int, ...] = ()
     threads: tuple[int, ...] = ()
     shared_session: bool = False
+    batch: int = 1
     command: str = ""
     target: str = ""
     input_options: Sequence[str] = ()
@@ -98,7 +101,11 @@ def run_load_test(
     settings = configuration.settings
     threads = request.threads or ((settings.threads,) if settings.threads else ())
     setups = combined(
-        request.instances, threads, usable_threads(), shared_session=request.shared_session
+        request.instances,
+        threads,
+        usable_threads(),
+        shared_session=request.shared_session,
+        batch=request.batch,
     )
     selection = select_cases(
         registry,
@@ -114,7 +121,7 @@ def run_load_test(
     spread_selection, by_label = spread(selection, setups, asked=asked)
     created_at = datetime.now(UTC).isoformat(timespec="seconds")
     plan = request.plan
-    model, inputs = _for_batches(model, inputs, plan.batch)
+    model, inputs = _for_batches(model, inputs, request.batch)
     run = LoadRun(model, inputs, spread_selection, settings, progress, setups=by_label, plan=plan)
     report = assemble_report(
         run.execute(),

@@ -91,11 +91,14 @@ class LoadMember(Protocol):
         Name of the engine.
     instances
         Threads that serve requests.
+    batch
+        Requests in the largest batch.
     """
 
     label: str
     engine: str
     instances: int
+    batch: int
 
     def closed(self, concurrency: int, seconds: float) -> ClosedBlock:
         """Let some of the threads make calls one after the other.
@@ -130,18 +133,18 @@ class LoadPlan:
         Time for all blocks of all configurations.
     rates
         Try these rates and no others.
-    batch
-        Requests in a batch at most.
     batch_wait
         Seconds that the first request of a batch waits at most.
+    across_engines
+        Whether only the best of all engines is of interest, and not that of each.
     """
 
     slo: Slo
     arrivals: Arrivals
     max_seconds: float
     rates: tuple[float, ...] = ()
-    batch: int = 1
     batch_wait: float = 0.0
+    across_engines: bool = False
 
 
 class LoadLog:
@@ -284,9 +287,9 @@ class _Test:
         for member in members:
             log = self.logs[member.label]
             busiest = log.closed[max(log.closed)]
-            capacity = log.capacity(plan.batch)
+            capacity = log.capacity(member.batch)
             assert capacity is not None
-            if plan.batch == 1:
+            if member.batch == 1:
                 latencies = np.concatenate([block.latencies for block in busiest])
                 log.predicted = predicted_rate(
                     latencies, member.instances, capacity, plan.slo, plan.arrivals
@@ -299,19 +302,24 @@ class _Test:
         best: dict[str, float] = {}
         for member in members:
             predicted = self.logs[member.label].predicted or 0.0
-            best[member.engine] = max(best.get(member.engine, 0.0), predicted)
+            group = self._group(member)
+            best[group] = max(best.get(group, 0.0), predicted)
         left = []
         for member in members:
             log = self.logs[member.label]
-            if log.predicted is None or log.predicted >= _WORTH_TESTING * best[member.engine]:
+            most = best[self._group(member)]
+            if log.predicted is None or log.predicted >= _WORTH_TESTING * most:
                 left.append(member)
                 continue
             log.skipped = (
-                f"not tested under load: its calls in the closed loop predict "
-                f"{log.predicted:.3g} requests/s, those of another configuration of "
-                f"{member.engine} {best[member.engine]:.3g}"
+                "not tested under load: its calls in the closed loop predict "
+                f"{log.predicted:.4g} requests/s, those of another configuration {most:.4g}"
             )
         return left
+
+    def _group(self, member: LoadMember) -> str:
+        """Return among which configurations a member must be able to be the best."""
+        return "" if self.plan.across_engines else member.engine
 
     def open_loop(self, members: list[LoadMember]) -> None:
         """Serve requests at rates, until everything is known or the time is up."""
@@ -332,7 +340,7 @@ class _Test:
                     finished.append(member)
                     return
                 self._tell(member, f"{rate:.4g} requests/s")
-                requests = self._requests(log, rate, seconds)
+                requests = self._requests(member, rate, seconds)
                 log.add(rate, requests.due, member.open(requests))
 
             members = [each for each in self._turns(members, serve) if each not in finished]
@@ -340,9 +348,9 @@ class _Test:
     def _seconds_left(self) -> float:
         return self.plan.max_seconds - (self.clock() - self.start)
 
-    def _requests(self, log: LoadLog, rate: float, seconds: float) -> Requests:
-        plan, slo = self.plan, self.plan.slo
-        capacity = log.capacity(plan.batch) or rate
+    def _requests(self, member: LoadMember, rate: float, seconds: float) -> Requests:
+        plan, slo, log = self.plan, self.plan.slo, self.logs[member.label]
+        capacity = log.capacity(member.batch) or rate
         if rate > capacity:
             # Long enough that the backlog, which grows in proportion, shows.
             needed = (_OVERLOADED_WAIT + 1.0) * slo.seconds / (1.0 - capacity / rate)
@@ -356,7 +364,7 @@ class _Test:
             limit=slo.seconds,
             most_late=int(len(due) * (1.0 - slo.share)),
             longest_wait=patience,
-            most=plan.batch,
+            most=member.batch,
             batch_wait=plan.batch_wait,
         )
 

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 __all__ = ["read_plan"]
 
 _MOST_PER_SECOND = 1e6
-_MOST_IN_BATCH = 4096
 
 
 def read_plan(
@@ -27,7 +26,6 @@ def read_plan(
     *,
     rates: float | Sequence[float] = (),
     arrivals: str = "poisson",
-    batch_up_to: int = 1,
     batch_wait_ms: float = 0.0,
 ) -> LoadPlan:
     """Check what a user wrote.
@@ -42,8 +40,8 @@ def read_plan(
         Requests per second to try; empty to find the highest.
     arrivals
         ``"poisson"``, ``"constant"`` or a file.
-    batch_up_to, batch_wait_ms
-        The largest batch, and how long its first request waits.
+    batch_wait_ms
+        How long the first request of a batch waits.
 
     Raises
     ------
@@ -57,8 +55,6 @@ def read_plan(
                 f"{rate:g} is not a number of requests per second.",
                 hint=f"Rates are above 0 and at most {_MOST_PER_SECOND:.0f}.",
             )
-    if not 1 <= batch_up_to <= _MOST_IN_BATCH:
-        raise UsageError(f"batches have 1 to {_MOST_IN_BATCH} requests, not {batch_up_to}.")
     objective = parse_slo(slo)
     wait = batch_wait_ms / 1e3
     if not (math.isfinite(wait) and 0.0 <= wait < objective.seconds):
@@ -71,6 +67,5 @@ def read_plan(
         arrivals=read_arrivals(arrivals, settings.seed or 0),
         max_seconds=settings.max_seconds,
         rates=tuple(sorted({float(rate) for rate in wanted})),
-        batch=batch_up_to,
         batch_wait=wait,
     )

@@ -48,7 +48,6 @@ def load_test_of(
         arrivals=arrivals.name,
         arrivals_rate=arrivals.rate,
         confidence=CONFIDENCE,
-        batch_up_to=plan.batch,
         batch_wait_ms=plan.batch_wait * 1e3,
         configurations=tuple(
             _configuration(row, logs[row.label], setups[row.label], plan)
@@ -77,8 +76,9 @@ def _configuration(
         instances=setup.instances,
         threads=setup.threads,
         shared_session=setup.shared_session,
-        capacity_per_sec=log.capacity(plan.batch),
-        closed=tuple(_closed(level, blocks, plan.batch) for level, blocks in log.closed.items()),
+        batch_up_to=setup.batch,
+        capacity_per_sec=log.capacity(setup.batch),
+        closed=tuple(_closed(level, blocks, setup.batch) for level, blocks in log.closed.items()),
         gil=_gil(log.gil),
         predicted_rate=log.predicted,
         points=tuple(points),

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
     from lexer_core.errors import LexerError
     from lexer_core.records import Concurrency
 
-__all__ = ["Setup", "combined", "spread"]
+__all__ = ["Setup", "combined", "refusal_of", "spread"]
 
+_MOST_IN_BATCH = 4096
 _UNDECLARED = (
     "its engine does not declare that sessions can be called from several threads at the same time"
 )
@@ -35,11 +36,14 @@ class Setup:
         Threads of each call.
     shared_session
         Whether all instances use one session.
+    batch
+        Requests in the largest batch; 1 without batches.
     """
 
     instances: int
     threads: int
     shared_session: bool = False
+    batch: int = 1
 
     def __str__(self) -> str:
         shared = ",shared" if self.shared_session else ""
@@ -47,7 +51,12 @@ class Setup:
 
 
 def combined(
-    instances: Sequence[int], threads: Sequence[int], cores: int, *, shared_session: bool = False
+    instances: Sequence[int],
+    threads: Sequence[int],
+    cores: int,
+    *,
+    shared_session: bool = False,
+    batch: int = 1,
 ) -> tuple[Setup, ...]:
     """Return the setups that a user asked for, as far as they fit on the cores.
 
@@ -60,6 +69,8 @@ def combined(
         Cores that can be used.
     shared_session
         Whether the instances of each setup share a session.
+    batch
+        Requests in the largest batch.
 
     Raises
     ------
@@ -73,6 +84,8 @@ def combined(
                 f"--{name} {shown}: numbers are at least 1, and different.",
                 hint=f"Write, for example, --{name} 1,2.",
             )
+    if not 1 <= batch <= _MOST_IN_BATCH:
+        raise UsageError(f"batches have 1 to {_MOST_IN_BATCH} requests, not {batch}.")
     if instances and threads:
         pairs = [(each, per_call) for each in instances for per_call in threads]
     elif instances:
@@ -89,7 +102,12 @@ def combined(
             hint="More threads than cores would wait for each other instead of for requests.",
         )
     return tuple(
-        Setup(instances=first, threads=second, shared_session=shared_session and first > 1)
+        Setup(
+            instances=first,
+            threads=second,
+            shared_session=shared_session and first > 1,
+            batch=batch,
+        )
         for first, second in fitting
     )
 
@@ -117,7 +135,7 @@ def spread(
         engine = case.remote_engine or selection.engines[case.engine]
         for setup in setups:
             labelled = attrs.evolve(case, label=_labelled(case.label, setup), threads=setup.threads)
-            refusal = _refusal(engine.info.concurrency, case.device, setup)
+            refusal = refusal_of(engine.info.concurrency, case.device, setup)
             if not refusal:
                 cases.append(labelled)
                 by_label[labelled.label] = setup
@@ -136,7 +154,7 @@ def _labelled(label: str, setup: Setup) -> str:
     return f"{label[:-1]},{setup}]" if label.endswith("]") else f"{label}[{setup}]"
 
 
-def _refusal(concurrency: Concurrency, device: str, setup: Setup) -> str:
+def refusal_of(concurrency: Concurrency, device: str, setup: Setup) -> str:
     """Return why an engine cannot have a setup; empty if it can."""
     if setup.instances == 1:
         return ""

@@ -63,8 +63,9 @@ def _arrivals(test: LoadTest) -> str:
     if known is None:
         own = "" if test.arrivals_rate is None else f", {significant(test.arrivals_rate)}/s there"
         known = f"requests as in {test.arrivals}{own}"
-    if test.batch_up_to > 1:
-        known += f", in batches of up to {test.batch_up_to} after {test.batch_wait_ms:g} ms at most"
+    batch = max((each.batch_up_to for each in test.configurations), default=1)
+    if batch > 1:
+        known += f", in batches of up to {batch} after {test.batch_wait_ms:g} ms at most"
     return known
 
 

@@ -124,7 +124,7 @@ def print_report(
     """
     stream = file or sys.stdout
     width = _terminal_width()
-    chart = (tuning_chart(report, width) or load_chart(report, width)) if stream.isatty() else ()
+    chart = (load_chart(report, width) or tuning_chart(report, width)) if stream.isatty() else ()
     _print_to(stream, lay_out(report), verbose, how_to_see_more, chart)
     if profiles := lay_out_profiles(report, depth):
         stream.write("\n")

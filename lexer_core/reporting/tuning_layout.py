@@ -67,22 +67,37 @@ def lay_out_tuning(report: ReportData, tuning: Tuning) -> Layout:
                 "; ".join([*tuning.goals, *(f"limit {limit}" for limit in tuning.limits)]),
             ]
         ),
-        columns=_columns(shown, rows, axes, tuning, marks) if shown else (),
+        columns=_columns(shown, rows, axes, tuning, marks, _rates(report)) if shown else (),
         footnotes=printable(
             f"{mark} {_with_numbers(reason, shown)}" for reason, mark in marks.items()
         ),
         problems=printable(_unmeasured_lines(unmeasured, axes)),
         sentences=printable(report.sentences),
-        facts=printable([_race_line(tuning), *fact_lines(report)]),
+        facts=printable([*_race_lines(report, tuning), *fact_lines(report)]),
         command=" ".join(printable([report.command])),
     )
 
 
-def _race_line(tuning: Tuning) -> str:
-    return (
-        f"{len(tuning.configurations)} configurations raced in {tuning.race_rounds} rounds: "
-        f"{tuning.race_samples} blocks. The numbers of those that left are from the race."
+def _race_lines(report: ReportData, tuning: Tuning) -> Iterator[str]:
+    if report.load_test is None:
+        yield (
+            f"{len(tuning.configurations)} configurations raced in {tuning.race_rounds} rounds: "
+            f"{tuning.race_samples} blocks. The numbers of those that left are from the race."
+        )
+        return
+    tested = sum(bool(each.points) for each in report.load_test.configurations)
+    yield (
+        f"{tested} of {len(tuning.configurations)} configurations were tested under load; p50, p99 "
+        "and items/s are of single calls."
     )
+
+
+def _rates(report: ReportData) -> dict[str, str]:
+    """Return the highest rate of each configuration of a tuning for rate, by label."""
+    test = report.load_test
+    return {
+        each.label: significant(each.rate) for each in (() if test is None else test.configurations)
+    }
 
 
 def _seconds(row: BenchmarkResult) -> float:
@@ -97,7 +112,7 @@ def _seconds(row: BenchmarkResult) -> float:
 def _place(configuration: TuningConfiguration) -> Iterator[tuple[str, str]]:
     """Yield the axes of a configuration, and its places on them."""
     yield "engine", _engine(configuration)
-    for name in ("batch", "threads", "precision"):
+    for name in ("batch", "instances", "threads", "precision"):
         if value := getattr(configuration, name):
             yield name, str(value)
     yield from ((name, str(size)) for name, size in configuration.shape.items())
@@ -168,6 +183,7 @@ def _columns(
     axes: Mapping[str, Mapping[str, str]],
     tuning: Tuning,
     marks: Mapping[str, str],
+    rates: Mapping[str, str],
 ) -> tuple[Column, ...]:
     results = [rows[each.label] for each in shown]
     unit = time_unit(results)
@@ -213,6 +229,7 @@ def _columns(
             align="left",
             tones=tuple("good" if each.fate in ("winner", "front") else "" for each in shown),
         ),
+        Column(heading="requests/s", cells=tuple(rates.get(each.label, MISSING) for each in shown)),
         Column(heading=f"p50 ({unit.name})", cells=cells(median), align="left"),
         Column(heading="p99", cells=cells(tail), optional="p99" not in asked),
         Column(heading="items/s", cells=cells(lambda row: rate_text(row.throughput_per_sec))),

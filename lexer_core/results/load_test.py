@@ -128,8 +128,10 @@ class LoadConfiguration:
         Threads of each call.
     shared_session
         Whether all instances use one session.
+    batch_up_to
+        Requests in the largest batch; 1 without batches.
     capacity_per_sec
-        The most calls per second in the closed loop, which no rate can exceed for long.
+        The most requests per second in the closed loop, which no rate can exceed for long.
     closed
         The closed loop by concurrency.
     gil
@@ -155,6 +157,7 @@ class LoadConfiguration:
     instances: int
     threads: int
     shared_session: bool = False
+    batch_up_to: int = count(1)
     capacity_per_sec: float | None = number()
     closed: tuple[ClosedPoint, ...] = field(default=(), converter=_closed)
     gil: Literal["released", "partly", "held", ""] = ""
@@ -182,8 +185,6 @@ class LoadTest:
         Requests per second in that file.
     confidence
         Of the interval of each share.
-    batch_up_to
-        Requests in the largest batch; 1 without batches.
     batch_wait_ms
         The longest that the first request of a batch waits for others.
     configurations
@@ -196,6 +197,5 @@ class LoadTest:
     arrivals: str = "poisson"
     arrivals_rate: float | None = number()
     confidence: float = 0.95
-    batch_up_to: int = count(1)
     batch_wait_ms: float = 0.0
     configurations: tuple[LoadConfiguration, ...] = field(default=(), converter=_configurations)

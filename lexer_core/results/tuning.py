@@ -45,6 +45,8 @@ class TuningConfiguration:
         Items in a call, if the batch size was varied.
     threads
         Number of threads per call, if it was varied.
+    instances
+        Number of threads that serve requests, if it was varied.
     precision
         What the engine was asked to compute in, if it was varied.
     shape
@@ -71,6 +73,7 @@ class TuningConfiguration:
     engine: str
     batch: int | None = count()
     threads: int | None = count()
+    instances: int | None = count()
     precision: str = ""
     shape: Mapping[str, int] = mapping()
     options: Mapping[str, object] = field(factory=dict, converter=plain_mapping)

@@ -121,6 +121,7 @@ def _tune(
         minimize=plan.minimize,
         maximize=plan.maximize,
         limits=plan.limits,
+        slo=plan.slo,
         save_to=save_to,
         resume=resume,
         input_options=inputs.options,

@@ -47,6 +47,8 @@ class RunPlan:
         The axes of a tuning, with their values; a run without axes is a benchmark.
     minimize, maximize, limits
         Goals and limits of a tuning.
+    slo
+        The limit on the latency of requests, for the goal ``rate``.
     settings
         Settings by name, as in :class:`~lexer_core.settings.table.Settings`; engines as
         they are written on the command line.
@@ -66,6 +68,7 @@ class RunPlan:
     minimize: tuple[str, ...] = field(default=(), converter=texts)
     maximize: tuple[str, ...] = field(default=(), converter=texts)
     limits: tuple[str, ...] = field(default=(), converter=texts)
+    slo: str | None = None
     settings: Mapping[str, object] = mapping()
     name: str = ""
 

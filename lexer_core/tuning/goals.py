@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FIGURES",
+    "RATE",
     "TIME_UNITS",
     "Figure",
     "Goal",
     "Limit",
+    "is_for_rate",
     "parse_limit",
     "read_goals",
     "read_limits",
@@ -108,6 +110,9 @@ FIGURES: Mapping[str, Figure] = {
     )
 }
 """The figures of goals and limits by name."""
+
+RATE = "rate"
+"""The goal that rows do not have: requests per second within an objective."""
 
 _GOALS = ("p50", "p90", "p95", "p99", "mean", "throughput", "memory", "error")
 _LIMIT = re.compile(r"\s*(\w+)\s*(<=|>=|<|>)\s*(-?[0-9.]+(?:[eE][-+]?\d+)?)\s*(\S*)\s*")
@@ -192,6 +197,36 @@ def _names(given: str | Sequence[str] | None) -> Sequence[str]:
     if given is None:
         return ()
     return (given,) if isinstance(given, str) else given
+
+
+def is_for_rate(
+    minimize: str | Sequence[str] | None, maximize: str | Sequence[str] | None, slo: str | None
+) -> bool:
+    """Return whether the goal is the rate of requests within an objective.
+
+    Raises
+    ------
+    UsageError
+        It is one of several goals, is to be minimized, or has no objective; or an
+        objective is for another goal.
+    """
+    names = [*_names(minimize), *_names(maximize)]
+    if RATE not in names:
+        if slo is not None:
+            raise UsageError("--slo is for the goal 'rate'.", hint="Write --maximize rate.")
+        return False
+    if RATE in _names(minimize):
+        raise UsageError("to minimize rate finds the worst.", hint="Write --maximize rate.")
+    if len(names) > 1:
+        raise UsageError(
+            "rate is a goal on its own.", hint="Bound other figures: --limit 'memory<=1GB'."
+        )
+    if slo is None:
+        raise UsageError(
+            "to maximize rate needs a limit on the latency of requests.",
+            hint="Add --slo 'p99<=50ms'.",
+        )
+    return True
 
 
 def _goal(name: str, direction: Literal["minimize", "maximize"]) -> Goal:

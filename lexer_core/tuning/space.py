@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from lexer_core.engines.choice import EngineChoice
 
 
-__all__ = ["BATCH", "THREADS", "Axis", "Point", "Space", "parse_axis", "read_axes"]
+__all__ = ["BATCH", "INSTANCES", "THREADS", "Axis", "Point", "Space", "parse_axis", "read_axes"]
 
 BATCH = "batch"
+INSTANCES = "instances"
 THREADS = "threads"
-_GENERAL = (BATCH, THREADS, PRECISION)
+_GENERAL = (BATCH, INSTANCES, THREADS, PRECISION)
 _MOST_THREADS = 4096
 _MOST_DIGITS = 18
 """Of a whole number that fits in 64 bits."""
@@ -79,6 +80,7 @@ class Point:
     """Where a configuration is in the space; what is not varied is ``None`` or missing."""
 
     batch: int | None = None
+    instances: int | None = None
     threads: int | None = None
     precision: str = ""
     shape: Mapping[str, int] = field(factory=dict)
@@ -87,6 +89,7 @@ class Point:
     def __str__(self) -> str:
         named = {
             BATCH: self.batch,
+            INSTANCES: self.instances,
             THREADS: self.threads,
             PRECISION: self.precision or None,
             **self.shape,
@@ -200,6 +203,7 @@ def _point(by_axis: Sequence[tuple[Axis, str]]) -> Point:
     sizes = {name: int(value) for name, value in general.items()}
     return Point(
         batch=sizes.pop(BATCH, None),
+        instances=sizes.pop(INSTANCES, None),
         threads=sizes.pop(THREADS, None),
         precision=precision,
         options={axis.name: value for axis, value in by_axis if axis.engine},
@@ -249,8 +253,8 @@ def read_axes(vary: Mapping[str, object]) -> Space:
             raise UsageError(f"axis {written!r} has a value twice: {', '.join(values)}.")
         if not engine and not is_precision:
             sizes = axis.sizes()
-            if option == THREADS and max(sizes) > _MOST_THREADS:
-                raise UsageError(f"{max(sizes)} threads are too many.")
+            if option in (INSTANCES, THREADS) and max(sizes) > _MOST_THREADS:
+                raise UsageError(f"{max(sizes)} {option} are too many.")
         axes.append(axis)
     return Space(axes=tuple(axes))
 

@@ -27,6 +27,7 @@ from lexer_core.tuning.sampled_run import BATCH_OF_SAMPLER, SampledRun
 from lexer_core.tuning.sampling import Suggestions, check_sampler
 from lexer_core.tuning.sentences import tuning_sentences
 from lexer_core.tuning.sized_models import SizedModels
+from lexer_core.tuning.space import INSTANCES
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from lexer_core.tuning.goals import Goal, Limit
     from lexer_core.tuning.space import Space
 
-__all__ = ["TuningRequest", "checked_destination", "run_tuning"]
+__all__ = ["TuningRequest", "checked_destination", "plan_of", "run_tuning", "save_tuning"]
 
 
 @frozen(kw_only=True, eq=False)
@@ -112,7 +113,12 @@ def run_tuning(
     ModelError
         The model does not run with these inputs.
     """
-    plan = _plan(request, configuration, registry)
+    if request.space.has(INSTANCES):
+        raise UsageError(
+            "instances are varied to maximize the rate of requests.",
+            hint="Add --maximize rate --slo 'p99<=50ms'. A single caller uses one instance.",
+        )
+    plan = plan_of(request, configuration, registry)
     asked = Tuning(
         goals=tuple(map(str, request.goals)),
         limits=tuple(map(str, request.limits)),
@@ -147,7 +153,9 @@ def run_tuning(
         others=models.new(),
         goals=request.goals,
         limits=request.limits,
-        on_step=lambda run: _save(report_of(run), request.save_to) if request.save_to else None,
+        on_step=lambda run: (
+            save_tuning(report_of(run), request.save_to) if request.save_to else None
+        ),
     )
 
     def report_of(run: TuningRun) -> TuningReport:
@@ -176,11 +184,12 @@ def run_tuning(
 
     run.execute()
     report = report_of(run)
-    _save(report, request.save_to)
+    save_tuning(report, request.save_to)
     return report
 
 
-def _plan(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> Plan:
+def plan_of(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> Plan:
+    """Return the configurations that a request and the settings describe."""
     settings = configuration.settings
     base = select_cases(
         registry,
@@ -332,7 +341,7 @@ def checked_destination(path: str | PathLike[str] | None) -> Path | None:
     return destination
 
 
-def _save(report: TuningReport, path: Path | None) -> None:
+def save_tuning(report: TuningReport, path: Path | None) -> None:
     """Save a tuning, unless it was interrupted before anything was measured."""
     if path is None or (report.results and all(map(is_interrupted, report))):
         return

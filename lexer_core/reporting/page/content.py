@@ -239,8 +239,9 @@ def _results(report: ReportData) -> tuple[Block, ...]:
 
 
 def _configurations(report: ReportData, tuning: Tuning, layout: Layout) -> tuple[Block, ...]:
+    test = report.load_test
     return (
-        *_figures([front_plot(report, tuning)]),
+        *_figures([front_plot(report, tuning) if test is None else rate_plot(test)]),
         Grid(table=from_columns("All configurations, the best first", layout.columns)),
         *_figures([race_plot(tuning), scaling_plot(report, tuning)]),
     )

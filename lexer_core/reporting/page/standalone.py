@@ -47,10 +47,10 @@ def report_figure(report: ReportData, path: Path | None = None) -> Figure:
         )
     from matplotlib import style  # an extra
 
-    if report.tuning is not None:
-        plot = front_plot(report, report.tuning)
-    elif report.load_test is not None:
+    if report.load_test is not None:
         plot = rate_plot(report.load_test)
+    elif report.tuning is not None:
+        plot = front_plot(report, report.tuning)
     else:
         plot = median_plot(report)
     if plot is None:
