@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 
 import attrs
@@ -148,6 +149,15 @@ def test_the_table_has_a_line_for_each_rate_and_marks_the_highest_that_is_kept_t
     assert "60.0  fails" in text
     assert "not tested" in text
     assert "openvino[instances=1,threads=2]: not tested under load: it predicts less" in text
+
+
+def test_the_csv_has_the_rates():
+    report = report_of(configuration("torch", point(40.0), point(60.0, "fails")))
+    (row,) = csv.DictReader(io.StringIO(report.to_csv()))
+
+    assert (row["load_test_rate"], row["load_test_lowest_failing"]) == ("40.0", "60.0")
+    assert row["load_test_shared_session"] == "false"
+    assert report.sorted_by("load_test_rate")[0].label == row["label"]
 
 
 class Terminal(io.StringIO):

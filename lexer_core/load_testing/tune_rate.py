@@ -152,7 +152,8 @@ def _with_setups(selection: CaseSelection, plan: Plan) -> tuple[CaseSelection, d
         instances = point.instances or 1
         threads = point.threads or plan.settings.threads or max(1, cores // instances)
         setup = Setup(instances=instances, threads=threads, batch=point.batch or 1)
-        refusal = refusal_of(selection.engines[case.engine].info.concurrency, case.device, setup)
+        engine = case.remote_engine or selection.engines[case.engine]
+        refusal = refusal_of(engine.info.concurrency, case.device, setup)
         if instances * threads > cores:
             refusal = f"{instances} instances × {threads} threads are more than {cores} cores"
         if refusal:

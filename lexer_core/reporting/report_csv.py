@@ -16,6 +16,7 @@ import attrs
 from lexer_core.errors import UsageError
 from lexer_core.results import BenchmarkResult
 from lexer_core.results.attrs_fields import plain
+from lexer_core.results.load_test import LoadConfiguration
 from lexer_core.results.tuning import TuningConfiguration
 from lexer_core.suggestions import did_you_mean
 
@@ -89,6 +90,15 @@ _FIELDS = (
 
 # Columns that are not fields of the row itself.
 _NUMBERS = ("_low", "_high", "_max_abs_error", "_rmse", "_cosine", "_mismatched_share", "_share")
+_LOAD = (
+    "instances",
+    "shared_session",
+    "capacity_per_sec",
+    "rate",
+    "highest_passing",
+    "lowest_failing",
+    "reason",
+)
 _TUNING = ("fate", "reason", "shape", "rounds", "beaten_by", "ratio", "confirmed")
 
 COLUMNS = (
@@ -110,6 +120,7 @@ COLUMNS = (
     "error_kind",
     "error_reason",
     *(f"tuning_{name}" for name in _TUNING),
+    *(f"load_test_{name}" for name in _LOAD),
 )
 """The columns, in order."""
 
@@ -137,12 +148,21 @@ def table_values(report: ReportData) -> list[dict[str, object]]:
     """Return the values of every row by column, without converting them to text."""
     known = () if report.tuning is None else report.tuning.configurations
     configurations = {each.label: each for each in known}
-    return [_row_values(row, configurations.get(row.label)) for row in report.results]
+    tested = () if report.load_test is None else report.load_test.configurations
+    loads = {each.label: each for each in tested}
+    return [
+        _row_values(row, configurations.get(row.label), loads.get(row.label))
+        for row in report.results
+    ]
 
 
 def column_kind(column: str) -> str:
     """Return the type of a column's values: ``"int"``, ``"float"``, ``"bool"`` or ``"text"``."""
-    for record, prefix in ((BenchmarkResult, ""), (TuningConfiguration, "tuning_")):
+    for record, prefix in (
+        (TuningConfiguration, "tuning_"),
+        (LoadConfiguration, "load_test_"),
+        (BenchmarkResult, ""),
+    ):
         fields = attrs.fields_dict(record)
         name = column.removeprefix(prefix)
         if column.startswith(prefix) and name in fields:
@@ -172,7 +192,9 @@ def column_numbers(report: ReportData, column: str) -> dict[str, float | None]:
 
 
 def _row_values(
-    row: BenchmarkResult, configuration: TuningConfiguration | None
+    row: BenchmarkResult,
+    configuration: TuningConfiguration | None,
+    load: LoadConfiguration | None,
 ) -> dict[str, object]:
     values: dict[str, object] = {name: getattr(row, name) for name in _FIELDS}
     for name in _PERCENTILES:
@@ -196,6 +218,8 @@ def _row_values(
         values[f"error_{name}"] = getattr(error, name, None)
     for name in _TUNING:
         values[f"tuning_{name}"] = getattr(configuration, name, None)
+    for name in _LOAD:
+        values[f"load_test_{name}"] = getattr(load, name, None)
     return values
 
 
