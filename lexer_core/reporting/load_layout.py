@@ -14,14 +14,7 @@ if TYPE_CHECKING:
     from lexer_core.results import ReportData
     from lexer_core.results.load_test import LoadConfiguration, LoadTest, RatePoint
 
-__all__ = ["VERDICT_WORDS", "configurations_in_order", "lay_out_load", "slo_text"]
-
-VERDICT_WORDS = {
-    "passes": "passes",
-    "fails": "fails",
-    "undecided": "undecided",
-    "withheld": "withheld",
-}
+__all__ = ["configurations_in_order", "lay_out_load", "slo_text"]
 
 
 def slo_text(test: LoadTest) -> str:
@@ -45,6 +38,8 @@ def lay_out_load(report: ReportData, test: LoadTest) -> Layout:
         f"{slo_text(test)}; {_arrivals(test)}; latency from the arrival of a request to its "
         "answer, in ms"
     )
+    if report.stopped_because == "interrupted":
+        what += "; interrupted"
     first = " · ".join(part for part in (model_title(report), inputs) if part)
     return Layout(
         heading=printable([first, what]),
@@ -85,7 +80,7 @@ def _columns(
         if point is None:
             return "not tested"
         mark = " ◂" if point.rate == each.rate else ""
-        return f"{VERDICT_WORDS[point.verdict]}{mark}"
+        return f"{point.verdict}{mark}"
 
     def within(point: RatePoint | None) -> str:
         return MISSING if point is None else f"{100.0 * point.share:.4g}%"
