@@ -119,6 +119,7 @@ def test_the_list_is_there_for_machines(site, lexer):
         "plugin": "lexer-echo 1.0",
         "formats": ["echo"],
         "precisions": [],
+        "concurrency": "none",
         "runs_by_default": True,
         "probe": None,
     }

@@ -178,6 +178,20 @@ def test_a_rate_is_withheld_if_requests_were_dispatched_late():
     assert "1 ms late" in points[20.0].reason
 
 
+def test_rates_that_are_withheld_are_tried_again_and_no_lower_ones():
+    class Late(VirtualMember):
+        def open(self, requests: Requests) -> OpenBlock:
+            block = super().open(requests)
+            block.lateness[:] = 0.001
+            return block
+
+    points = logs_of([Late("toy", lambda: SERVICE)], seconds=100.0)["toy"].points
+
+    assert min(points) >= 0.48 * 100.0
+    assert {point.verdict for point in points.values()} == {"withheld"}
+    assert all(point.blocks > 1 for point in points.values())
+
+
 def test_batches_serve_more_requests():
     single = VirtualMember("single", lambda: SERVICE)
     batched = VirtualMember("batched", lambda: SERVICE, batch=8)

@@ -55,6 +55,7 @@ def list_command(probe: bool, timeout: float, as_json: bool) -> None:
       plugin                package and version of the plugin
       formats               model formats that it accepts, or null if unknown
       precisions            what it can be asked to compute in; empty if unknown
+      concurrency           what threads may call at once: shared, per_thread or none
       runs_by_default       whether it runs if no engine is named, or null
       probe                 null, or {"usable", "reason", "seconds", "log",
                             "devices": [{"name", "label", "description"}]}

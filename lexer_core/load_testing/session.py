@@ -75,7 +75,7 @@ class LoadSession(CaseSession):
         UnsupportedError
             Something has to be done before each call that does not count as part of it.
         """
-        engine, session, _, call = self._live()
+        engine, session, device, call = self._live()
         if call.reset is not None:
             raise UnsupportedError(
                 "its calls change their inputs or its state, which has to be restored before "
@@ -86,7 +86,7 @@ class LoadSession(CaseSession):
             if number == 0 or shared_session:
                 each = session
             else:
-                each = engine.create_session(own_export(spec), self._device_of(), spec.config)
+                each = engine.create_session(own_export(spec), device, spec.config)
             self._instances.append(self._instance(each))
         self._together(lambda instance: [instance.call() for _ in range(_CHECKING_CALLS)])
         outputs = self._together(self._fetched)
@@ -120,10 +120,10 @@ class LoadSession(CaseSession):
                 most_late=requests.most_late,
                 longest_wait=requests.longest_wait,
             )
-            unused = dict(zip(map(id, self._instances), waits, strict=True))
+            unused = iter(waits)
 
             def work(instance: _Instance) -> None:
-                wait = unused[id(instance)]
+                wait = next(unused)
                 try:
                     if requests.most > 1:
                         serve_batches(
@@ -194,13 +194,11 @@ class LoadSession(CaseSession):
         instances, self._instances = self._instances, []
         for instance in instances:
             instance.thread.end()
-        for instance in instances:
+        # A session restores what it changed: the last one first.
+        for instance in reversed(instances):
             if instance.session is not self._session:
                 instance.session.close()
         super().close()
-
-    def _device_of(self) -> Any:
-        return self._live()[2]
 
     def _instance(self, session: Session) -> _Instance:
         """Place inputs for a thread, and make its first call."""
