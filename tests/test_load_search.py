@@ -178,6 +178,19 @@ def test_a_rate_is_withheld_if_requests_were_dispatched_late():
     assert "1 ms late" in points[20.0].reason
 
 
+def test_calls_that_take_too_long_fail_however_late_requests_were_dispatched():
+    class Late(VirtualMember):
+        def open(self, requests: Requests) -> OpenBlock:
+            block = super().open(requests)
+            block.lateness[:] = 0.001
+            return block
+
+    points = logs_of([Late("toy", lambda: 0.05)], rates=(5.0,), seconds=60.0)["toy"].points
+
+    assert points[5.0].verdict == "fails"
+    assert "calls alone" in points[5.0].reason
+
+
 def test_rates_that_are_withheld_are_tried_again_and_no_lower_ones():
     class Late(VirtualMember):
         def open(self, requests: Requests) -> OpenBlock:

@@ -168,7 +168,7 @@ def test_a_worker_process_serves_requests(model, tmp_path, capsys):
         ]
     )
 
-    assert status in (0, 1)  # 1 on a busy machine, where the rate is withheld
+    assert status in (0, 4)  # 4 on a busy machine, where the rate is withheld
     assert "Repeat: lexer load " in capsys.readouterr().out
     assert load(path).test.configurations[0].points[0].requests > 5
 
@@ -177,8 +177,8 @@ def test_a_rate_that_is_not_kept_to_is_an_exit_status(model, capsys):
     status = run(
         [
             *["load", str(model), "--input", "x=float32[2,3]", "--engine", "sleepy"],
-            *["--slo", "p90<=5ms", "--rate", "20", "--instances", "1", "--threads", "1"],
-            *["--max-seconds", "1", "--warm-up-seconds", "0.02", "--no-progress"],
+            *["--slo", "p90<=5ms", "--rate", "60", "--instances", "1", "--threads", "1"],
+            *["--max-seconds", "4", "--warm-up-seconds", "0.02", "--no-progress"],
             *["--isolation", "none"],
         ]
     )

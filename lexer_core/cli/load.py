@@ -175,8 +175,8 @@ def load(
 
     \b
     Exit status: 0 success, 1 no rate keeps to the limit (with --rate: one of them
-    does not, for each engine), 2 wrong usage or input, 4 nothing could be measured,
-    130 interrupted (prints the results so far).
+    does not, for each engine), 2 wrong usage or input, 4 nothing could be measured
+    (every rate was withheld), 130 interrupted (prints the results so far).
     """  # noqa: D301  click looks for the real \b
     output = plan_output(format, output_file, verbose=verbose)
     choices = [parse_engine_choice(text) for text in engines]
@@ -241,7 +241,11 @@ def _numbers(name: str, text: str | None, kind: Callable[[str], Number]) -> tupl
 def _exit_status(report: LoadReport, *, asked_rates: bool) -> int:
     if report.stopped_because == "interrupted":
         return INTERRUPTED
-    tested = [each for each in report.configurations if each.points]
+    tested = [
+        each
+        for each in report.configurations
+        if any(point.verdict != "withheld" for point in each.points)
+    ]
     if not tested:
         return NOTHING_MEASURED
     if not asked_rates:

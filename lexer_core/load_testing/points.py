@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from lexer_core.results.load_test import RatePoint, RateVerdict
-from lexer_core.statistics import share_interval
+from lexer_core.statistics import ShareInterval, share_interval
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -70,10 +70,12 @@ class PointLog:
         served = np.isfinite(ends)
         latency, wait, service = ends - due, starts - due, ends - starts
         within = served & (latency <= self._slo.seconds)
-        interval = share_interval(within.astype(np.float64), self._parts(), confidence=CONFIDENCE)
+        interval = self._interval(within)
         gave_up = any(block.result.gave_up for block in self._blocks)
         lateness = _percentile(late[np.isfinite(late)], 99.0)
-        verdict, reason = self._verdict(interval.low, interval.high, gave_up, lateness)
+        verdict, reason = self._verdict(
+            interval, self._interval(service <= self._slo.seconds), gave_up, lateness
+        )
         seconds = sum(block.result.elapsed for block in self._blocks)
         answered = sum(int(np.isfinite(block.result.ends).sum()) for block in self._blocks)
         good = sum(
@@ -104,21 +106,27 @@ class PointLog:
             ended_early=gave_up,
         )
 
+    def _interval(self, counted: npt.NDArray[np.bool_]) -> ShareInterval:
+        return share_interval(counted.astype(np.float64), self._parts(), confidence=CONFIDENCE)
+
     def _verdict(
-        self, low: float, high: float, gave_up: bool, lateness: float | None
+        self, answered: ShareInterval, calls: ShareInterval, gave_up: bool, lateness: float | None
     ) -> tuple[RateVerdict, str]:
+        """Judge the shares of requests, and of calls alone, that keep to the limit."""
         wanted = self._slo.share
         most = LATENESS_SHARE * self._slo.seconds
         if gave_up:
             return "fails", "the backlog grew: requests arrive faster than they are served"
+        if calls.high < wanted:
+            return "fails", "calls alone take longer than the limit"
         if lateness is not None and lateness > most:
             return "withheld", (
                 f"requests were dispatched {lateness * 1e3:.2g} ms late (p99) while a thread was "
                 f"free; {LATENESS_SHARE:.0%} of the limit is tolerated, {most * 1e3:.2g} ms"
             )
-        if low >= wanted:
+        if answered.low >= wanted:
             return "passes", ""
-        if high < wanted:
+        if answered.high < wanted:
             return "fails", ""
         return "undecided", "more requests are needed (--max-seconds)"
 
