@@ -9,7 +9,14 @@ import attrs
 import numpy as np
 from report_samples import a_comparison, a_failed_row, a_report, a_row
 
-from lexer_core.results import BenchmarkResult, Environment, Interval, ReferenceWorkloadTimes
+from lexer_core.results import (
+    BenchmarkResult,
+    Environment,
+    Interval,
+    Profile,
+    ProfilePart,
+    ReferenceWorkloadTimes,
+)
 
 if TYPE_CHECKING:
     from lexer_core.report import BenchmarkReport
@@ -105,10 +112,31 @@ def a_canary(rounds: int = 30) -> ReferenceWorkloadTimes:
     )
 
 
+def a_profile(*modules: str, operator: str = "Conv") -> Profile:
+    """A profile whose modules take the same time each; the last part is not attributed."""
+    share = 1 / (len(modules) + 1)
+    parts = [ProfilePart(module=each, operator=operator, share=share) for each in (*modules, None)]
+    return Profile(status="modules", calls=10, parts=parts)
+
+
+def a_profiled_report() -> BenchmarkReport:
+    """A report of two engines that were profiled, and one that cannot be."""
+    layers = [f"encoder.layers.{at}.attention" for at in range(16)]
+    unknown = Profile(status="not_available", reason="the engine cannot tell")
+    return a_report(
+        a_sampled_row(profile=a_profile("stem", *layers, "head")),
+        a_sampled_row("ort", "ONNXRuntime", 6.0, profile=a_profile("stem", *layers[:8], "")),
+        a_sampled_row("tvm", "TVM", 7.0, profile=unknown),
+    )
+
+
 def a_hostile_report() -> BenchmarkReport:
     """A report in which every text contains markup and control characters."""
     text = f"{HOSTILE}\x1b[31m\u202e"
-    row = a_sampled_row(text, f"engine {text}", device=text, warnings=[text], options={text: text})
+    profile = a_profile(text, operator=text)
+    row = a_sampled_row(
+        text, f"engine {text}", device=text, warnings=[text], options={text: text}, profile=profile
+    )
     failed = a_failed_row(f"failed {text}", f"broken {text}")
     assert failed.error is not None
     failed = attrs.evolve(

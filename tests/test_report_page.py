@@ -15,6 +15,7 @@ from page_samples import (
     HOSTILE,
     a_canary,
     a_hostile_report,
+    a_profiled_report,
     a_sampled_report,
     a_sampled_row,
     cells_of,
@@ -634,3 +635,28 @@ def test_a_report_writes_its_own_page(tmp_path):
 
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == html
     assert read_page(html).all("h1")[0].text == "AmazingNet"
+
+
+# --- Profiles. ---
+
+
+def test_a_profile_is_drawn_with_the_same_parts_for_every_engine():
+    page = read_page(report_page(a_profiled_report()))
+
+    (figure,) = [each for each in page.all("figure") if each.attributes["id"].endswith("modules")]
+    legend = [item.text.strip() for item in figure.all("li")]
+    assert legend[0] == "1 stem"
+    assert legend[-2:] == ["other modules", "unattributed"]
+    (description,) = {each.text for each in figure.all("desc")}
+    assert description.startswith("ONNXRuntime: stem 9%, encoder.layers.0")
+    rows = cells_of(page)["Time in ms per call and its share, by module"]
+    assert rows[0] == ["module", "ONNXRuntime", "Torch"]
+    assert rows[1][0] == "stem"
+
+
+def test_an_engine_that_cannot_be_profiled_says_so_on_the_page():
+    assert "TVM: not available: the engine cannot tell" in report_page(a_profiled_report())
+
+
+def test_a_benchmark_that_was_not_profiled_has_no_section_for_it(page):
+    assert "Where the time goes" not in [each.text for each in page.all("h2")]

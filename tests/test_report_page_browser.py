@@ -7,7 +7,13 @@ from __future__ import annotations
 
 import pytest
 from chromium import Chromium, find_chromium
-from page_samples import a_canary, a_hostile_report, a_sampled_report, a_sampled_row
+from page_samples import (
+    a_canary,
+    a_hostile_report,
+    a_profiled_report,
+    a_sampled_report,
+    a_sampled_row,
+)
 from report_samples import a_comparison, a_report
 
 from lexer_core.reporting.page import report_page
@@ -52,6 +58,7 @@ def files(tmp_path_factory):
         "several": [a_sampled_report(), a_sampled_report()],
         "hostile": a_hostile_report(),
         "long": _long_names(),
+        "profiled": a_profiled_report(),
     }
     for name, report in reports.items():
         (folder / f"{name}.html").write_text(report_page(report), encoding="utf-8")
@@ -60,7 +67,7 @@ def files(tmp_path_factory):
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-@pytest.mark.parametrize("name", ["one", "several", "hostile", "long"])
+@pytest.mark.parametrize("name", ["one", "several", "hostile", "long", "profiled"])
 def test_a_page_makes_no_requests_and_fits_the_window(name, width, dark, browser, files):
     path = files / f"{name}.html"
 
@@ -119,7 +126,7 @@ def test_each_plot_is_shown_once_and_its_text_can_be_read(width, browser, files)
 
 
 @pytest.mark.parametrize("width", [PHONE, DESKTOP])
-@pytest.mark.parametrize("name", ["one", "long"])
+@pytest.mark.parametrize("name", ["one", "long", "profiled"])
 def test_no_text_of_a_plot_is_cut_off(name, width, browser, files):
     page = browser.open(files / f"{name}.html", width=width)
 
@@ -136,6 +143,27 @@ def test_no_text_of_a_plot_is_cut_off(name, width, browser, files):
     """)
 
     assert outside == []
+
+
+@pytest.mark.parametrize("width", [PHONE, DESKTOP])
+def test_numbers_are_within_their_parts_of_the_bars(width, browser, files):
+    page = browser.open(files / "profiled.html", width=width)
+
+    outside = page.evaluate("""
+        [...document.querySelectorAll("figure[id$=modules] svg.plot")]
+            .filter(svg => svg.checkVisibility())
+            .flatMap(svg => [...svg.querySelectorAll("text")]
+                .filter(text => /^[0-9]+$/.test(text.textContent)
+                    && getComputedStyle(text).fontWeight >= 600)
+                .map(text => text.getBoundingClientRect())
+                .map(text => [...svg.querySelectorAll("path")]
+                    .map(path => path.getBoundingClientRect())
+                    .some(bar => bar.left <= text.left + 1 && text.right - 1 <= bar.right
+                        && bar.top <= text.top + 6 && text.bottom - 6 <= bar.bottom)))
+    """)
+
+    assert len(outside) >= 8
+    assert all(outside)
 
 
 def test_on_a_phone_the_results_and_the_command_need_no_scrolling(browser, files):

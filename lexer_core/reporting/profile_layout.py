@@ -52,13 +52,13 @@ def profiled_models(report: ReportData) -> dict[str, list[BenchmarkResult]]:
 def profile_sentences(table: ProfileTable, names: Mapping[str, str]) -> list[str]:
     """Say where each engine spends its time, and where it loses most to the fastest one."""
     fastest, *others = table.rows
+    unit = time_unit(table.rows)
     sentences = [_most(table, fastest, names)]
     for row in others:
         line, extra = _largest_difference(table, row, fastest)
         if line is None or extra < _WORTH_MENTIONING * (row.p50_ms or 0.0):
             sentences.append(_most(table, row, names))
             continue
-        unit = time_unit([row])
         sentences.append(
             f"{names[row.label]} spends {_percent(line.shares[row.label])} of its time in "
             f"{_quoted(line)}, {significant(extra * unit.per_ms)} {unit.name} more than "

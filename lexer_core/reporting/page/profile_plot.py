@@ -18,7 +18,7 @@ from lexer_core.reporting.page.figure_layout import (
 from lexer_core.reporting.page.parts import Plot, paragraphs, table
 from lexer_core.reporting.page.series import Series
 from lexer_core.reporting.page.text_utils import harmless
-from lexer_core.reporting.page.theme import SERIES, light
+from lexer_core.reporting.page.theme import light
 from lexer_core.reporting.profile_layout import profile_sentences, profile_text, profiled_models
 from lexer_core.reporting.profile_table import profile_table
 from lexer_core.reporting.sentences import titles
@@ -35,6 +35,10 @@ __all__ = ["profile_plots"]
 
 _BAR = 26.0
 _DIGIT = 9.0
+_COLOURS = tuple(f"series-{at}" for at in (1, 2, 3, 4, 5, 7))
+"""Without the grey one. Colours may repeat, because neighbours differ and have numbers."""
+
+_MOST_NUMBERED = 12
 _REST, _UNKNOWN = "muted", "border"
 
 
@@ -71,7 +75,7 @@ def _plot(modules: ProfileTable, names: Mapping[str, str], model: str, *, key: s
             "A bar per engine, as long as its median. Its parts are modules of the model, in the "
             "order in which they are first executed, with the same numbers and colours for every "
             "engine. From profiled calls, scaled to the median of calls that were not profiled.",
-            " ".join(map(harmless, profile_sentences(modules, names))),
+            " ".join(map(harmless, profile_sentences(modules, names))).replace("`", "'"),
         ),
         description=" ".join(
             f"{harmless(names[row.label])}: "
@@ -113,13 +117,13 @@ def _segments(modules: ProfileTable) -> list[_Segment]:
         (line for line in modules.lines if line.module is not None),
         key=lambda line: line.largest,
         reverse=True,
-    )[:SERIES]
+    )[:_MOST_NUMBERED]
     kept = [line for line in modules.lines if line in by_size]
     segments = [
         _Segment(
             mark=str(at),
             name=harmless(line.name),
-            role=f"series-{at}",
+            role=_COLOURS[(at - 1) % len(_COLOURS)],
             shares=line.shares,
         )
         for at, line in enumerate(kept, start=1)

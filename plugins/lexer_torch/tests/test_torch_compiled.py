@@ -475,3 +475,45 @@ def test_every_variant_is_a_row_whose_load_holds_the_compilation():
     for name in VARIANTS:
         assert 0 < report[name].compile_ms <= report[name].load_ms
     assert [row.engine for row in report.results] == ["Torch", "Torch compile", "Torch export"]
+
+
+# -- profiles --------------------------------------------------------------------------
+
+
+class InParts(nn.Module):
+    """A model that is compiled in two graphs, because one call cannot be traced."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(64, 64)
+        self.second = nn.Sequential(nn.Linear(64, 256), nn.GELU(), nn.Linear(256, 64))
+
+    def forward(self, x):
+        x = self.first(x)
+        torch._dynamo.graph_break()
+        return self.second(x).softmax(-1)
+
+
+@compiles
+def test_compiled_kernels_are_known_by_the_modules_that_they_compute():
+    report = LexerContext().profile(
+        InParts().eval(),
+        torch.randn(32, 64),
+        engines="torch-compile",
+        num_iterations=5,
+        warm_up_seconds=0.05,
+        validation=False,
+        canary=False,
+        isolation="none",
+    )
+
+    profile = report["torch-compile"].profile
+    known = {(part.module, part.operator) for part in profile.parts if part.module is not None}
+    assert {
+        ("first", "addmm"),
+        ("second.0", "addmm"),
+        ("second.1", "cpp_fused"),
+        ("second.2", "addmm"),
+        ("", "cpp_fused"),
+    } <= known
+    assert sum(part.share for part in profile.parts) == pytest.approx(1.0)

@@ -12,12 +12,50 @@ from lexer_core.errors import UnsupportedError
 from lexer_core.records import ProfiledOperation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from lexer_core.records import Call
     from lexer_openvino.session import OpenVinoSession
 
-__all__ = ["profile_calls", "source_names"]
+__all__ = ["CallCounters", "profile_calls", "source_names"]
+
+
+class CallCounters:
+    """What is needed to read the counters of some calls.
+
+    OpenVINO's counters are means of all calls since the model was compiled, and the first
+    one takes much longer.
+
+    Parameters
+    ----------
+    sources
+        The node of the file by the name of each operation.
+    """
+
+    def __init__(self, sources: Mapping[str, str]) -> None:
+        self.sources = sources
+        self.calls = 0
+        self._latest: Any = None
+
+    def counting(self, run: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """Return a function that counts its calls and remembers the request of the last one."""
+
+        def counted(request: Any) -> Any:
+            result = run(request)
+            self.calls += 1
+            self._latest = request
+            return result
+
+        return counted
+
+    def read(self) -> dict[str, tuple[str, float]]:
+        """Return the type of each node by its name, and the seconds of all calls so far."""
+        if self._latest is None:
+            return {}
+        return {
+            each.node_name: (each.node_type, each.real_time.total_seconds() * self.calls)
+            for each in self._latest.get_profiling_info()
+        }
 
 
 def profile_calls(session: OpenVinoSession, call: Call, count: int) -> list[ProfiledOperation]:
@@ -26,32 +64,35 @@ def profile_calls(session: OpenVinoSession, call: Call, count: int) -> list[Prof
     Raises
     ------
     UnsupportedError
-        The device has no counters.
+        The device has no counters, or the session was not created for profiling.
     """
-    request: Any = None
-    for _ in range(count):
-        if call.reset is not None:
-            call.reset()
-        request = call.run()
+    counters = session.counters
+    if counters is None:
+        raise UnsupportedError("this session was not created for profiling.")
     try:
-        counters = request.get_profiling_info()
+        before = counters.read()
+        for _ in range(count):
+            if call.reset is not None:
+                call.reset()
+            call.run()
+        after = counters.read()
         nodes = session.compiled.get_runtime_model().get_ordered_ops()
     except RuntimeError as error:
         raise UnsupportedError(
             f"OpenVINO has no performance counters on {session.device.label}."
         ) from error
-    layers = {node.get_friendly_name(): _layers(node, session.sources) for node in nodes}
+    layers = {node.get_friendly_name(): _layers(node, counters.sources) for node in nodes}
     return [
         ProfiledOperation(
-            name=each.node_name,
-            operator=each.node_type,
-            seconds=each.real_time.total_seconds() * count,  # the mean of all calls
+            name=name,
+            operator=operator,
+            seconds=spent,
             calls=count,
             device=session.device.kind,
-            nodes=layers.get(each.node_name, ()),
+            nodes=layers.get(name, ()),
         )
-        for each in counters
-        if each.real_time.total_seconds() > 0
+        for name, (operator, seconds) in after.items()
+        if (spent := seconds - before.get(name, ("", 0.0))[1]) > 0
     ]
 
 

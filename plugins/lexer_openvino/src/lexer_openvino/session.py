@@ -24,7 +24,7 @@ from lexer_core.records import SessionPhases, TensorSpec
 from lexer_openvino.computed import computed_types
 from lexer_openvino.devices import find_device, remote_context
 from lexer_openvino.element_types import BEYOND_INT32, numpy_name
-from lexer_openvino.profiling import source_names
+from lexer_openvino.profiling import CallCounters, source_names
 from lexer_openvino.properties import check_properties, make_properties
 from lexer_openvino.reasons import openvino_error
 from lexer_openvino.values import empty_tensor, to_array, to_tensor
@@ -67,7 +67,7 @@ def create_session(
     inputs = _ports(model.inputs, exported.inputs, "input")
     outputs = _ports(model.outputs, exported.outputs, "output")
     wide_constant = find_wide_constant(model)
-    sources = source_names(model) if config.profiling else {}
+    counters = CallCounters(source_names(model)) if config.profiling else None
     start = time.perf_counter()
     try:
         compiled = core.compile_model(model, known.identifier, properties)
@@ -87,7 +87,7 @@ def create_session(
             compile_seconds=seconds,
             cache_warm=bool(compiled.get_property("LOADED_FROM_CACHE")),
         ),
-        sources=sources,
+        counters=counters,
     )
 
 
@@ -133,8 +133,8 @@ class OpenVinoSession:
         A constant of the model beyond OpenVINO's integer arithmetic; empty if none.
     phases
         How long compilation took, and whether the cache was used.
-    sources
-        For a profiled session, the node of the file by the name of each operation.
+    counters
+        Keeps what a profile needs; ``None`` for a session that is not profiled.
 
     Attributes
     ----------
@@ -156,10 +156,10 @@ class OpenVinoSession:
         context: Any = None,
         wide_constant: str = "",
         phases: SessionPhases,
-        sources: Mapping[str, str] | None = None,
+        counters: CallCounters | None = None,
     ) -> None:
         self.device = device
-        self.sources = sources or {}
+        self.counters = counters
         self.phases = phases
         self._compiled = compiled
         self._inputs = inputs
@@ -168,6 +168,8 @@ class OpenVinoSession:
         self._wide_constant = wide_constant
         self.caveat = _caveat(wide_constant, [])
         self.run = _run if context is None else _run_remotely
+        if counters is not None:
+            self.run = counters.counting(self.run)
 
     @property
     def computed_precision(self) -> str:

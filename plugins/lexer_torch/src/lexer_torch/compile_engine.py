@@ -18,7 +18,14 @@ from lexer_torch.engine import (
 from lexer_torch.options import CHANNELS_LAST, MATMUL_PRECISION, PRECISIONS, TF32
 
 if TYPE_CHECKING:
-    from lexer_core.records import DeployedModel, Device, ExportedModel, SessionConfig
+    from lexer_core.records import (
+        Call,
+        DeployedModel,
+        Device,
+        ExportedModel,
+        ProfiledOperation,
+        SessionConfig,
+    )
     from lexer_torch.compiled import CompiledSession
 
 __all__ = [
@@ -28,6 +35,7 @@ __all__ = [
     "lexer_fetch_outputs",
     "lexer_list_devices",
     "lexer_place_inputs",
+    "lexer_profile_calls",
     "lexer_run_script",
     "lexer_synchronize",
     "lexer_time_calls",
@@ -90,6 +98,16 @@ def lexer_create_session(
     from lexer_torch.compiled import create_compiled_session  # imports torch
 
     return create_compiled_session(exported, device, config)
+
+
+@hookimpl
+def lexer_profile_calls(
+    session: CompiledSession, call: Call, count: int
+) -> list[ProfiledOperation]:
+    """Trace calls with torch's profiler, and find out which modules the kernels compute."""
+    from lexer_torch.profiling import profile_compiled_calls  # imports torch
+
+    return profile_compiled_calls(session, call, count)
 
 
 @hookimpl

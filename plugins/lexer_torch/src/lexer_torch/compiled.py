@@ -8,6 +8,7 @@ are restored afterwards.
 from __future__ import annotations
 
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -17,6 +18,7 @@ from lexer_core.errors import UnsupportedError
 from lexer_core.model.state import eager_module, measured_state, preserved_randomness
 from lexer_core.records import SessionPhases
 from lexer_torch.inductor import end_compile_workers, read_counts
+from lexer_torch.kernel_origins import KernelOrigins
 from lexer_torch.session import BoundCall, TorchSession, make_session
 from lexer_torch.settings import use_own_inductor_cache
 from lexer_torch.versions import compile_module, unlimited_compilations
@@ -59,6 +61,8 @@ class CompiledSession(TorchSession):
     ----------
     phases
         How long compilation took, including the call that triggers it.
+    origins
+        The modules of the compiled kernels; ``None`` for a session that is not profiled.
     """
 
     def __init__(
@@ -82,6 +86,7 @@ class CompiledSession(TorchSession):
             compiled, device=device, config=config, output_names=output_names, undo=undo
         )
         self.phases = SessionPhases()
+        self.origins = KernelOrigins() if config.profiling else None
         self._compiled_for: CallInputs | None = None
 
     def place(self, inputs: CallInputs) -> BoundCall:
@@ -135,6 +140,7 @@ class CompiledSession(TorchSession):
             with (
                 torch._dynamo.config.patch(fail_on_recompile_limit_hit=True),
                 unlimited_compilations(),
+                nullcontext() if self.origins is None else self.origins.recorded(),
             ):
                 self.run(trial)
                 if self.device.type != "cpu":

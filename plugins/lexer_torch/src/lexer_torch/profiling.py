@@ -1,11 +1,13 @@
-"""In which modules and operators does an eager module spend its time?
+"""In which modules does a call spend its time, eager or compiled?
 
 Hooks mark the time of each module in the trace of torch's profiler, so that every
-operator belongs to the module that called it.
+operator belongs to the module that called it. Compiled code calls no hooks: its kernels
+are known by their names.
 """
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from contextlib import ExitStack, contextmanager
 from statistics import median
@@ -19,12 +21,18 @@ from lexer_core.model.state import eager_module
 from lexer_core.records import ProfiledOperation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from lexer_core.records import Call
+    from lexer_torch.compiled import CompiledSession
+    from lexer_torch.kernel_origins import Kernel
     from lexer_torch.session import TorchSession
 
-__all__ = ["profile_calls", "require_cpu", "traced_calls"]
+__all__ = ["profile_calls", "profile_compiled_calls"]
+
+_FUSED = "cpp_fused"
+_COMPILED = re.compile(r"(graph_\d+_)?cpp_")
+_GRAPH = re.compile(r"^graph_\d+_")
 
 _CALL = "lexer.call"
 _MODULE = "lexer.module:"
@@ -38,14 +46,48 @@ def profile_calls(session: TorchSession, call: Call, count: int) -> list[Profile
     UnsupportedError
         The session is not on the CPU.
     """
-    require_cpu(session.device)
+    _require_cpu(session.device)
     module = session.module
     assert module is not None
     with _marked(module):
-        return _operations(traced_calls(call, count))
+        return _operations(_traced_calls(call, count))
 
 
-def require_cpu(device: torch.device) -> None:
+def profile_compiled_calls(
+    session: CompiledSession, call: Call, count: int
+) -> list[ProfiledOperation]:
+    """Return the time of each kernel, with the modules that it computes.
+
+    Raises
+    ------
+    UnsupportedError
+        The session is not on the CPU.
+    """
+    _require_cpu(session.device)
+    graphs = [] if session.origins is None else session.origins.graphs
+    seconds: dict[tuple[str, tuple[str, ...]], list[float]] = {}
+    for traced in _traced_calls(call, count):
+        in_call: dict[tuple[str, tuple[str, ...]], float] = {}
+        for group in _groups_of_kernels(traced):
+            names = [_plain_name(event.name) for event in group]
+            for event, name, modules in zip(group, names, _aligned(names, graphs), strict=True):
+                key = (name, modules)
+                in_call[key] = in_call.get(key, 0.0) + event.time_range.elapsed_us() / 1e6
+        for key, each in in_call.items():
+            seconds.setdefault(key, []).append(each)
+    return [
+        ProfiledOperation(
+            name=name,
+            operator=_FUSED if name.startswith(_FUSED) else name,
+            seconds=median(times) * len(times),  # one disturbed call does not count
+            calls=len(times),
+            modules=modules,
+        )
+        for (name, modules), times in seconds.items()
+    ]
+
+
+def _require_cpu(device: torch.device) -> None:
     """Refuse to profile on another device, where operators only submit their work.
 
     Raises
@@ -57,7 +99,7 @@ def require_cpu(device: torch.device) -> None:
         raise UnsupportedError(f"calls of torch are profiled on the CPU only, not on {device}.")
 
 
-def traced_calls(call: Call, count: int) -> Iterable[Any]:
+def _traced_calls(call: Call, count: int) -> Iterable[Any]:
     """Make calls, and return the events of their trace that no other event contains."""
     with profile(activities=[ProfilerActivity.CPU]) as trace:
         for _ in range(count):
@@ -127,3 +169,48 @@ def _outermost(call: Any) -> Iterator[tuple[tuple[str | None, str], Any]]:
                 waiting.append((child, child.name.removeprefix(_MODULE)))
             else:
                 yield (module, child.name.removeprefix("aten::")), child
+
+
+def _groups_of_kernels(call: Any) -> Iterator[list[Any]]:
+    """Yield the kernels and operators that each part of a compiled call runs, in order."""
+    waiting = [call]
+    while waiting:
+        event = waiting.pop(0)
+        kernels = [child for child in event.cpu_children if _is_kernel(child.name)]
+        if kernels:
+            yield kernels
+        waiting += [child for child in event.cpu_children if not _is_kernel(child.name)]
+
+
+def _is_kernel(name: str) -> bool:
+    return "::" in name or _COMPILED.match(name) is not None
+
+
+def _plain_name(name: str) -> str:
+    """Return a kernel's name without what its traces and its origins do not share.
+
+    >>> _plain_name("graph_0_cpp_fused_relu_1"), _plain_name("aten::addmm")
+    ('cpp_fused_relu_1', 'addmm')
+    >>> _plain_name("extern_kernels.addmm")
+    'addmm'
+    """
+    if _COMPILED.match(name):
+        return _GRAPH.sub("", name)
+    return name.rpartition("::")[2].removesuffix(".default").rpartition(".")[2]
+
+
+def _aligned(names: Sequence[str], graphs: Sequence[tuple[Kernel, ...]]) -> list[tuple[str, ...]]:
+    """Return the modules of kernels by comparing their names with those of a compiled graph."""
+    best: list[tuple[str, ...]] = [()] * len(names)
+    for graph in graphs:
+        kernels = [_plain_name(kernel.name) for kernel in graph]
+        found: list[tuple[str, ...]] = []
+        at = 0
+        for name in names:
+            if name in kernels[at:]:
+                at = kernels.index(name, at) + 1
+                found.append(graph[at - 1].modules)
+            else:
+                found.append(())
+        best = max(best, found, key=lambda each: sum(map(bool, each)))
+    return best

@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 __all__ = [
     "CAN_ISOLATE",
     "compile_module",
     "gpu_uuid",
+    "inductor_settings",
     "read_tf32",
     "set_tf32",
     "unlimited_compilations",
@@ -58,6 +60,39 @@ def unlimited_compilations() -> AbstractContextManager[object]:
         recompile_limit=_MANY, accumulated_recompile_limit=_MANY
     )
     return patched
+
+
+def inductor_settings(
+    folder: str, see_graph: Callable[[torch.fx.Graph], None]
+) -> list[AbstractContextManager[object]]:
+    """Return the settings with which Inductor compiles kernels for a profile.
+
+    The profiler then sees the kernels by name. If the version can tell which nodes they
+    compute, it writes that to the folder, and ``see_graph`` is called with each graph.
+    """
+    from torch._functorch import config as autograd  # these take a second
+    from torch._inductor import config
+
+    settings: dict[str, Any] = {"cpp.enable_kernel_profile": True}
+    if not hasattr(config.trace, "provenance_tracking_level"):
+        return [config.patch(settings)]
+    from torch._inductor.custom_graph_pass import CustomGraphPass
+
+    class SeeGraph(CustomGraphPass):
+        def __call__(self, graph: torch.fx.Graph) -> None:
+            see_graph(graph)
+
+        def uuid(self) -> None:
+            """Nothing is taken from the cache, where the graph would not be seen."""
+
+    settings |= {
+        "trace.enabled": True,
+        "trace.debug_dir": folder,
+        "trace.provenance_tracking_level": 1,
+        "post_grad_custom_post_pass": SeeGraph(),
+        "fx_graph_cache": False,
+    }
+    return [config.patch(settings), autograd.patch(enable_autograd_cache=False)]
 
 
 def read_tf32() -> tuple[bool, bool]:
