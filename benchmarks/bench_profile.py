@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lexer_core.report import BenchmarkReport
 
-GATES = {"torch": 0.9, "torch-compile": 0.9, "onnxruntime": 0.9, "openvino": 0.8}
+GATES = {"torch": 0.9, "onnxruntime": 0.9, "openvino": 0.8}
 POINTS = 0.05
 
 

@@ -128,6 +128,13 @@ def test_without_modules_the_types_of_operators_are_left(nodes, reason):
     assert {part.operator: part.share for part in profile.parts} == {"Conv": 0.25, "Gemm": 0.75}
 
 
+def test_an_engine_that_names_no_nodes_has_no_modules():
+    profile = attribute([operation(1.0)], GRAPH, calls=1)
+
+    assert profile.status == "operators"
+    assert "the engine does not say" in profile.reason
+
+
 def test_operations_without_time_are_no_profile():
     profile = attribute([operation(0.0, "a")], GRAPH, calls=1)
 
@@ -317,6 +324,14 @@ def test_the_depth_shows_where_most_of_the_time_goes_by_default():
 
     assert cells(text, "bert.layer.3") == ["bert.layer.3", "2.40", "24%"]
     assert cells(text, "head") == ["head", "0.400", "4%"]
+
+
+def test_blocks_are_shown_rather_than_their_parts_by_default():
+    report = a_report(
+        profiled("torch", 10.0, blocks_0_a=0.1, blocks_1_a=0.3, blocks_1_b=0.5, blocks_2_a=0.1)
+    )
+
+    assert cells(str(report), "blocks.1") == ["blocks.1", "8.00", "80%"]
 
 
 def test_time_of_a_module_outside_its_parts_has_a_line():

@@ -57,8 +57,8 @@ class Net(nn.Module):
         return self.head(torch.relu(self.blocks(image)).mean((2, 3)))
 
 
-def profile(model: Any, input: Any, *engines: str) -> BenchmarkReport:
-    settings = {**IN_CALLER, "canary": False, "second_inputs": False, "engines": engines}
+def profile(model: Any, input: Any, *engines: str, **settings: Any) -> BenchmarkReport:
+    settings |= {**IN_CALLER, "canary": False, "second_inputs": False, "engines": engines}
     return LexerContext().profile(model, input, **settings)
 
 
@@ -113,6 +113,33 @@ def test_torch_knows_operators_by_the_module_that_calls_them(report):
         ("head", "linear"),
         ("", "mean"),
     } <= parts
+
+
+def test_modules_are_in_the_order_in_which_they_are_executed(report):
+    modules = [part.module for part in report["torch"].profile.parts if part.module]
+
+    assert list(dict.fromkeys(module[:8] for module in modules)) == [
+        *("blocks.0", "blocks.1", "blocks.2", "head")
+    ]
+
+
+class Layers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Sequential(nn.Linear(64, 256), nn.Tanh())
+        self.second = nn.Linear(256, 64)
+
+    def forward(self, x: Any) -> Any:
+        return self.second(self.first(x))
+
+
+@pytest.mark.parametrize("precision", ["float16", "int8-dynamic"])
+def test_a_converted_file_keeps_its_modules(precision):
+    found = profile(Layers().eval(), torch.randn(8, 64), "onnxruntime", precision=precision)
+
+    (label,) = found.labels
+    assert share(found, label, "first") + share(found, label, "second") > 0.9
+    assert share(found, label, "first") > 0.1
 
 
 def test_profiling_leaves_the_users_module_as_it_was():

@@ -27,6 +27,7 @@ _NO_MODULES = (
     "operator types are known"
 )
 _NO_ONNX = "the onnx package, which reads the modules of the exported graph, is not installed"
+_NO_NODES = "the engine does not say to which modules its operations belong"
 _NO_TIME = "the profiled calls were too short for the engine's clock"
 
 
@@ -79,11 +80,18 @@ def attribute(
     parts.sort(key=lambda part: (order[part.module], -part.share))
     return Profile(
         status="modules" if known else "operators",
-        reason="" if known else _NO_ONNX if nodes is None else _NO_MODULES,
+        reason="" if known else _reason(operations, nodes),
         calls=calls,
         profiled_ms=total / calls * 1e3,
         parts=parts,
     )
+
+
+def _reason(operations: Sequence[ProfiledOperation], nodes: Sequence[ScopedNode] | None) -> str:
+    """Say why no operation has a module."""
+    if not any(operation.nodes for operation in operations):
+        return _NO_NODES
+    return _NO_ONNX if nodes is None else _NO_MODULES
 
 
 def unknown_nodes(

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ProfileLine", "ProfileTable", "operator_shares", "profile_table"]
 
-_LARGE = 0.5
+_LARGE, _MOST = 0.5, 0.9
+_SEVERAL = 3
 _SMALL = 0.01
 _MOST_LINES = 24
 
@@ -97,7 +98,11 @@ def operator_shares(parts: Iterable[ProfilePart]) -> list[tuple[str, float]]:
 
 
 def _suitable_depth(parts: Mapping[str, Sequence[ProfilePart]]) -> int:
-    """Return the smallest depth at which no module that has others is most of the time."""
+    """Return the smallest depth at which no module that has parts is most of the time.
+
+    Among several modules, one may have more, because times are compared best by block: in
+    its parts, engines fuse different operators.
+    """
     deepest = max(
         (_depth(part.module) for each in parts.values() for part in each if part.module), default=1
     )
@@ -111,7 +116,8 @@ def _suitable_depth(parts: Mapping[str, Sequence[ProfilePart]]) -> int:
             for part in each
             if part.module and _depth(part.module) > depth
         }
-        if all(share <= _LARGE for module in deeper for share in shares[module].values()):
+        most = _MOST if len(_grouped(parts, depth)) >= _SEVERAL else _LARGE
+        if all(share <= most for module in deeper for share in shares[module].values()):
             return depth
     return deepest
 

@@ -21,6 +21,7 @@ import onnxruntime
 from lexer_core.engine_helpers import error_summary, has_precision, model_file
 from lexer_core.errors import UnsupportedError
 from lexer_ort.graph_types import INTEGER_PRODUCTS
+from lexer_ort.node_metadata import metadata_by_output, restore_metadata
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -50,6 +51,7 @@ def convert_model(exported: ExportedModel, precision: str, workdir: Path) -> Exp
     path = model_file(exported, runtime="ONNXRuntime")
     model = onnx.load(path)
     target = workdir / path.name
+    metadata = metadata_by_output(model)
     try:
         with _tools():
             notes = convert(model, target, exported.size_bytes >= _LARGEST_MESSAGE)
@@ -60,6 +62,7 @@ def convert_model(exported: ExportedModel, precision: str, workdir: Path) -> Exp
             f"ONNXRuntime {onnxruntime.__version__} cannot convert this model to {precision}: "
             f"{error_summary(error)}"
         ) from error
+    restore_metadata(target, metadata)
     return attrs.evolve(
         exported,
         path=target,

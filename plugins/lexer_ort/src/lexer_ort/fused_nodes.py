@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["nodes_by_kernel"]
 
-_SEPARATOR = re.compile(r"[_/]")
+_END = re.compile(r"(?=[_/])|$")
+_CAST = "InsertedPrecisionFreeCast_"
+"""Before the name of a tensor that ONNXRuntime computes in float32 instead of float16."""
+
+_FUSED = "fused "
 
 
 def nodes_by_kernel(optimized: Any, exported: Any) -> dict[str, tuple[str, ...]]:
@@ -38,7 +42,9 @@ def nodes_by_kernel(optimized: Any, exported: Any) -> dict[str, tuple[str, ...]]
     claimed: set[str] = set()
     found: dict[str, tuple[str, ...]] = {}
     for node in optimized.node:
-        last = [output for output in node.output if output in producers]
+        inputs = [name.removeprefix(_CAST) for name in node.input]
+        outputs = [name.removeprefix(_CAST) for name in node.output]
+        last = [name for name in outputs if name in producers]
         renamed = "" if last else _similar(node.name, {*producers, *by_name})
         if renamed in producers:
             last = [renamed]
@@ -48,7 +54,7 @@ def nodes_by_kernel(optimized: Any, exported: Any) -> dict[str, tuple[str, ...]]
                 by_name[name] for name in (renamed,) if name
             ]
         else:
-            known = _behind(last, {*node.input, *claimed}, producers, node.op_type)
+            known = _behind(last, {*inputs, *claimed}, producers, node.op_type)
         claimed.update(output for each in known for output in each.output)
         found[node.name] = tuple(
             each.output[0] for each in known if in_calls.intersection(each.output)
@@ -77,15 +83,23 @@ def _behind(
 
 def _computed_in_calls(graph: Any) -> set[str]:
     """Return the tensors that depend on the inputs; the others are computed once."""
+    users: dict[str, list[Any]] = {}
+    for node in graph.node:  # not always in topological order, although ONNX asks for it
+        for name in node.input:
+            users.setdefault(name, []).append(node)
     weights = {initializer.name for initializer in graph.initializer}
-    computed = {value.name for value in graph.input} - weights
-    for node in graph.node:
-        if computed.intersection(node.input):
-            computed.update(node.output)
+    computed: set[str] = set()
+    waiting = [value.name for value in graph.input if value.name not in weights]
+    while waiting:
+        name = waiting.pop()
+        if name not in computed:
+            computed.add(name)
+            waiting += [output for node in users.get(name, ()) for output in node.output]
     return computed
 
 
 def _similar(name: str, known: set[str]) -> str:
     """Return the longest known name that a name begins with; empty if there is none."""
-    ends = [found.start() for found in _SEPARATOR.finditer(name)]
+    name = name.removeprefix(_FUSED)
+    ends = [found.start() for found in _END.finditer(name)]
     return next((name[:end] for end in reversed(ends) if name[:end] in known), "")

@@ -159,16 +159,15 @@ def _operations(calls: Iterable[Any]) -> list[ProfiledOperation]:
     ]
 
 
-def _outermost(call: Any) -> Iterator[tuple[tuple[str | None, str], Any]]:
+def _outermost(
+    event: Any, module: str | None = None
+) -> Iterator[tuple[tuple[str | None, str], Any]]:
     """Yield the operators that no other operator calls, with the module that calls them."""
-    waiting: list[tuple[Any, str | None]] = [(call, None)]
-    while waiting:
-        event, module = waiting.pop()
-        for child in event.cpu_children:
-            if child.name.startswith(_MODULE):
-                waiting.append((child, child.name.removeprefix(_MODULE)))
-            else:
-                yield (module, child.name.removeprefix("aten::")), child
+    for child in event.cpu_children:
+        if child.name.startswith(_MODULE):
+            yield from _outermost(child, child.name.removeprefix(_MODULE))
+        else:
+            yield (module, child.name.removeprefix("aten::")), child
 
 
 def _groups_of_kernels(call: Any) -> Iterator[list[Any]]:
