@@ -97,6 +97,7 @@ def main() -> None:
     """Profile the models and print a table."""
     read = arguments("Measure profiles.", seconds=(10, 30, "seconds of each benchmark"))
     print_header("Attribution of time to modules")
+    torch.manual_seed(0)
     context = LexerContext(max_seconds=read.seconds, validation=False, canary=False)
     figures = []
     for name, model, inputs in models():
