@@ -157,6 +157,9 @@ def lexer_profile_calls(session, call, count):
     misbehave(session.fault, "profile")
     if session.fault == "no_profile":
         return None
+    if session.fault == "interrupt_in_profile":
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(60)
     start = time.perf_counter()
     for _ in range(count):
         call.run()
@@ -229,6 +232,22 @@ def test_what_goes_wrong_with_a_profile_costs_only_the_profile(report, label, st
     assert (row.status, row.profile.status) == ("ok", status)
     assert reason in row.profile.reason
     assert row.num_samples == 300
+
+
+def test_an_interrupt_keeps_the_numbers_and_the_profiles_so_far(toys, tmp_path):
+    report = LexerContext().profile(
+        write_toy_model(tmp_path),
+        np.ones((2, 3), np.float32),
+        engines=["toy", EngineChoice("toy", {"fault": "interrupt_in_profile"}, label="late")],
+        num_iterations=10,
+        warm_up_seconds=0.05,
+        canary=False,
+    )
+
+    assert report.stopped_because == "interrupted"
+    assert [report[label].num_samples for label in ("toy", "late")] == [10, 10]
+    assert report["toy"].profile.status == "modules"
+    assert report["late"].profile is None
 
 
 def test_a_benchmark_is_not_profiled_unless_asked_to(toys, tmp_path):

@@ -18,7 +18,7 @@ from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.error_isolation import contained, describe_failure
 from lexer_core.benchmark.grouping import estimate_memory, group_cases
 from lexer_core.benchmark.hosted_models import hosted_model
-from lexer_core.benchmark.launch import Launch, case_spec
+from lexer_core.benchmark.launch import Launch
 from lexer_core.benchmark.live_case import LiveCase
 from lexer_core.benchmark.locate_difference import locate_in_case
 from lexer_core.benchmark.outcome import CaseOutcome, RunOutcome
@@ -29,7 +29,6 @@ from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.benchmark.saved_models import retain_models
 from lexer_core.benchmark.stop_rule import reason_to_stop
 from lexer_core.errors import DeviceUnavailableError, UnsupportedError
-from lexer_core.export.flat_inputs import inputs_of_export
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
@@ -431,18 +430,13 @@ class BenchmarkRun:
             if outcome.status != "ok" or not len(outcome.log):
                 continue
             self._timings.report("profile", outcome.case.label)
-            case = self._live_case(outcome, outcome.log.launch + 1)
-            try:
-                with self._timings.timed("profile"):
-                    assert outcome.prepared is not None
-                    outcome.profile = profile_case(
-                        outcome,
-                        case,
-                        case_spec(outcome, case, threads=self._threads, profiling=True),
-                        inputs_of_export(self._model(outcome).inputs, outcome.prepared.exported),
-                    )
-            finally:
-                case.close()
+            with self._timings.timed("profile"):
+                outcome.profile = profile_case(
+                    outcome,
+                    self._model(outcome).inputs,
+                    threads=self._threads,
+                    start=lambda other: self._live_case(other, other.log.launch + 1),
+                )
 
     def _groups(self, outcomes: Sequence[CaseOutcome]) -> list[list[CaseOutcome]]:
         """Return which cases fit in memory together, each time with the first."""
