@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ProfileLine", "ProfileTable", "operator_shares", "profile_table"]
 
-_LARGE, _MOST = 0.5, 0.9
+_LARGE = 0.5
 _SEVERAL = 3
 _SMALL = 0.01
 _MOST_LINES = 24
@@ -100,24 +100,22 @@ def operator_shares(parts: Iterable[ProfilePart]) -> list[tuple[str, float]]:
 def _suitable_depth(parts: Mapping[str, Sequence[ProfilePart]]) -> int:
     """Return the smallest depth at which no module that has parts is most of the time.
 
-    Among several modules, one may have more, because times are compared best by block: in
-    its parts, engines fuse different operators.
+    If several modules are shown, leaves are not: engines fuse different ones, so that times
+    are compared best by block.
     """
-    deepest = max(
-        (_depth(part.module) for each in parts.values() for part in each if part.module), default=1
-    )
+    paths = {part.module for each in parts.values() for part in each if part.module}
+    deepest = max(map(_depth, paths), default=1)
     for depth in range(1, deepest):
-        shares = _shares(parts, depth)
-        if len(_grouped(parts, depth + 1)) > _MOST_LINES and len(shares) > 1:
+        if len(_grouped(parts, depth + 1)) > _MOST_LINES and len(_grouped(parts, depth)) > 1:
             return depth
-        deeper = {
-            _cut(part.module, depth)
-            for each in parts.values()
-            for part in each
-            if part.module and _depth(part.module) > depth
+        large = {
+            module
+            for module, shares in _shares(parts, depth).items()
+            if module and max(shares.values()) > _LARGE
         }
-        most = _MOST if len(_grouped(parts, depth)) >= _SEVERAL else _LARGE
-        if all(share <= most for module in deeper for share in shares[module].values()):
+        inside = {path for path in paths if _depth(path) > depth and _cut(path, depth) in large}
+        has_blocks = any(_depth(path) > depth + 1 for path in inside)
+        if not inside or (not has_blocks and len(_grouped(parts, depth)) >= _SEVERAL):
             return depth
     return deepest
 
