@@ -3,8 +3,9 @@
 They are ONNXRuntime or OpenVINO on a copy of the file in which the weight of that node is
 half as large again, or its result if it has no weight. The option ``fault`` says which one:
 ``MODULE OPERATOR NUMBER``, such as ``blocks.1.norm LayerNormalization 1``. ``!`` in front of it
-means that the fault is in a fused kernel, which is not used if the result of the node is an
-output.
+and the name of a tensor at its end mean that the fault is in a fused kernel, which is not used
+if that tensor is an output. ``RAISE`` or ``INTERRUPT`` at its end is what happens when a copy of
+the file with further outputs is loaded.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 __all__ = ["faulty_engine"]
 
 _SOURCE = """
+import signal
 import tempfile
 from pathlib import Path
 
@@ -27,7 +29,7 @@ from BASE.engine import lexer_fetch_outputs, lexer_place_inputs
 
 
 def faulty(path, fault, folder):
-    module, operator, number = fault.split()
+    module, operator, number, *fused = fault.split()
     model = onnx.load(path)
     graph = model.graph
     found = [
@@ -37,10 +39,14 @@ def faulty(path, fault, folder):
         and node.op_type == operator
     ]
     node = found[int(number) - 1]
-    outputs = [output.name for output in graph.output]
+    outputs = {output.name for output in graph.output}
     weights = {each.name: each for each in graph.initializer}
     own = [at for at, name in enumerate(node.input) if name in weights]
-    if module.startswith("!") and node.output[0] in outputs:
+    if len(outputs) > 1 and "RAISE" in fused:
+        raise RuntimeError("too many outputs")
+    if len(outputs) > 1 and "INTERRUPT" in fused:
+        signal.raise_signal(signal.SIGINT)
+    if not outputs.isdisjoint(fused):
         pass
     elif own and weights[node.input[own[0]]].data_type == onnx.TensorProto.FLOAT:
         changed = onnx.numpy_helper.to_array(weights[node.input[own[0]]]) * np.float32(1.5)

@@ -157,13 +157,35 @@ def test_a_fault_of_another_engine_is_located() -> None:
     assert {each: located(report, each).place for each in places} == places
 
 
-def test_a_fault_in_a_fused_kernel_disappears() -> None:
-    fault = "!blocks.0.mlp.1 Gelu 1"
+def test_a_fault_in_a_fused_kernel_is_located_by_keeping_less() -> None:
+    # The fault is there only if the kernel's inner result is not kept.
+    fault = "!blocks.0.attn.qkv MatMul 1 linear"
 
-    found = located(measure(fault), fault)
+    report = measure(fault)
 
-    assert found.module is None
-    assert "disappears when intermediate results are kept" in found.reason
+    found = located(report, fault)
+    assert found.module == "blocks.0.attn"
+    assert "disappears when results inside it are kept" in found.reason
+    assert found.reason in " ".join(report.sentences)
+
+
+def test_an_engine_that_fails_with_further_outputs_keeps_its_row() -> None:
+    fault = "head Gemm 1 RAISE"
+
+    report = measure(fault)
+
+    assert report[fault].status == "ok"
+    assert "too many outputs" in located(report, fault).reason
+
+
+def test_an_interrupt_while_locating_ends_only_that() -> None:
+    interrupted, other = "head Gemm 1 INTERRUPT", "head Gemm 1"
+
+    report = measure(interrupted, other)
+
+    assert report.stopped_because != "interrupted"
+    assert located(report, interrupted).reason == "interrupted"
+    assert located(report, other).module == "head"
 
 
 def test_locating_can_be_turned_off() -> None:

@@ -95,6 +95,16 @@ def test_calls_that_left_other_nodes_each_are_not_matched() -> None:
     assert names_by_module(made, match(made, graph)) == {}
 
 
+def test_what_is_fused_with_the_next_module_is_not_in_the_graph() -> None:
+    made = tensors("> a", "a >", "> conv", "conv >", "> norm", "norm >")
+    graph = [node("a", "x", "u"), node("norm", "u", "y", "Conv")]
+
+    matches = match(made, graph)
+
+    assert names_by_module(made, matches) == {"a 1": "u", "norm 1": "y"}
+    assert 3 not in matches.again
+
+
 def test_a_tensor_of_another_shape_is_not_matched() -> None:
     made = tensors("> a", "a >", "> b", "b >")
     graph = [node("a", "x", "v"), node("b", "v", "y")]

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+import attrs
+
 from lexer_core.errors import LexerError
 from lexer_core.results import FirstDifference
 from lexer_core.validation import Float64Outputs
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from lexer_core.results import Parity
 
     Arrays = Mapping[str, npt.NDArray[Any]]
+
+_DISAPPEARS = (
+    "the difference disappears when intermediate results are kept: a fused kernel, perhaps"
+)
+_DISAPPEARS_INSIDE = (
+    "the difference disappears when results inside it are kept: a fused kernel, perhaps"
+)
 
 __all__ = ["ComparedSides", "find_first_difference"]
 
@@ -77,12 +86,9 @@ def find_first_difference(
             return search.unknown("the time did not suffice to compare the others")
         outputs = sides.run(trace.specs_of(part))
         if sides.agree(outputs):
-            return search.unknown(
-                "the difference disappears when intermediate results are kept: a fused kernel, "
-                "perhaps"
-            )
+            return search.in_fused(most_bytes, out_of_time)
         search.compare(part, outputs)
-        found = search.first(is_complete=part[-1] == len(trace.matched) - 1)
+        found = search.first(is_last=part[-1] == len(trace.matched) - 1)
         if found is not None:
             return search.named(found)
     return search.at_the_end()
@@ -91,8 +97,8 @@ def find_first_difference(
 def _parts(trace: ModuleTrace, most_bytes: int) -> Iterator[range]:
     """Yield positions of matched tensors that together are not too large."""
     start = size = 0
-    for position, each in enumerate(trace.matched):
-        needed = len(each.names) * trace.tensors[each.tensor].size_bytes
+    for position in range(len(trace.matched)):
+        needed = trace.size_of(position)
         if position > start and size + needed > most_bytes:
             yield range(start, position)
             start, size = position, 0
@@ -143,11 +149,11 @@ class _Search:
         except LexerError as error:
             return Float64Outputs(outputs=None, reason=error.message)
 
-    def first(self, *, is_complete: bool) -> int | None:
+    def first(self, *, is_last: bool) -> int | None:
         """Return the position of the first tensor that differs, if it is certain.
 
         A difference that does not reach the next tensors is not the one to look for.
-        ``is_complete``: all tensors were judged.
+        ``is_last``: no further tensors will be judged.
         """
         for position, parity in sorted(self._judged.items()):
             if parity.status != "fail":
@@ -156,13 +162,50 @@ class _Search:
             later = [self._judged.get(each) for each in matched.then]
             if matched.ends or any(each is not None and each.status == "fail" for each in later):
                 return position
-            if None in later and not is_complete:
-                return None
+            if None in later:
+                return position if is_last else None
         return None
 
-    def named(self, position: int) -> FirstDifference:
-        """Return the module whose result, or the next one's input, is at a position."""
-        number = self._trace.matched[position].tensor
+    def in_fused(self, most_bytes: int, out_of_time: Callable[[], bool]) -> FirstDifference:
+        """Find the innermost module that differs if nothing inside it is kept.
+
+        The engine fuses what is not kept, so less is kept this time: only what the modules
+        take and return that the model calls, then those that the wrong one of these calls.
+        """
+        found = self.unknown(_DISAPPEARS)
+        positions = {each.tensor: at for at, each in enumerate(self._trace.matched)}
+        inside, seen = "", {""}
+        while not out_of_time():
+            level: dict[int, int] = {}
+            for number, each in enumerate(self._trace.tensors):
+                if each.caller == inside and each.same_as in positions:
+                    level.setdefault(positions[each.same_as], number)
+            if not level or sum(map(self._trace.size_of, level)) > most_bytes:
+                break
+            outputs = self._sides.run(self._trace.specs_of(level))
+            if self._sides.agree(outputs):
+                break
+            self._judged.clear()
+            self.compare(sorted(level), outputs)
+            position = self.first(is_last=True)
+            if position is None:
+                break
+            found = attrs.evolve(
+                self.named(position, level[position]), within=False, reason=_DISAPPEARS_INSIDE
+            )
+            if found.before or found.module is None or found.module in seen:
+                break
+            inside = found.module
+            seen.add(inside)
+        return found
+
+    def named(self, position: int, number: int | None = None) -> FirstDifference:
+        """Return the module whose result, or the next one's input, is at a position.
+
+        ``number``: of a tensor that is the same. Default: the first one.
+        """
+        if number is None:
+            number = self._trace.matched[position].tensor
         tensor = self._trace.tensors[number]
         if tensor.is_input:
             module, before = tensor.caller, tensor.module

@@ -165,7 +165,7 @@ class _Sides:
         try:
             return self.call(kept)
         finally:
-            shutil.rmtree(kept.path.parent)
+            shutil.rmtree(kept.path.parent, ignore_errors=True)
 
     def agree(self, outputs: Arrays) -> bool:
         """Return whether the outputs of the export are right."""

@@ -24,7 +24,7 @@ from lexer_core.model.state import measured_state, preserved_randomness
 from lexer_core.records import TensorSpec  # noqa: TC001  part of a reply's declared type
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     import numpy.typing as npt
 
@@ -60,7 +60,12 @@ class ModuleTrace:
     specs: tuple[TensorSpec, ...] = ()
     reason: str = ""
 
-    def specs_of(self, positions: Sequence[int]) -> tuple[TensorSpec, ...]:
+    def size_of(self, position: int) -> int:
+        """Return the bytes of what is matched at a position."""
+        matched = self.matched[position]
+        return len(matched.names) * self.tensors[matched.tensor].size_bytes
+
+    def specs_of(self, positions: Iterable[int]) -> tuple[TensorSpec, ...]:
         """Return the tensors of the graph that are matched at some positions."""
         names = {name for position in positions for name in self.matched[position].names}
         return tuple(spec for spec in self.specs if spec.name in names)

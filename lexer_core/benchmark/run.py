@@ -35,7 +35,7 @@ from lexer_core.machine.memory import available_memory_bytes
 from lexer_core.model.batch_size import BatchSize, confirm_batch_size
 from lexer_core.model.tensors import tensor_specs
 from lexer_core.model.torch_settings import threads_set_by_caller
-from lexer_core.results import Failure
+from lexer_core.results import Failure, FirstDifference
 from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.executor import Executor, LocalExecutor, start_worker
 from lexer_core.worker.guardian import guarded
@@ -410,18 +410,24 @@ class BenchmarkRun:
         """Find out in which module wrong outputs first differ from the model's."""
         if not self._settings.locate_differences or self._stopped_because == "interrupted":
             return
-        for outcome in self._outcomes:
-            parity = outcome.parity
-            if outcome.status != "ok" or parity is None or parity.status != "fail":
-                continue
-            self._timings.report("locate", outcome.case.label)
-            with self._timings.timed("locate"):
-                found = locate_in_case(
-                    outcome,
-                    self._model(outcome),
-                    threads=self._threads,
-                    start=lambda other: self._live_case(other, 0),
-                )
+        wrong = [
+            (outcome, outcome.parity)
+            for outcome in self._outcomes
+            if outcome.status == "ok" and outcome.parity and outcome.parity.status == "fail"
+        ]
+        for outcome, parity in wrong:
+            try:
+                self._timings.report("locate", outcome.case.label)
+                with self._timings.timed("locate"):
+                    found = locate_in_case(
+                        outcome,
+                        self._model(outcome),
+                        threads=self._threads,
+                        start=lambda other: self._live_case(other, 0),
+                    )
+            except KeyboardInterrupt:  # nothing is lost: the measurement is complete
+                interrupt_handled()
+                found = FirstDifference(reason="interrupted")
             outcome.parity = attrs.evolve(parity, first_difference=found)
 
     def _profile_all(self) -> None:

@@ -105,12 +105,20 @@ def match_tensors(
         calls.setdefault((tensor.module, tensor.call, tensor.is_input), []).append(number)
         counts[tensor.module] = max(counts.get(tensor.module, 0), tensor.call)
     nodes_of = {module: _nodes_by_call(graph, module, count) for module, count in counts.items()}
+    # What a module returns that has no nodes, as it was fused with the next one, is not there.
+    absent = {
+        tensors[number].same_as
+        for (module, _, is_input), numbers in calls.items()
+        if nodes_of[module] == [] and not is_input
+        for number in numbers
+    }
     found: dict[int, tuple[str, ...]] = {}
     for (module, call, is_input), numbers in calls.items():
         own = nodes_of[module]
-        if own is not None:
+        there = [number for number in numbers if tensors[number].same_as not in absent]
+        if own and there:
             candidates = _candidates(graph, own[call - 1], taken=is_input)
-            found |= _matched(numbers, tensors, candidates, graph.specs)
+            found |= _matched(there, tensors, candidates, graph.specs)
     names_of: dict[int, tuple[str, ...]] = {}
     for number in sorted(found):
         names_of.setdefault(tensors[number].same_as, found[number])
@@ -166,7 +174,10 @@ def _prepared(
 
 
 def _nodes_by_call(graph: _Graph, module: str, count: int) -> list[frozenset[int]] | None:
-    """Return the nodes of each call of a module; ``None`` if they cannot be told apart."""
+    """Return the nodes of each call of a module; ``None`` if they cannot be told apart.
+
+    Nothing if it has no nodes.
+    """
     own = [
         at
         for at, node in enumerate(graph.nodes)
@@ -175,7 +186,7 @@ def _nodes_by_call(graph: _Graph, module: str, count: int) -> list[frozenset[int
         and not graph.computed.isdisjoint(node.outputs)
     ]
     if not own:
-        return None
+        return []
     if count == 1:
         return [frozenset(own)]
     runs = [[own[0]]]

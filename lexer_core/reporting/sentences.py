@@ -218,7 +218,8 @@ def _first_difference(found: FirstDifference | None) -> str:
         return ""
     if found.module is None:
         return f" In which module they first differ is unknown: {_one_line(found.reason)}."
-    return f" They first differ in {difference_text(found)}."
+    reason = f"; {_one_line(found.reason)}" if found.reason else ""
+    return f" They first differ in {difference_text(found)}{reason}."
 
 
 def difference_text(found: FirstDifference) -> str:

@@ -102,7 +102,9 @@ def _share(value: float | None) -> str:
 def _first_difference(found: FirstDifference | None) -> str:
     if found is None:
         return MISSING
-    return f"unknown: {found.reason}" if found.module is None else difference_text(found)
+    if found.module is None:
+        return f"unknown: {found.reason}"
+    return f"{difference_text(found)}{f'; {found.reason}' if found.reason else ''}"
 
 
 def _tolerance(parity: Parity) -> str:
