@@ -20,6 +20,7 @@ import lexer_core  # noqa: E402
 from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.engines.choice import EngineChoice  # noqa: E402
 from lexer_core.errors import ExportError  # noqa: E402
+from lexer_core.model.keeping_module import keeping_module  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -178,14 +179,14 @@ def test_an_engine_that_fails_with_further_outputs_keeps_its_row() -> None:
     assert "too many outputs" in located(report, fault).reason
 
 
-def test_an_interrupt_while_locating_ends_only_that() -> None:
+def test_an_interrupt_while_locating_keeps_what_was_measured() -> None:
     interrupted, other = "head Gemm 1 INTERRUPT", "head Gemm 1"
 
     report = measure(interrupted, other)
 
     assert report.stopped_because != "interrupted"
     assert located(report, interrupted).reason == "interrupted"
-    assert located(report, other).module == "head"
+    assert located(report, other).reason == "interrupted"
 
 
 def test_locating_can_be_turned_off() -> None:
@@ -228,6 +229,49 @@ def test_the_layer_that_a_precision_does_not_suit_is_named_in_processes() -> Non
     found = located(report, label)
     assert (found.module, found.kind) == ("layers.2", "Linear")
     assert (found.compared, found.skipped) == (4, 0)
+
+
+class Overflowing(nn.Module):
+    """An inner result is too large for float16."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Linear(16, 16)
+        self.act = nn.ReLU(inplace=True)
+        self.down = nn.Linear(16, 16)
+        with torch.no_grad():
+            self.up.weight *= 1e6
+            self.down.weight *= 1e-6
+
+    def forward(self, x: Any) -> Any:
+        return x + self.down(self.act(self.up(x)))
+
+
+def test_a_module_that_overflows_in_an_engine_that_runs_it_is_named() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(16, 16), Overflowing())
+    label = "torch[precision=float16]"
+
+    report = benchmark(model, torch.randn(4, 16), **{**IN_CALLER, "engines": ["torch", label]})
+
+    found = located(report, label)
+    assert found.module == "1.up"
+    assert found.max_abs_error is None
+    assert "They first differ in '1.up' (" in " ".join(report.sentences)
+    assert "NaN or infinite" in found.note
+    assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+
+
+def test_a_module_that_returns_inner_results_can_be_compiled() -> None:
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(inplace=True))
+    x = torch.randn(2, 4)
+    keeping = keeping_module(model, [("0", 1, False, 0), ("1", 1, True, 0), ("1", 1, False, 0)])
+
+    output, kept = torch.compile(keeping, backend="eager", fullgraph=True)(x)
+
+    before = model[0](x)
+    torch.testing.assert_close(output, before.relu())
+    torch.testing.assert_close(kept, [before, before, before.relu()])
 
 
 class Sly(nn.Module):

@@ -50,6 +50,7 @@ def tensors(*described: str) -> list[ModuleTensor]:
                 is_input=is_input,
                 dtype="float32",
                 shape=SHAPE,
+                index=0,
                 same_as=made[-1].same_as if is_input and made else number,
             )
         )

@@ -12,7 +12,7 @@ import attrs
 
 from lexer_core.errors import LexerError
 from lexer_core.results import FirstDifference
-from lexer_core.validation import Float64Outputs
+from lexer_core.validation import NOT_FINITE, Float64Outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -213,6 +213,8 @@ class _Search:
             module, before = tensor.module, ""
         own = [each for each in self._trace.tensors if each.module == module]
         calls = [each.caller for each in self._trace.tensors]
+        note = "; ".join(each.note for each in self._judged[position].outputs)
+        not_finite = [part for part in note.split("; ") if NOT_FINITE in part]
         return self._result(
             module=module,
             kind=own[0].kind if own else "",
@@ -221,7 +223,8 @@ class _Search:
             before=before,
             within=module in calls,
             others=self._others(number, module),
-            max_abs_error=self._judged[position].max_abs_error,
+            max_abs_error=None if not_finite else self._judged[position].max_abs_error,
+            note=not_finite[0] if not_finite else note,
         )
 
     def at_the_end(self) -> FirstDifference:

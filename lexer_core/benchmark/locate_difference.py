@@ -29,13 +29,14 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.live_case import LiveCase
     from lexer_core.benchmark.measured_model import ModelModules, ModelUnderTest
+    from lexer_core.benchmark.outcome import PreparedModel
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.records import CallInputs, ExportedModel, TensorSpec
     from lexer_core.results import Parity
     from lexer_core.validation import Float64Outputs
 
     Arrays = Mapping[str, npt.NDArray[Any]]
-    CallExport = Callable[[ExportedModel, CallInputs], Arrays]
+    CallExport = Callable[[PreparedModel, CallInputs], Arrays]
 
 __all__ = ["locate_difference", "locate_in_case"]
 
@@ -67,12 +68,11 @@ def locate_in_case(
     start
         Starts a process for a case.
     """
-    prepared = outcome.prepared
-    assert prepared is not None
+    assert outcome.prepared is not None
     assert outcome.parity is not None
 
-    def call(exported: ExportedModel, inputs: CallInputs) -> Arrays:
-        other = CaseOutcome(case=outcome.case, prepared=attrs.evolve(prepared, exported=exported))
+    def call(kept: PreparedModel, inputs: CallInputs) -> Arrays:
+        other = CaseOutcome(case=outcome.case, prepared=kept)
         case = start(other)
         try:
             case.import_engine(other.case.engine)
@@ -84,7 +84,7 @@ def locate_in_case(
 
     return locate_difference(
         model,
-        prepared.exported,
+        outcome.prepared.exported,
         outcome.parity,
         call,
         label=outcome.case.label,
@@ -156,16 +156,15 @@ class _Sides:
     label: str
     computed: str
     arrays: Arrays | None
-    call: Callable[[ExportedModel], Arrays]
+    call: Callable[[PreparedModel], Arrays]
 
     def run(self, specs: Sequence[TensorSpec]) -> Arrays:
         """Return the outputs of the export, and further tensors."""
-        kept = self.modules.keep_tensors(self.exported, specs)
-        assert kept.path is not None
+        kept, folder = self.modules.keep_tensors(self.exported, specs)
         try:
             return self.call(kept)
         finally:
-            shutil.rmtree(kept.path.parent, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
 
     def agree(self, outputs: Arrays) -> bool:
         """Return whether the outputs of the export are right."""

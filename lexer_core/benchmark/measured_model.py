@@ -38,8 +38,10 @@ class ModelModules(Protocol):
     ) -> ModuleTrace:
         """Find the tensors that the model's modules take and return in an export."""
 
-    def keep_tensors(self, exported: ExportedModel, specs: Sequence[TensorSpec]) -> ExportedModel:
-        """Write a copy of an exported file that returns further tensors, to a new folder."""
+    def keep_tensors(
+        self, exported: ExportedModel, specs: Sequence[TensorSpec]
+    ) -> tuple[PreparedModel, Path]:
+        """Return an export that returns further tensors, and the new folder of its files."""
 
     def module_values(
         self,

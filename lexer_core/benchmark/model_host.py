@@ -227,13 +227,22 @@ class ModelHost:
         self._executor.suspend()
         return trace
 
-    def keep_tensors(self, exported: ExportedModel, specs: Sequence[TensorSpec]) -> ExportedModel:
-        """Write a copy of an exported file that returns further tensors, to a new folder."""
+    def keep_tensors(
+        self, exported: ExportedModel, specs: Sequence[TensorSpec]
+    ) -> tuple[PreparedModel, Path]:
+        """Return an export that returns further tensors, and the new folder of its files."""
         self._copies += 1
         directory = self._directory / f"kept-{self._copies}"
-        kept: ExportedModel = self._call("keep_tensors", exported, tuple(specs), directory)
+        kept: PreparedModel = self._call(
+            "keep_tensors",
+            exported,
+            tuple(specs),
+            directory,
+            by_value=self._executor.isolated,
+            problem=lambda prepared, _: prepared_problem(prepared),
+        )
         self._executor.suspend()
-        return kept
+        return kept, directory
 
     def module_values(
         self, numbers: Sequence[int], arrays: Mapping[str, Any] | None, *, wide: bool

@@ -5,33 +5,36 @@ In the process that holds the model.
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import attrs
 from attrs import frozen
 
 from lexer_core.errors import ModelError
-from lexer_core.export.formats import ONNX
+from lexer_core.export.formats import ONNX, TORCH
 from lexer_core.export.kept_tensors import read_tensor_specs
 from lexer_core.export.module_scopes import read_module_scopes
 from lexer_core.export.module_tensors import (  # parts of a reply's declared type
     MatchedTensor,
     match_tensors,
 )
+from lexer_core.model.keeping_module import keeping_module
 from lexer_core.model.module_calls import ModuleTensor, WatchedModules
 from lexer_core.model.reference import call_module, widened
 from lexer_core.model.state import measured_state, preserved_randomness
-from lexer_core.records import TensorSpec  # noqa: TC001  part of a reply's declared type
+from lexer_core.records import TensorSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.model.module_calls import TensorKey
     from lexer_core.records import ExportedModel
 
-__all__ = ["ModuleTrace", "module_values", "trace_modules"]
+__all__ = ["ModuleTrace", "keeping_export", "module_values", "trace_modules"]
 
 _MOST_TENSORS = 20_000
 
@@ -95,7 +98,7 @@ def trace_modules(
     LexerError
         The model does not run, or the file cannot be read.
     """
-    if exported.format != ONNX.name or exported.path is None:
+    if exported.format not in (ONNX.name, TORCH.name):
         return ModuleTrace(reason=f"modules cannot be compared in the format {exported.format!r}")
     if adapted.program is not None:
         return ModuleTrace(reason="an exported program does not call its modules")
@@ -104,7 +107,36 @@ def trace_modules(
         return ModuleTrace(reason="the model calls no modules")
     if len(tensors) > _MOST_TENSORS:
         return ModuleTrace(reason=f"its modules take and return more than {_MOST_TENSORS} tensors")
+    if exported.format == TORCH.name:
+        return _trace_of_module(tensors)
+    return _trace_of_graph(tensors, original, exported)
+
+
+def _trace_of_module(tensors: tuple[ModuleTensor, ...]) -> ModuleTrace:
+    """Return the trace of an engine that runs the module itself: all tensors are known."""
+    firsts = [number for number, each in enumerate(tensors) if each.same_as == number]
+    return ModuleTrace(
+        tensors=tensors,
+        matched=tuple(
+            MatchedTensor(tensor=number, names=(_name(number),), ends=True) for number in firsts
+        ),
+        again=tuple(sorted({*range(len(tensors))} - {*firsts})),
+        specs=tuple(
+            TensorSpec(name=_name(number), dtype=tensors[number].dtype, shape=tensors[number].shape)
+            for number in firsts
+        ),
+    )
+
+
+def _name(number: int) -> str:
+    return f"tensor {number} of the modules"
+
+
+def _trace_of_graph(
+    tensors: tuple[ModuleTensor, ...], original: ExportedModel, exported: ExportedModel
+) -> ModuleTrace:
     assert original.path is not None
+    assert exported.path is not None
     nodes = read_module_scopes(original.path)
     if nodes is None:
         return ModuleTrace(reason="the onnx package is not installed")
@@ -130,8 +162,22 @@ def trace_modules(
     )
 
 
+def keeping_export(
+    adapted: AdaptedModel, exported: ExportedModel, specs: Sequence[TensorSpec], trace: ModuleTrace
+) -> ExportedModel:
+    """Return an export of the module itself that returns further tensors, after its outputs."""
+    numbers = {_name(number): number for number in range(len(trace.tensors))}
+    wanted = [trace.tensors[numbers[spec.name]].key for spec in specs]
+    return attrs.evolve(
+        exported,
+        model=keeping_module(copy.deepcopy(adapted.export_module), wanted),
+        outputs=(*exported.outputs, *specs),
+    )
+
+
 def module_values(
     adapted: AdaptedModel,
+    trace: ModuleTrace,
     numbers: Collection[int],
     arrays: Mapping[str, npt.NDArray[Any]] | None,
     *,
@@ -141,16 +187,15 @@ def module_values(
 
     ``wide``: a copy of the model is called in float64.
     """
-    return {
-        str(number): value
-        for number, value in _watched(adapted, arrays, numbers, wide=wide).values.items()
-    }
+    keys = {trace.tensors[number].key: str(number) for number in numbers}
+    values = _watched(adapted, arrays, keys, wide=wide).values
+    return {number: values[key] for key, number in keys.items() if key in values}
 
 
 def _watched(
     adapted: AdaptedModel,
     arrays: Mapping[str, npt.NDArray[Any]] | None,
-    wanted: Collection[int] = (),
+    wanted: Collection[TensorKey] = (),
     *,
     wide: bool = False,
 ) -> WatchedModules:

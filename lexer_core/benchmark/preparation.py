@@ -15,7 +15,12 @@ import attrs
 import cloudpickle
 from attrs import frozen
 
-from lexer_core.benchmark.module_trace import ModuleTrace, module_values, trace_modules
+from lexer_core.benchmark.module_trace import (
+    ModuleTrace,
+    keeping_export,
+    module_values,
+    trace_modules,
+)
 from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import ModelError, TargetError, UnsupportedError
@@ -155,13 +160,6 @@ class Preparation(ABC):
         """Return the outputs of an exported file on an engine, for each set of inputs."""
         return call_exported(EngineRegistry().get(engine), exported, input_sets, threads)
 
-    def keep_tensors(
-        self, exported: ExportedModel, specs: Sequence[TensorSpec], directory: Path
-    ) -> ExportedModel:
-        """Write a copy of an exported file that returns further tensors, to a new folder."""
-        directory.mkdir(parents=True)
-        return with_kept_tensors(exported, specs, directory)
-
     def _opened(
         self, directory: Path, *, use_cache: bool, by_value: bool, avoid: Mapping[str, str]
     ) -> Exports:
@@ -256,6 +254,7 @@ class TorchPreparation(Preparation):
         super().__init__()
         self._adapted: AdaptedModel | None = None
         self._reference: Reference | None = None
+        self._trace: ModuleTrace | None = None
 
     def open(self, adapted: AdaptedModel) -> None:
         """Set the model."""
@@ -324,7 +323,29 @@ class TorchPreparation(Preparation):
         assert self._adapted is not None
         assert self._exports is not None
         original = self._exports.before_conversion(exported)
-        return trace_modules(self._adapted, original, exported, arrays)
+        self._trace = trace_modules(self._adapted, original, exported, arrays)
+        return self._trace
+
+    def keep_tensors(
+        self,
+        exported: ExportedModel,
+        specs: Sequence[TensorSpec],
+        directory: Path,
+        *,
+        by_value: bool,
+    ) -> PreparedModel:
+        """Return an export that returns further tensors of the last trace, in a new folder."""
+        assert self._adapted is not None
+        assert self._trace is not None
+        directory.mkdir(parents=True)
+        if exported.path is not None:
+            return PreparedModel(exported=with_kept_tensors(exported, specs, directory))
+        kept = keeping_export(self._adapted, exported, specs, self._trace)
+        if not by_value:
+            return PreparedModel(exported=kept)
+        file = directory / "live"
+        save_model(kept.model, file)
+        return PreparedModel(exported=attrs.evolve(kept, model=None), model_file=file)
 
     def module_values(
         self,
@@ -333,9 +354,10 @@ class TorchPreparation(Preparation):
         *,
         wide: bool,
     ) -> Mapping[str, npt.NDArray[Any]]:
-        """Return tensors of the model's modules by their numbers, perhaps in float64."""
+        """Return tensors of the last trace by their numbers, perhaps in float64."""
         assert self._adapted is not None
-        return module_values(self._adapted, numbers, arrays, wide=wide)
+        assert self._trace is not None
+        return module_values(self._adapted, self._trace, numbers, arrays, wide=wide)
 
     def identity(self) -> Identity:
         """Return digests of the module or program."""

@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 __all__ = ["BenchmarkRun"]
 
 _MIB = 2**20
+_INTERRUPTED = "interrupted"
 _MOST_LAUNCHES = 5
 """Launches of a case that are not asked for by the settings."""
 
@@ -415,20 +416,25 @@ class BenchmarkRun:
             for outcome in self._outcomes
             if outcome.status == "ok" and outcome.parity and outcome.parity.status == "fail"
         ]
+        found = FirstDifference()
         for outcome, parity in wrong:
-            try:
-                self._timings.report("locate", outcome.case.label)
-                with self._timings.timed("locate"):
-                    found = locate_in_case(
-                        outcome,
-                        self._model(outcome),
-                        threads=self._threads,
-                        start=lambda other: self._live_case(other, 0),
-                    )
-            except KeyboardInterrupt:  # nothing is lost: the measurement is complete
-                interrupt_handled()
-                found = FirstDifference(reason="interrupted")
+            if found.reason != _INTERRUPTED:
+                found = self._located(outcome)
             outcome.parity = attrs.evolve(parity, first_difference=found)
+
+    def _located(self, outcome: CaseOutcome) -> FirstDifference:
+        try:
+            self._timings.report("locate", outcome.case.label)
+            with self._timings.timed("locate"):
+                return locate_in_case(
+                    outcome,
+                    self._model(outcome),
+                    threads=self._threads,
+                    start=lambda other: self._live_case(other, 0),
+                )
+        except KeyboardInterrupt:  # nothing is lost: the measurement is complete
+            interrupt_handled()
+            return FirstDifference(reason=_INTERRUPTED)
 
     def _profile_all(self) -> None:
         """Profile the measured cases one after the other, each in a new process."""

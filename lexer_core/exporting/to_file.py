@@ -110,8 +110,8 @@ def _checked(
     threads = settings.threads or 1
 
     def locate(engine: str, exported: ExportedModel, parity: Parity) -> FirstDifference:
-        def call(kept: ExportedModel, inputs: CallInputs) -> Mapping[str, Any]:
-            return model.call_export(engine, kept, [inputs.arrays], threads)[0]
+        def call(kept: PreparedModel, inputs: CallInputs) -> Mapping[str, Any]:
+            return model.call_export(engine, kept.exported, [inputs.arrays], threads)[0]
 
         return locate_difference(model, exported, parity, call, label=engine)
 

@@ -17,12 +17,16 @@ from lexer_core.model.structure import flatten_outputs
 from lexer_core.model.tensors import dtype_name, to_numpy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection
 
     import numpy.typing as npt
     import torch
 
-__all__ = ["ModuleTensor", "WatchedModules"]
+__all__ = ["ModuleTensor", "TensorKey", "WatchedModules"]
+
+
+TensorKey = tuple[str, int, bool, int]
+"""Path of the module, number of its call, whether the module takes the tensor, and which."""
 
 
 @frozen(kw_only=True)
@@ -45,6 +49,8 @@ class ModuleTensor:
         The element type's name in numpy.
     shape
         The sizes of its dimensions.
+    index
+        Which of the module's inputs or outputs it is, from 0.
     same_as
         The number of the first tensor that it is the same as, perhaps its own.
     """
@@ -56,7 +62,13 @@ class ModuleTensor:
     is_input: bool
     dtype: str
     shape: tuple[int, ...]
+    index: int
     same_as: int
+
+    @property
+    def key(self) -> TensorKey:
+        """What tells it from all others, also if other tensors are left out."""
+        return (self.module, self.call, self.is_input, self.index)
 
     @property
     def size_bytes(self) -> int:
@@ -77,27 +89,30 @@ class WatchedModules:
     """Watches the calls of a model's submodules in a ``with`` block.
 
     Modules that return what they took are left out, as dropout does in eval mode; so is
-    the model itself. The tensors have the same numbers each time that the model is called
-    with the same inputs.
+    the model itself.
 
     Parameters
     ----------
     model
         The model.
     wanted
-        Numbers of the tensors whose values are kept.
+        Keys of the tensors whose values are kept.
 
     Attributes
     ----------
     tensors
         The tensors, in the order in which they were taken and returned.
     values
-        Copies of the wanted tensors, by number.
+        Copies of the wanted tensors, by key.
     """
 
-    def __init__(self, model: torch.nn.Module, wanted: Collection[int] = ()) -> None:
+    def __init__(
+        self,
+        model: torch.nn.Module,
+        wanted: Collection[TensorKey] = (),
+    ) -> None:
         self.tensors: list[ModuleTensor] = []
-        self.values: dict[int, npt.NDArray[Any]] = {}
+        self.values: dict[TensorKey, npt.NDArray[Any]] = {}
         self._model = model
         self._wanted = frozenset(wanted)
         self._calls: list[_Call] = []
@@ -123,27 +138,31 @@ class WatchedModules:
         kind = type(module).__name__
 
         def before(_: Any, args: Any, kwargs: Any) -> None:
-            taken = list(_tensors((args, kwargs)))
+            taken = _tensors((args, kwargs))
             self._counts[path] = number = self._counts.get(path, 0) + 1
             self._note(path, kind, number, taken, is_input=True)
-            self._calls.append(_Call(path, number, frozenset(map(_identity, taken))))
+            self._calls.append(_Call(path, number, frozenset(map(_identity, taken.values()))))
 
         def after(_: Any, __: Any, ___: Any, returned: Any) -> None:
             # A call that raised and was caught has not ended.
             while self._calls[-1].module != path:
                 self._calls.pop()
             call = self._calls.pop()
-            made = [each for each in _tensors(returned) if _identity(each) not in call.inputs]
+            made = {
+                index: each
+                for index, each in _tensors(returned).items()
+                if _identity(each) not in call.inputs
+            }
             self._note(path, kind, call.number, made, is_input=False)
 
         self._hooks.callback(module.register_forward_pre_hook(before, with_kwargs=True).remove)
         self._hooks.callback(module.register_forward_hook(after, with_kwargs=True).remove)
 
     def _note(
-        self, path: str, kind: str, call: int, tensors: list[torch.Tensor], *, is_input: bool
+        self, path: str, kind: str, call: int, tensors: dict[int, torch.Tensor], *, is_input: bool
     ) -> None:
         caller = self._calls[-1].module if self._calls else ""
-        for tensor in tensors:
+        for index, tensor in tensors.items():
             number = len(self.tensors)
             identity = _identity(tensor)
             known = self._first.get(identity)
@@ -159,28 +178,29 @@ class WatchedModules:
                     is_input=is_input,
                     dtype=dtype_name(tensor.dtype),
                     shape=tuple(int(size) for size in tensor.shape),
+                    index=index,
                     same_as=known[1],
                 )
             )
+            key = self.tensors[-1].key
             # Now, because a later operator may write to it.
-            if number in self._wanted:
-                self.values[number] = to_numpy(tensor)
+            if key in self._wanted:
+                self.values[key] = to_numpy(tensor)
 
 
-def _tensors(value: object) -> Iterator[torch.Tensor]:
-    """Yield the different tensors in a value whose elements numpy can hold."""
+def _tensors(value: object) -> dict[int, torch.Tensor]:
+    """Return the different tensors in a value whose elements numpy can hold, by position."""
     import torch  # the core works without it
 
-    seen = set()
-    for tensor in flatten_outputs(value).tensors.values():
-        if (
-            isinstance(tensor, torch.Tensor)
-            and id(tensor) not in seen
-            and tensor.layout == torch.strided
-            and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
-        ):
-            seen.add(id(tensor))
-            yield tensor
+    first: dict[int, int] = {}
+    return {
+        index: tensor
+        for index, tensor in enumerate(flatten_outputs(value).tensors.values())
+        if isinstance(tensor, torch.Tensor)
+        and first.setdefault(id(tensor), index) == index
+        and tensor.layout == torch.strided
+        and not (tensor.is_quantized or tensor.is_nested or tensor.is_meta)
+    }
 
 
 def _identity(tensor: torch.Tensor) -> tuple[Any, ...]:

@@ -224,9 +224,9 @@ def _first_difference(found: FirstDifference | None) -> str:
 
 def difference_text(found: FirstDifference) -> str:
     """Return where results first differ: ``"'blocks.3.attn' (max error 0.02)"``."""
-    if found.max_abs_error is None:
-        return found.place
-    return f"{found.place} (max error {error_text(found.max_abs_error)})"
+    if found.max_abs_error is not None:
+        return f"{found.place} (max error {error_text(found.max_abs_error)})"
+    return f"{found.place} ({_one_line(found.note)})" if found.note else found.place
 
 
 def _fastest(

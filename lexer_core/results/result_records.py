@@ -139,7 +139,10 @@ class FirstDifference:
         Paths of other modules that may be the cause: they ran since the last result that
         agrees, and their own results are not in the graph.
     max_abs_error
-        The largest absolute error of the tensor that differs.
+        The largest absolute error of the tensor that differs; ``None`` if it has elements
+        that are NaN or infinite, and the reference has not.
+    note
+        How the tensor differs.
     compared, skipped
         Number of modules that were compared, and of those that could not be.
     reason
@@ -154,6 +157,7 @@ class FirstDifference:
     within: bool = False
     others: tuple[str, ...] = field(default=(), converter=texts)
     max_abs_error: float | None = number()
+    note: str = ""
     compared: int | None = count(0)
     skipped: int | None = count(0)
     reason: str = ""

@@ -35,10 +35,11 @@ the values they refer to are equal, if these are another output of the same shap
 """
 
 from lexer_core.validation.judgement import freezes_state, judge, with_second
-from lexer_core.validation.one_output import Float64Outputs
+from lexer_core.validation.one_output import NOT_FINITE, Float64Outputs
 from lexer_core.validation.tolerances import Tolerance, default_tolerance
 
 __all__ = [
+    "NOT_FINITE",
     "Float64Outputs",
     "Tolerance",
     "default_tolerance",

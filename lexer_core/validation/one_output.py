@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     Numbers = npt.NDArray[Any]
     Mask = npt.NDArray[np.bool_]
 
-__all__ = ["Float64Outputs", "Truth", "judge_output", "root_mean_square"]
+__all__ = ["NOT_FINITE", "Float64Outputs", "Truth", "judge_output", "root_mean_square"]
+
+NOT_FINITE = "NaN or infinite"
+"""What the note on an output contains if such elements are why it differs."""
 
 _FILL_MAGNITUDE = 5000.0
 _FILL_RATIO = 100.0
@@ -166,9 +169,9 @@ def _misfit(got: Numbers, want: Numbers, finite: Mask, within: Mask) -> str:
     if odd.any():
         lost = int(np.count_nonzero(odd & ~np.isfinite(got) & np.isfinite(want)))
         if lost:
-            return f"{lost} of {got.size} elements are NaN or infinite, but finite in the reference"
+            return f"{lost} of {got.size} elements are {NOT_FINITE}, but finite in the reference"
         return (
-            f"{int(np.count_nonzero(odd))} of {got.size} elements differ that are NaN or infinite "
+            f"{int(np.count_nonzero(odd))} of {got.size} elements differ that are {NOT_FINITE} "
             "in the reference"
         )
     count = int(np.count_nonzero(wrong))
