@@ -218,7 +218,7 @@ def versions(session: nox.Session, versions: tuple[str, ...]) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Measure Lexer itself and print tables of ratios, each from a single run."""
-    install(session, *DISTRIBUTIONS)
+    install(session, ".[fleet]", *DISTRIBUTIONS[1:])
     install(session, *MODELS[:2])
     for script in sorted(Path("benchmarks").glob("bench_*.py")):
         if not session.posargs or script.stem.removeprefix("bench_") in session.posargs:

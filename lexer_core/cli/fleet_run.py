@@ -126,8 +126,8 @@ def _show(outcome: FleetOutcome, output: str) -> int:
         click.echo(f"Nothing was measured, so {output} was not written.", err=True)
     if outcome.is_interrupted:
         click.echo(
-            "Interrupted. Machines finish the run that they measure; start the same command "
-            "again to fetch it and to go on.",
+            "Interrupted. Start the same command again to go on; what other machines finish "
+            "meanwhile is fetched then.",
             err=True,
         )
         return INTERRUPTED

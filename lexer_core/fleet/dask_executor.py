@@ -211,9 +211,14 @@ class DaskExecutor:
         return [Reply(machine=machine, lost=reason) for machine in machines]
 
     def _workers(self) -> dict[str, dict[str, Any]]:
-        assert self._client is not None
+        client = self._client
+        assert client is not None
         try:
-            info = self._client.scheduler_info(n_workers=-1)
+            # Not client.scheduler_info(), whose answer a periodic update without workers may
+            # replace before it is returned.
+            info = client.sync(
+                client.scheduler.identity, n_workers=-1, callback_timeout=self._timeout
+            )
         except Exception as error:
             raise FleetError(f"the scheduler does not answer: {_reason(error)}.") from error
         workers: dict[str, dict[str, Any]] = info["workers"]

@@ -82,7 +82,8 @@ class FleetDisplay:
 
     def _write(self, event: FleetEvent) -> None:
         # What a machine says while it measures would fill the log of a job.
-        if event.state not in _LINES_FOR or (event.state == "measuring" and event.text):
+        is_news = event.state in _LINES_FOR or (event.state == "checking" and event.text)
+        if not is_news or (event.state == "measuring" and event.text):
             return
         line = f"lexer: {_described(event)}"
         if line != self._last:

@@ -301,6 +301,8 @@ class _Fleet:
             self._tell(machine, "checking")
             facts = yield from self._facts()
             missing = [task for task in tasks if not self._has(machine, task, facts)]
+            if not missing:
+                self._tell(machine, "checking", "it has measured everything before")
             if missing and self._code is not None and self._code.digest not in facts.code:
                 yield from self._send(machine, self._code)
             for task in list(missing):
