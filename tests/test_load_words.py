@@ -123,7 +123,7 @@ def test_an_engine_without_a_rate_says_why():
         (
             "held",
             101.0,
-            "2 instances serve no more than one: 1.01x the calls of one; its calls hold",
+            "2 instances gain nothing (1.01x the calls of one); its calls hold",
         ),
     ],
 )

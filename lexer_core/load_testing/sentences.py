@@ -104,9 +104,7 @@ def _gil_sentences(
             "held": "its calls hold Python's global lock, so that they take turns",
         }[each.gil]
         shared = " that share a session" if each.shared_session else ""
-        verb = "serve" if gain >= _GAIN else "serve no more than one:"
-        sentences.append(
-            f"{names[each.label]}: {each.instances} instances{shared} {verb} {gain:.2f}x the "
-            f"calls of one; {lock}."
-        )
+        served = f"{gain:.2f}x the calls of one"
+        how = f"serve {served}" if gain >= _GAIN else f"gain nothing ({served})"
+        sentences.append(f"{names[each.label]}: {each.instances} instances{shared} {how}; {lock}.")
     return sentences
