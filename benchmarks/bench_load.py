@@ -143,10 +143,7 @@ def queue(
     for seed in range(seeds):
         asked = requests(load * servers / 0.005, seconds, seed)
         block = session.open_block(asked)
-        # M/M/1 has the calls that were drawn; the others have calls of 5 ms.
         services = block.ends - block.starts
-        if name != "M/M/1":
-            services = np.full(len(services), 0.005)
         theory = fifo_starts(asked.due, services, servers) - asked.due
         waits = block.starts - asked.due
         means.append(waits.mean() / theory.mean())

@@ -178,6 +178,23 @@ def test_a_rate_is_withheld_if_requests_were_dispatched_late():
     assert "1 ms late" in points[20.0].reason
 
 
+def test_a_block_that_was_dispatched_late_is_left_out():
+    class Disturbed(VirtualMember):
+        def open(self, requests: Requests) -> OpenBlock:
+            block = super().open(requests)
+            if len(self.offered) == 1:
+                block.lateness[:] = 0.1
+                block.starts[:] += 0.1
+                block.ends[:] += 0.1
+            return block
+
+    points = logs_of([Disturbed("toy", lambda: SERVICE)], rates=(20.0,), seconds=200.0)
+    point = points["toy"].points[20.0]
+
+    assert point.verdict == "passes"
+    assert (point.late_blocks, point.share) == (1, pytest.approx(1.0, abs=0.02))
+
+
 def test_calls_that_take_too_long_fail_however_late_requests_were_dispatched():
     class Late(VirtualMember):
         def open(self, requests: Requests) -> OpenBlock:

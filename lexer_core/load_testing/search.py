@@ -117,9 +117,14 @@ class RateSearch:
                 break
         bracket = bracket_of(points, self._share)
         low, high = bracket.low, bracket.high
-        if low is None and all(point.verdict == "withheld" for point in points.values()):
-            return self._least_known(self._ladder, points)  # perhaps they are dispatched in time
         if low is None:
+            withheld = [
+                rate
+                for rate, point in points.items()
+                if point.verdict == "withheld" and (high is None or rate < high)
+            ]
+            if withheld:  # perhaps they are dispatched in time
+                return self._least_known(withheld, points)
             lower = snapped(min(points) / 2.0)
             return lower if lower >= _LOWEST_SHARE * self._capacity else None
         end = high if high is not None else self._capacity

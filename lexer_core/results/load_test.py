@@ -86,6 +86,9 @@ class RatePoint:
         By how much a thread that waited for a request was late; ``None`` if none waited.
     blocks
         Blocks, each in a round of its own.
+    late_blocks
+        Blocks that are left out because their requests were dispatched too late; if they
+        are most blocks, the point is withheld.
     ended_early
         Whether a block was ended because the backlog grew.
     """
@@ -109,6 +112,7 @@ class RatePoint:
     cpus: float
     lateness_p99_ms: float | None = number()
     blocks: int
+    late_blocks: int = count(0)
     ended_early: bool = False
 
 
