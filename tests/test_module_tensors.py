@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from attrs import evolve
 
 from lexer_core.benchmark.first_difference import find_first_difference
 from lexer_core.benchmark.module_trace import ModuleTrace
@@ -158,10 +159,17 @@ CHAIN = tensors("> a", "a >", "> b", "b >", "> c", "c >")
 GRAPH = [node("a", "x", "u"), node("b", "u", "v"), node("c", "v", "y")]
 
 
-def find(sides: Sides, *, most_bytes: int = 10**6, seconds: float = 1.0) -> FirstDifference:
-    matches = match(CHAIN, GRAPH)
+def find(
+    sides: Sides,
+    made: Sequence[ModuleTensor] = CHAIN,
+    nodes: Sequence[ScopedNode] = GRAPH,
+    *,
+    most_bytes: int = 10**6,
+    seconds: float = 1.0,
+) -> FirstDifference:
+    matches = match(made, nodes)
     trace = ModuleTrace(
-        tensors=tuple(CHAIN),
+        tensors=tuple(made),
         matched=matches.tensors,
         again=tuple(matches.again),
         specs=tuple(TensorSpec(name=name, dtype="float32", shape=SHAPE) for name in "xuvy"),
@@ -203,6 +211,17 @@ def test_a_difference_that_disappears_is_reported() -> None:
 
     assert found.module is None
     assert "disappears when intermediate results are kept" in found.reason
+
+
+def test_the_caller_is_named_as_well_if_what_a_module_takes_is_unknown() -> None:
+    made = tensors("> a", "a >", "> block.b", "block.b >")
+    made[2] = evolve(made[2], same_as=2)  # computed by the block
+    # Either of u and v may be what b takes.
+    nodes = [node("a", "x", "u"), node("block", "u", "v"), node("block.b", "u v", "y")]
+
+    found = find(Sides({"y": 0.1}), made, nodes)
+
+    assert found.place == "'block.b', or in 'block'"
 
 
 def test_if_all_modules_agree_the_model_itself_is_wrong() -> None:

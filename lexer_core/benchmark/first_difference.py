@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.module_trace import ModuleTrace
     from lexer_core.export.module_tensors import MatchedTensor
+    from lexer_core.model.module_calls import ModuleTensor
     from lexer_core.records import TensorSpec
     from lexer_core.results import Parity
 
@@ -222,7 +223,7 @@ class _Search:
             calls=max((each.call for each in own), default=1),
             before=before,
             within=module in calls,
-            others=self._others(number, module),
+            others=(*self._others(number, module), *self._unseen_caller(tensor)),
             max_abs_error=None if not_finite else self._judged[position].max_abs_error,
             note=not_finite[0] if not_finite else note,
         )
@@ -248,6 +249,19 @@ class _Search:
         """Return which call of a module has begun before a tensor, or ended with it."""
         before = self._trace.tensors[: number + 1]
         return max((each.call for each in before if each.module == module), default=1)
+
+    def _unseen_caller(self, tensor: ModuleTensor) -> tuple[str, ...]:
+        """Return the caller of a module if what it computed for the module is not known."""
+        tensors = self._trace.tensors
+        taken = {
+            number
+            for number, each in enumerate(tensors)
+            if each.is_input and (each.module, each.call) == (tensor.module, tensor.call)
+        }
+        if tensor.is_input or not taken.isdisjoint(self._known):
+            return ()
+        by_caller = any(tensors[tensors[number].same_as].is_input for number in taken)
+        return (tensor.caller,) if by_caller else ()
 
     def _others(self, number: int, module: str) -> tuple[str, ...]:
         """Return modules that ran before a tensor, and whose results are not known."""

@@ -137,7 +137,7 @@ class FirstDifference:
         return what they should.
     others
         Paths of other modules that may be the cause: they ran since the last result that
-        agrees, and their own results are not in the graph.
+        agrees, and what they returned, or computed for a submodule, is not in the graph.
     max_abs_error
         The largest absolute error of the tensor that differs; ``None`` if it has elements
         that are NaN or infinite, and the reference has not.
@@ -167,7 +167,7 @@ class FirstDifference:
         """The module in words: ``"'blocks.3', outside its submodules"``; empty if unknown."""
         if self.module is None:
             return ""
-        place = _quoted(self.module) if self.module else "the model itself"
+        place = _quoted(self.module)
         if self.calls is not None and self.calls > 1:
             place += f", call {self.call} of {self.calls}"
         if self.before:
@@ -182,7 +182,7 @@ class FirstDifference:
 
 
 def _quoted(path: str) -> str:
-    return f"'{' '.join(path.split())}'"
+    return f"'{' '.join(path.split())}'" if path else "the model itself"
 
 
 @frozen(kw_only=True)
