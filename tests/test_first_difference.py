@@ -6,6 +6,7 @@ import csv
 import html
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -21,6 +22,9 @@ from lexer.api.lexer_context import LexerContext  # noqa: E402
 from lexer_core.engines.choice import EngineChoice  # noqa: E402
 from lexer_core.errors import ExportError  # noqa: E402
 from lexer_core.model.keeping_module import keeping_module  # noqa: E402
+from lexer_core.model.module_calls import WatchedModules  # noqa: E402
+from lexer_core.model.reference import call_module  # noqa: E402
+from lexer_core.records import CallInputs, CallStructure, TensorRef  # noqa: E402
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -260,6 +264,33 @@ def test_a_module_that_overflows_in_an_engine_that_runs_it_is_named() -> None:
     assert "They first differ in '1.up' (" in " ".join(report.sentences)
     assert "NaN or infinite" in found.note
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+
+
+class NeedsGradients(nn.Module):
+    """Raises in the middle unless gradients are enabled."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 4)
+        self.second = nn.Linear(4, 4)
+
+    def forward(self, x: Any) -> Any:
+        y = self.first(x)
+        torch.autograd.grad(y.sum(), self.first.weight)
+        return self.second(y)
+
+
+def test_calls_that_raise_are_not_watched() -> None:
+    x = np.ones((2, 4), np.float32)
+    inputs = CallInputs(arrays={"x": x}, structure=CallStructure(args=(TensorRef("x"),)))
+
+    model = NeedsGradients()
+
+    with WatchedModules(model) as watched:
+        call_module(model, inputs)
+
+    calls = [(each.module, each.call, each.is_input) for each in watched.tensors]
+    assert calls == [(name, 1, taken) for name in ("first", "second") for taken in (True, False)]
 
 
 def test_a_module_that_returns_inner_results_can_be_compiled() -> None:

@@ -239,7 +239,12 @@ class _Search:
 
     def _result(self, **facts: Any) -> FirstDifference:
         judged = {self._trace.matched[position].tensor for position in self._judged}
-        return FirstDifference(compared=len(self._returning(judged)), skipped=self.skipped, **facts)
+        compared = {
+            number for number, each in enumerate(self._trace.tensors) if each.same_as in judged
+        }
+        return FirstDifference(
+            compared=len(self._returning(compared)), skipped=self.skipped, **facts
+        )
 
     def _returning(self, numbers: set[int]) -> set[str]:
         tensors = self._trace.tensors
@@ -270,12 +275,12 @@ class _Search:
             for position, parity in self._judged.items()
             if parity.status != "fail" and self._trace.matched[position].tensor < number
         ]
-        since = self._trace.tensors[max(agreeing, default=-1) + 1 : number]
         start = max(agreeing, default=-1) + 1
+        since = enumerate(self._trace.tensors[start:number], start)
         return tuple(
             dict.fromkeys(
                 each.module
-                for at, each in enumerate(since, start=start)
+                for at, each in since
                 if not each.is_input and at not in self._known and each.module != module
             )
         )

@@ -106,11 +106,7 @@ class WatchedModules:
         Copies of the wanted tensors, by key.
     """
 
-    def __init__(
-        self,
-        model: torch.nn.Module,
-        wanted: Collection[TensorKey] = (),
-    ) -> None:
+    def __init__(self, model: torch.nn.Module, wanted: Collection[TensorKey] = ()) -> None:
         self.tensors: list[ModuleTensor] = []
         self.values: dict[TensorKey, npt.NDArray[Any]] = {}
         self._model = model
@@ -124,11 +120,18 @@ class WatchedModules:
         """Register the hooks."""
         import torch  # the core works without it
 
+        begin = self._model.register_forward_pre_hook(lambda *_: self._begin())
+        self._hooks.callback(begin.remove)
         for path, module in self._model.named_modules():
             # Scripted modules call each other without hooks.
             if path and not isinstance(module, torch.jit.ScriptModule):
                 self._watch(path, module)
         return self
+
+    def _begin(self) -> None:
+        """Forget an earlier call of the model, which may have raised."""
+        for each in (self.tensors, self.values, self._calls, self._counts, self._first):
+            each.clear()
 
     def __exit__(self, *_: object) -> None:
         """Remove the hooks."""
