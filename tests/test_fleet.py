@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import sys
 import zipfile
 from pathlib import Path
 
@@ -623,6 +624,17 @@ def test_what_is_not_an_address_is_refused(address, said):
 def test_certificates_for_plain_tcp_are_a_mistake(certificates):
     with pytest.raises(UsageError, match="Write tls://127"):
         check_address("tcp://127.0.0.1:1", **certificates)
+
+
+def test_without_dask_the_error_has_the_command_that_installs_it(here, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    write_project(here)
+
+    address = ("--scheduler", "tcp://127.0.0.1:8786")
+    status, _, error = run(capsys, "fleet", "run", "plan.toml", *address, "-o", "fleet.lexer")
+
+    assert status == 2
+    assert "pip install 'lexer-core[fleet]'" in error
 
 
 # --- The output and the display. ---

@@ -38,7 +38,7 @@ DASK_SETTINGS: Mapping[str, str] = {
 
 _START_SECONDS = 60.0
 _LOOK_SECONDS = 0.05
-_STOP_SECONDS = 10.0
+_STOP_SECONDS = 3.0
 _LOG_LINES = 5
 _DAYS = 30
 
@@ -115,7 +115,7 @@ class LocalFleet:
 
     def _start_scheduler(self) -> None:
         file = self.folder / "scheduler.json"
-        process = self._start(
+        process = self.scheduler = self._start(
             "scheduler",
             [sys.executable, "-m", "dask", "scheduler", "--protocol", "tls"],
             ["--host", "127.0.0.1", "--port", "0", "--scheduler-file", str(file)],
@@ -152,10 +152,6 @@ class LocalFleet:
             )
         self._processes.append(process)
         return process
-
-    def stop_scheduler(self) -> None:
-        """End the scheduler, whose workers then end, too."""
-        self._processes[0].terminate()
 
     def log(self, name: str) -> str:
         """Return the last lines that the scheduler or a worker has written."""

@@ -100,8 +100,8 @@ class FleetDisplay:
         for each in at_work[:_MOST_MACHINES]:
             table.add_row(Text(each.machine), Text(_doing(each), no_wrap=True))
         counts = (
-            f"{self._counts['finished']} of {len(self._now)} machines finished, "
-            f"{self._counts['done']} runs measured, {self._counts['failed']} failed"
+            f"{self._counts['finished']} of {len(self._now)} machines finished; "
+            f"runs measured: {self._counts['done']}, failed: {self._counts['failed']}"
         )
         table.add_row(Text("") if event.machine else Text(_described(event)), Text(counts))
         return table
