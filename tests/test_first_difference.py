@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import html
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -264,6 +265,37 @@ def test_a_module_that_overflows_in_an_engine_that_runs_it_is_named() -> None:
     assert "They first differ in '1.up' (" in " ".join(report.sentences)
     assert "NaN or infinite" in found.note
     assert not any(each._forward_hooks or each._forward_pre_hooks for each in model.modules())
+
+
+class Alternating(nn.Module):
+    """Calls one of two equal modules in turn, by a count that no model keeps."""
+
+    calls = itertools.count()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair = nn.ModuleList([Overflowing(), Overflowing()])
+        self.pair[1].load_state_dict(self.pair[0].state_dict())
+
+    def forward(self, x: Any) -> Any:
+        return self.pair[next(self.calls) % 2](x)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (Alternating(), "Alternating does not call the same modules each time"),
+        (torch.compile(Overflowing(), backend="eager"), "the model uses torch.compile"),
+    ],
+    ids=["alternating", "compiled"],
+)
+def test_a_model_whose_modules_cannot_be_watched_keeps_its_row(model: Any, reason: str) -> None:
+    label = "torch[precision=float16]"
+
+    report = benchmark(model, torch.randn(4, 16), **{**IN_CALLER, "engines": ["torch", label]})
+
+    assert report[label].status == "ok"
+    assert located(report, label).reason == reason
 
 
 class NeedsGradients(nn.Module):

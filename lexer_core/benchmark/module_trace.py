@@ -102,6 +102,8 @@ def trace_modules(
         return ModuleTrace(reason=f"modules cannot be compared in the format {exported.format!r}")
     if adapted.program is not None:
         return ModuleTrace(reason="an exported program does not call its modules")
+    if exported.format == TORCH.name and adapted.module is not adapted.export_module:
+        return ModuleTrace(reason="the model uses torch.compile")
     tensors = tuple(_watched(adapted, arrays).tensors)
     if not tensors:
         return ModuleTrace(reason="the model calls no modules")
@@ -186,10 +188,17 @@ def module_values(
     """Call a model; return tensors of its modules by their numbers, as text.
 
     ``wide``: a copy of the model is called in float64.
+
+    Raises
+    ------
+    ModelError
+        The model does not run, or calls other modules this time.
     """
     keys = {trace.tensors[number].key: str(number) for number in numbers}
     values = _watched(adapted, arrays, keys, wide=wide).values
-    return {number: values[key] for key, number in keys.items() if key in values}
+    if keys.keys() != values.keys():
+        raise ModelError(f"{adapted.model_name} does not call the same modules each time.")
+    return {number: values[key] for key, number in keys.items()}
 
 
 def _watched(
