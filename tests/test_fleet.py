@@ -205,7 +205,7 @@ def test_a_plan_in_json_is_the_same(here):
         (f"{RUN}[[machines]]\nlabels = ['machine']\n", "'machine' cannot be a label"),
         (f"{RUN}[[machines]]\ncount = 0\n", "line 4: the count is 0"),
         (f"{RUN}[[machines]]\nprice = 'cheap'\n", "line 4: 'cheap' is not a price"),
-        (f"{RUN}[[machines]]\n[[machines]]\n", "two of the machines are called ''"),
+        (f"{RUN}[[machines]]\n[[machines]]\n", "two of the machines are called 'any machine'"),
         (f"code = 'absent'\n{RUN}", "line 1: the code 'absent' does not exist"),
         ("runs = [", "not valid TOML"),
     ],
@@ -648,6 +648,18 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(he
         execute_fleet(fleet.read_plan(write_project(here)), machines, here / output)
 
     assert not machines.asked
+
+
+def test_two_commands_do_not_write_one_file(here):
+    plan = fleet.read_plan(write_project(here))
+
+    def starts_another(machine, action):
+        with pytest.raises(UsageError, match="another command writes"):
+            execute_fleet(plan, Machines("a"), here / "fleet.lexer")
+
+    outcome = execute_fleet(plan, Machines("a", fails=starts_another), here / "fleet.lexer")
+
+    assert len(outcome.merged) == 1
 
 
 def test_a_single_run_is_not_replaced(here):

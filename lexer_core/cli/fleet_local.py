@@ -59,7 +59,7 @@ def local_command(
     """  # noqa: D301  click looks for the real \b
     if (plan is None) != (output_file is None):
         raise UsageError("--plan and -o belong together.", hint="--plan plan.toml -o fleet.lexer")
-    from lexer_core.fleet.dask_executor import DaskExecutor  # an extra
+    from lexer_core.fleet.dask_executor import DaskExecutor  # imports numpy
     from lexer_core.fleet.local import LocalFleet
     from lexer_core.fleet.plan_file import read_plan
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.reporting.layout_records import printable
 from lexer_core.reporting.terminal_table import print_layouts
 
 if TYPE_CHECKING:
@@ -86,23 +87,12 @@ def run_command(
     Exit status: 0 success, 2 wrong usage or input, 3 a machine failed (the others are
     in the file), 4 nothing was measured, 130 interrupted (keeps what was fetched).
     """  # noqa: D301  click looks for the real \b
-    from lexer_core.fleet import read_plan  # imports numpy
-    from lexer_core.fleet.addresses import check_address
-    from lexer_core.fleet.this_machine import THIS_MACHINE, ThisMachine
+    from lexer_core.fleet import choose_executor, read_plan  # imports numpy
 
     checked = read_plan(plan)
-    executor: Executor = ThisMachine()
-    if scheduler != THIS_MACHINE:
-        from lexer_core.fleet.dask_executor import DaskExecutor  # an extra
-
-        address = check_address(
-            scheduler,
-            tls_ca_file=tls_ca_file,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            insecure=insecure,
-        )
-        executor = DaskExecutor(address)
+    executor = choose_executor(
+        scheduler, tls_ca_file=tls_ca_file, tls_cert=tls_cert, tls_key=tls_key, insecure=insecure
+    )
     context.exit(run_and_show(checked, executor, output_file, wait))
 
 
@@ -122,7 +112,8 @@ def _show(outcome: FleetOutcome, output: str) -> int:
         click.echo(f"Saved to {output}.", err=True)
     else:
         for each in outcome.failed:
-            click.echo(f"{each.machine} did not measure {each.run}: {each.reason}", err=True)
+            reason = printable(each.reason.splitlines())
+            click.echo(f"{each.machine} did not measure {each.run}: " + "\n".join(reason), err=True)
         click.echo(f"Nothing was measured, so {output} was not written.", err=True)
     if outcome.is_interrupted:
         click.echo(

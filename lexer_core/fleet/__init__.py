@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lexer_core.fleet.addresses import check_address
+from lexer_core.fleet.dask_executor import DaskExecutor
 from lexer_core.fleet.plan_file import read_plan
 from lexer_core.fleet.records import FleetEvent, FleetPlan, MachineKind
 from lexer_core.fleet.run import FleetOutcome, execute_fleet
@@ -94,16 +95,24 @@ def run(
             print(each.machine, each.reason)
     """
     checked = plan if isinstance(plan, FleetPlan) else read_plan(plan)
-    executor: Executor = ThisMachine()
-    if scheduler != THIS_MACHINE:
-        address = check_address(
-            scheduler,
-            tls_ca_file=tls_ca_file,
-            tls_cert=tls_cert,
-            tls_key=tls_key,
-            insecure=insecure,
-        )
-        from lexer_core.fleet.dask_executor import DaskExecutor  # an extra
-
-        executor = DaskExecutor(address)
+    executor = choose_executor(
+        scheduler, tls_ca_file=tls_ca_file, tls_cert=tls_cert, tls_key=tls_key, insecure=insecure
+    )
     return execute_fleet(checked, executor, Path(output), wait=wait, notify=notify)
+
+
+def choose_executor(
+    scheduler: str,
+    *,
+    tls_ca_file: str | None,
+    tls_cert: str | None,
+    tls_key: str | None,
+    insecure: bool,
+) -> Executor:
+    """Return what reaches the machines; parameters as for :func:`run`."""
+    if scheduler == THIS_MACHINE:
+        return ThisMachine()
+    address = check_address(
+        scheduler, tls_ca_file=tls_ca_file, tls_cert=tls_cert, tls_key=tls_key, insecure=insecure
+    )
+    return DaskExecutor(address)

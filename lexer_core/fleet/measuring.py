@@ -15,6 +15,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +26,7 @@ from lexer_core.errors import FleetError, LexerError
 from lexer_core.temporary_folders import TemporaryFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from typing import IO
 
 __all__ = ["measure_in_own_process"]
@@ -67,7 +68,11 @@ def measure_in_own_process(
     with _machine_to_itself(link), TemporaryFolder("fleet") as temporary:
         job = temporary / "job.json"
         where = str(folder or Path.cwd())
-        job.write_text(json.dumps({"plan": plan, "path": str(path), "folder": where}))
+        job.write_text(
+            json.dumps(
+                {"plan": plan, "path": str(path), "folder": where, "is_sent": folder is not None}
+            )
+        )
         paths = (str(_PACKAGE_ROOT), os.environ.get("PYTHONPATH"))
         log = temporary / "log.txt"
         with log.open("wb") as output:
@@ -93,30 +98,27 @@ def measure_in_own_process(
             )
 
 
-class _machine_to_itself:  # noqa: N801  used like a function
-    """Waits until no other worker on this machine measures."""
-
-    def __init__(self, link: _Link) -> None:
-        self._link = link
-        folder = default_directory() / "fleet"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._lock = FileLock(folder / "measuring.lock", thread_local=False)
-
-    def __enter__(self) -> None:
-        told = False
-        while True:
-            try:
-                self._lock.acquire(timeout=_LOOK_SECONDS)
-                return
-            except Timeout:
-                if self._link.is_stopping():
-                    raise _stopped() from None
-                if not told:
-                    self._link.tell("waiting for another measurement on this machine")
-                told = True
-
-    def __exit__(self, *error: object) -> None:
-        self._lock.release()
+@contextmanager
+def _machine_to_itself(link: _Link) -> Iterator[None]:
+    """Wait until no other worker on this machine measures."""
+    folder = default_directory() / "fleet"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    lock = FileLock(folder / "measuring.lock", thread_local=False)
+    is_told = False
+    while True:
+        try:
+            lock.acquire(timeout=_LOOK_SECONDS)
+            break
+        except Timeout:
+            if link.is_stopping():
+                raise _stopped() from None
+            if not is_told:
+                link.tell("waiting for another measurement on this machine")
+            is_told = True
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _listen(process: subprocess.Popen[bytes], link: _Link) -> dict[str, Any]:

@@ -133,7 +133,7 @@ def _interrupt_at_end_of_input(finished: threading.Event) -> None:
 
 
 def _about_paths(request: dict[str, Any]) -> str:
-    if "code" in Path(request["folder"]).parts:
+    if request["is_sent"]:
         return "Paths are relative to the folder 'code' of the plan."
     return (
         "Paths are those of the machine. To send the folder that has the file, "

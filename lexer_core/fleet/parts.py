@@ -7,26 +7,30 @@ one goes on from there.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import attrs
 from attrs import frozen
+from filelock import FileLock, Timeout
 
+from lexer_core.cache_folder import default_directory
 from lexer_core.errors import ArtifactError, OutputFileError, UsageError
 from lexer_core.merged import MergedRuns, load_saved, merge_found, read_run
 from lexer_core.output_files import check_writable, write_text
 from lexer_core.validated_data import InvalidDataError, parse_json, validated
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterator, Sequence
     from pathlib import Path
 
     from lexer_core.merged import FailedRun
     from lexer_core.results import Environment
 
-__all__ = ["FleetFile", "Part"]
+__all__ = ["FleetFile", "Part", "written_by_one_command"]
 
 
 @frozen(kw_only=True)
@@ -37,6 +41,39 @@ class Part:
     machine: str
     plan: str
     price: str = ""
+
+
+@contextmanager
+def written_by_one_command(path: Path) -> Iterator[None]:
+    """Keep other commands from writing the same output in the ``with`` block.
+
+    Raises
+    ------
+    UsageError
+        Another command writes it now.
+    OutputFileError
+        The cache folder, where the lock is, cannot be written.
+    """
+    folder = default_directory() / "fleet"
+    digest = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:32]
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{digest}.lock")
+        lock.acquire(timeout=0)
+    except Timeout as error:
+        raise UsageError(
+            f"another command writes {str(path)!r} now.",
+            hint="Wait until it has ended, or choose another file with -o.",
+        ) from error
+    except OSError as error:
+        raise OutputFileError(
+            f"cannot write to {str(folder)!r}: {error.strerror or error}.",
+            hint="Set LEXER_CACHE_DIR to another folder.",
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class FleetFile:

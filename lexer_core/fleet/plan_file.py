@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import attrs
 
 from lexer_core.errors import UsageError
-from lexer_core.fleet.records import FleetPlan, MachineKind
+from lexer_core.fleet.records import ANY_MACHINE, FleetPlan, MachineKind
 from lexer_core.merged.prices import read_price
 from lexer_core.run_plan import RunPlan
 from lexer_core.settings.config_files import parse_toml_file, read_text_file
@@ -139,7 +139,8 @@ class _File:
     def _kind(self, value: object, path: tuple[str, ...]) -> MachineKind:
         table = self._table(value, path, _MACHINE_KEYS, "[[machines]]")
         table["settings"] = self._settings(table, path)
-        table.setdefault("name", " and ".join(cast("Sequence[str]", table.get("labels", ()))))
+        labels = cast("Sequence[str]", table.get("labels", ()))
+        table.setdefault("name", " and ".join(labels) or ANY_MACHINE.name)
         kind = MachineKind(**cast("dict[str, Any]", table))
         for label in kind.labels:
             if not LABEL.fullmatch(label) or label == MACHINE_LABEL:

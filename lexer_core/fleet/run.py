@@ -23,7 +23,7 @@ from lexer_core.errors import ArtifactError, OutputFileError, UsageError
 from lexer_core.fleet.code import PackedCode, pack_code
 from lexer_core.fleet.executor import Reply
 from lexer_core.fleet.machine import ANSWER, PART, WORKER_COMMAND
-from lexer_core.fleet.parts import FleetFile, Part
+from lexer_core.fleet.parts import FleetFile, Part, written_by_one_command
 from lexer_core.fleet.records import (
     FleetEvent,
     MachineFacts,
@@ -129,15 +129,24 @@ def execute_fleet(
     Raises
     ------
     UsageError
-        The file has other runs, the code cannot be read, or no machine has the labels of a
-        kind.
+        The file has other runs or is being written, the code cannot be read, or no machine
+        has the labels of a kind.
     FleetError
         No machine can be reached.
     OutputFileError
         The file cannot be written.
     """
-    notify = notify or (lambda _: None)
-    file = FleetFile(output)
+    with written_by_one_command(output):
+        return _execute(plan, executor, FleetFile(output), wait, notify or (lambda _: None))
+
+
+def _execute(
+    plan: FleetPlan,
+    executor: Executor,
+    file: FleetFile,
+    wait: float,
+    notify: Callable[[FleetEvent], object],
+) -> FleetOutcome:
     tasks = [
         [_Task(run=run, digest=plan_digest(run), price=kind.price) for run in plan.runs_of(kind)]
         for kind in plan.machines

@@ -132,10 +132,11 @@ def _tune(
 
 def _with_choices(settings: Mapping[str, object]) -> dict[str, object]:
     """Return the settings with the engines parsed."""
-    if settings.get("engines") is None:
+    engines = settings.get("engines")
+    if engines is None or isinstance(engines, str):
         return dict(settings)
-    engines = cast("Sequence[str]", settings["engines"])
-    return {**settings, "engines": [parse_engine_choice(text) for text in engines]}
+    choices = [parse_engine_choice(text) for text in cast("Sequence[str]", engines)]
+    return {**settings, "engines": choices}
 
 
 def _second_request(
