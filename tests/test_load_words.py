@@ -191,6 +191,19 @@ def test_a_withheld_rate_is_a_caveat():
     assert f"! torch[instances=1,threads=2] at 40.0/s: {late}" in report_to_text(report, 200)
 
 
+def test_a_late_rate_that_kept_to_the_limit_is_in_the_answer():
+    late = "requests were dispatched 2 ms late (p99) while a thread was free"
+    points = [
+        point(40.0, "withheld", reason=late),
+        point(60.0, "withheld", reason=late, share_low=0.98),
+    ]
+    report = report_of(configuration("torch", *points, reason=late))
+
+    assert report.sentences == (
+        f"Torch has no rate: {late}. Even so, 40.0 requests/s were answered within the limit.",
+    )
+
+
 def test_arrivals_and_batches_are_in_the_heading():
     report = report_of(configuration("torch", point(40.0), batch_up_to=8))
     test = attrs.evolve(report.test, arrivals="trace.txt", arrivals_rate=33.0, batch_wait_ms=5.0)

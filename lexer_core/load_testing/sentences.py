@@ -47,7 +47,7 @@ def load_sentences(rows: Iterable[BenchmarkResult], test: LoadTest, slo: Slo) ->
         for engine in dict.fromkeys(each.engine for each in test.configurations)
         if engine not in {each.engine for each in best}
     ]
-    sentences += [_none(engine, test.configurations, names) for engine in without]
+    sentences += [_none(engine, test.configurations, names, slo) for engine in without]
     return (*sentences, *_gil_sentences(test.configurations, names))
 
 
@@ -79,11 +79,27 @@ def _uncertain(configuration: LoadConfiguration, name: str) -> str:
 
 
 def _none(
-    engine: str, configurations: Sequence[LoadConfiguration], names: Mapping[str, str]
+    engine: str,
+    configurations: Sequence[LoadConfiguration],
+    names: Mapping[str, str],
+    slo: Slo,
 ) -> str:
     mine = [each for each in configurations if each.engine == engine]
     best = next((each for each in mine if each.points), mine[0])
-    return f"{names[best.label]} has no rate: {best.reason}."
+    # A late dispatch only makes latencies longer.
+    kept = [
+        point
+        for each in mine
+        for point in each.points
+        if point.verdict == "withheld" and (point.share_low or 0.0) >= slo.share
+    ]
+    sentence = f"{names[best.label]} has no rate: {best.reason}."
+    if kept:
+        highest = max(kept, key=lambda point: point.rate)
+        sentence += (
+            f" Even so, {significant(highest.rate)} requests/s were answered within the limit."
+        )
+    return sentence
 
 
 def _gil_sentences(
