@@ -99,45 +99,55 @@ def main() -> None:
     print_header("Attribution of time to modules")
     torch.manual_seed(0)
     context = LexerContext(max_seconds=read.seconds, validation=False, canary=False)
-    figures = []
+    print_figures([*wide_block(context), *attributions(context)])
+
+
+def attributions(context: LexerContext) -> Iterator[Figure]:
+    """Yield how much of the time of each model is attributed to its modules."""
     for name, model, inputs in models():
         report = context.profile(model, inputs, engines=engines())
-        print(report.to_text(width=140))
-        sys.stdout.flush()
-        figures += [
-            Figure(
+        show(report)
+        for row in report:
+            yield Figure(
                 f"{name}, {row.engine}: attributed",
                 100 * attributed(report, row.label),
                 limit=100 * GATES[row.label],
                 unit=" %",
                 at_least=True,
             )
-            for row in report
-        ]
+
+
+def wide_block(context: LexerContext) -> Iterator[Figure]:
+    """Yield how much the share of the wide block differs from what it takes alone.
+
+    In one thread, whose times depend less on what else the machine does.
+    """
     x = torch.randn(1, 16, 56, 56)
     net = Uneven().eval()
-    report = context.profile(net, x, engines=engines())
-    print(report.to_text(width=140, depth=2))
+    report = context.profile(net, x, engines=engines(), threads=1)
+    show(report)
     alone = context.benchmark(
-        {"net": (net, x), "block": (net.blocks[2], x), "rest": (without_block(net), x)},
+        {"block": (net.blocks[2], x), "rest": (without_block(net), x)},
         engines=engines(),
+        threads=1,
     )
     for row in report:
-        whole = alone[f"net/{row.label}"].p50_ms or 1.0
-        block = (alone[f"block/{row.label}"].p50_ms or 0.0) / whole
-        rest = (alone[f"rest/{row.label}"].p50_ms or 0.0) / whole
+        block, rest = (alone[f"{part}/{row.label}"].p50_ms or 0.0 for part in ("block", "rest"))
         found = share_of(report, row.label, "blocks.2")
         truth = block / (block + rest)
-        figures.append(
-            Figure(
-                f"wide block, {row.engine}: share",
-                100 * abs(found - truth),
-                f"{found:.1%}, alone {truth:.1%}",
-                limit=100 * POINTS,
-                unit=" points",
-            )
+        yield Figure(
+            f"wide block, {row.engine}: share",
+            100 * abs(found - truth),
+            f"{found:.1%}, alone {truth:.1%}",
+            limit=100 * POINTS,
+            unit=" points",
         )
-    print_figures(figures)
+
+
+def show(report: BenchmarkReport) -> None:
+    """Print a report."""
+    print(report.to_text(width=140))
+    sys.stdout.flush()
 
 
 def without_block(net: Uneven) -> torch.nn.Module:
