@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,8 @@ from attrs import frozen
 
 from lexer_core import __version__
 from lexer_core.artifact.manifest import LONGEST_NAME, is_name
-from lexer_core.errors import ArtifactError, OutputFileError, UsageError
+from lexer_core.errors import ArtifactError, OutputFileError
+from lexer_core.fleet.choosing import wait_for_machines
 from lexer_core.fleet.code import PackedCode, pack_code
 from lexer_core.fleet.executor import Reply
 from lexer_core.fleet.machine import ANSWER, PART, WORKER_COMMAND
@@ -33,7 +33,6 @@ from lexer_core.fleet.records import (
 from lexer_core.merged import FailedRun
 from lexer_core.merged.machines import other_hardware
 from lexer_core.results.attrs_fields import plain
-from lexer_core.suggestions import did_you_mean
 from lexer_core.validated_data import InvalidDataError, parse_json, validated
 
 if TYPE_CHECKING:
@@ -41,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.fleet.executor import Executor
-    from lexer_core.fleet.records import ConnectedMachine, FleetPlan, MachineKind
+    from lexer_core.fleet.records import FleetPlan
     from lexer_core.merged import MergedRuns
     from lexer_core.run_plan import RunPlan
 
@@ -49,7 +48,6 @@ __all__ = ["FleetOutcome", "execute_fleet"]
 
 _PART_BYTES = 4 * 2**20
 _LOOK_SECONDS = 0.5
-_SECONDS_BETWEEN_LOOKS_FOR_MACHINES = 1.0
 
 
 @frozen(kw_only=True, eq=False)
@@ -154,7 +152,7 @@ def _execute(
     file.check_plans({task.digest for each in tasks for task in each})
     code = None if plan.code is None else pack_code(plan.code)
     with executor:
-        chosen = _wait_for_machines(plan, executor, wait, notify)
+        chosen = wait_for_machines(plan, executor, wait, notify)
         fleet = _Fleet(executor, file, code, notify)
         for machine, kinds in chosen:
             # Two kinds of one machine may ask for the same.
@@ -169,75 +167,6 @@ def _execute(
         merged=file.merge(fleet.failed),
         failed=tuple(fleet.failed),
         is_interrupted=is_interrupted,
-    )
-
-
-def _wait_for_machines(
-    plan: FleetPlan,
-    executor: Executor,
-    wait: float,
-    notify: Callable[[FleetEvent], object],
-) -> list[tuple[ConnectedMachine, tuple[int, ...]]]:
-    """Return the machines that measure, with the numbers of their kinds, when there are enough."""
-    deadline = time.monotonic() + wait
-    while True:
-        connected = executor.machines()
-        fitting = [
-            [machine for machine in connected if machine.has(kind.labels)] for kind in plan.machines
-        ]
-        missing = [
-            kind
-            for kind, machines in zip(plan.machines, fitting, strict=True)
-            if len(machines) < (kind.count or 1)
-        ]
-        if not missing:
-            break
-        if time.monotonic() >= deadline:
-            raise _too_few(missing[0], connected, wait)
-        notify(FleetEvent(machine="", state="waiting", text=_what_is_missing(missing)))
-        time.sleep(min(_SECONDS_BETWEEN_LOOKS_FOR_MACHINES, max(0.0, deadline - time.monotonic())))
-    kinds_of: dict[str, list[int]] = {}
-    for number, (kind, machines) in enumerate(zip(plan.machines, fitting, strict=True)):
-        for machine in machines[: kind.count]:
-            kinds_of.setdefault(machine.name, []).append(number)
-    return [
-        (machine, tuple(kinds_of[machine.name]))
-        for machine in connected
-        if machine.name in kinds_of
-    ]
-
-
-def _what_is_missing(kinds: Sequence[MachineKind]) -> str:
-    return ", ".join(
-        kind.name if kind.count is None else f"{kind.count} of {kind.name}" for kind in kinds
-    )
-
-
-def _too_few(kind: MachineKind, connected: Sequence[ConnectedMachine], wait: float) -> UsageError:
-    if not connected:
-        return UsageError(
-            f"no machine connected within {wait:g} s.",
-            hint=f"Start a worker on each machine: {WORKER_COMMAND}\nWait longer: --wait 600",
-        )
-    labels = sorted({label for machine in connected for label in machine.labels or ()})
-    shown = ", ".join(
-        f"{machine.name} ({', '.join(machine.labels or ()) or 'no labels'})"
-        for machine in connected[:20]
-    )
-    unknown = [label for label in kind.labels if label not in labels]
-    if unknown:
-        return UsageError(
-            f"no machine has the label {unknown[0]!r}, which {kind.name!r} needs.",
-            hint=f"Labels: {', '.join(labels) or 'none'}.{did_you_mean(unknown[0], labels)}\n"
-            f"Connected: {shown}.\n"
-            f'To give a machine the label, start its worker with --resources "machine=1 '
-            f'{unknown[0]}=1".\nWait longer: --wait 600',
-        )
-    return UsageError(
-        f"{kind.name!r} needs {kind.count or 1} machines with the labels "
-        f"{', '.join(kind.labels) or '(none)'}, and "
-        f"{sum(machine.has(kind.labels) for machine in connected)} are connected.",
-        hint=f"Connected: {shown}.\nWait longer: --wait 600",
     )
 
 
