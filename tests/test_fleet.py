@@ -131,7 +131,7 @@ def test_the_example_is_a_valid_plan(here, capsys):
 
     assert status == 0
     assert run(capsys, "fleet", "plan", "plan.toml")[1].splitlines() == [
-        "any machine: every one",
+        "any machine: all that are connected",
         "  measure net batch 1",
         "  measure net batch 8",
     ]

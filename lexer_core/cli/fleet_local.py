@@ -67,6 +67,7 @@ def local_command(
     with LocalFleet(count, pythons=pythons) as local:
         if checked is not None and output_file is not None:
             executor = DaskExecutor(local.address)
+            local.wait_for_workers(_WAIT)
             context.exit(run_and_show(checked, executor, output_file, _WAIT))
         tls = local.address.tls
         assert tls is not None

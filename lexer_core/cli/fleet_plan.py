@@ -34,7 +34,7 @@ def plan_command(plan: str | None, example: bool) -> None:
     checked = read_plan(plan)
     for kind in checked.machines:
         labels = f" with {', '.join(kind.labels)}" if kind.labels else ""
-        count = "every one" if kind.count is None else str(kind.count)
+        count = "all that are connected" if kind.count is None else f"{kind.count} of them"
         click.echo(f"{kind.name}{labels}: {count}")
         for run in checked.runs_of(kind):
             what = "tune" if run.is_tuning else "measure"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from lexer_core.errors import FleetError, MissingPackageError, UsageError
 from lexer_core.fleet.addresses import SchedulerAddress, TlsFiles
-from lexer_core.fleet.dask_executor import check_dask
+from lexer_core.fleet.dask_executor import DaskExecutor, check_dask
 from lexer_core.fleet.plan_file import MACHINE_LABEL
 from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.worker.guardian import guarded
@@ -112,6 +112,27 @@ class LocalFleet:
             ["--name", name, "--resources", resources, "--local-directory", str(self.folder)],
             environment=environment,
         )
+
+    def wait_for_workers(self, seconds: float) -> None:
+        """Wait until all workers are connected.
+
+        Raises
+        ------
+        FleetError
+            A worker has ended, or is not connected in time.
+        """
+        deadline = time.monotonic() + seconds
+        names = [f"local-{number}" for number in range(1, self._count + 1)]
+        workers = dict(zip(names, self._processes[1:], strict=False))
+        with DaskExecutor(self.address) as executor:
+            while missing := workers.keys() - {machine.name for machine in executor.machines()}:
+                ended = [name for name in missing if workers[name].poll() is not None]
+                if ended or time.monotonic() > deadline:
+                    name = min(ended or missing)
+                    raise FleetError(
+                        f"worker {name} did not start.", hint=f"Its last output:\n{self.log(name)}"
+                    )
+                time.sleep(_LOOK_SECONDS)
 
     def _start_scheduler(self) -> None:
         file = self.folder / "scheduler.json"
