@@ -876,12 +876,13 @@ MUTANTS = (
         name="returns_before_its_work_is_done",
         check="completion_is_timed",
         old=RUN,
+        # The sleep lets the call return: a thread may compute before ``start`` returns.
         new="        outputs = []\n"
-        "        task = lambda: outputs.extend(self.compute(**placed))\n"
+        "        task = lambda: (time.sleep(0.001), outputs.extend(self.compute(**placed)))\n"
         "        self.work = threading.Thread(target=task)\n"
         "        self.work.start()\n"
         "        return outputs\n",
-        source=REFERENCE.replace(SOUND, "import threading\n").replace(
+        source=REFERENCE.replace(SOUND, "import threading\nimport time\n").replace(
             FETCH, f"    session.work.join()\n{FETCH}"
         ),
     ),

@@ -216,6 +216,8 @@ def test_arrivals_and_batches_are_in_the_heading():
 
 @pytest.mark.extras
 def test_the_page_draws_latency_over_rate():
+    pytest.importorskip("matplotlib")
+    pytest.importorskip("jinja2")
     page = report_of(
         configuration("torch", point(20.0), point(60.0, "undecided"), point(80.0, "fails")),
         configuration("openvino", reason="not tested under load: it predicts less"),
