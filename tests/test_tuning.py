@@ -300,6 +300,15 @@ def test_a_limit_that_nothing_meets_is_named_with_what_comes_closest(model: Path
     )
 
 
+def test_a_limit_that_no_sample_exceeds_is_certain_before_the_percentile_has_an_interval(
+    model: Path,
+) -> None:
+    report = tuned(model, vary={"threads": [1]}, limits="p99<=10s", max_seconds=2.0)
+
+    assert fates(report) == {"scale[threads=1]": "winner"}
+    assert report.configurations[0].reason == ""
+
+
 def test_one_that_is_over_a_limit_makes_no_other_one_leave(model: Path) -> None:
     # Its median is smaller, its mean is not.
     report = tuned(model, vary={"threads": [1]}, engines=["scale", "bursty"], limits="mean<=5ms")

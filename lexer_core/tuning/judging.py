@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import attrs
 from attrs import field, frozen
 
+from lexer_core.statistics import share_interval
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
@@ -21,6 +23,9 @@ __all__ = ["Judgement", "judge_configurations"]
 
 _BY_CENTRES = ("p50", "mean", "throughput")
 """Figures by which the comparisons of a report decide."""
+
+_TWO_SIDED = 0.9
+"""Of an interval whose lower end is exceeded with 95 % confidence."""
 
 _NEVER_MEASURED = ("NoSamples", "Interrupted")
 
@@ -148,20 +153,30 @@ def _within_limits(
         if value is None and limit.figure.percent is not None:
             # A percentile is not below the median.
             value = row.p50_ms if row.p50_ms and not limit.allows(row.p50_ms) else None
+        if value is not None and not limit.allows(value):
+            return attrs.evolve(configuration, fate="over_limit", reason=limit.exceeded_by(value))
+        if limit.figure.percent is not None and _is_surely_within(row, limit):
+            continue
         if value is None:
             uncertain.append(f"{limit.figure.name} is unknown, so {limit} is not certain")
-        elif not limit.allows(value):
-            return attrs.evolve(configuration, fate="over_limit", reason=limit.exceeded_by(value))
-        elif not _is_certain(row, limit):
+        elif limit.figure.percent is not None:
             uncertain.append(f"{limit} is likely but not certain")
     return attrs.evolve(configuration, fate="winner", reason="; ".join(uncertain))
 
 
-def _is_certain(row: BenchmarkResult, limit: Limit) -> bool:
-    if limit.figure.percent is None:
-        return True
-    interval = row.intervals.get(f"{limit.figure.name}_ms")
-    return interval is not None and interval.high is not None and limit.allows(interval.high)
+def _is_surely_within(row: BenchmarkResult, limit: Limit) -> bool:
+    """Whether the share of samples within a limit on a percentile is surely large enough.
+
+    A few hundred samples, none of them beyond the limit, suffice for p99, although the
+    percentile itself needs more for an interval.
+    """
+    assert limit.figure.percent is not None
+    if not row.samples.size:
+        return False
+    milliseconds = row.samples * 1e3
+    is_within = milliseconds <= limit.bound if limit.is_upper else milliseconds >= limit.bound
+    share = share_interval(is_within, row.sample_rounds, confidence=_TWO_SIDED)
+    return share.low >= limit.figure.percent / 100.0
 
 
 def _winner_and_others(
