@@ -171,11 +171,12 @@ def _is_surely_within(row: BenchmarkResult, limit: Limit) -> bool:
     percentile itself needs more for an interval.
     """
     assert limit.figure.percent is not None
-    if not row.samples.size:
+    samples, rounds = row.samples, row.sample_rounds
+    if samples is None or rounds is None or not samples.size:
         return False
-    milliseconds = row.samples * 1e3
+    milliseconds = samples * 1e3
     is_within = milliseconds <= limit.bound if limit.is_upper else milliseconds >= limit.bound
-    share = share_interval(is_within, row.sample_rounds, confidence=_TWO_SIDED)
+    share = share_interval(is_within, rounds, confidence=_TWO_SIDED)
     return share.low >= limit.figure.percent / 100.0
 
 
