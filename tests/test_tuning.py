@@ -23,6 +23,10 @@ from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
 from lexer_core.errors import ArtifactError, UsageError
 from lexer_core.reporting.terminal_table import print_report
+from lexer_core.results import BenchmarkResult, ReportData
+from lexer_core.results.tuning import TuningConfiguration
+from lexer_core.tuning.goals import read_goals, read_limits
+from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
@@ -300,13 +304,38 @@ def test_a_limit_that_nothing_meets_is_named_with_what_comes_closest(model: Path
     )
 
 
-def test_a_limit_that_no_sample_exceeds_is_certain_before_the_percentile_has_an_interval(
-    model: Path,
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [("p99<=100ms", ""), ("p99<=5ms", "p99<=5ms is likely but not certain")],
+)
+def test_a_limit_that_no_sample_comes_near_is_certain_without_an_interval_of_the_percentile(
+    limit: str, reason: str
 ) -> None:
-    report = tuned(model, vary={"threads": [1]}, limits="p99<=10s", max_seconds=2.0)
+    # 40 rounds of 20 calls, of which one round is slow.
+    seconds = np.full(800, 0.001)
+    seconds[400:406] = 0.006
+    row = BenchmarkResult(
+        label="toy[threads=1]",
+        engine="Toy",
+        engine_name="toy",
+        device="CPU",
+        status="ok",
+        p50_ms=1.0,
+        p99_ms=1.0,
+        samples=seconds,
+        sample_rounds=np.repeat(np.arange(40), 20),
+    )
+    judgement = Judgement(
+        goals=read_goals("p50", None),
+        limits=read_limits([limit]),
+        tie=0.02,
+        finalists=(row.label,),
+    )
+    configuration = TuningConfiguration(label=row.label, engine="toy", threads=1)
 
-    assert fates(report) == {"scale[threads=1]": "winner"}
-    assert report.configurations[0].reason == ""
+    (ended,) = judge_configurations(ReportData(results=(row,)), [configuration], judgement)
+
+    assert (ended.fate, ended.reason) == ("winner", reason)
 
 
 def test_one_that_is_over_a_limit_makes_no_other_one_leave(model: Path) -> None:
