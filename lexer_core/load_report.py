@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import attrs
 from attrs import frozen
 
 from lexer_core.errors import UsageError
 from lexer_core.report import BenchmarkReport
-from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
     from lexer_core.results import BenchmarkResult
     from lexer_core.results.load_test import LoadConfiguration, LoadTest
+    from lexer_core.results.report_data import ReportData
 
 __all__ = ["LoadReport"]
 
@@ -40,8 +39,7 @@ class LoadReport(BenchmarkReport):
                 "this report is that of a benchmark, not of a load test.",
                 hint="lexer load writes one.",
             )
-        fields = attrs.fields(ReportData)
-        return cls(**{field.name: getattr(report, field.name) for field in fields})
+        return cls._with_fields_of(report)
 
     @property
     def test(self) -> LoadTest:

@@ -56,6 +56,12 @@ class BenchmarkReport(ReportData):
         rows = tuple(self._with_saver(row) for row in self.results)
         object.__setattr__(self, "results", rows)
 
+    @classmethod
+    def _with_fields_of(cls, report: ReportData) -> Self:
+        """Return a report of this class with the fields of another one."""
+        fields = attrs.fields(ReportData)
+        return cls(**{field.name: getattr(report, field.name) for field in fields})
+
     def _with_saver(self, row: BenchmarkResult) -> BenchmarkResult:
         source = RowModel(
             saved=next((each for each in self.models if row.label in each.labels), None),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-import attrs
 from attrs import frozen
 
 from lexer_core.errors import UsageError
 from lexer_core.report import BenchmarkReport
-from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
     from lexer_core.results import BenchmarkResult
+    from lexer_core.results.report_data import ReportData
     from lexer_core.results.tuning import Fate, Tuning, TuningConfiguration
 
 __all__ = ["TuningReport"]
@@ -40,8 +39,7 @@ class TuningReport(BenchmarkReport):
                 "this report is that of a benchmark, not of a tuning.",
                 hint="lexer tune writes one.",
             )
-        fields = attrs.fields(ReportData)
-        return cls(**{field.name: getattr(report, field.name) for field in fields})
+        return cls._with_fields_of(report)
 
     @property
     def search(self) -> Tuning:

@@ -15,6 +15,7 @@ from lexer_core.cli.engine_listing import (
 )
 from lexer_core.cli.printing import print_json
 from lexer_core.cli.streams import stdout_to_stderr
+from lexer_core.engines.choice import option_text
 from lexer_core.engines.registry import EngineRegistry
 
 if TYPE_CHECKING:
@@ -107,15 +108,11 @@ def _lines(listing: EngineListing, probe: EngineProbe | None) -> Iterator[tuple[
 
 
 def _print_option(option: EngineOption) -> None:
-    default = "chosen by the runtime" if option.default is None else _spelled(option.default)
-    values = ", ".join(map(_spelled, option.choices)) or _TYPE_NAMES[option.type.__name__]
+    default = "chosen by the runtime" if option.default is None else option_text(option.default)
+    values = ", ".join(map(option_text, option.choices)) or _TYPE_NAMES[option.type.__name__]
     click.echo(f"  {option.name}: {values} (default: {default})")
     if option.help:
         click.echo(f"      {option.help}")
-
-
-def _spelled(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _option_as_json(option: EngineOption) -> dict[str, object]:

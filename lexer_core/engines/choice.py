@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lexer_core.records import EngineInfo, OptionValue
 
-__all__ = ["EngineChoice", "parse_engine_choice", "resolve_options"]
+__all__ = ["EngineChoice", "option_text", "parse_engine_choice", "resolve_options"]
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _CHOICE = re.compile(
@@ -171,8 +171,13 @@ def resolve_options(
     return resolved
 
 
+def option_text(value: object) -> str:
+    """Return the value of an option as users write it: ``true``, ``2``, ``all``."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
 def _spelled(value: OptionValue) -> str:
-    text = str(value).lower() if isinstance(value, bool) else str(value)
+    text = option_text(value)
     if text == text.strip() and not set(text) & set(',"[]'):
         return text
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'

@@ -69,6 +69,7 @@ class LocalFleet:
         self._count, self._pythons = workers, tuple(pythons) or (sys.executable,)
         self._stack = ExitStack()
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._workers: dict[str, subprocess.Popen[bytes]] = {}
         self.address = SchedulerAddress(url="")
 
     def __enter__(self) -> Self:
@@ -82,7 +83,8 @@ class LocalFleet:
             self._start_scheduler()
             for number in range(1, self._count + 1):
                 python = self._pythons[(number - 1) % len(self._pythons)]
-                self.start_worker(f"local-{number}", python=python)
+                name = f"local-{number}"
+                self._workers[name] = self.start_worker(name, python=python)
             self._stack = stack.pop_all()
         return self
 
@@ -122,11 +124,11 @@ class LocalFleet:
             A worker has ended, or is not connected in time.
         """
         deadline = time.monotonic() + seconds
-        names = [f"local-{number}" for number in range(1, self._count + 1)]
-        workers = dict(zip(names, self._processes[1:], strict=False))
         with DaskExecutor(self.address) as executor:
-            while missing := workers.keys() - {machine.name for machine in executor.machines()}:
-                ended = [name for name in missing if workers[name].poll() is not None]
+            while missing := self._workers.keys() - {
+                machine.name for machine in executor.machines()
+            }:
+                ended = [name for name in missing if self._workers[name].poll() is not None]
                 if ended or time.monotonic() > deadline:
                     name = min(ended or missing)
                     raise FleetError(

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
+from lexer_core.engines.choice import option_text
 from lexer_core.reporting.layout_records import Column, Layout, printable
 from lexer_core.reporting.numbers import (
     MISSING,
@@ -117,9 +118,9 @@ def _place(configuration: TuningConfiguration) -> Iterator[tuple[str, str]]:
             yield name, str(value)
     yield from ((name, str(size)) for name, size in configuration.shape.items())
     yield from (
-        (name, _option_text(value))
+        (name, option_text(value))
         for name, value in configuration.options.items()
-        if f"{name}={_option_text(value)}" in _bracket(configuration)
+        if f"{name}={option_text(value)}" in _bracket(configuration)
     )
 
 
@@ -132,10 +133,6 @@ def _bracket(configuration: TuningConfiguration) -> str:
     """Return the part of the label that says what is varied: ``batch=1,threads=2``."""
     _, opening, rest = configuration.label.rpartition("[")
     return rest.removesuffix("]") if opening else ""
-
-
-def _option_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _axes(configurations: Sequence[TuningConfiguration]) -> dict[str, dict[str, str]]:

@@ -15,6 +15,7 @@ import attrs
 from attrs import field, frozen
 
 from lexer_core.benchmark.cases import PRECISION
+from lexer_core.engines.choice import option_text
 from lexer_core.errors import UsageError
 from lexer_core.precisions import precision_name
 from lexer_core.suggestions import did_you_mean
@@ -245,7 +246,9 @@ def read_axes(vary: Mapping[str, object]) -> Space:
         )
         engine, _, option = written.rpartition(".")
         is_precision = option == PRECISION and not engine
-        values = tuple(map(precision_name if is_precision else _as_text, map(_as_text, listed)))
+        values = tuple(
+            map(precision_name if is_precision else option_text, map(option_text, listed))
+        )
         axis = Axis(name=option, values=values, engine=engine)
         if not values or "" in values:
             raise UsageError(f"axis {written!r} has no values.", hint=_HOW_TO_WRITE)
@@ -257,7 +260,3 @@ def read_axes(vary: Mapping[str, object]) -> Space:
                 raise UsageError(f"{max(sizes)} {option} are too many.")
         axes.append(axis)
     return Space(axes=tuple(axes))
-
-
-def _as_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
