@@ -1,6 +1,7 @@
 """What applies to all tests: whose settings are kept away, and which tests need a GPU?
 
-No test depends on the speed of the machine, and nor do those that generate data.
+No test depends on the speed of the machine, and nor do those that generate data: these try
+the same examples in each run, and other ones in ``nox -s fuzz``.
 """
 
 import os
@@ -21,9 +22,19 @@ os.environ["LEXER_NO_CONFIG"] = "1"
 
 # How long anything takes depends on what else the machine does.
 settings.register_profile(
-    "any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    "the same",
+    deadline=None,
+    derandomize=True,
+    max_examples=60,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
-settings.load_profile("any machine")
+settings.register_profile(
+    "other ones",
+    parent=settings.get_profile("the same"),
+    derandomize=False,
+    max_examples=1000,
+)
+settings.load_profile("the same")
 
 
 # Files that take a minute or more. They come first, so that none is left to one worker when

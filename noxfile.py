@@ -141,6 +141,14 @@ def outside(session: nox.Session) -> None:
 
 
 @nox.session
+def fuzz(session: nox.Session) -> None:
+    """Try generated data that no run has tried yet; other sessions repeat the same."""
+    install(session, "-e", ".", *PAGES, *TEST_TOOLS)
+    profile = ("-m", "hypothesis", "--hypothesis-profile", "other ones")
+    session.run("pytest", *SIDE_BY_SIDE, *profile, "tests", *session.posargs, env=WITH_BYTECODE)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Inject faults into runs, and print a table of what came of each."""
     install(session, *[part for path in DISTRIBUTIONS for part in ("-e", path)])

@@ -16,6 +16,8 @@ from lexer_core.results import (
     OutputParity,
     Parity,
 )
+from lexer_core.results.load_test import ClosedPoint, LoadConfiguration, LoadTest, RatePoint
+from lexer_core.results.tuning import Tuning, TuningConfiguration
 
 AGREES = Parity(status="pass", reference="AmazingNet (eager)", max_abs_error=2e-6)
 DIFFERS = Parity(
@@ -128,3 +130,108 @@ def a_full_report() -> BenchmarkReport:
         seed=7,
         seconds={"export": 6.1, "rounds": 12.0},
     )
+
+
+def a_tuned_report() -> BenchmarkReport:
+    """A tuning in which configurations ended in every way."""
+    ends: dict[str, dict[str, Any]] = {
+        "winner": {"batch": 8, "confirmed": True},
+        "tie": {"batch": 4, "reason": "within 1 % of the best", "confirmed": True},
+        "front": {"batch": 16},
+        "slower": {"batch": 2, "beaten_by": "winner", "ratio": 1.4, "reason": "slower by 40 %"},
+        "over_limit": {"batch": 32, "reason": "p99 is 31 ms: 1.6 times the limit"},
+        "failed": {"batch": 64, "reason": "out of memory"},
+        "unsupported": {"batch": 128, "reason": "no such batch"},
+        "not_reached": {"batch": 1, "reason": "the time was up"},
+    }
+    measured = [a_row(end, "Torch", 10.0 + at) for at, end in enumerate(list(ends)[:5])]
+    rows = [*measured, *(a_failed_row(end) for end in list(ends)[5:])]
+    return a_report(*rows, comparisons=[a_comparison("tie", "winner")], tuning=_tuning(ends))
+
+
+def a_tuning_without_numbers() -> BenchmarkReport:
+    """A tuning in which nothing could be measured."""
+    ends: dict[str, dict[str, Any]] = {
+        "failed": {"batch": 1, "reason": "no such file"},
+        "unsupported": {"batch": 2, "reason": "no such batch"},
+    }
+    return a_report(*map(a_failed_row, ends), tuning=_tuning(ends))
+
+
+def _tuning(ends: dict[str, dict[str, Any]]) -> Tuning:
+    configurations: list[Any] = [
+        TuningConfiguration(label=end, engine="torch", fate=end, rounds=5, number=at, **facts)  # type: ignore[arg-type]
+        for at, (end, facts) in enumerate(ends.items())
+    ]
+    return Tuning(
+        goals=["minimize p50"],
+        limits=["p99<=20ms"],
+        bounds={"p99": 20.0},
+        vary={"batch": [str(each.batch) for each in configurations]},
+        configurations=configurations,
+        space_size=len(configurations),
+        race_rounds=5,
+        race_samples=40,
+    )
+
+
+def a_load_report() -> BenchmarkReport:
+    """A load test of one engine that keeps to the limit, and one that cannot be measured."""
+    figures: dict[str, Any] = {
+        "requests": 900,
+        "share_low": 0.98,
+        "share_high": 1.0,
+        "p50_ms": 9.0,
+        "p95_ms": 20.0,
+        "p99_ms": 40.0,
+        "wait_mean_ms": 1.0,
+        "wait_p99_ms": 20.0,
+        "service_mean_ms": 9.0,
+        "service_p99_ms": 12.0,
+        "lateness_p99_ms": 0.1,
+        "cpus": 1.5,
+        "blocks": 3,
+    }
+    points = [
+        RatePoint(
+            rate=rate,
+            verdict=verdict,
+            share=share,
+            achieved_per_sec=rate,
+            goodput_per_sec=rate * share,
+            **figures,
+        )
+        for rate, verdict, share in ((60.0, "passes", 0.999), (120.0, "fails", 0.7))
+    ]
+    configurations = [
+        LoadConfiguration(
+            label="torch",
+            engine="torch",
+            instances=1,
+            threads=2,
+            capacity_per_sec=130.0,
+            closed=[ClosedPoint(concurrency=1, throughput_per_sec=130.0, p50_ms=7.0, p99_ms=9.0)],
+            gil="partly",
+            points=points,
+            rate=60.0,
+            highest_passing=60.0,
+            lowest_failing=120.0,
+        ),
+        _load_without_numbers("tvm"),
+    ]
+    return a_report(a_row(), a_failed_row(), load_test=_load_test(configurations))
+
+
+def a_load_test_without_numbers() -> BenchmarkReport:
+    """A load test in which nothing could be measured."""
+    return a_report(a_failed_row(), load_test=_load_test([_load_without_numbers("tvm")]))
+
+
+def _load_without_numbers(label: str) -> LoadConfiguration:
+    return LoadConfiguration(
+        label=label, engine=label, instances=2, threads=1, reason="the worker died of SIGSEGV"
+    )
+
+
+def _load_test(configurations: list[LoadConfiguration]) -> LoadTest:
+    return LoadTest(slo="p99<=50ms", percent=99.0, limit_ms=50.0, configurations=configurations)

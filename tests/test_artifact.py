@@ -29,7 +29,7 @@ from artifact_samples import (
     with_samples,
 )
 from fake_engines import FakeSite
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import AGREES, a_failed_row, a_full_report, a_report, a_row
 from toy_engine import TOY_ENGINE, write_toy_model
@@ -157,7 +157,6 @@ def test_samples_load_bit_for_bit(samples, loops, tmp_path):
 
 
 @given(st.lists(st.floats(), max_size=20), st.integers(-2, 10**12))
-@settings(max_examples=60, deadline=None)
 def test_any_samples_load_bit_for_bit(tmp_path_factory, samples, loops):
     samples = np.array(samples, dtype=np.float64)
     path = tmp_path_factory.mktemp("any") / "run.lexer"
@@ -168,7 +167,6 @@ def test_any_samples_load_bit_for_bit(tmp_path_factory, samples, loops):
 
 
 @given(st.text(), st.text(st.characters(codec="utf-8")))
-@settings(max_examples=60, deadline=None)
 def test_any_text_loads(tmp_path_factory, label, printed):
     path = tmp_path_factory.mktemp("any") / "run.lexer"
     report = a_report(a_row(label=label, log=printed), notes=[label], model_name=label)

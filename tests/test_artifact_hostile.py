@@ -17,8 +17,10 @@ import numpy as np
 import pytest
 import tomli_w
 from artifact_samples import a_whole_report, changed, entries_of, packed
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from page_samples import a_profiled_report
+from report_samples import a_load_report, a_tuned_report, a_tuning_without_numbers
 
 from lexer_core.artifact import archive, contents, load, save
 from lexer_core.errors import ArtifactError, LexerError
@@ -417,11 +419,6 @@ def test_arrays_of_unknown_fields_are_ignored(saved):
 
 # --- Anything at all. ---
 
-SLOW = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
 VALUES = st.recursive(
     st.none()
     | st.booleans()
@@ -466,13 +463,11 @@ def damaged_bytes(data, content):
 
 
 @given(data=st.data())
-@SLOW
 def test_a_file_with_damaged_bytes_is_read_or_refused(original, tmp_path, data):
     read_or_refuse(damaged_bytes(data, original), tmp_path)
 
 
 @given(data=st.data())
-@SLOW
 def test_a_file_with_a_damaged_directory_is_read_or_refused(original, tmp_path, data):
     start = original.index(b"PK\x01\x02")
 
@@ -480,7 +475,6 @@ def test_a_file_with_a_damaged_directory_is_read_or_refused(original, tmp_path, 
 
 
 @given(data=st.data())
-@SLOW
 def test_a_file_with_damaged_entries_is_read_or_refused(original, tmp_path, data):
     """With valid checksums, so that the damage reaches the readers of the entries."""
     with zipfile.ZipFile(io.BytesIO(original)) as source:
@@ -511,11 +505,25 @@ def with_another_value(data, value):
     return data.draw(VALUES)
 
 
+@pytest.fixture(scope="module")
+def reports(original, tmp_path_factory):
+    """The entries of a file for each kind of report."""
+    folder = tmp_path_factory.mktemp("reports")
+    kinds = {
+        "profile": a_profiled_report,
+        "tuning": a_tuned_report,
+        "tuning of failures": a_tuning_without_numbers,
+        "load test": a_load_report,
+    }
+    (folder / "benchmark").write_bytes(original)
+    for name, make in kinds.items():
+        save(make(), folder / name)
+    return {path.name: entries_of(path) for path in sorted(folder.iterdir())}
+
+
 @given(data=st.data())
-@SLOW
-def test_a_report_with_other_values_is_read_or_refused(original, tmp_path, data):
-    with zipfile.ZipFile(io.BytesIO(original)) as source:
-        entries = {name: source.read(name) for name in source.namelist()}
+def test_a_report_with_other_values_is_read_or_refused(reports, tmp_path, data):
+    entries = dict(reports[data.draw(st.sampled_from(sorted(reports)))])
     report = with_another_value(data, json.loads(entries["report.json"]))
     entries["report.json"] = json.dumps(report).encode("utf-8", "replace")
 
@@ -532,7 +540,6 @@ def without_nothing(value):
 
 
 @given(data=st.data())
-@SLOW
 def test_a_table_of_contents_with_other_values_is_read_or_refused(original, tmp_path, data):
     with zipfile.ZipFile(io.BytesIO(original)) as source:
         entries = {name: source.read(name) for name in source.namelist()}

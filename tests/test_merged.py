@@ -14,7 +14,7 @@ import attrs
 import numpy as np
 import pytest
 from artifact_samples import a_whole_report, changed, entries_of
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from report_samples import DIFFERS, a_comparison, a_failed_row, a_row
 from saved_runs import a_run
@@ -704,13 +704,6 @@ def test_a_truncated_file_is_refused(fleet, part):
     refused(fleet, "damaged")
 
 
-SLOW = settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
-
-
 def read_or_refuse(content, folder):
     """Merge and print it; only a LexerError may be raised."""
     path = folder / "fleet.lexer"
@@ -726,7 +719,6 @@ def read_or_refuse(content, folder):
 
 
 @given(data=st.data())
-@SLOW
 def test_a_file_with_damaged_bytes_is_read_or_refused(original, tmp_path, data):
     content = bytearray(original)
     for _ in range(data.draw(st.integers(1, 4))):
@@ -752,7 +744,6 @@ ANYTHING = st.recursive(
 
 
 @given(data=st.data())
-@SLOW
 def test_a_list_with_other_values_is_read_or_refused(original, tmp_path, data):
     with zipfile.ZipFile(io.BytesIO(original)) as source:
         entries = {name: source.read(name) for name in source.namelist()}

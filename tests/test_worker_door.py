@@ -22,7 +22,7 @@ import attrs
 import numpy as np
 import pytest
 from fake_engines import FakeSite
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from test_reply_types import HOSTED, methods_of, sent
@@ -306,11 +306,7 @@ def changed_workers(change, label):
 
 
 NO_CHANGE = Change("", 0.0, None)
-FOR_MODULE = settings(
-    deadline=None,
-    max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
-)
+FOR_MODULE = settings(max_examples=40)
 
 
 def benchmark(toys):

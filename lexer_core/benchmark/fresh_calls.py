@@ -20,6 +20,7 @@ from attrs import frozen
 
 from lexer_core.benchmark.varied_inputs import one_value_changed
 from lexer_core.errors import EngineError
+from lexer_core.machine.system_counters import preemptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -53,8 +54,11 @@ _DEVICE_BYTES_PER_SECOND = 1e9
 """The slowest expected transfer between a device and the host."""
 
 _FEWEST_CALLS, _MOST_CALLS = 3, 50
-_REPEATED_SECONDS = 0.5
-"""How often, and for how long, a call is repeated that took implausibly long."""
+_REPEATED_SECONDS, _REPEATED_SECONDS_IF_BUSY = 0.5, 5.0
+"""How often, and for how long, a call is repeated that took implausibly long.
+
+Longer if others have taken the CPU away during nearly all of these calls.
+"""
 
 _PAUSE_SECONDS = 0.002
 """Long enough for the threads of a runtime to fall asleep."""
@@ -172,8 +176,9 @@ def make_fresh_calls(
     )
     known: Literal["same", "other", "unknown"] = "unknown"
     usual, after_pause = facts.usual, math.inf
-    deadline = time.perf_counter() + _REPEATED_SECONDS
+    begin, undisturbed = time.perf_counter(), 0
     for number in range(_MOST_CALLS):
+        preempted = preemptions()
         try:
             steps, latest = fresh(one_value_changed(arrays, number))
         except EngineError:
@@ -182,6 +187,7 @@ def make_fresh_calls(
         else:
             if number == 0:
                 known = _compared(latest, outputs)
+        undisturbed += preemptions() == preempted
         facts = attrs.evolve(facts, steps=_shortest(facts.steps, steps), calls=number + 1)
         if not _may_be_work(facts):
             break
@@ -189,8 +195,12 @@ def make_fresh_calls(
         # so a call on new inputs is compared with one that comes after a pause, too.
         after_pause = min(after_pause, _after_pause(engine, session, device, call))
         facts = attrs.evolve(facts, usual=max(usual, after_pause))
-        if facts.calls >= _FEWEST_CALLS and time.perf_counter() > deadline:
+        is_clear = undisturbed >= _FEWEST_CALLS
+        limit = _REPEATED_SECONDS if is_clear else _REPEATED_SECONDS_IF_BUSY
+        if facts.calls >= _FEWEST_CALLS and time.perf_counter() - begin > limit:
             break
+        # A process that has slept is served first.
+        time.sleep(_PAUSE_SECONDS)
     if known == "same" and not facts.problem:
         known = _other_values(fresh, arrays, outputs)
     if known == "other":

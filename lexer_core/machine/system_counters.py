@@ -20,7 +20,7 @@ from lexer_core.machine.gpu_clocks import GpuLimits, read_gpu_limits
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Disturbance", "SystemCounters", "disturbance", "read_counters"]
+__all__ = ["Disturbance", "SystemCounters", "disturbance", "preemptions", "read_counters"]
 
 
 @frozen(kw_only=True)
@@ -155,6 +155,12 @@ def _process_usage() -> tuple[int | None, int | None]:
         return None, None
     usage = resource.getrusage(resource.RUSAGE_SELF)
     return usage.ru_nivcsw, usage.ru_majflt
+
+
+def preemptions() -> int:
+    """Return how often this process lost a CPU while it had work; 0 where none are counted."""
+    switches, _ = _process_usage()
+    return switches or 0
 
 
 @cache

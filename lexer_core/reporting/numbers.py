@@ -81,7 +81,7 @@ def significant(value: float | None, digits: int = _DIGITS) -> str:
 
 
 def _decimals(value: float, digits: int) -> int:
-    if value == 0:
+    if value == 0 or not math.isfinite(value):
         return 0
     exponent = math.floor(math.log10(abs(value)))
     # 9.996 with three digits is 10.0, not 10.00.

@@ -74,6 +74,8 @@ def _shares(report: ReportData) -> list[float]:
 
 
 def _table(columns: Sequence[Column], shares: Sequence[float]) -> str:
+    if not columns:
+        return ""
     named, *rest = columns
     heads = "".join(
         f'<th scope="col" style="text-align:{column.align}">{escape(column.heading)}</th>'

@@ -64,6 +64,8 @@ def _fenced(command: str) -> str:
 
 
 def _table(columns: Sequence[Column]) -> str:
+    if not columns:
+        return ""
     rules = ["---:" if column.align == "right" else ":---" for column in columns]
     lines = [[escaped(column.heading) for column in columns], rules]
     lines += [

@@ -219,8 +219,10 @@ def _name(row: BenchmarkResult, names: dict[str, str]) -> str:
 
 def _device(row: BenchmarkResult) -> str:
     share = row.placement.share if row.placement else None
+    if share is None or not 0 <= share < 1:
+        return row.device
     # Rounded down, because 99.6% is not 100%.
-    return row.device if share is None or share >= 1 else f"{row.device} {int(share * 100)}%"
+    return f"{row.device} {int(share * 100)}%"
 
 
 def _scaled(ms: float | None, unit: TimeUnit) -> float | None:

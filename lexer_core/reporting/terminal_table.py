@@ -281,6 +281,8 @@ def _pages(columns: Sequence[Column], width: int, names: int) -> list[tuple[Colu
     costs in separate tables, where what does not fit into the first may share the
     second; otherwise as many columns in each as fit.
     """
+    if not columns:
+        return []
     named, rest = columns[:names], columns[names:]
     least = _least_name_width(named[0])
     # A name that is shown once for several rows is not wrapped to save an optional column.

@@ -242,16 +242,24 @@ def _configurations(report: ReportData, tuning: Tuning, layout: Layout) -> tuple
     test = report.load_test
     return (
         *_figures([front_plot(report, tuning) if test is None else rate_plot(test)]),
-        Grid(table=from_columns("All configurations, the best first", layout.columns)),
+        *_table_of(layout, "All configurations, the best first"),
         *_figures([race_plot(tuning), scaling_plot(report, tuning)]),
     )
 
 
 def _rates(test: LoadTest, layout: Layout) -> tuple[Block, ...]:
-    blocks: list[Block] = [
+    return (
         *_figures([rate_plot(test)]),
-        Grid(table=from_columns("All rates, the best configuration first", layout.columns)),
-    ]
+        *_table_of(layout, "All rates, the best configuration first"),
+    )
+
+
+def _table_of(layout: Layout, title: str) -> tuple[Block, ...]:
+    """Return what was measured as a table, and why the rest was not."""
+    blocks: list[Block] = []
+    if layout.columns:
+        blocks.append(Grid(table=from_columns(title, layout.columns)))
+    blocks += _small(layout.footnotes)
     if layout.problems:
         blocks.append(Text(lines=layout.problems, tone="bad"))
     return tuple(blocks)

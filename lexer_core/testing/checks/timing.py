@@ -17,6 +17,7 @@ from attrs import frozen
 from lexer_core.benchmark.case_session import CaseSession, CaseSpec
 from lexer_core.benchmark.fresh_calls import FreshCalls, Steps, make_fresh_calls
 from lexer_core.errors import UnsupportedError
+from lexer_core.machine.system_counters import preemptions
 from lexer_core.records import Call, SessionPhases
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
@@ -42,7 +43,7 @@ _LOOPS = 4
 _TOLERANCE = 0.01
 _LEAST_SECONDS = 0.02
 _FEWEST_CALLS, _MOST_CALLS = 3, 200
-_TRIES, _MOST_TRIES = 4, 16
+_TRIES, _MOST_TRIES = 4, 40
 _CALM = 1.25
 """Calls whose longest is within this factor of the shortest come from a machine that is calm."""
 
@@ -272,11 +273,19 @@ def nothing_is_computed_between_calls(fixture: EngineFixture) -> None:
     with fixture.session("slow") as opened:
         call = opened.call(opened.case.trials()[0])
         opened.run(call)
-        at_once = min(_run_seconds(opened, call) for _ in range(_PAUSED_CALLS))
-        pause = min(_LONGEST_PAUSE, _PAUSE_PER_CALL * at_once)
-        after_pauses = min(_run_seconds(opened, call, pause=pause) for _ in range(_PAUSED_CALLS))
-    saved = at_once - after_pauses
-    if saved > _HIDDEN_SHARE * at_once and saved > _HIDDEN_SECONDS:
+        at_once = after_pauses = math.inf
+        for _ in range(_TRIES):
+            at_once = min(at_once, *(_run_seconds(opened, call) for _ in range(_PAUSED_CALLS)))
+            pause = min(_LONGEST_PAUSE, _PAUSE_PER_CALL * at_once)
+            after_pauses = min(
+                after_pauses,
+                *(_run_seconds(opened, call, pause=pause) for _ in range(_PAUSED_CALLS)),
+            )
+            saved = at_once - after_pauses
+            is_suspicious = saved > _HIDDEN_SHARE * at_once and saved > _HIDDEN_SECONDS
+            if not is_suspicious:
+                break  # on a busy machine, all of the calls at once may be disturbed
+    if is_suspicious:
         raise CheckFailed(
             f"a call takes {at_once * 1e3:.3g} ms; after a pause of {pause * 1e3:.3g} ms, it takes "
             f"{after_pauses * 1e3:.3g} ms.",
@@ -390,8 +399,10 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
         tries: list[FreshCalls] = []
         resets: list[float] = []
         after_pause: list[float] = []
+        undisturbed = 0
         while True:
             number = len(tries) + 1
+            preempted = preemptions()
             with engine.call_context(session):
                 tries.append(
                     make_fresh_calls(
@@ -417,12 +428,15 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
                 after_pause=min(after_pause),
                 resetting=min(resets),
             )
-            # More tries, because a busy machine can disturb all of the first ones.
+            undisturbed += preemptions() == preempted
+            # More tries, because a busy machine can disturb all of the first ones, and alike.
             is_enough = number >= _TRIES and (
-                not _is_suspicious(seen) or _is_calm([each.steps for each in tries])
+                not _is_suspicious(seen)
+                or (undisturbed >= _TRIES and _is_calm([each.steps for each in tries]))
             )
             if is_enough or number >= _MOST_TRIES:
                 return seen
+            time.sleep(_WAKING_PAUSE)  # a process that has slept is served first
 
 
 def _shortest(
