@@ -20,10 +20,11 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    output_option,
     preset_options,
     setting_options,
 )
-from lexer_core.cli.output import FORMATS, plan_output, verbose_option
+from lexer_core.cli.output import format_option, plan_output, verbose_option
 from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
@@ -120,17 +121,9 @@ _COMMON = (
 )
 @preset_options
 @setting_options(*(name for name in setting_names() if name not in _NOT_FROM_THE_TABLE))
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the results to a file: run.lexer contains everything; results.json, .csv or "
+@format_option()
+@output_option(
+    "Also write the results to a file: run.lexer contains everything; results.json, .csv or "
     ".md contain the rows. Lexer checks that it can write the file before it measures.",
 )
 @verbose_option

@@ -10,8 +10,8 @@ import click
 
 from lexer_core.cli.help_groups import GroupedCommand
 from lexer_core.cli.main import DONE, GATE_FAILED
-from lexer_core.cli.options import Fraction
-from lexer_core.cli.output import format_of_file
+from lexer_core.cli.options import Fraction, output_option
+from lexer_core.cli.output import format_of_file, format_option
 from lexer_core.cli.rerun import (
     BASE_OPTIONS,
     INPUT_OPTIONS,
@@ -79,17 +79,9 @@ _COMMON = (*_GROUPS["Verdicts"], *_GROUPS["Results"], *_GROUPS["Measure again"])
     "regression, not-comparable includes both. With --rerun, also if the base's TARGET turns out "
     "to be the new model.",
 )
-@click.option(
-    "--format",
-    type=click.Choice(_FORMATS),
-    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the comparison to a file, e.g. comment.md or comparison.json.",
+@format_option(_FORMATS)
+@output_option(
+    "Also write the comparison to a file, e.g. comment.md or comparison.json.",
 )
 @rerun_options
 @click.pass_context

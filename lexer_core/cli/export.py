@@ -13,6 +13,7 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    output_option,
     setting_options,
     target_argument,
 )
@@ -33,13 +34,10 @@ __all__ = ["describe_export", "export", "parse_dynamic_axis"]
 @click.command()
 @target_argument
 @input_options
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
+@output_option(
+    "File to write, e.g. model.onnx. Weights over 1.5 GiB go to a second file next to it.",
     required=True,
     metavar="FILE.onnx",
-    help="File to write, e.g. model.onnx. Weights over 1.5 GiB go to a second file next to it.",
 )
 @click.option(
     "--dynamic",

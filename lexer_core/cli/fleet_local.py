@@ -9,6 +9,7 @@ import click
 
 from lexer_core.cli.fleet_run import run_and_show
 from lexer_core.cli.main import DONE
+from lexer_core.cli.options import output_option
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,12 +23,9 @@ _WAIT = 120.0
 @click.command("local")
 @click.argument("count", metavar="N", type=click.IntRange(min=1, max=100))
 @click.option("--plan", metavar="PLAN", help="Measure this plan, and end. Default: until Ctrl-C.")
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
+@output_option(
+    "File of merged runs to write, with --plan.",
     metavar="FILE.lexer",
-    help="File of merged runs to write, with --plan.",
 )
 @click.option(
     "--python",

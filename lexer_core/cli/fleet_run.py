@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.cli.options import output_option
 from lexer_core.reporting.layout_records import printable
 from lexer_core.reporting.terminal_table import print_layouts
 
@@ -30,13 +31,10 @@ _WAIT = 60.0
     help="Address of the Dask scheduler, tls://HEAD:8786; or this-machine, to measure here "
     "without a network.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
+@output_option(
+    "File of merged runs to write. What it has already is not measured again.",
     required=True,
     metavar="FILE.lexer",
-    help="File of merged runs to write. What it has already is not measured again.",
 )
 @click.option("--tls-ca-file", metavar="FILE", help="Certificates to trust, in PEM.")
 @click.option("--tls-cert", metavar="FILE", help="Certificate of this computer, in PEM.")

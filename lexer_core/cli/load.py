@@ -18,6 +18,7 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    output_option,
     setting_options,
     target_argument,
 )
@@ -125,12 +126,8 @@ _OUTPUT_OPTIONS = ("format", "output_file", "verbose", "show_progress")
     type=click.Choice(FORMATS),
     help="Output format on standard output. Default: a table.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the results to a file, e.g. load.lexer, .json, .csv or .md.",
+@output_option(
+    "Also write the results to a file, e.g. load.lexer, .json, .csv or .md.",
 )
 @verbose_option
 @click.pass_context

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from lexer_core.cli.main import DONE, WRONG_USAGE
-from lexer_core.cli.output import FORMATS, plan_output
+from lexer_core.cli.options import output_option
+from lexer_core.cli.output import format_option, plan_output
 from lexer_core.errors import OutputFileError, UsageError
 
 if TYPE_CHECKING:
@@ -22,13 +23,8 @@ __all__ = ["merge"]
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="File to write: fleet.lexer keeps every run whole; .json, .csv, .md and .txt have the "
-    "table.",
+@output_option(
+    "File to write: fleet.lexer keeps every run whole; .json, .csv, .md and .txt have the table.",
 )
 @click.option(
     "--name",
@@ -46,11 +42,7 @@ __all__ = ["merge"]
     help="What a machine costs per hour, in any currency, e.g. 'gpu-box=$2.50/h'; repeat for "
     "each. Adds the cost of a million items.",
 )
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
-)
+@format_option()
 @click.pass_context
 def merge(
     context: click.Context,

@@ -25,6 +25,7 @@ __all__ = [
     "given_settings",
     "input_options",
     "name_list",
+    "output_option",
     "preset_options",
     "setting_options",
     "target_argument",
@@ -186,6 +187,15 @@ _METAVARS = {"int": "N", "float": "X", "precisions": "A,B"}
 
 def _metavar(kind: str, metadata: Mapping[str, Any]) -> str | None:
     return None if metadata["choices"] else _METAVARS.get(kind)
+
+
+def output_option(
+    help: str, *, required: bool = False, metavar: str = "FILE"
+) -> Callable[[_CommandT], _CommandT]:
+    """Add ``-o``."""
+    return click.option(
+        "-o", "--output", "output_file", required=required, metavar=metavar, help=help
+    )
 
 
 def preset_options(command: _CommandT) -> _CommandT:

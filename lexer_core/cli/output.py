@@ -16,7 +16,7 @@ from lexer_core.reporting.terminal_table import print_layouts, print_report, rep
 from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from lexer_core.merged import MergedRuns
     from lexer_core.report import BenchmarkReport
@@ -27,6 +27,7 @@ __all__ = [
     "Output",
     "depth_option",
     "format_of_file",
+    "format_option",
     "plan_output",
     "verbose_option",
 ]
@@ -121,6 +122,17 @@ class Output:
                 text = report.to_text(width=_FILE_TABLE_WIDTH)
             return f"{text}\n"
         return _RENDERERS[format](report)
+
+
+def format_option(
+    choices: Sequence[str] = FORMATS,
+) -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Add ``--format``."""
+    return click.option(
+        "--format",
+        type=click.Choice(choices),
+        help="Output format. Default: the one that the suffix of -o implies, or else a table.",
+    )
 
 
 verbose_option = click.option(

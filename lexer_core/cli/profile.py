@@ -19,10 +19,11 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    output_option,
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, depth_option, plan_output, verbose_option
+from lexer_core.cli.output import depth_option, format_option, plan_output, verbose_option
 from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.engines.choice import parse_engine_choice
@@ -67,17 +68,9 @@ _OUTPUT_OPTIONS = ("format", "output_file", "verbose", "depth", "show_progress")
 @click.option("--device", metavar="DEVICE", help="Device to run on. Default: cpu.")
 @depth_option
 @setting_options(*_SETTINGS, defaults={"max_seconds": 10.0})
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the results to a file, e.g. run.lexer or results.json.",
+@format_option()
+@output_option(
+    "Also write the results to a file, e.g. run.lexer or results.json.",
 )
 @verbose_option
 @click.pass_context

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from lexer_core.cli.options import output_option
 from lexer_core.errors import OutputFileError
 from lexer_core.output_files import check_writable, write_text
 from lexer_core.reporting.numbers import bytes_text
@@ -19,13 +20,10 @@ __all__ = ["report"]
 
 @click.command()
 @click.argument("runs", nargs=-1, required=True, metavar="RUN...")
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
+@output_option(
+    "Page to write, e.g. report.html. It is self-contained and contains no scripts.",
     required=True,
     metavar="FILE.html",
-    help="Page to write, e.g. report.html. It is self-contained and contains no scripts.",
 )
 def report(*, runs: Sequence[str], output_file: str) -> None:
     """Write saved runs as an HTML page with plots.

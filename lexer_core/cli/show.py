@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from lexer_core.cli.output import FORMATS, depth_option, plan_output, verbose_option
+from lexer_core.cli.options import output_option
+from lexer_core.cli.output import depth_option, format_option, plan_output, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import bytes_text
 from lexer_core.results.report_data import ReportData
@@ -23,17 +24,9 @@ __all__ = ["show"]
 
 @click.command()
 @click.argument("file", metavar="FILE")
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format. Default: the one that the suffix of -o implies, or else a table.",
-)
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the results to a file, e.g. results.json, .csv or .md.",
+@format_option()
+@output_option(
+    "Also write the results to a file, e.g. results.json, .csv or .md.",
 )
 @click.option(
     "--contents",

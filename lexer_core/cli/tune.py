@@ -19,6 +19,7 @@ from lexer_core.cli.options import (
     given_settings,
     input_options,
     name_list,
+    output_option,
     setting_options,
     target_argument,
 )
@@ -121,12 +122,8 @@ _OUTPUT_OPTIONS = (
     type=click.Choice(FORMATS),
     help="Output format on standard output. Default: a table.",
 )
-@click.option(
-    "-o",
-    "--output",
-    "output_file",
-    metavar="FILE",
-    help="Also write the results to a file. A .lexer file is written as the tuning goes on.",
+@output_option(
+    "Also write the results to a file. A .lexer file is written as the tuning goes on.",
 )
 @click.option(
     "--resume",
