@@ -6,35 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lexer_core.cli.command_settings import (
-    check_engines,
-    command_configuration,
-    early_model_process,
-    explicit_settings,
-    lexer_context,
-)
 from lexer_core.cli.help_groups import GroupedCommand
 from lexer_core.cli.main import DONE, ENGINE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
-    command_line,
-    given_settings,
+    engine_options,
     input_options,
-    name_list,
     output_option,
     preset_options,
     setting_options,
 )
-from lexer_core.cli.output import format_option, plan_output, verbose_option
-from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
-from lexer_core.cli.streams import stdout_to_stderr
-from lexer_core.engines.choice import parse_engine_choice
+from lexer_core.cli.output import format_option, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import setting_names
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.cli.output import Format
     from lexer_core.report import BenchmarkReport
     from lexer_core.results import BenchmarkResult
 
@@ -48,14 +36,6 @@ _NOT_FROM_THE_TABLE = (
     "print_report",
     "preset",
     "max_configurations",  # of lexer tune
-)
-_OUTPUT_OPTIONS = (
-    "format",
-    "output_file",
-    "verbose",
-    "include_model",
-    "include_csv",
-    "show_progress",
 )
 
 
@@ -97,18 +77,10 @@ _COMMON = (
     "with --input, or a file as with --inputs. Same shapes and types, other values. Default: made "
     "from the first inputs.",
 )
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    metavar="[LABEL=]NAME[OPTIONS]",
-    help="Engine to measure; repeat for several. The first one is the baseline. With options: "
+@engine_options(
+    engine="Engine to measure; repeat for several. The first one is the baseline. With options: "
     "'basic=onnxruntime[graph_optimization_level=basic]'. Default: every engine that is ready.",
-)
-@click.option(
-    "--device",
-    metavar="DEVICE",
-    help="Device to run on, e.g. cpu or cuda:0. An engine without that device fails; it never "
+    device="Device to run on, e.g. cpu or cuda:0. An engine without that device fails; it never "
     "falls back to another one. Default: cpu.",
 )
 @click.option(
@@ -133,20 +105,9 @@ def benchmark(
     /,
     *,
     targets: Sequence[str],
-    described: Sequence[str],
-    inputs_file: str | None,
     second_described: Sequence[str],
-    batch_size: int | None,
-    seed: int | None,
-    input_names: str | None,
-    output_names: str | None,
-    engines: Sequence[str],
-    device: str | None,
     pythons: Sequence[str],
-    format: Format | None,
-    output_file: str | None,
-    verbose: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Measure one or more models on one or more engines.
 
@@ -175,47 +136,19 @@ def benchmark(
     results so far).
     """  # noqa: D301  click looks for the real \b
     # Check everything that can be checked without running a model first.
-    output = plan_output(format, output_file, verbose=verbose)
-    choices = [parse_engine_choice(text) for text in engines]
+    command = MeasuringCommand(context, targets, **options)
     interpreters = dict(map(_interpreter, pythons))
     if len(set(targets)) < len(targets):
         raise UsageError("a TARGET is given twice.", hint="Name each model once.")
-    options = {
-        "engines": list(map(str, choices)) or None,
-        "device": device,
-        "seed": seed,
-        **settings,
-    }
-    configuration = command_configuration(options)
     if not interpreters:  # asking another interpreter takes as long as loading a model
-        check_engines(context, configuration)
-    with (
-        exits_at_once_until_a_run_begins(),
-        stdout_to_stderr(),
-        early_model_process(targets, configuration.settings),
-    ):
-        from lexer_core.run_plan import RunPlan, execute_plan  # imports numpy
+        command.check_engines()
+    with command.running():
+        from lexer_core.run_plan import execute_plan  # imports numpy
 
-        plan = RunPlan(
-            targets=targets,
-            inputs=described,
-            inputs_file=inputs_file,
-            second_inputs=second_described,
-            batch_size=batch_size,
-            input_names=name_list(input_names) or (),
-            output_names=name_list(output_names) or (),
-            interpreters=interpreters,
-            settings=given_settings({**options, "seed": configuration.settings.seed}),
-        )
-        report = execute_plan(
-            plan,
-            context=lexer_context(context),
-            command=command_line(
-                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
-            ),
-        )
-    output.deliver(report)
-    chosen = configuration.settings.engines or report.settings.get("engines")
+        plan = command.plan(second_inputs=second_described, interpreters=interpreters)
+        report = execute_plan(plan, **command.how_to_run())
+    command.output.deliver(report)
+    chosen = command.configuration.settings.engines or report.settings.get("engines")
     context.exit(exit_status(report, named=bool(chosen or interpreters)))
 
 

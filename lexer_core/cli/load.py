@@ -6,32 +6,22 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from lexer_core.cli.command_settings import (
-    command_configuration,
-    early_model_process,
-    explicit_settings,
-    lexer_context,
-)
 from lexer_core.cli.main import DONE, GATE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
-    command_line,
-    given_settings,
+    engine_options,
     input_options,
-    name_list,
     output_option,
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, plan_output, verbose_option
-from lexer_core.cli.streams import stdout_to_stderr
-from lexer_core.engines.choice import parse_engine_choice
+from lexer_core.cli.output import FORMATS, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import LOAD_SECONDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from lexer_core.cli.output import Format
     from lexer_core.load_report import LoadReport
 
 __all__ = ["load"]
@@ -53,7 +43,6 @@ _SETTINGS = (
     "use_cache",
     "show_progress",
 )
-_OUTPUT_OPTIONS = ("format", "output_file", "verbose", "show_progress")
 
 
 @click.command()
@@ -112,14 +101,10 @@ _OUTPUT_OPTIONS = ("format", "output_file", "verbose", "show_progress")
     metavar="MS",
     help="Milliseconds that the first request of a batch waits for others at most. Default: 0.",
 )
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    metavar="[LABEL=]NAME[OPTIONS]",
-    help="Engine to test; repeat for several. Default: every engine that is ready.",
+@engine_options(
+    engine="Engine to test; repeat for several. Default: every engine that is ready.",
+    device="Device to run on, e.g. cuda:0. Default: cpu.",
 )
-@click.option("--device", metavar="DEVICE", help="Device to run on, e.g. cuda:0. Default: cpu.")
 @setting_options(*_SETTINGS, defaults={"max_seconds": LOAD_SECONDS})
 @click.option(
     "--format",
@@ -136,12 +121,6 @@ def load(
     /,
     *,
     target: str,
-    described: Sequence[str],
-    inputs_file: str | None,
-    batch_size: int | None,
-    seed: int | None,
-    input_names: str | None,
-    output_names: str | None,
     slo: str,
     rates: str | None,
     instances: str | None,
@@ -150,12 +129,7 @@ def load(
     arrivals: str,
     batch_up_to: int,
     batch_wait_ms: float,
-    engines: Sequence[str],
-    device: str | None,
-    format: Format | None,
-    output_file: str | None,
-    verbose: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Find how many requests a second a model serves on this machine.
 
@@ -175,13 +149,11 @@ def load(
     does not, for each engine), 2 wrong usage or input, 4 nothing could be measured
     (every rate was withheld), 130 interrupted (prints the results so far).
     """  # noqa: D301  click looks for the real \b
-    output = plan_output(format, output_file, verbose=verbose)
-    choices = [parse_engine_choice(text) for text in engines]
+    command = MeasuringCommand(context, [target], **options)
     from lexer_core.load_testing.request import read_plan  # imports numpy
     from lexer_core.load_testing.setups import combined
     from lexer_core.machine.affinity import usable_threads
-    from lexer_core.target.example_inputs import example_inputs, read_request
-    from lexer_core.target.load import load_target
+    from lexer_core.run_plan import execute_load_test
 
     what: dict[str, Any] = {
         "rates": _numbers("rate", rates, float),
@@ -189,36 +161,21 @@ def load(
         "batch_wait_ms": batch_wait_ms,
     }
     numbers = _numbers("instances", instances, int), _numbers("threads", threads, int)
-    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
-    configuration = command_configuration(options)
     # Check everything that can be checked without the model first.
-    read_plan(slo, configuration.settings, **what)
+    read_plan(slo, command.configuration.settings, **what)
     combined(*numbers, usable_threads(), shared_session=shared_session, batch=batch_up_to)
-    seed_or_default = configuration.settings.seed or 0
-    request = read_request(described, inputs_file, batch_size, seed_or_default)
-    with stdout_to_stderr(), early_model_process([target], configuration.settings):
-        loaded = load_target(target, seed=seed_or_default)
-        inputs = example_inputs(loaded, request)
-        report = lexer_context(context).load(
-            torch_model=loaded.model,
-            input=inputs.value,
+    with command.running():
+        report = execute_load_test(
+            command.plan(),
+            **command.how_to_run(),
             slo=slo,
             **what,
             instances=numbers[0],
             threads=numbers[1],
             shared_session=shared_session,
             batch_up_to=batch_up_to,
-            input_options=inputs.options,
-            input_names=name_list(input_names),
-            output_names=name_list(output_names),
-            command=command_line(
-                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
-            ),
-            target=target,
-            print_report=False,
-            **given_settings({**options, "seed": configuration.settings.seed}),
         )
-    output.deliver(report)
+    command.output.deliver(report)
     context.exit(_exit_status(report, asked_rates=rates is not None))
 
 

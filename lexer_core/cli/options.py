@@ -22,6 +22,7 @@ from lexer_core.settings.values import kind_of, parse_fraction
 __all__ = [
     "command_line",
     "command_words",
+    "engine_options",
     "given_settings",
     "input_options",
     "name_list",
@@ -111,6 +112,18 @@ def input_options(command: _CommandT) -> _CommandT:
     ):
         command = option(command)
     return command
+
+
+def engine_options(*, engine: str, device: str) -> Callable[[_CommandT], _CommandT]:
+    """Add ``--engine`` and ``--device``, with these help texts."""
+
+    def decorate(command: _CommandT) -> _CommandT:
+        command = click.option("--device", metavar="DEVICE", help=device)(command)
+        return click.option(
+            "--engine", "engines", multiple=True, metavar="[LABEL=]NAME[OPTIONS]", help=engine
+        )(command)
+
+    return decorate
 
 
 def setting_options(

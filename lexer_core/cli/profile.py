@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from lexer_core.cli.benchmark import exit_status
-from lexer_core.cli.command_settings import (
-    check_engines,
-    command_configuration,
-    early_model_process,
-    explicit_settings,
-    lexer_context,
-)
+from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
-    command_line,
-    given_settings,
+    engine_options,
     input_options,
-    name_list,
     output_option,
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import depth_option, format_option, plan_output, verbose_option
-from lexer_core.cli.sigint import exits_at_once_until_a_run_begins
-from lexer_core.cli.streams import stdout_to_stderr
-from lexer_core.engines.choice import parse_engine_choice
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from lexer_core.cli.output import Format
+from lexer_core.cli.output import depth_option, format_option, verbose_option
 
 __all__ = ["profile"]
 
@@ -52,20 +36,15 @@ _SETTINGS = (
     "use_cache",
     "show_progress",
 )
-_OUTPUT_OPTIONS = ("format", "output_file", "verbose", "depth", "show_progress")
 
 
 @click.command()
 @target_argument
 @input_options
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    metavar="[LABEL=]NAME[OPTIONS]",
-    help="Engine to profile; repeat for several. Default: every engine that is ready.",
+@engine_options(
+    engine="Engine to profile; repeat for several. Default: every engine that is ready.",
+    device="Device to run on. Default: cpu.",
 )
-@click.option("--device", metavar="DEVICE", help="Device to run on. Default: cpu.")
 @depth_option
 @setting_options(*_SETTINGS, defaults={"max_seconds": 10.0})
 @format_option()
@@ -79,19 +58,7 @@ def profile(
     /,
     *,
     target: str,
-    described: Sequence[str],
-    inputs_file: str | None,
-    batch_size: int | None,
-    seed: int | None,
-    input_names: str | None,
-    output_names: str | None,
-    engines: Sequence[str],
-    device: str | None,
-    depth: int | None,
-    format: Format | None,
-    output_file: str | None,
-    verbose: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Show in which modules of a model each engine spends its time.
 
@@ -108,37 +75,13 @@ def profile(
     Exit status: 0 success, 2 wrong usage or input, 3 an engine requested by
     name failed, 4 nothing could be measured, 130 interrupted.
     """  # noqa: D301  click looks for the real \b
-    output = plan_output(format, output_file, verbose=verbose, depth=depth)
-    choices = [parse_engine_choice(text) for text in engines]
-    options = {"engines": choices or None, "device": device, "seed": seed, **settings}
-    configuration = command_configuration(options)
-    input_seed = configuration.settings.seed or 0
-    check_engines(context, configuration)
-    with (
-        exits_at_once_until_a_run_begins(),
-        stdout_to_stderr(),
-        early_model_process([target], configuration.settings),
-    ):
-        from lexer_core.target.example_inputs import example_inputs, read_request  # imports numpy
-        from lexer_core.target.load import load_target
+    options |= {"preset": "quick", "profile": True}  # as LexerContext.profile()
+    command = MeasuringCommand(context, [target], **options)
+    command.check_engines()
+    with command.running():
+        from lexer_core.run_plan import execute_plan  # imports numpy
 
-        request = read_request(described, inputs_file, batch_size, input_seed)
-        loaded = load_target(target, seed=input_seed)
-        inputs = example_inputs(loaded, request)
-        report = lexer_context(context).profile(
-            loaded.model,
-            inputs.value,
-            input_options=inputs.options,
-            batch_size=batch_size,
-            input_names=name_list(input_names),
-            output_names=name_list(output_names),
-            command=command_line(
-                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
-            ),
-            target=target,
-            print_report=False,
-            **given_settings({**options, "seed": configuration.settings.seed}),
-        )
-    output.deliver(report)
-    named = bool(configuration.settings.engines or report.settings.get("engines"))
+        report = execute_plan(command.plan(), **command.how_to_run())
+    command.output.deliver(report)
+    named = bool(command.configuration.settings.engines or report.settings.get("engines"))
     context.exit(exit_status(report, named=named))

@@ -7,32 +7,23 @@ from typing import TYPE_CHECKING, Any, cast
 
 import click
 
-from lexer_core.cli.command_settings import (
-    command_configuration,
-    early_model_process,
-    explicit_settings,
-    lexer_context,
-)
 from lexer_core.cli.main import DONE, GATE_FAILED, INTERRUPTED, NOTHING_MEASURED
+from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
-    command_line,
-    given_settings,
+    engine_options,
     input_options,
-    name_list,
     output_option,
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, plan_output, verbose_option
+from lexer_core.cli.output import FORMATS, verbose_option
 from lexer_core.cli.streams import stdout_to_stderr
-from lexer_core.engines.choice import parse_engine_choice
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import TUNING_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from lexer_core.cli.output import Format
     from lexer_core.tuning.goals import Goal
     from lexer_core.tuning_report import TuningReport
 
@@ -54,15 +45,6 @@ _SETTINGS = (
     "exporter",
     "opset",
     "use_cache",
-    "show_progress",
-)
-_OUTPUT_OPTIONS = (
-    "format",
-    "output_file",
-    "verbose",
-    "resume",
-    "save_best",
-    "force",
     "show_progress",
 )
 
@@ -108,14 +90,10 @@ _OUTPUT_OPTIONS = (
     help="For --maximize rate: the limit on the latency of requests, such as 'p99<=50ms'. --vary "
     "instances=1,2 varies the threads that serve them, and batch is the largest batch.",
 )
-@click.option(
-    "--engine",
-    "engines",
-    multiple=True,
-    metavar="[LABEL=]NAME[OPTIONS]",
-    help="Engine to tune; repeat for several. Default: every engine that is ready.",
+@engine_options(
+    engine="Engine to tune; repeat for several. Default: every engine that is ready.",
+    device="Device to run on, e.g. cuda:0. Default: cpu.",
 )
-@click.option("--device", metavar="DEVICE", help="Device to run on, e.g. cuda:0. Default: cpu.")
 @setting_options(*_SETTINGS, defaults={"max_seconds": TUNING_SECONDS})
 @click.option(
     "--format",
@@ -145,26 +123,15 @@ def tune(
     /,
     *,
     target: str,
-    described: Sequence[str],
-    inputs_file: str | None,
-    batch_size: int | None,
-    seed: int | None,
-    input_names: str | None,
-    output_names: str | None,
     axes: Sequence[str],
     minimize: Sequence[str],
     maximize: Sequence[str],
     limits: Sequence[str],
     slo: str | None,
-    engines: Sequence[str],
-    device: str | None,
-    format: Format | None,
-    output_file: str | None,
     resume: str | None,
     save_best: str | None,
     force: bool,
-    verbose: bool,
-    **settings: Any,
+    **options: Any,
 ) -> None:
     """Find the best configuration of a model on this machine.
 
@@ -183,11 +150,9 @@ def tune(
     Exit status: 0 success, 1 nothing meets the limits, 2 wrong usage or input,
     4 nothing could be measured, 130 interrupted (prints the results so far).
     """  # noqa: D301  click looks for the real \b
-    output = plan_output(format, output_file, verbose=verbose)
-    choices = [parse_engine_choice(text) for text in engines]
+    command = MeasuringCommand(context, [target], **options)
     from lexer_core.load_testing.slo import parse_slo
-    from lexer_core.run_plan import RunPlan, execute_plan  # imports numpy
-    from lexer_core.target.example_inputs import read_request
+    from lexer_core.run_plan import execute_plan  # imports numpy
     from lexer_core.tuning.goals import is_for_rate, read_goals, read_limits
     from lexer_core.tuning.space import parse_axis, read_axes
 
@@ -204,37 +169,14 @@ def tune(
     read_limits(limits)
     if save_best is not None:
         _check_folder(Path(save_best), goals, force=force)
-    options = {
-        "engines": list(map(str, choices)) or None,
-        "device": device,
-        "seed": seed,
-        **settings,
-    }
-    configuration = command_configuration(options)
-    plan = RunPlan(
-        targets=[target],
-        inputs=described,
-        inputs_file=inputs_file,
-        batch_size=batch_size,
-        input_names=name_list(input_names) or (),
-        output_names=name_list(output_names) or (),
-        vary=vary,
-        minimize=minimize,
-        maximize=maximize,
-        limits=limits,
-        slo=slo,
-        settings=given_settings({**options, "seed": configuration.settings.seed}),
-    )
-    read_request(described, inputs_file, batch_size, configuration.settings.seed or 0)
-    with stdout_to_stderr(), early_model_process([target], configuration.settings):
+    plan = command.plan(vary=vary, minimize=minimize, maximize=maximize, limits=limits, slo=slo)
+    output = command.output
+    with command.running():
         measured = execute_plan(
             plan,
-            context=lexer_context(context),
             save_to=output.file if output.file_format == "lexer" else None,
             resume=resume,
-            command=command_line(
-                context, without=_OUTPUT_OPTIONS, also=explicit_settings(configuration)
-            ),
+            **command.how_to_run(),
         )
     report = cast("TuningReport", measured)
     output.deliver(report)

@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from lexer_core.benchmark.progress import ProgressCallback
+    from lexer_core.load_report import LoadReport
     from lexer_core.report import BenchmarkReport
     from lexer_core.run_plan.record import RunPlan
     from lexer_core.target.example_inputs import InputRequest
 
-__all__ = ["execute_plan"]
+__all__ = ["execute_load_test", "execute_plan"]
 
 
 def execute_plan(
@@ -66,18 +67,21 @@ def execute_plan(
         ``save_to`` cannot be written.
     """
     context = context or LexerContext()
-    seed = cast("int", plan.settings.get("seed") or 0)
-    request = read_request(plan.inputs, plan.inputs_file, plan.batch_size, seed)
-    common: dict[str, Any] = {
-        "input_names": list(plan.input_names) or None,
-        "output_names": list(plan.output_names) or None,
-        "progress": progress,
-        "command": command,
-        "print_report": False,
-        **_with_choices(plan.settings),
-    }
     if plan.is_tuning:
-        return _tune(plan, context, request, seed, common, save_to, resume)
+        if len(plan.targets) > 1:
+            raise UsageError("a tuning has one target.", hint="Write a run for each model.")
+        return context.tune(
+            **_single_model(plan, progress, command),
+            vary=plan.vary,
+            minimize=plan.minimize,
+            maximize=plan.maximize,
+            limits=plan.limits,
+            slo=plan.slo,
+            save_to=save_to,
+            resume=resume,
+        )
+    seed = _seed(plan)
+    request = read_request(plan.inputs, plan.inputs_file, plan.batch_size, seed)
     second = _second_request(plan.second_inputs, plan.batch_size, seed)
     loaded = [load_target(target, seed=seed) for target in plan.targets]
     inputs = [example_inputs(each, request) for each in loaded]
@@ -94,40 +98,57 @@ def execute_plan(
         interpreters=plan.interpreters,
         batch_size=plan.batch_size,
         target=plan.targets[0] if len(plan.targets) == 1 else "",
-        **common,
+        **_common(plan, progress, command),
     )
     if save_to is not None:
         save_as_set(report, save_to)
     return report
 
 
-def _tune(
-    plan: RunPlan,
-    context: LexerContext,
-    request: InputRequest,
-    seed: int,
-    common: dict[str, Any],
-    save_to: Path | None,
-    resume: str | None,
-) -> BenchmarkReport:
-    if len(plan.targets) > 1:
-        raise UsageError("a tuning has one target.", hint="Write a run for each model.")
+def execute_load_test(
+    plan: RunPlan, *, context: LexerContext, command: str = "", **load: Any
+) -> LoadReport:
+    """Test the one model of a plan under load.
+
+    Parameters
+    ----------
+    plan, context, command
+        As for :func:`execute_plan`.
+    **load
+        The limit, rates and instances: arguments of :meth:`LexerContext.load`.
+    """
+    return context.load(**_single_model(plan, None, command), **load)
+
+
+def _seed(plan: RunPlan) -> int:
+    return cast("int", plan.settings.get("seed") or 0)
+
+
+def _common(plan: RunPlan, progress: ProgressCallback | None, command: str) -> dict[str, Any]:
+    """Return the arguments that every method of the context takes."""
+    return {
+        "input_names": list(plan.input_names) or None,
+        "output_names": list(plan.output_names) or None,
+        "progress": progress,
+        "command": command,
+        "print_report": False,
+        **_with_choices(plan.settings),
+    }
+
+
+def _single_model(plan: RunPlan, progress: ProgressCallback | None, command: str) -> dict[str, Any]:
+    """Return these, and the model, inputs and target of a plan with one target."""
+    seed = _seed(plan)
+    request = read_request(plan.inputs, plan.inputs_file, plan.batch_size, seed)
     loaded = load_target(plan.targets[0], seed=seed)
     inputs = example_inputs(loaded, request)
-    return context.tune(
-        torch_model=loaded.model,
-        input=inputs.value,
-        vary=plan.vary,
-        minimize=plan.minimize,
-        maximize=plan.maximize,
-        limits=plan.limits,
-        slo=plan.slo,
-        save_to=save_to,
-        resume=resume,
-        input_options=inputs.options,
-        target=plan.targets[0],
-        **common,
-    )
+    return {
+        "torch_model": loaded.model,
+        "input": inputs.value,
+        "input_options": inputs.options,
+        "target": plan.targets[0],
+        **_common(plan, progress, command),
+    }
 
 
 def _with_choices(settings: Mapping[str, object]) -> dict[str, object]:
