@@ -15,7 +15,7 @@ from lexer_core.cli.options import (
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, verbose_option
+from lexer_core.cli.output import format_option, verbose_option
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import LOAD_SECONDS
 
@@ -106,11 +106,7 @@ _SETTINGS = (
     device="Device to run on, e.g. cuda:0. Default: cpu.",
 )
 @setting_options(*_SETTINGS, defaults={"max_seconds": LOAD_SECONDS})
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format on standard output. Default: a table.",
-)
+@format_option()
 @output_option(
     "Also write the results to a file, e.g. load.lexer, .json, .csv or .md.",
 )

@@ -16,7 +16,7 @@ from lexer_core.cli.options import (
     setting_options,
     target_argument,
 )
-from lexer_core.cli.output import FORMATS, verbose_option
+from lexer_core.cli.output import format_option, verbose_option
 from lexer_core.cli.streams import stdout_to_stderr
 from lexer_core.errors import UsageError
 from lexer_core.settings.table import TUNING_SECONDS
@@ -95,11 +95,7 @@ _SETTINGS = (
     device="Device to run on, e.g. cuda:0. Default: cpu.",
 )
 @setting_options(*_SETTINGS, defaults={"max_seconds": TUNING_SECONDS})
-@click.option(
-    "--format",
-    type=click.Choice(FORMATS),
-    help="Output format on standard output. Default: a table.",
-)
+@format_option()
 @output_option(
     "Also write the results to a file. A .lexer file is written as the tuning goes on.",
 )
