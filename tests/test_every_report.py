@@ -76,6 +76,7 @@ def test_as_markdown_and_in_a_notebook(report: BenchmarkReport) -> None:
     assert "AmazingNet" in report._repr_html_()
 
 
+@pytest.mark.extras
 def test_as_a_page(report: BenchmarkReport) -> None:
     pytest.importorskip("matplotlib")
     pytest.importorskip("jinja2")
@@ -88,6 +89,7 @@ def test_as_a_page(report: BenchmarkReport) -> None:
             assert each.reason in page
 
 
+@pytest.mark.extras
 def test_as_a_plot(report: BenchmarkReport, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     measured = [row for row in report.results if row.num_samples]
@@ -105,6 +107,7 @@ def test_as_rows(report: BenchmarkReport) -> None:
     assert len(lines) >= 1 + len(report.results) * (report.load_test is None)
 
 
+@pytest.mark.extras
 def test_as_a_frame(report: BenchmarkReport) -> None:
     pytest.importorskip("pandas")
 
