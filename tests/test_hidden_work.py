@@ -104,6 +104,7 @@ def calls(
     return FreshCalls(
         usual=usual,
         steps=Steps(placing=placing, running=running, fetching=fetching),
+        undisturbed=0,
         calls=count,
         copying_inputs=copying,
         copying_outputs=copying,

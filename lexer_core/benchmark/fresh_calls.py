@@ -91,6 +91,8 @@ class FreshCalls:
         The shortest time of each step.
     calls
         How many calls that is the shortest of.
+    undisturbed
+        How many of these no other process has interrupted.
     copying_inputs, copying_outputs
         How long it may take to copy them, without a computation.
     outputs
@@ -101,6 +103,7 @@ class FreshCalls:
     usual: float
     steps: Steps
     calls: int
+    undisturbed: int
     copying_inputs: float
     copying_outputs: float
     outputs: Literal["same", "other", "unknown"] = "unknown"
@@ -168,6 +171,7 @@ def make_fresh_calls(
         usual=max(measured, float(np.median(timed.host))),
         steps=Steps(placing=math.inf, running=math.inf, fetching=math.inf),
         calls=0,
+        undisturbed=0,
         copying_inputs=plausible_copy(arrays, device) + _copies_of_objects(inputs.structure),
         copying_outputs=plausible_copy(outputs, device),
     )
@@ -176,7 +180,7 @@ def make_fresh_calls(
     )
     known: Literal["same", "other", "unknown"] = "unknown"
     usual, after_pause = facts.usual, math.inf
-    begin, undisturbed = time.perf_counter(), 0
+    begin = time.perf_counter()
     for number in range(_MOST_CALLS):
         preempted = preemptions()
         try:
@@ -187,15 +191,19 @@ def make_fresh_calls(
         else:
             if number == 0:
                 known = _compared(latest, outputs)
-        undisturbed += preemptions() == preempted
-        facts = attrs.evolve(facts, steps=_shortest(facts.steps, steps), calls=number + 1)
+        facts = attrs.evolve(
+            facts,
+            steps=_shortest(facts.steps, steps),
+            calls=number + 1,
+            undisturbed=facts.undisturbed + (preemptions() == preempted),
+        )
         if not _may_be_work(facts):
             break
         # On a busy machine, threads take long to wake up after a pause, as after a placement:
         # so a call on new inputs is compared with one that comes after a pause, too.
         after_pause = min(after_pause, _after_pause(engine, session, device, call))
         facts = attrs.evolve(facts, usual=max(usual, after_pause))
-        is_clear = undisturbed >= _FEWEST_CALLS
+        is_clear = facts.undisturbed >= _FEWEST_CALLS
         limit = _REPEATED_SECONDS if is_clear else _REPEATED_SECONDS_IF_BUSY
         if facts.calls >= _FEWEST_CALLS and time.perf_counter() - begin > limit:
             break

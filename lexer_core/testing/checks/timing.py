@@ -17,7 +17,6 @@ from attrs import frozen
 from lexer_core.benchmark.case_session import CaseSession, CaseSpec
 from lexer_core.benchmark.fresh_calls import FreshCalls, Steps, make_fresh_calls
 from lexer_core.errors import UnsupportedError
-from lexer_core.machine.system_counters import preemptions
 from lexer_core.records import Call, SessionPhases
 from lexer_core.testing.model_zoo import MODELS
 from lexer_core.testing.outcomes import CheckFailed, Skip
@@ -43,7 +42,7 @@ _LOOPS = 4
 _TOLERANCE = 0.01
 _LEAST_SECONDS = 0.02
 _FEWEST_CALLS, _MOST_CALLS = 3, 200
-_TRIES, _MOST_TRIES = 4, 40
+_TRIES, _MOST_TRIES, _MOST_SECONDS = 4, 40, 10.0
 _CALM = 1.25
 """Calls whose longest is within this factor of the shortest come from a machine that is calm."""
 
@@ -399,10 +398,9 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
         tries: list[FreshCalls] = []
         resets: list[float] = []
         after_pause: list[float] = []
-        undisturbed = 0
+        begin = time.perf_counter()
         while True:
             number = len(tries) + 1
-            preempted = preemptions()
             with engine.call_context(session):
                 tries.append(
                     make_fresh_calls(
@@ -428,13 +426,16 @@ def _measure_slow_calls(fixture: EngineFixture, name: str) -> _SlowCalls:
                 after_pause=min(after_pause),
                 resetting=min(resets),
             )
-            undisturbed += preemptions() == preempted
             # More tries, because a busy machine can disturb all of the first ones, and alike.
             is_enough = number >= _TRIES and (
                 not _is_suspicious(seen)
-                or (undisturbed >= _TRIES and _is_calm([each.steps for each in tries]))
+                or (
+                    sum(each.undisturbed for each in tries) >= _TRIES
+                    and _is_calm([each.steps for each in tries])
+                )
             )
-            if is_enough or number >= _MOST_TRIES:
+            is_late = time.perf_counter() - begin > _MOST_SECONDS
+            if is_enough or is_late or number >= _MOST_TRIES:
                 return seen
             time.sleep(_WAKING_PAUSE)  # a process that has slept is served first
 
