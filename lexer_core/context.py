@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -184,7 +183,7 @@ class LexerContext:
         # On use: they import numpy and the statistics, 0.3 s that an export does not need.
         from lexer_core.benchmark.hosted_models import hosted_model
         from lexer_core.benchmark.run import BenchmarkRun
-        from lexer_core.build_report import assemble_report
+        from lexer_core.build_report import RunOrigin, assemble_report
 
         if batch_size is not None and settings.get("items_per_call") is None:
             settings["items_per_call"] = batch_size
@@ -197,7 +196,6 @@ class LexerContext:
             **settings,
         )
         effective = configuration.settings
-        created_at = datetime.now(UTC).isoformat(timespec="seconds")
         registry = self.registry
         selection = select_cases(
             registry,
@@ -229,6 +227,15 @@ class LexerContext:
         if all(isinstance(model, Path) for model in adapted.values()):
             selection = suited_to_onnx(selection)
         first, *others = adapted
+        live_model = LiveModel(
+            torch_model, input, input_names=input_names, output_names=output_names
+        )
+        origin = RunOrigin(
+            command=command,
+            target=target,
+            input_options=input_options,
+            live_model=None if others else live_model,
+        )
         with _shown_progress(progress, effective) as shown:
             run = BenchmarkRun(
                 adapted[first],
@@ -249,20 +256,7 @@ class LexerContext:
                 },
             ).execute()
         report = assemble_report(
-            run,
-            effective,
-            engines=registry.listings(),
-            created_at=created_at,
-            command=command,
-            target=target,
-            input_options=input_options,
-            notes=(*configuration.origin_notes, *configuration.notes),
-            not_run=selection.not_run,
-            live_model=LiveModel(
-                torch_model, input, input_names=input_names, output_names=output_names
-            )
-            if not others
-            else None,
+            run, effective, origin, configuration, registry, not_run=selection.not_run
         )
         self._finish(report, effective)
         return report
@@ -371,6 +365,7 @@ class LexerContext:
         """
         # On use, as in benchmark().
         from lexer_core.artifact import load
+        from lexer_core.build_report import RunOrigin
         from lexer_core.load_testing.request import read_plan
         from lexer_core.load_testing.tune_rate import run_rate_tuning
         from lexer_core.tuning.goals import is_for_rate, read_goals, read_limits
@@ -386,13 +381,15 @@ class LexerContext:
             limits=read_limits(limits),
             axes=axes,
             save_to=checked_destination(save_to),
-            live_model=LiveModel(
-                torch_model, input, input_names=input_names, output_names=output_names
+            origin=RunOrigin(
+                command=command,
+                target=target,
+                input_options=input_options,
+                live_model=LiveModel(
+                    torch_model, input, input_names=input_names, output_names=output_names
+                ),
             ),
             resumed=load(resume) if isinstance(resume, (str, os.PathLike)) else resume,
-            command=command,
-            target=target,
-            input_options=input_options,
         )
         self._report = None
         configuration = _with_time(
@@ -489,6 +486,7 @@ class LexerContext:
             The model does not run with these inputs.
         """
         # On use, as in benchmark().
+        from lexer_core.build_report import RunOrigin
         from lexer_core.load_testing.load_test import LoadRequest, run_load_test
         from lexer_core.load_testing.request import read_plan
 
@@ -509,12 +507,14 @@ class LexerContext:
             instances=_several(instances),
             threads=_several(threads),
             shared_session=shared_session,
-            live_model=LiveModel(
-                torch_model, input, input_names=input_names, output_names=output_names
+            origin=RunOrigin(
+                command=command,
+                target=target,
+                input_options=input_options,
+                live_model=LiveModel(
+                    torch_model, input, input_names=input_names, output_names=output_names
+                ),
             ),
-            command=command,
-            target=target,
-            input_options=input_options,
         )
         model = adapt_model_input(
             torch_model,

@@ -8,7 +8,6 @@ ratio.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from attrs import frozen
 
 from lexer_core.artifact.write import save_as_set
 from lexer_core.benchmark.run import BenchmarkRun
-from lexer_core.build_report import assemble_report
+from lexer_core.build_report import RunOrigin, assemble_report
 from lexer_core.comparison.base_location import BaseLocation
 from lexer_core.comparison.changes import wrong_base
 from lexer_core.comparison.conditions import QUIET_THRESHOLD, check_threshold
@@ -143,27 +142,14 @@ def execute_rerun(
         input_names=input_names,
         output_names=output_names,
     )
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
+    origin = RunOrigin(command=command, target=target, input_options=inputs.options)
+    base_origin = attrs.evolve(origin, command=loaded.report.command, target=loaded.report.target)
     run = BenchmarkRun(
         model, inputs.value, plan.selection, effective, progress, others=others
     ).execute()
     new, remeasured = (
-        assemble_report(
-            part,
-            effective,
-            engines=registry.listings(),
-            created_at=created_at,
-            command=text,
-            target=typed,
-            input_options=inputs.options,
-            notes=(*configuration.origin_notes, *configuration.notes),
-        )
-        for part, text, typed in zip(
-            split_run(run, plan),
-            (command, loaded.report.command),
-            (target, loaded.report.target),
-            strict=True,
-        )
+        assemble_report(part, effective, part_origin, configuration, registry)
+        for part, part_origin in zip(split_run(run, plan), (origin, base_origin), strict=True)
     )
     return_freed_memory()
     if save is not None:

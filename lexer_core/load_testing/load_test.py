@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,10 +22,8 @@ from lexer_core.tuning.resize import resized_model, resized_onnx_inputs
 from lexer_core.tuning.space import BATCH
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from lexer_core.benchmark.progress import ProgressCallback
-    from lexer_core.deploy.row_model import LiveModel
+    from lexer_core.build_report import RunOrigin
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.load_testing.measure import LoadPlan
     from lexer_core.model.adapt import AdaptedModel
@@ -49,21 +46,16 @@ class LoadRequest:
         Whether the instances share a session.
     batch
         Requests in the largest batch.
-    command, target, input_options
-        As for :meth:`LexerContext.benchmark`.
-    live_model
-        The user's model, to save rows of engines that run it live.
+    origin
+        Where the run came from.
     """
 
     plan: LoadPlan
+    origin: RunOrigin
     instances: tuple[int, ...] = ()
     threads: tuple[int, ...] = ()
     shared_session: bool = False
     batch: int = 1
-    command: str = ""
-    target: str = ""
-    input_options: Sequence[str] = ()
-    live_model: LiveModel | None = None
 
 
 def run_load_test(
@@ -119,21 +111,16 @@ def run_load_test(
         selection = suited_to_onnx(selection)
     asked = bool(request.instances or request.shared_session)
     spread_selection, by_label = spread(selection, setups, asked=asked)
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
     plan = request.plan
     model, inputs = _for_batches(model, inputs, request.batch)
     run = LoadRun(model, inputs, spread_selection, settings, progress, setups=by_label, plan=plan)
     report = assemble_report(
         run.execute(),
         settings,
-        engines=registry.listings(),
-        created_at=created_at,
-        command=request.command,
-        target=request.target,
-        input_options=request.input_options,
-        notes=(*configuration.origin_notes, *configuration.notes),
+        request.origin,
+        configuration,
+        registry,
         not_run=selection.not_run,
-        live_model=request.live_model,
     )
     test = load_test_of(report.results, run.logs, by_label, plan)
     sentences = load_sentences(report.results, test, plan.slo)

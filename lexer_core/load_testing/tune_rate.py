@@ -7,22 +7,18 @@ one's are not tested further.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import attrs
 
-from lexer_core.build_report import assemble_report
 from lexer_core.errors import UnsupportedError, UsageError
 from lexer_core.load_testing.results import load_test_of
 from lexer_core.load_testing.run import LoadRun
 from lexer_core.load_testing.setups import Setup, refusal_of
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.reporting.numbers import significant
-from lexer_core.results.tuning import Tuning, TuningConfiguration
-from lexer_core.tuning.resize import resized_model
 from lexer_core.tuning.sized_models import SizedModels
-from lexer_core.tuning.tune import plan_of, save_tuning
+from lexer_core.tuning.tune import plan_of, report_of_rows, save_tuning, search_of
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.results import BenchmarkResult
     from lexer_core.results.load_test import LoadConfiguration, LoadTest
-    from lexer_core.results.tuning import Fate
+    from lexer_core.results.tuning import Fate, TuningConfiguration
     from lexer_core.settings.layers import Configuration
     from lexer_core.tuning.goals import Limit
     from lexer_core.tuning.plan import Plan
@@ -89,7 +85,6 @@ def run_rate_tuning(
             f"{min(_MOST, plan.most)} are.",
             hint="Vary less, or tune for throughput first: --maximize throughput.",
         )
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
     models = SizedModels(model, inputs, request.axes)
     selection = models.assign(plan.select(range(plan.size)), plan.points)
     selection, setups = _with_setups(selection, plan)
@@ -102,31 +97,14 @@ def run_rate_tuning(
         plan=attrs.evolve(load_plan, across_engines=True),
         others=models.new(),
     )
-    live_model = request.live_model
-    if live_model is not None:
-        live_model = live_model.with_resize(
-            lambda label, adapted: resized_model(adapted, plan.points[label].sizes, request.axes)
-        )
-    outcome = run.execute()
-    report = assemble_report(
-        attrs.evolve(outcome, batch_size=None) if models.differ else outcome,
-        plan.settings,
-        engines=registry.listings(),
-        created_at=created_at,
-        command=request.command,
-        target=request.target,
-        input_options=request.input_options,
-        live_model=live_model,
-        notes=(*configuration.origin_notes, *configuration.notes),
-    )
+    report = report_of_rows(run.execute(), models, request, plan, configuration, registry)
     test = load_test_of(report.results, run.logs, setups, load_plan)
     ended = _judged(report.results, test, plan, request.limits, load_plan.slo)
-    tuning = Tuning(
+    search = search_of(request, plan)
+    tuning = attrs.evolve(
+        search,
         goals=("maximize rate",),
-        limits=(str(load_plan.slo), *map(str, request.limits)),
-        bounds={limit.figure.name: limit.bound for limit in request.limits},
-        vary={str(axis): axis.values for axis in request.space.axes},
-        space_size=plan.size,
+        limits=(str(load_plan.slo), *search.limits),
         configurations=ended,
     )
     found = TuningReport.of(
@@ -206,18 +184,7 @@ def _alone(
     slo: Slo,
 ) -> TuningConfiguration:
     """Return how a configuration ended without the others; what may win is a winner."""
-    point = plan.points[row.label]
-    configuration = TuningConfiguration(
-        label=row.label,
-        engine=row.engine_name,
-        batch=point.batch,
-        threads=point.threads,
-        instances=point.instances,
-        precision=point.precision,
-        shape=point.shape,
-        options=row.options,
-        number=plan.numbers[row.label],
-    )
+    configuration = plan.configuration_of(row)
     if row.error is not None:
         fate: Fate = "unsupported" if row.status == "unsupported" else "failed"
         return attrs.evolve(configuration, fate=fate, reason=row.error.reason)

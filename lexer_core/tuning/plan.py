@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import attrs
 
+from lexer_core.results.tuning import TuningConfiguration
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from lexer_core.benchmark.cases import CaseSelection
     from lexer_core.engines.choice import EngineChoice
+    from lexer_core.results import BenchmarkResult
     from lexer_core.settings.table import Settings
     from lexer_core.tuning.space import Point, Space
 
@@ -79,6 +82,21 @@ class Plan:
             self.points[choice.label] = point
             self.numbers[choice.label] = number
         return attrs.evolve(selection, notes=(*self._notes, *selection.notes))
+
+    def configuration_of(self, row: BenchmarkResult) -> TuningConfiguration:
+        """Return the configuration of a row; how it ended is not known yet."""
+        point = self.points[row.label]
+        return TuningConfiguration(
+            label=row.label,
+            engine=row.engine_name,
+            batch=point.batch,
+            threads=point.threads,
+            instances=point.instances,
+            precision=point.precision,
+            shape=point.shape,
+            options=row.options,
+            number=self.numbers[row.label],
+        )
 
     def _check_every_value(self) -> None:
         """Select enough configurations that every value of every option is in one of them."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from lexer_core.engines.choice import EngineChoice
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable
 from lexer_core.reporting.sentences import is_interrupted
-from lexer_core.results.tuning import Tuning, TuningConfiguration
+from lexer_core.results.tuning import Tuning
 from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning.plan import Plan
 from lexer_core.tuning.resize import resized_model
@@ -36,16 +35,26 @@ if TYPE_CHECKING:
 
     from lexer_core.benchmark.cases import Case
     from lexer_core.benchmark.measured_model import ModelUnderTest
+    from lexer_core.benchmark.outcome import RunOutcome
     from lexer_core.benchmark.progress import ProgressCallback
-    from lexer_core.deploy.row_model import LiveModel
+    from lexer_core.build_report import RunOrigin
     from lexer_core.engines.registry import EngineRegistry
     from lexer_core.model.adapt import AdaptedModel
     from lexer_core.report import BenchmarkReport
+    from lexer_core.results.tuning import TuningConfiguration
     from lexer_core.settings.layers import Configuration
     from lexer_core.tuning.goals import Goal, Limit
     from lexer_core.tuning.space import Space
 
-__all__ = ["TuningRequest", "checked_destination", "plan_of", "run_tuning", "save_tuning"]
+__all__ = [
+    "TuningRequest",
+    "checked_destination",
+    "plan_of",
+    "report_of_rows",
+    "run_tuning",
+    "save_tuning",
+    "search_of",
+]
 
 
 @frozen(kw_only=True, eq=False)
@@ -62,22 +71,17 @@ class TuningRequest:
         The ``.lexer`` file that is written as the tuning goes on.
     resumed
         An earlier result of the same tuning, which goes on.
-    command, target, input_options
-        As for :meth:`LexerContext.benchmark`.
-    live_model
-        The user's model, to save rows of engines that run it live.
+    origin
+        Where the run came from.
     """
 
     space: Space
     goals: tuple[Goal, ...]
+    origin: RunOrigin
     limits: tuple[Limit, ...] = ()
     axes: Mapping[str, Mapping[int, str]] = field(factory=dict)
     save_to: Path | None = None
     resumed: BenchmarkReport | None = None
-    command: str = ""
-    target: str = ""
-    input_options: Sequence[str] = ()
-    live_model: LiveModel | None = None
 
 
 def run_tuning(
@@ -119,28 +123,15 @@ def run_tuning(
             hint="Add --maximize rate --slo 'p99<=50ms'. A single caller uses one instance.",
         )
     plan = plan_of(request, configuration, registry)
-    asked = Tuning(
-        goals=tuple(map(str, request.goals)),
-        limits=tuple(map(str, request.limits)),
-        bounds={limit.figure.name: limit.bound for limit in request.limits},
-        vary={str(axis): axis.values for axis in request.space.axes},
-        space_size=plan.size,
-    )
+    asked = search_of(request, plan)
     if plan.is_sampled:
         check_sampler(plan.space, plan.size, plan.most)
     finished = finished_before(request.resumed, plan, asked)
     if request.resumed is not None and len(finished) >= min(plan.size, plan.most):
         return TuningReport.of(request.resumed)
-    created_at = datetime.now(UTC).isoformat(timespec="seconds")
     sampler = _sampler(request, plan) if plan.is_sampled else None
     models = SizedModels(model, inputs, request.axes)
     selection = models.assign(plan.select(_first(plan, finished, sampler)), plan.points)
-    settings = plan.settings
-    live_model = request.live_model
-    if live_model is not None:
-        live_model = live_model.with_resize(
-            lambda label, adapted: resized_model(adapted, plan.points[label].sizes, request.axes)
-        )
     make: Callable[..., TuningRun] = TuningRun
     if sampler is not None:
         suggesting = _SamplerOfRun(plan=plan, suggestions=sampler, models=models)
@@ -148,7 +139,7 @@ def run_tuning(
     run = make(
         *models.first,
         selection,
-        settings,
+        plan.settings,
         progress,
         others=models.new(),
         goals=request.goals,
@@ -159,22 +150,11 @@ def run_tuning(
     )
 
     def report_of(run: TuningRun) -> TuningReport:
-        outcome = run.outcome()
-        report = assemble_report(
-            attrs.evolve(outcome, batch_size=None) if models.differ else outcome,
-            settings,
-            engines=registry.listings(),
-            created_at=created_at,
-            command=request.command,
-            target=request.target,
-            input_options=request.input_options,
-            live_model=live_model,
-            notes=(*configuration.origin_notes, *configuration.notes),
-        )
+        report = report_of_rows(run.outcome(), models, request, plan, configuration, registry)
         judgement = Judgement(
             goals=request.goals,
             limits=request.limits,
-            tie=settings.tie,
+            tie=plan.settings.tie,
             departures=run.departures,
             finalists=run.finalists,
             tied=run.tied,
@@ -186,6 +166,41 @@ def run_tuning(
     report = report_of(run)
     save_tuning(report, request.save_to)
     return report
+
+
+def search_of(request: TuningRequest, plan: Plan) -> Tuning:
+    """Return what is searched, before anything was measured."""
+    return Tuning(
+        goals=tuple(map(str, request.goals)),
+        limits=tuple(map(str, request.limits)),
+        bounds={limit.figure.name: limit.bound for limit in request.limits},
+        vary={str(axis): axis.values for axis in request.space.axes},
+        space_size=plan.size,
+    )
+
+
+def report_of_rows(
+    outcome: RunOutcome,
+    models: SizedModels,
+    request: TuningRequest,
+    plan: Plan,
+    configuration: Configuration,
+    registry: EngineRegistry,
+) -> BenchmarkReport:
+    """Return a report with a row per configuration, before these are judged."""
+    origin = request.origin
+    if origin.live_model is not None:
+        resized = origin.live_model.with_resize(
+            lambda label, adapted: resized_model(adapted, plan.points[label].sizes, request.axes)
+        )
+        origin = attrs.evolve(origin, live_model=resized)
+    return assemble_report(
+        attrs.evolve(outcome, batch_size=None) if models.differ else outcome,
+        plan.settings,
+        origin,
+        configuration,
+        registry,
+    )
 
 
 def plan_of(request: TuningRequest, configuration: Configuration, registry: EngineRegistry) -> Plan:
@@ -285,22 +300,8 @@ def _judged(
     request: TuningRequest,
     search: Tuning,
 ) -> TuningReport:
-    points = {
-        row.label: TuningConfiguration(
-            label=row.label,
-            engine=row.engine_name,
-            batch=plan.points[row.label].batch,
-            threads=plan.points[row.label].threads,
-            precision=plan.points[row.label].precision,
-            shape=plan.points[row.label].shape,
-            options=row.options,
-            number=plan.numbers[row.label],
-        )
-        for row in report.results
-    }
-    decided = {
-        each.label: each for each in judge_configurations(report, tuple(points.values()), judgement)
-    }
+    measured = tuple(map(plan.configuration_of, report.results))
+    decided = {each.label: each for each in judge_configurations(report, measured, judgement)}
     rows = {row.label: row for row in report.results}
     if request.resumed is not None:
         decided |= finished
