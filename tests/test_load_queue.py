@@ -201,6 +201,24 @@ def test_a_thread_sleeps_until_shortly_before_a_time_and_spins_for_the_rest():
     assert 0.0 < wait.spun < 1e-3
 
 
+def test_time_for_which_another_process_had_the_cpu_was_not_spun():
+    clock, cpu_clock = iter(np.arange(0.0, 1.0, 1e-5)), iter((3.0, 3.00002))
+    wait = PreciseWait(lambda: next(clock), lambda seconds: None, lambda: next(cpu_clock))
+    wait(1e-3)
+
+    assert wait.spun == pytest.approx(2e-5)
+
+
+@pytest.mark.parametrize("name", ["poisson", "constant"])
+def test_a_block_ends_in_time_although_requests_are_rare(name):
+    arrivals = Arrivals(name=name, seed=3)
+
+    for block in range(20):
+        times = arrivals.times(0.01, 0.5, block)
+        assert len(times) == 1
+        assert 0.0 <= times[0] <= 0.5
+
+
 def test_rates_have_the_same_gaps_in_units_of_the_mean_gap():
     arrivals = Arrivals(name="poisson", seed=3)
     slow, fast = arrivals.times(10.0, 20.0, 1), arrivals.times(40.0, 5.0, 1)

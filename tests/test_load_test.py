@@ -20,6 +20,7 @@ from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
 from lexer_core.errors import UsageError
 from lexer_core.load_testing.setups import Setup, combined
+from lexer_core.reporting.terminal_table import report_to_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,6 +37,25 @@ QUICK = {
 }
 SLO = "p90<=400ms"  # so that a busy machine withholds nothing
 
+# Raises once its sessions have been called as often as an option says.
+MORTAL_ENGINE = (
+    load_engine("Mortal", "shared")
+    .replace(
+        "        time.sleep(self.seconds)\n",
+        "        self.calls_until_death -= 1\n"
+        "        if self.calls_until_death < 0:\n"
+        '            raise RuntimeError("it died of old age")\n'
+        "        time.sleep(self.seconds)\n",
+    )
+    .replace(
+        'self.factor = model["factor"]',
+        'self.factor = model["factor"]\n        self.calls_until_death = config.options["calls"]',
+    )
+    .replace(
+        "options=(", 'options=(EngineOption(name="calls", type=int, default=100, help="Calls."), '
+    )
+)
+
 
 @pytest.fixture(scope="module", autouse=True)
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
@@ -44,6 +64,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site.add_engine("apart", load_engine("Apart", "per_thread"))
     site.add_engine("alone", load_engine("Alone", "none"))
     site.add_engine("mixed", load_engine("Mixed", "shared", mixes_up=True))
+    site.add_engine("mortal", MORTAL_ENGINE)
     with site.on_path():
         yield site
 
@@ -146,6 +167,34 @@ def test_wrong_outputs_of_calls_at_the_same_time_cost_the_row(model):
     assert [each.engine for each in report.configurations if each.points] == ["sleepy"]
 
 
+@pytest.mark.parametrize(("calls", "is_served"), [(20, False), (110, True)])
+def test_an_engine_that_fails_under_load_has_no_rate_and_says_why(model, calls, is_served):
+    report = load_test(
+        model,
+        engines=[f"mortal[calls={calls}]", "sleepy"],
+        slo="p99<=400ms",
+        instances=1,
+        threads=1,
+        rates=[50],
+    )
+    mortal = next(each for each in report.configurations if each.engine == "mortal")
+
+    assert report[mortal.label].status == "failed"
+    assert bool(mortal.points) is is_served
+    assert mortal.rate is None
+    assert "it died of old age" in mortal.reason
+    assert report.best is None or report.best.engine == "sleepy"
+    lines = report_to_text(report, 200).splitlines()
+    assert any(line.startswith(f"{mortal.label}: ") for line in lines)
+    assert LoadReport.from_json(report.to_json()) == report
+
+
+def test_a_reason_that_is_a_sentence_ends_with_one_period(model):
+    report = load_test(model, engines=["sleepy"], device="cuda:0", rates=[20])
+
+    assert report.sentences == ("Sleepy has no rate: no device 'cuda:0' on this machine.",)
+
+
 def test_requests_are_served_in_batches(tmp_path):
     model = write_scale_model(tmp_path / "model.onnx", work=50)
     report = load_test(
@@ -193,6 +242,7 @@ def test_a_rate_that_is_not_kept_to_is_an_exit_status(model, capsys):
         (["--slo", "p99<=soon"], "not a limit on the latency"),
         (["--slo", SLO, "--rate", "fast"], "not a list of numbers"),
         (["--slo", SLO, "--rate", "0"], "not a number of requests per second"),
+        (["--slo", SLO, "--rate", "0.1", "--max-seconds", "5"], "less than one request arrives"),
         (["--slo", SLO, "--instances", "0"], "numbers are at least 1"),
         (["--slo", SLO, "--instances", "500", "--threads", "2"], "cores can be used"),
         (["--slo", SLO, "--arrivals", "never.txt"], "neither 'poisson' nor 'constant'"),

@@ -105,6 +105,19 @@ def test_a_rate_that_is_not_certain_is_about_right():
     )
 
 
+@pytest.mark.parametrize(
+    ("limit", "text"),
+    [("p99.9999999<=5ms", "p99.9999999 ≤ 5 ms"), ("p99<=10000s", "p99 ≤ 10000 s")],
+)
+def test_an_unusual_limit_is_written_as_it_was_asked_for(limit, text):
+    slo = parse_slo(limit)
+    test = LoadTest(slo=str(slo), percent=slo.percent, limit_ms=slo.seconds * 1e3)
+
+    assert slo.text == text
+    assert parse_slo(test.slo) == slo
+    assert text in report_to_text(LoadReport(load_test=test), 100)
+
+
 def test_an_engine_without_a_rate_says_why():
     report = report_of(
         configuration("torch", reason="not tested under load: its outputs are wrong"),

@@ -96,6 +96,15 @@ def test_a_saved_tuning_for_rate_is_read_back(tuned):
     assert read == report
 
 
+def test_configurations_that_cannot_be_tested_do_not_exceed_the_limit(model):
+    report = LexerContext().tune(
+        model, INPUT, vary={"instances": [2, 3], "threads": [1]}, engines="alone", **QUICK
+    )
+
+    assert set(fates(report).values()) == {"unsupported"}
+    assert report.sentences == ("No configuration could be tested under load.",)
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [

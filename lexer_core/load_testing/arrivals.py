@@ -75,7 +75,7 @@ class Arrivals:
             gaps = np.random.default_rng([self.seed, block]).exponential(size=count)
         times = np.cumsum(gaps) / rate
         within = times[times <= seconds]
-        return within if within.size else times[:1]
+        return within if within.size else np.minimum(times[:1], seconds)
 
 
 def read_arrivals(text: str, seed: int = 0) -> Arrivals:

@@ -17,6 +17,7 @@ from lexer_core.errors import LexerError
 from lexer_core.load_testing.points import PointLog
 from lexer_core.load_testing.queueing import predicted_rate
 from lexer_core.load_testing.search import RateSearch, bracket_of
+from lexer_core.reporting.numbers import significant
 
 if TYPE_CHECKING:
     import random
@@ -271,7 +272,8 @@ class _Test:
             log = self.logs[member.label]
             for level in _levels(member):
                 self._tell(member, f"closed loop, {level} at once")
-                log.closed.setdefault(level, []).append(member.closed(level, seconds))
+                block = member.closed(level, seconds)
+                log.closed.setdefault(level, []).append(block)
 
         for _ in range(_CLOSED_ROUNDS):
             members = self._turns(members, measure)
@@ -313,7 +315,8 @@ class _Test:
                 continue
             log.skipped = (
                 "not tested under load: its calls in the closed loop predict "
-                f"{log.predicted:.4g} requests/s, those of another configuration {most:.4g}"
+                f"{significant(log.predicted)} requests/s, and those of another configuration "
+                f"{significant(most)}"
             )
         return left
 
@@ -339,7 +342,7 @@ class _Test:
                 if rate is None or (not is_owed and self._seconds_left() < seconds / 2.0):
                     finished.append(member)
                     return
-                self._tell(member, f"{rate:.4g} requests/s")
+                self._tell(member, f"{significant(rate)} requests/s")
                 requests = self._requests(member, rate, seconds)
                 log.add(rate, requests.due, member.open(requests))
 

@@ -33,19 +33,22 @@ class PreciseWait:
         Returns the time in seconds.
     sleep
         Sleeps for a number of seconds, perhaps longer.
+    cpu_clock
+        Returns the CPU time of the calling thread in seconds.
 
     Attributes
     ----------
     spun
-        Seconds that it spun so far.
+        CPU time in seconds that it spun so far; on a busy machine less than the time that passed.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], object] = time.sleep,
+        cpu_clock: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._clock, self._sleep = clock, sleep
+        self._clock, self._sleep, self._cpu_clock = clock, sleep, cpu_clock
         self.spun = 0.0
 
     def __call__(self, at: float) -> None:
@@ -54,10 +57,12 @@ class PreciseWait:
         left = at - clock()
         if left > _SPIN_SECONDS:
             self._sleep(left - _SPIN_SECONDS)
-        start = now = clock()
-        while now < at:
-            now = clock()
-        self.spun += now - start
+        if clock() >= at:
+            return
+        start = self._cpu_clock()
+        while clock() < at:
+            pass
+        self.spun += self._cpu_clock() - start
 
 
 def remove_timer_slack() -> None:

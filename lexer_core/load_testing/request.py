@@ -55,6 +55,12 @@ def read_plan(
                 f"{rate:g} is not a number of requests per second.",
                 hint=f"Rates are above 0 and at most {_MOST_PER_SECOND:.0f}.",
             )
+        if rate * settings.max_seconds < 1.0:
+            raise UsageError(
+                f"at {rate:g} requests per second, less than one request arrives in "
+                f"{settings.max_seconds:g} s, the time of the test.",
+                hint="Try higher rates, or raise --max-seconds.",
+            )
     objective = parse_slo(slo)
     wait = batch_wait_ms / 1e3
     if not (math.isfinite(wait) and 0.0 <= wait < objective.seconds):

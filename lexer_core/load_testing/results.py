@@ -63,7 +63,8 @@ def _configuration(
     points = [log.points[rate] for rate in sorted(log.points)]
     passing = [point.rate for point in points if point.verdict == "passes"]
     failing = [point.rate for point in points if point.verdict == "fails"]
-    rate = log.bracket.low
+    # What crashed or hung under load serves no rate.
+    rate = log.bracket.low if row.error is None else None
     reason = row.error.reason if row.error is not None else log.skipped
     if not reason and not points:
         reason = "the test ended before it was tested under load"

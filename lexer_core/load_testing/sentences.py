@@ -93,7 +93,7 @@ def _none(
         for point in each.points
         if point.verdict == "withheld" and (point.share_low or 0.0) >= slo.share
     ]
-    sentence = f"{names[best.label]} has no rate: {best.reason}."
+    sentence = f"{names[best.label]} has no rate: {best.reason.removesuffix('.')}."
     if kept:
         highest = max(kept, key=lambda point: point.rate)
         sentence += (

@@ -32,10 +32,10 @@ class Slo:
         """As in sentences: ``p99 ≤ 50 ms``."""
         milliseconds = self.seconds * 1e3
         limit = f"{milliseconds / 1e3:g} s" if milliseconds >= 1e3 else f"{milliseconds:g} ms"  # noqa: PLR2004
-        return f"p{self.percent:g} ≤ {limit}"
+        return f"p{self.percent:.12g} ≤ {limit}"
 
     def __str__(self) -> str:
-        return f"p{self.percent:g}<={self.seconds * 1e3:g}ms"
+        return f"p{self.percent:.12g}<={self.seconds * 1e3:g}ms"
 
 
 def parse_slo(text: str) -> Slo:

@@ -213,7 +213,7 @@ def _sentences(
 ) -> tuple[str, ...]:
     winner = next((each for each in ended if each.fate == "winner"), None)
     if winner is None:
-        return (f"No configuration keeps to {slo.text} at any rate that was tried.",)
+        return (_none(ended, found, slo),)
     best = found[winner.label]
     about = "" if best.rate == best.highest_passing else "about "
     rate = f"{about}{significant(best.rate)} requests/s with {slo.text}"
@@ -222,3 +222,15 @@ def _sentences(
     if ties:
         sentences.append(f"As good, as far as rates are resolved (5%): {', '.join(ties)}.")
     return tuple(sentences)
+
+
+def _none(
+    ended: Sequence[TuningConfiguration], found: Mapping[str, LoadConfiguration], slo: Slo
+) -> str:
+    """Say why no configuration has a rate."""
+    tested = [each for each in ended if each.label in found and found[each.label].points]
+    if not tested:
+        return "No configuration could be tested under load."
+    if any(each.fate == "over_limit" for each in tested):
+        return f"No configuration keeps to {slo.text} at any rate that was tried."
+    return f"No rate is certain to keep to {slo.text}; {tested[0].label}: {tested[0].reason}."

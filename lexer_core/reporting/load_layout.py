@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from lexer_core.load_testing.slo import Slo
 from lexer_core.reporting.layout_records import Column, Layout, printable
 from lexer_core.reporting.numbers import MISSING, rate_text, significant, whole_text
 from lexer_core.reporting.run_lines import fact_lines, model_title
@@ -19,7 +20,7 @@ __all__ = ["configurations_in_order", "lay_out_load", "slo_text"]
 
 def slo_text(test: LoadTest) -> str:
     """Return the objective as in sentences: ``p99 ≤ 50 ms``."""
-    return f"p{test.percent:g} ≤ {test.limit_ms:g} ms"
+    return Slo(percent=test.percent, seconds=test.limit_ms / 1e3).text
 
 
 def configurations_in_order(test: LoadTest) -> list[LoadConfiguration]:
@@ -124,8 +125,13 @@ def _problems(report: ReportData, shown: Sequence[LoadConfiguration]) -> list[st
         for row in report.results
         if row.label not in tested and row.error is not None
     ]
-    # Of those with points, the sentences say it.
-    untested = [f"{each.label}: {each.reason}" for each in shown if each.reason and not each.points]
+    broken = {row.label for row in report.results if row.status == "failed"}
+    # Of others with points, the sentences say it.
+    untested = [
+        f"{each.label}: {each.reason}"
+        for each in shown
+        if each.reason and (not each.points or each.label in broken)
+    ]
     return [*failed, *untested]
 
 

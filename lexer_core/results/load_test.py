@@ -147,13 +147,13 @@ class LoadConfiguration:
         The rates that were tried, ascending.
     rate
         The highest rate that kept to the objective as far as was measured, with all lower
-        ones; ``None`` if no rate did.
+        ones; ``None`` if no rate did, or if the configuration failed under load.
     highest_passing
         The highest rate that passes with certainty.
     lowest_failing
         The lowest rate that fails with certainty.
     reason
-        Why there are no points, or no rate.
+        Why there are no points, or no rate, or how it failed.
     """
 
     label: str
