@@ -68,6 +68,9 @@ LAZY_ENGINE = (
     )
     .replace('"Scale"', '"Lazy"')
 )
+BROKEN_ENGINE = SCALE_ENGINE.replace(
+    "return placed * self.factor", 'raise RuntimeError("broken")'
+).replace('"Scale"', '"Broken"')
 # One call in ten takes as long as a thousand others.
 BURSTY_ENGINE = SCALE_ENGINE.replace(
     "end = time.perf_counter() + self.seconds",
@@ -84,6 +87,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site.add_engine("wrong", WRONG_ENGINE)
     site.add_engine("lazy", LAZY_ENGINE)
     site.add_engine("bursty", BURSTY_ENGINE)
+    site.add_engine("broken", BROKEN_ENGINE)
     with site.on_path():
         yield site
 
@@ -463,6 +467,37 @@ def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> No
         tuned(model, vary={"scale.unit": [200, 250]}, resume=by_unit)
     with pytest.raises(UsageError, match="other goals"):
         tuned(model, minimize="p99", resume=by_unit)
+
+
+def test_a_tuning_of_another_model_or_other_inputs_is_not_resumed(
+    by_unit: TuningReport, model: Path, tmp_path: Path
+) -> None:
+    other = write_scale_model(tmp_path / "other.onnx", work=5)
+    with pytest.raises(UsageError, match="measured the model 'model', not 'other'"):
+        tuned(other, resume=by_unit)
+    described = attrs.evolve(by_unit, input_options=["x=float32[2,3]"])
+    with pytest.raises(UsageError, match="other inputs"):
+        tuned(model, resume=described, input_options=["x=float32[8,3]"])
+
+
+def test_a_finished_tuning_is_saved_again_when_it_is_resumed(
+    by_unit: TuningReport, model: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "again.lexer"
+
+    assert tuned(model, resume=by_unit, save_to=path).configurations == by_unit.configurations
+    assert load(path).search == by_unit.search
+
+
+def test_nothing_raced_if_every_configuration_failed(model: Path) -> None:
+    report = tuned(model, engines=["broken"], vary={"broken.unit": [200, 300]})
+    stream = io.StringIO()
+    print_report(report, stream)
+    text = stream.getvalue()
+
+    assert set(fates(report).values()) == {"failed"}
+    assert "No configuration could be measured." in text
+    assert "raced" not in text
 
 
 # -- what is wrong is refused before anything is measured ----------------------------------

@@ -81,16 +81,23 @@ def lay_out_tuning(report: ReportData, tuning: Tuning) -> Layout:
 
 def _race_lines(report: ReportData, tuning: Tuning) -> Iterator[str]:
     if report.load_test is None:
-        yield (
-            f"{len(tuning.configurations)} configurations raced in {tuning.race_rounds} rounds: "
-            f"{tuning.race_samples} blocks. The numbers of those that left are from the race."
-        )
+        if tuning.race_rounds:
+            yield (
+                f"{_counted(len(tuning.configurations), 'configuration')} raced in "
+                f"{_counted(tuning.race_rounds, 'round')}: "
+                f"{_counted(tuning.race_samples, 'block')}. The numbers of those that left are "
+                "from the race."
+            )
         return
     tested = sum(bool(each.points) for each in report.load_test.configurations)
     yield (
         f"{tested} of {len(tuning.configurations)} configurations were tested under load; p50, p99 "
         "and items/s are of single calls."
     )
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def _rates(report: ReportData) -> dict[str, str]:

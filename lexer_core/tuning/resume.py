@@ -7,14 +7,47 @@ from typing import TYPE_CHECKING
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from lexer_core.results.report_data import ReportData
     from lexer_core.results.tuning import Tuning, TuningConfiguration
     from lexer_core.tuning.plan import Plan
 
-__all__ = ["finished_before"]
+__all__ = ["check_same_model", "finished_before"]
 
 _FINAL = ("slower", "over_limit", "failed", "unsupported")
 """Fates that a resumed tuning does not look at again."""
+
+
+def check_same_model(resumed: ReportData, model_name: str, input_options: Sequence[str]) -> None:
+    """Refuse to go on with the tuning of another model, whose results would be mixed with it.
+
+    Parameters
+    ----------
+    resumed
+        The earlier run.
+    model_name
+        The name of the model.
+    input_options
+        Its inputs as on the command line; empty if they are not known.
+
+    Raises
+    ------
+    UsageError
+        The earlier run measured another model, or other inputs.
+    """
+    hint = "Resume with the command that it was started with."
+    if resumed.model_name != model_name:
+        raise UsageError(
+            f"the run to resume measured the model {resumed.model_name!r}, not {model_name!r}.",
+            hint=hint,
+        )
+    earlier, now = (" ".join(each) for each in (resumed.input_options, input_options))
+    if earlier and now and earlier != now:
+        raise UsageError(
+            f"the run to resume has other inputs: {earlier}, not {now}.",
+            hint=hint,
+        )
 
 
 def finished_before(
@@ -42,7 +75,7 @@ def finished_before(
         return {}
     tuning = resumed.tuning
     if tuning is None:
-        raise UsageError("the run to resume is a benchmark, not a tuning.")
+        raise UsageError("the run to resume is not a tuning.")
     for what, mine, other in (
         ("goals", asked.goals, tuning.goals),
         ("limits", asked.limits, tuning.limits),

@@ -22,7 +22,7 @@ _WORDS: Mapping[Fate, str] = {
     "over_limit": "over a limit",
     "failed": "failed",
     "unsupported": "unsupported",
-    "not_reached": "not decided in time",
+    "not_reached": "not decided",
 }
 
 
@@ -133,7 +133,8 @@ def _nothing(
         return ["No configuration could be measured."]
     fastest = min(left, key=lambda row: goals[0].cost(row) or 0.0)
     best = _figures(fastest, goals)
-    return [f"Nothing is decided yet: {len(left)} are left, the best so far is {best}."]
+    number = f"{len(left)} are" if len(left) > 1 else "one is"
+    return [f"Nothing is decided yet: {number} left, the best so far is {best}."]
 
 
 def _slower_within(

@@ -20,7 +20,7 @@ from lexer_core.results.tuning import Tuning
 from lexer_core.tuning.judging import Judgement, judge_configurations
 from lexer_core.tuning.plan import Plan
 from lexer_core.tuning.resize import resized_model
-from lexer_core.tuning.resume import finished_before
+from lexer_core.tuning.resume import check_same_model, finished_before
 from lexer_core.tuning.run import TuningRun
 from lexer_core.tuning.sampled_run import BATCH_OF_SAMPLER, SampledRun
 from lexer_core.tuning.sampling import Suggestions, check_sampler
@@ -126,9 +126,14 @@ def run_tuning(
     asked = search_of(request, plan)
     if plan.is_sampled:
         check_sampler(plan.space, plan.size, plan.most)
+    if request.resumed is not None:
+        model_name = model.stem if isinstance(model, Path) else model.model_name
+        check_same_model(request.resumed, model_name, request.origin.input_options)
     finished = finished_before(request.resumed, plan, asked)
     if request.resumed is not None and len(finished) >= min(plan.size, plan.most):
-        return TuningReport.of(request.resumed)
+        whole = TuningReport.of(request.resumed)
+        save_tuning(whole, request.save_to)
+        return whole
     sampler = _sampler(request, plan) if plan.is_sampled else None
     models = SizedModels(model, inputs, request.axes)
     selection = models.assign(plan.select(_first(plan, finished, sampler)), plan.points)
