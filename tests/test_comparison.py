@@ -236,6 +236,15 @@ def test_a_report_without_raw_samples_has_a_ratio_and_no_verdict() -> None:
     assert "the base has no raw samples" in case.reason
 
 
+def test_a_row_without_the_reference_workload_in_its_rounds_says_so() -> None:
+    new = a_run(rng(2))
+    rows = [attrs.evolve(row, sample_rounds=row.sample_rounds + 10**6) for row in new.results]
+    case = compare(a_run(rng(1)), attrs.evolve(new, results=rows))["torch"]
+
+    assert case.verdict == "INCONCLUSIVE"
+    assert "the new run did not measure the reference workload in the same rounds" in case.reason
+
+
 def test_what_withheld_a_verdict_withholds_this_one() -> None:
     reason = "its latency never settled"
     new = a_run(rng(2), seconds={"torch": 0.03}, rows={"torch": {"withheld": reason}})

@@ -265,6 +265,24 @@ def test_of_a_tuning_only_the_best_configurations_are_listed():
     assert [(row.case, row.is_best) for row in merged.rows] == [("b", True), ("a", True)]
 
 
+@pytest.mark.parametrize("fate", ["failed", "over_limit"])
+def test_a_tuning_without_a_winner_is_listed_without_a_best_case_and_says_why(fate):
+    row = a_failed_row("a") if fate == "failed" else a_row("a")
+    tuning = Tuning(
+        goals=["minimize p50"],
+        configurations=[TuningConfiguration(label="a", engine="torch", fate=fate)],
+    )
+    run = attrs.evolve(
+        a_small_run(), results=[row], tuning=tuning, sentences=["Nothing meets p99<=1ms."]
+    )
+
+    merged = merge([run])
+
+    assert [(row.result.label, row.is_best) for row in merged.rows] == [("a", False)]
+    text = " ".join(merged.to_text(width=200).split())
+    assert "no case is marked as the best of 2-core AMD EPYC 7763: Nothing meets p99<=1ms" in text
+
+
 # --- Prices. ---
 
 

@@ -194,8 +194,10 @@ def _undecidable(
             reasons.append(f"in {where}, {row.withheld}")
         if report.canary is None:
             reasons.append(f"{where} did not measure the reference workload")
-        elif launches is None:
+        elif launches is None and (row.samples is None or report.canary.samples is None):
             reasons.append(f"{where} has no raw samples: save it as a .lexer file")
+        elif launches is None:
+            reasons.append(f"{where} did not measure the reference workload in the same rounds")
         elif len(launches.case) < _MIN_LAUNCHES:
             reasons.append(
                 f"{where} has only 1 launch, so the variation between launches is unknown: "

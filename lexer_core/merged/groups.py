@@ -44,7 +44,7 @@ def group_rows(
     """Return one group per model and inputs.
 
     Models of one name are in different groups if their code is known to differ. Of a
-    tuning, only the best configurations are listed.
+    tuning, only the best configurations are listed, or all if none is.
     """
     groups: list[_Group] = []
     for run in runs:
@@ -74,7 +74,7 @@ def _listed(run: MergedRun) -> Iterable[BenchmarkResult]:
     if tuning is None:
         return run.report.results
     best = {each.label for each in tuning.configurations if each.fate in _SHOWN_FATES}
-    return [row for row in run.report.results if row.label in best]
+    return [row for row in run.report.results if row.label in best] or run.report.results
 
 
 def _is_other_code(one: MergedRun, other: MergedRun) -> bool:
@@ -178,7 +178,7 @@ def _leaders(run: MergedRun, rows: Sequence[MergedRow]) -> list[MergedRow]:
     if run.report.tuning is not None:
         fates = {each.label: each.fate for each in run.report.tuning.configurations}
         won = [row for row in by_rate if fates.get(row.result.label) in ("winner", "tie")]
-        return won or by_rate[:1]
+        return won or [row for row in by_rate if fates.get(row.result.label) == "front"][:1]
     ranks = [row.result.rank for row in rows if row.result.rank is not None]
     if not ranks:
         return by_rate[:1]

@@ -77,7 +77,7 @@ def group_notes(
         *_of_rows(group, "isolation", lambda row: row.result.isolation),
         *_of_rows(group, "items per call", lambda row: str(row.result.batch_size or 1)),
         *_differing("versions of Lexer", {r: r.report.environment.lexer_version for r in runs}),
-        *_unranked(group),
+        *_unranked(group, runs),
         *_noisy(runs),
         *_prices(machines),
         *_comparable(machines, runs),
@@ -159,11 +159,16 @@ def _other_models(runs: Sequence[MergedRun]) -> Iterable[str]:
             )
 
 
-def _unranked(group: MergedGroup) -> Iterable[str]:
+def _unranked(group: MergedGroup, runs: Sequence[MergedRun]) -> Iterable[str]:
     ranked = {row.machine for row in group.rows if row.is_best}
     for name in group.machines:
         if name not in ranked:
             reasons = [row.result.withheld for row in group.rows if row.machine == name]
+            reasons += [
+                run.report.sentences[0].removesuffix(".")
+                for run in runs
+                if run.machine == name and run.report.tuning is not None and run.report.sentences
+            ]
             reason = next((text for text in reasons if text), "")
             yield f"no case is marked as the best of {name}: {reason or 'none is valid'}"
 
