@@ -41,14 +41,6 @@ def autoregressive(
     return BASE * np.exp(sigma * state)
 
 
-def continuing_autoregressive(
-    rng: np.random.Generator, shape: Shape, rho: float, sigma: float = 0.1
-) -> FloatArray:
-    """The same, continuing through all rounds."""
-    flat = (*shape[:-2], shape[-2] * shape[-1])
-    return autoregressive(rng, flat, rho, sigma).reshape(shape)
-
-
 def with_outliers(
     rng: np.random.Generator, samples: FloatArray, share: float = 0.02, scale: float = 2.0
 ) -> FloatArray:

@@ -344,13 +344,6 @@ SIDE_EFFECTS = {
     ),
 }
 
-SPIN = (
-    "        def spin():\n"
-    "            end = time.perf_counter() + 0.01\n"
-    "            while time.perf_counter() < end:\n"
-    "                sum(range(100))\n\n"
-)
-
 CLAIMS = {
     "uses_more_threads": with_run(
         "        import hashlib\n"

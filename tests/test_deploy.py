@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import hashlib
 import json
 import os
 import pickle
@@ -104,13 +103,6 @@ def folder(report, tmp_path):
 def edit(folder, **changes):
     path = folder / "lexer.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
-
-
-def with_sum(folder, name):
-    content = (folder / name).read_bytes()
-    files = json.loads((folder / "lexer.json").read_text())["files"]
-    files[name] = {"size_bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    edit(folder, files=files)
 
 
 def refused(folder, said, **arguments):

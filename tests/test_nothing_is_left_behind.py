@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="signals and sessions of POSIX")
 
 WAIT = 20.0
-PROGRAM = "import time; time.sleep(3000)  # {token}"
 LITTER = '''
 import multiprocessing
 import subprocess

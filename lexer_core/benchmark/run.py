@@ -91,6 +91,9 @@ class BenchmarkRun:
     session_type: ClassVar[type[CaseSession]] = CaseSession
     """What the process of each case hosts."""
 
+    has_many_cases: ClassVar[bool] = False
+    """Whether their processes may not all fit in memory."""
+
     def __init__(
         self,
         model: AdaptedModel | Path,
@@ -181,7 +184,9 @@ class BenchmarkRun:
 
     def _early_workers(self) -> int | None:
         """Return how many workers to start before the model is prepared; ``None`` for all."""
-        return None
+        if not self.has_many_cases:
+            return None
+        return max(1, available_memory_bytes() // (2 * estimate_memory(0, 0)))
 
     def _start(self, outcome: CaseOutcome, launch: int = 0) -> Executor:
         if self._settings.isolation == "none":

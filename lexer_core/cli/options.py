@@ -20,6 +20,7 @@ from lexer_core.settings.table import Settings
 from lexer_core.settings.values import kind_of, parse_fraction
 
 __all__ = [
+    "COMMON_SETTINGS",
     "command_line",
     "command_words",
     "engine_options",
@@ -56,6 +57,13 @@ class Fraction(_FloatType):
         if fraction >= 1:
             self.fail(f"{value!r} is not below 100%.", param, ctx)
         return fraction
+
+
+COMMON_SETTINGS = (
+    *("rtol", "atol", "load_timeout", "call_timeout", "memory_limit_mb"),
+    *("exporter", "opset", "use_cache"),
+)
+"""Settings that are options of every command that measures a model."""
 
 
 target_argument = click.argument("target", metavar="TARGET")

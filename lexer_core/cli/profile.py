@@ -9,6 +9,7 @@ import click
 from lexer_core.cli.benchmark import exit_status
 from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
+    COMMON_SETTINGS,
     engine_options,
     input_options,
     output_option,
@@ -26,14 +27,7 @@ _SETTINGS = (
     "threads",
     "isolation",
     "validation",
-    "rtol",
-    "atol",
-    "load_timeout",
-    "call_timeout",
-    "memory_limit_mb",
-    "exporter",
-    "opset",
-    "use_cache",
+    *COMMON_SETTINGS,
     "show_progress",
 )
 

@@ -12,6 +12,7 @@ from click.core import ParameterSource
 from lexer_core.cli.command_settings import command_configuration, lexer_context
 from lexer_core.cli.main import DONE, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.options import (
+    COMMON_SETTINGS,
     command_words,
     given_settings,
     input_options,
@@ -52,14 +53,7 @@ RERUN_SETTINGS = (
     "launches",
     "threads",
     "isolation",
-    "rtol",
-    "atol",
-    "load_timeout",
-    "call_timeout",
-    "memory_limit_mb",
-    "exporter",
-    "opset",
-    "use_cache",
+    *COMMON_SETTINGS,
 )
 BASE_OPTIONS = ("base_target", "base_folder", "save")
 INPUT_OPTIONS = ("described", "inputs_file", "batch_size", "seed", "input_names", "output_names")

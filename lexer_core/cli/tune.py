@@ -10,6 +10,7 @@ import click
 from lexer_core.cli.main import DONE, GATE_FAILED, INTERRUPTED, NOTHING_MEASURED
 from lexer_core.cli.measuring import MeasuringCommand
 from lexer_core.cli.options import (
+    COMMON_SETTINGS,
     engine_options,
     input_options,
     output_option,
@@ -37,14 +38,7 @@ _SETTINGS = (
     "launches",
     "threads",
     "isolation",
-    "rtol",
-    "atol",
-    "load_timeout",
-    "call_timeout",
-    "memory_limit_mb",
-    "exporter",
-    "opset",
-    "use_cache",
+    *COMMON_SETTINGS,
     "show_progress",
 )
 

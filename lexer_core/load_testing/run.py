@@ -6,13 +6,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import attrs
 
-from lexer_core.benchmark.grouping import estimate_memory
 from lexer_core.benchmark.rounds import RoundsPlan
 from lexer_core.benchmark.run import BenchmarkRun
 from lexer_core.load_testing.launch import LoadLaunch
 from lexer_core.load_testing.measure import LoadLog
 from lexer_core.load_testing.session import LoadSession
-from lexer_core.machine.memory import available_memory_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,6 +54,7 @@ class LoadRun(BenchmarkRun):
     """
 
     session_type: ClassVar[type[CaseSession]] = LoadSession
+    has_many_cases = True
 
     def __init__(
         self,
@@ -81,10 +80,6 @@ class LoadRun(BenchmarkRun):
         self._setups = setups
         self._plan = plan
         self.logs = {case.label: LoadLog(plan.slo) for case in selection.cases}
-
-    def _early_workers(self) -> int | None:
-        """Start as many as surely fit in memory."""
-        return max(1, available_memory_bytes() // (2 * estimate_memory(0, 0)))
 
     def _cpus(self, case: Case) -> int:
         setup = self._setups[case.label]

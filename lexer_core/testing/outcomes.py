@@ -6,11 +6,9 @@ from typing import Literal
 
 from attrs import frozen
 
-__all__ = ["LEVELS", "CheckFailed", "CheckResult", "Level", "Skip", "Status"]
+__all__ = ["CheckFailed", "CheckResult", "Level", "Skip", "Status"]
 
 Level = Literal["basic", "full"]
-
-LEVELS: tuple[Level, ...] = ("basic", "full")
 """``basic`` is what an engine needs to be measured at all; ``full`` is everything."""
 
 Status = Literal["passed", "failed", "skipped"]

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING
 
 import attrs
 
-from lexer_core.benchmark.grouping import estimate_memory
 from lexer_core.benchmark.rounds import RoundsPlan
 from lexer_core.benchmark.run import BenchmarkRun
 from lexer_core.benchmark.sample_log import SampleLog
-from lexer_core.machine.memory import available_memory_bytes
 from lexer_core.tuning.race import ConfigurationRace, is_per_item
 
 if TYPE_CHECKING:
@@ -66,6 +64,8 @@ class TuningRun(BenchmarkRun):
         Rounds of the race, and blocks that all configurations took in it.
     """
 
+    has_many_cases = True
+
     def __init__(
         self,
         model: AdaptedModel | Path,
@@ -98,10 +98,6 @@ class TuningRun(BenchmarkRun):
             for label, leader in self._tied_with.items()
             if label not in self.departures and leader not in self.departures
         )
-
-    def _early_workers(self) -> int | None:
-        """Start as many as surely fit in memory."""
-        return max(1, available_memory_bytes() // (2 * estimate_memory(0, 0)))
 
     def _launch_all(self) -> None:
         start = time.perf_counter()
