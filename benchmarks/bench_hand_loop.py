@@ -32,7 +32,8 @@ import psutil
 from attrs import frozen
 from common import BENCHMARKS, Figure, arguments, print_figures, print_header
 
-from lexer_core.benchmark.case_session import CaseSession, CaseSpec
+from lexer_core.benchmark.case_records import CaseSpec
+from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.preparation import TorchPreparation
 from lexer_core.benchmark.rounds import BlockSize, block_size
 from lexer_core.benchmark.warm_up import warm_up

@@ -29,7 +29,7 @@ from common import (
     print_header,
 )
 
-from lexer_core.benchmark.case_session import CaseSpec
+from lexer_core.benchmark.case_records import CaseSpec
 from lexer_core.load_testing.arrivals import Arrivals
 from lexer_core.load_testing.measure import Requests
 from lexer_core.load_testing.queueing import fifo_starts

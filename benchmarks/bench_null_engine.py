@@ -21,7 +21,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from common import Figure, arguments, installed_engines, print_figures, print_header
 
-from lexer_core.benchmark.case_session import CaseSession, CaseSpec
+from lexer_core.benchmark.case_records import CaseSpec
+from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.plausible import block_problem
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.engines.timing import sample_nanoseconds

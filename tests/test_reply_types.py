@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lexer_core.benchmark.case_session import Block, CaseSession, FinalFacts
+from lexer_core.benchmark.case_records import Block, FinalFacts
+from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.outcome import PreparedModel
 from lexer_core.benchmark.preparation import BuiltModel, OnnxPreparation, TorchPreparation
 from lexer_core.benchmark.reference_workload_session import ReferenceWorkloadSession

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lexer_core.benchmark.case_session import Block
+from lexer_core.benchmark.case_records import Block
 from lexer_core.benchmark.sample_log import SampleLog
 from lexer_core.benchmark.stop_rule import VerdictRule
 from lexer_core.benchmark.warm_up import warm_up

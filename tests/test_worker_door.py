@@ -30,7 +30,8 @@ from toy_engine import TOY_ENGINE, write_toy_model
 
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.benchmark import model_host, plausible, run
-from lexer_core.benchmark.case_session import Block, CaseSession
+from lexer_core.benchmark.case_records import Block
+from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.errors import LexerError, WorkerError
 from lexer_core.machine.system_counters import SystemCounters
 from lexer_core.validated_data import InvalidDataError

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from attrs import evolve, field, frozen
 
-from lexer_core.benchmark.case_session import CaseSpec
+from lexer_core.benchmark.case_records import CaseSpec
 from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.rounds import RoundsOutcome, RoundsPlan, StopRule, run_rounds
 from lexer_core.benchmark.stop_rule import VerdictRule

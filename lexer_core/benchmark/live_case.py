@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.benchmark.case_session import (
+    from lexer_core.benchmark.case_records import (
         Block,
         CaseSpec,
         CompletionCheck,

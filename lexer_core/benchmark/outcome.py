@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from lexer_core.benchmark.case_session import CompletionCheck, FinalFacts, LoadFacts
+    from lexer_core.benchmark.case_records import CompletionCheck, FinalFacts, LoadFacts
     from lexer_core.benchmark.cases import Case
     from lexer_core.benchmark.fresh_calls import FreshCalls
     from lexer_core.benchmark.warm_up import WarmUp

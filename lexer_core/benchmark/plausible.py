@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from lexer_core.benchmark.case_session import (
+    from lexer_core.benchmark.case_records import (
         Block,
         CompletionCheck,
         FinalFacts,

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from lexer_core.benchmark.case_session import Block
+    from lexer_core.benchmark.case_records import Block
     from lexer_core.machine.system_counters import SystemCounters
 
 __all__ = ["SampleLog"]

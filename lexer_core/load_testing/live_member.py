@@ -17,7 +17,7 @@ from lexer_core.load_testing.plausible_blocks import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from lexer_core.benchmark.case_session import CaseSpec
+    from lexer_core.benchmark.case_records import CaseSpec
     from lexer_core.benchmark.live_case import LiveCase
     from lexer_core.benchmark.parity import ParityJudge
     from lexer_core.errors import LexerError

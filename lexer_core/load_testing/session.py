@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from attrs import frozen
 
-from lexer_core.benchmark.case_session import CaseSession, CaseSpec, own_export
+from lexer_core.benchmark.case_session import CaseSession, own_export
 from lexer_core.errors import UnsupportedError
 from lexer_core.load_testing.blocks import ClosedBlock, GilFacts, OpenBlock
 from lexer_core.load_testing.dispatch import Queue, serve, serve_batches, serve_in_turn
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from lexer_core.benchmark.case_records import CaseSpec
     from lexer_core.load_testing.measure import Requests
     from lexer_core.records import Session
 

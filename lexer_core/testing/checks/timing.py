@@ -14,7 +14,8 @@ import attrs
 import numpy as np
 from attrs import frozen
 
-from lexer_core.benchmark.case_session import CaseSession, CaseSpec
+from lexer_core.benchmark.case_records import CaseSpec
+from lexer_core.benchmark.case_session import CaseSession
 from lexer_core.benchmark.fresh_calls import FreshCalls, Steps, make_fresh_calls
 from lexer_core.errors import UnsupportedError
 from lexer_core.records import Call, SessionPhases
