@@ -184,3 +184,12 @@ def test_the_json_of_a_run_is_shown_as_well(saved, capsys):
 
     assert status == 0
     assert out == text
+
+
+@pytest.mark.parametrize("format", ["table", "markdown", "csv", "json"])
+def test_every_format_is_printed_where_only_ascii_can_be(saved, monkeypatch, format):
+    printed = io.BytesIO()
+    monkeypatch.setattr("sys.stdout", io.TextIOWrapper(printed, encoding="ascii"))
+
+    assert command.run(["show", str(saved), "--format", format]) == 0
+    assert b"Torch" in printed.getvalue()

@@ -25,6 +25,7 @@ from lexer_core.fleet.addresses import check_address
 from lexer_core.fleet.code import pack_code, unpack_code
 from lexer_core.fleet.executor import Reply
 from lexer_core.fleet.machine import perform
+from lexer_core.fleet.measuring import measure_in_own_process
 from lexer_core.fleet.progress import FleetDisplay
 from lexer_core.fleet.records import ConnectedMachine, plan_digest
 from lexer_core.fleet.run import execute_fleet
@@ -322,6 +323,15 @@ def test_a_tuning_is_measured_as_well(here):
 
     assert merged.report.tuning.space_size == 2
     assert merged.report.best.label == "toy[work=1]"
+
+
+def test_a_process_that_an_unexpected_error_ends_shows_the_error(here, tmp_path):
+    with pytest.raises(LexerError, match="ended with exit code 1") as raised:
+        measure_in_own_process(
+            {}, tmp_path / "a.lexer", folder=tmp_path / "absent", link=Machines()
+        )
+
+    assert raised.value.hint.splitlines()[-1].startswith("FileNotFoundError: ")
 
 
 def test_a_target_that_is_not_there_costs_its_own_run(here, capsys):

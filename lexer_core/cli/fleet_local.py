@@ -70,7 +70,8 @@ def local_command(
         tls = local.address.tls
         assert tls is not None
         click.echo(
-            f"{count} workers on {local.address.url}, until Ctrl-C. In another terminal:\n"
+            f"{count} worker{'s' * (count > 1)} on {local.address.url}, until Ctrl-C. "
+            "In another terminal:\n"
             f"lexer fleet run plan.toml --scheduler {local.address.url} -o fleet.lexer "
             f"--tls-ca-file {tls.ca_file} --tls-cert {tls.cert} --tls-key {tls.key}"
         )

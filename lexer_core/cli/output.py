@@ -12,7 +12,12 @@ from attrs import frozen
 from lexer_core.errors import UsageError
 from lexer_core.output_files import check_writable, write_text
 from lexer_core.reporting.sentences import is_interrupted
-from lexer_core.reporting.terminal_table import print_layouts, print_report, report_to_text
+from lexer_core.reporting.terminal_table import (
+    encodable,
+    print_layouts,
+    print_report,
+    report_to_text,
+)
 from lexer_core.results.report_data import ReportData
 
 if TYPE_CHECKING:
@@ -89,7 +94,8 @@ class Output:
 
     def _print(self, report: BenchmarkReport | MergedRuns) -> None:
         if self.shown != "table":
-            sys.stdout.write(self._render(self.shown, report))
+            text = self._render(self.shown, report)
+            sys.stdout.write(encodable(text, sys.stdout.encoding))
         elif isinstance(report, ReportData):
             print_report(report, verbose=self.verbose, depth=self.depth)
         else:

@@ -124,7 +124,9 @@ def _say(output: BinaryIO, value: object) -> None:
 
 
 def _interrupt_at_end_of_input(finished: threading.Event) -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin.buffer: Python cannot end while a thread waits with the lock of that.
+    while os.read(0, 4096):
+        pass
     if finished.is_set():
         return
     os.kill(os.getpid(), signal.SIGINT)
