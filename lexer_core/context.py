@@ -13,7 +13,7 @@ import attrs
 from lexer_core.benchmark.cases import cases_of_models, select_cases, suited_to_onnx
 from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
-from lexer_core.errors import TargetError, UsageError
+from lexer_core.errors import OutputFileError, TargetError, UsageError
 from lexer_core.machine.memory import return_freed_memory
 from lexer_core.model.lexer_metadata import metadata_of
 from lexer_core.model.model_input import adapt_model_input, adapt_second_input, named_models
@@ -362,6 +362,9 @@ class LexerContext:
             An axis, goal, limit or setting is wrong.
         ModelError
             The model does not run with these inputs.
+        OutputFileError
+            ``save_to`` cannot be written. If that is so after measuring, the error has the
+            ``report``, and :meth:`flush` can write it elsewhere.
         """
         # On use, as in benchmark().
         from lexer_core.artifact import load
@@ -370,7 +373,12 @@ class LexerContext:
         from lexer_core.load_testing.tune_rate import run_rate_tuning
         from lexer_core.tuning.goals import is_for_rate, read_goals, read_limits
         from lexer_core.tuning.space import read_axes
-        from lexer_core.tuning.tune import TuningRequest, checked_destination, run_tuning
+        from lexer_core.tuning.tune import (
+            TuningRequest,
+            checked_destination,
+            run_tuning,
+            save_tuning,
+        )
 
         metadata = metadata_of(torch_model)
         axes = dynamic_axes or (metadata.dynamic_axes if metadata else None) or {}
@@ -414,6 +422,11 @@ class LexerContext:
             else:
                 report = run_tuning(model, input, request, configuration, registry, shown)
         self._finish(report, configuration.settings)
+        try:
+            save_tuning(report, request.save_to)
+        except OutputFileError as error:
+            error.report = report
+            raise
         return report
 
     def load(

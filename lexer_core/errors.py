@@ -166,7 +166,14 @@ class OutputFileError(UsageError):
     """An output file cannot be written.
 
     What to do: choose a file in an existing, writable folder.
+
+    Attributes
+    ----------
+    report
+        What should have been written, if it was measured before; else ``None``.
     """
+
+    report: object = None
 
 
 class StandardOutputError(OutputFileError):

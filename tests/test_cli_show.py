@@ -193,3 +193,15 @@ def test_every_format_is_printed_where_only_ascii_can_be(saved, monkeypatch, for
 
     assert command.run(["show", str(saved), "--format", format]) == 0
     assert b"Torch" in printed.getvalue()
+
+
+@pytest.mark.parametrize(("measured_by", "is_told"), [("benchmark", True), ("profile", False)])
+def test_only_commands_that_have_more_launches_are_told_to_add_them(
+    report, here, capsys, measured_by, is_told
+):
+    rows = [attrs.evolve(row, launches=1) for row in report]
+    saved = attrs.evolve(report, results=rows, command=f"lexer {measured_by} model.onnx")
+    save(saved, here / "one.lexer")
+
+    assert command.run(["show", "one.lexer", "-o", "copy.lexer"]) == 0
+    assert ("add --launches 5" in capsys.readouterr().err) is is_told

@@ -21,7 +21,7 @@ from scale_engine import write_scale_model
 from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
-from lexer_core.errors import ArtifactError, UsageError
+from lexer_core.errors import ArtifactError, OutputFileError, UsageError
 from lexer_core.reporting.terminal_table import print_report
 from lexer_core.results import BenchmarkResult, ReportData
 from lexer_core.results.tuning import TuningConfiguration
@@ -71,6 +71,11 @@ LAZY_ENGINE = (
 BROKEN_ENGINE = SCALE_ENGINE.replace(
     "return placed * self.factor", 'raise RuntimeError("broken")'
 ).replace('"Scale"', '"Broken"')
+# A folder disappears while it is loaded.
+THIEF_ENGINE = SCALE_ENGINE.replace(
+    "model = facts_of(path)",
+    'model = facts_of(path)\n        shutil.rmtree(os.environ["STOLEN"], ignore_errors=True)',
+).replace("import os\n", "import os\nimport shutil\n")
 # One call in ten takes as long as a thousand others.
 BURSTY_ENGINE = SCALE_ENGINE.replace(
     "end = time.perf_counter() + self.seconds",
@@ -88,6 +93,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site.add_engine("lazy", LAZY_ENGINE)
     site.add_engine("bursty", BURSTY_ENGINE)
     site.add_engine("broken", BROKEN_ENGINE)
+    site.add_engine("thief", THIEF_ENGINE)
     with site.on_path():
         yield site
 
@@ -460,6 +466,52 @@ def test_an_interrupted_tuning_without_results_keeps_the_file(model: Path, tmp_p
 
     assert report.stopped_because == "interrupted"
     assert path.read_bytes() == b"an earlier tuning"
+
+
+@pytest.fixture
+def stolen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file in a folder that is gone when a tuning with the engine ``thief`` is written."""
+    folder = tmp_path / "stolen"
+    folder.mkdir()
+    monkeypatch.setenv("STOLEN", str(folder))
+    return folder / "tuned.lexer"
+
+
+def test_a_tuning_that_cannot_be_written_is_finished_and_can_be_written_elsewhere(
+    model: Path, tmp_path: Path, stolen: Path
+) -> None:
+    context = LexerContext()
+    with pytest.raises(OutputFileError, match="cannot write") as raised:
+        context.tune(
+            model,
+            INPUT,
+            engines=["thief"],
+            vary={"thief.unit": [200, 900]},
+            save_to=stolen,
+            **QUICK,
+        )
+
+    report = raised.value.report
+    assert isinstance(report, TuningReport)
+    assert fates(report) == {"thief[unit=200]": "winner", "thief[unit=900]": "slower"}
+    assert load(context.flush("elsewhere", tmp_path)).search == report.search
+
+
+def test_a_tuning_that_cannot_be_written_is_printed(
+    model: Path, stolen: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    status = run(
+        [
+            *["tune", str(model), "--input", "x=float32[2,3]", "--engine", "thief"],
+            *["--vary", "thief.unit=200,900", "--isolation", "none", "--max-seconds", "2"],
+            *["--no-progress", "-o", str(stolen)],
+        ]
+    )
+    printed = capsys.readouterr()
+
+    assert status == 2
+    assert "The best is thief[unit=200]" in printed.out
+    assert "cannot write" in printed.err
 
 
 def test_another_tuning_is_not_resumed(by_unit: TuningReport, model: Path) -> None:

@@ -115,7 +115,9 @@ class Output:
         else:
             _save(single, self.file)
             launches = max((row.launches or 0 for row in single), default=0)
-            if launches == 1 and single.load_test is None:
+            # A profile and a load test have no option for more launches.
+            has_option = single.load_test is None and not single.command.startswith("lexer profile")
+            if launches == 1 and has_option:
                 click.echo(_ONE_LAUNCH.format(file=self.file), err=True)
 
     def _render(self, format: Format, report: BenchmarkReport | MergedRuns) -> str:

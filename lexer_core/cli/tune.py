@@ -19,7 +19,7 @@ from lexer_core.cli.options import (
 )
 from lexer_core.cli.output import format_option, verbose_option
 from lexer_core.cli.streams import stdout_to_stderr
-from lexer_core.errors import UsageError
+from lexer_core.errors import OutputFileError, UsageError
 from lexer_core.settings.table import TUNING_SECONDS
 
 if TYPE_CHECKING:
@@ -162,12 +162,18 @@ def tune(
     plan = command.plan(vary=vary, minimize=minimize, maximize=maximize, limits=limits, slo=slo)
     output = command.output
     with command.running():
-        measured = execute_plan(
-            plan,
-            save_to=output.file if output.file_format == "lexer" else None,
-            resume=resume,
-            **command.how_to_run(),
-        )
+        try:
+            measured = execute_plan(
+                plan,
+                save_to=output.file if output.file_format == "lexer" else None,
+                resume=resume,
+                **command.how_to_run(),
+            )
+        except OutputFileError as error:
+            if error.report is None:
+                raise
+            # It is printed all the same, and writing it fails again.
+            measured = cast("TuningReport", error.report)
     report = cast("TuningReport", measured)
     output.deliver(report)
     if save_best is not None:

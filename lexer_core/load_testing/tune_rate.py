@@ -18,7 +18,7 @@ from lexer_core.load_testing.setups import Setup, refusal_of
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.reporting.numbers import significant
 from lexer_core.tuning.sized_models import SizedModels
-from lexer_core.tuning.tune import plan_of, report_of_rows, save_tuning, search_of
+from lexer_core.tuning.tune import plan_of, report_of_rows, search_of
 from lexer_core.tuning_report import TuningReport
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def run_rate_tuning(
         limits=(str(load_plan.slo), *search.limits),
         configurations=ended,
     )
-    found = TuningReport.of(
+    return TuningReport.of(
         attrs.evolve(
             report,
             tuning=tuning,
@@ -115,8 +115,6 @@ def run_rate_tuning(
             sentences=_sentences(ended, _by_label(test), load_plan.slo),
         )
     )
-    save_tuning(found, request.save_to)
-    return found
 
 
 def _with_setups(selection: CaseSelection, plan: Plan) -> tuple[CaseSelection, dict[str, Setup]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +14,7 @@ from lexer_core.artifact.write import SUFFIX, save_as_set
 from lexer_core.benchmark.cases import PRECISION, CaseSelection, select_cases
 from lexer_core.build_report import assemble_report
 from lexer_core.engines.choice import EngineChoice
-from lexer_core.errors import UsageError
+from lexer_core.errors import OutputFileError, UsageError
 from lexer_core.output_files import check_writable
 from lexer_core.reporting.sentences import is_interrupted
 from lexer_core.results.tuning import Tuning
@@ -131,9 +132,7 @@ def run_tuning(
         check_same_model(request.resumed, model_name, request.origin.input_options)
     finished = finished_before(request.resumed, plan, asked)
     if request.resumed is not None and len(finished) >= min(plan.size, plan.most):
-        whole = TuningReport.of(request.resumed)
-        save_tuning(whole, request.save_to)
-        return whole
+        return TuningReport.of(request.resumed)
     sampler = _sampler(request, plan) if plan.is_sampled else None
     models = SizedModels(model, inputs, request.axes)
     selection = models.assign(plan.select(_first(plan, finished, sampler)), plan.points)
@@ -149,10 +148,13 @@ def run_tuning(
         others=models.new(),
         goals=request.goals,
         limits=request.limits,
-        on_step=lambda run: (
-            save_tuning(report_of(run), request.save_to) if request.save_to else None
-        ),
+        on_step=lambda run: save_so_far(run) if request.save_to else None,
     )
+
+    def save_so_far(run: TuningRun) -> None:
+        # What is measured is worth more than the file: that of the whole says why it fails.
+        with suppress(OutputFileError):
+            save_tuning(report_of(run), request.save_to)
 
     def report_of(run: TuningRun) -> TuningReport:
         report = report_of_rows(run.outcome(), models, request, plan, configuration, registry)
@@ -168,9 +170,7 @@ def run_tuning(
         return _judged(report, judgement, plan, finished, request, search)
 
     run.execute()
-    report = report_of(run)
-    save_tuning(report, request.save_to)
-    return report
+    return report_of(run)
 
 
 def search_of(request: TuningRequest, plan: Plan) -> Tuning:
