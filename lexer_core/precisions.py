@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["PRECISIONS", "is_lower", "precision_name"]
+__all__ = ["FLOAT_ALIASES", "PRECISIONS", "is_lower", "precision_name"]
 
 PRECISIONS = ("float32", "float16", "bfloat16", "int8-dynamic", "int8-weights")
 """The names that every engine understands or refuses; engines may declare others.
@@ -18,7 +18,7 @@ PRECISIONS = ("float32", "float16", "bfloat16", "int8-dynamic", "int8-weights")
 
 _ORDINARY = ("", "float32", "float64")
 
-_ALIASES: Mapping[str, str] = {
+FLOAT_ALIASES: Mapping[str, str] = {
     "half": "float16",
     "fp16": "float16",
     "bf16": "bfloat16",
@@ -27,12 +27,13 @@ _ALIASES: Mapping[str, str] = {
     "double": "float64",
     "fp64": "float64",
 }
+"""Names that torch and its users have for some types."""
 
 
 def precision_name(text: str) -> str:
     """Return the name of a precision: ``"bfloat16"`` for ``"bf16"`` and ``"BFloat16"``."""
     name = text.strip().lower().replace("_", "-")
-    return _ALIASES.get(name, name)
+    return FLOAT_ALIASES.get(name, name)
 
 
 def is_lower(precision: str) -> bool:

@@ -227,31 +227,18 @@ def plain_script(script: object) -> str:
 
 def plain_caveat(caveat: object) -> str:
     """Return a session's remark on its row; may be empty."""
-    if not isinstance(caveat, str):
-        raise WrongAnswerError(
-            f"returned a session whose caveat is {_describe(caveat)}",
-            "The optional attribute 'caveat' must be a str.",
-        )
-    return _not_too_long(str.__str__(caveat), "a session's caveat")
+    return _optional_text(caveat, "caveat")
 
 
 def plain_precision(precision: object) -> str:
     """Return what a session computes in; empty if it does not say."""
-    if not isinstance(precision, str):
-        raise WrongAnswerError(
-            f"returned a session whose computed_precision is {_describe(precision)}",
-            "The optional attribute 'computed_precision' must be a str.",
-        )
-    return _not_too_long(str.__str__(precision), "a session's computed_precision")
+    return _optional_text(precision, "computed_precision")
 
 
 def plain_tf32(uses_tf32: object) -> bool:
     """Return whether a session computes in TF32."""
     if not isinstance(uses_tf32, bool):
-        raise WrongAnswerError(
-            f"returned a session whose uses_tf32 is {_describe(uses_tf32)}",
-            "The optional attribute 'uses_tf32' must be a bool.",
-        )
+        raise _wrong_attribute(uses_tf32, "uses_tf32", "a bool")
     return uses_tf32
 
 
@@ -279,10 +266,7 @@ def plain_phases(phases: object, elapsed: float = math.inf) -> SessionPhases:
     if phases is None:
         return SessionPhases()
     if not isinstance(phases, SessionPhases):
-        raise WrongAnswerError(
-            f"returned a session whose phases is {_describe(phases)}",
-            "The optional attribute 'phases' must be a SessionPhases or None.",
-        )
+        raise _wrong_attribute(phases, "phases", "a SessionPhases or None")
     seconds: Any = phases.compile_seconds
     number = None if seconds is None else _number(seconds)
     if seconds is not None and (number is None or not 0 <= number < _LONGEST_SECONDS):
@@ -479,6 +463,20 @@ def _wrong_type(value: object, wanted: str) -> WrongAnswerError:
     if value is None:
         hint += " Is a return statement missing?"
     return WrongAnswerError(f"returned {_describe(value)}", hint)
+
+
+def _wrong_attribute(value: object, name: str, wanted: str) -> WrongAnswerError:
+    return WrongAnswerError(
+        f"returned a session whose {name} is {_describe(value)}",
+        f"The optional attribute {name!r} must be {wanted}.",
+    )
+
+
+def _optional_text(value: object, name: str) -> str:
+    """Return an optional attribute of a session."""
+    if not isinstance(value, str):
+        raise _wrong_attribute(value, name, "a str")
+    return _not_too_long(str.__str__(value), f"a session's {name}")
 
 
 def _text(value: object, what: str) -> str:

@@ -20,7 +20,6 @@ from lexer_core.fleet.records import ConnectedMachine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
     from distributed import Client, Future, Worker
 
@@ -107,12 +106,7 @@ class DaskExecutor:
         self._client.subscribe_topic(self._topic, self._on_event)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         client, self._client = self._client, None
         self._futures.clear()
         if client is not None:

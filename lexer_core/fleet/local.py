@@ -26,7 +26,6 @@ from lexer_core.worker.leftovers import MARK
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
-    from types import TracebackType
 
 __all__ = ["DASK_SETTINGS", "LocalFleet", "write_certificate"]
 
@@ -88,12 +87,7 @@ class LocalFleet:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._stack.close()
 
     def start_worker(

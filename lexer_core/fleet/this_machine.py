@@ -12,7 +12,6 @@ from lexer_core.fleet.records import ConnectedMachine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
 
 __all__ = ["THIS_MACHINE", "ThisMachine"]
 
@@ -32,12 +31,7 @@ class ThisMachine:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._is_stopping.set()
         if self._thread is not None:
             self._thread.join()

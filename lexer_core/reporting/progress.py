@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol, Self, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
 
     from lexer_core.benchmark.progress import ProgressEvent
 
@@ -80,12 +79,7 @@ class ProgressDisplay:
         threading.Thread(target=self._redraw, name="lexer-progress", daemon=True).start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._closed.set()
         with self._lock:
             if self._view is not None:

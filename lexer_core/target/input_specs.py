@@ -17,6 +17,7 @@ from attrs import evolve, frozen
 
 from lexer_core.engine_helpers import numpy_dtype
 from lexer_core.errors import InputError
+from lexer_core.precisions import FLOAT_ALIASES
 from lexer_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
@@ -39,18 +40,12 @@ _FLOATS = ("float32", "float16", "bfloat16", "float64", "float8_e4m3fn", "float8
 _INTEGERS = ("int64", "int32", "int16", "int8", "uint8", "uint16", "uint32", "uint64")
 _DTYPES = (*_FLOATS, *_INTEGERS, "bool")
 _ALIASES = {
-    "half": "float16",
-    "fp16": "float16",
-    "bf16": "bfloat16",
-    "float": "float32",
-    "fp32": "float32",
-    "double": "float64",
-    "fp64": "float64",
+    **FLOAT_ALIASES,
     "long": "int64",
     "int": "int32",
     "short": "int16",
 }
-"""Names that torch and its users have for some types; ``int`` is torch's."""
+"""``int`` is torch's."""
 
 _TENSOR = re.compile(r"(?P<dtype>\w+)(?:\[(?P<shape>[^\]]*)\])?(?P<rest>.*)", re.DOTALL)
 _CONSTANT = re.compile(r"(?P<name>[^=:\s]+):=(?P<value>.*)", re.DOTALL)

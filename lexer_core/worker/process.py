@@ -36,7 +36,6 @@ from lexer_core.worker.spawn import release, spawn
 if TYPE_CHECKING:
     import socket
     from collections.abc import Mapping, Sequence
-    from types import TracebackType
 
     from lexer_core.worker.guardian import Guardian
     from lexer_core.worker.process_handle import ProcessHandle
@@ -370,12 +369,7 @@ class WorkerProcess:
     def __enter__(self) -> WorkerProcess:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:
