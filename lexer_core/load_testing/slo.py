@@ -7,6 +7,7 @@ import re
 from attrs import frozen
 
 from lexer_core.errors import UsageError
+from lexer_core.reporting.numbers import percentile_limit_text
 from lexer_core.tuning.goals import TIME_UNITS
 
 __all__ = ["Slo", "parse_slo"]
@@ -30,9 +31,7 @@ class Slo:
     @property
     def text(self) -> str:
         """As in sentences: ``p99 ≤ 50 ms``."""
-        milliseconds = self.seconds * 1e3
-        limit = f"{milliseconds / 1e3:g} s" if milliseconds >= 1e3 else f"{milliseconds:g} ms"  # noqa: PLR2004
-        return f"p{self.percent:.12g} ≤ {limit}"
+        return percentile_limit_text(self.percent, self.seconds * 1e3)
 
     def __str__(self) -> str:
         return f"p{self.percent:.12g}<={self.seconds * 1e3:g}ms"

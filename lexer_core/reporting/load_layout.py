@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from lexer_core.load_testing.slo import Slo
 from lexer_core.reporting.layout_records import Column, Layout, printable
-from lexer_core.reporting.numbers import MISSING, rate_text, significant, whole_text
+from lexer_core.reporting.numbers import (
+    MISSING,
+    percentile_limit_text,
+    rate_text,
+    significant,
+    whole_text,
+)
 from lexer_core.reporting.run_lines import fact_lines, model_title
 
 if TYPE_CHECKING:
@@ -20,7 +25,7 @@ __all__ = ["configurations_in_order", "lay_out_load", "slo_text"]
 
 def slo_text(test: LoadTest) -> str:
     """Return the objective as in sentences: ``p99 ≤ 50 ms``."""
-    return Slo(percent=test.percent, seconds=test.limit_ms / 1e3).text
+    return percentile_limit_text(test.percent, test.limit_ms)
 
 
 def configurations_in_order(test: LoadTest) -> list[LoadConfiguration]:

@@ -27,6 +27,7 @@ __all__ = [
     "estimate_text",
     "interval_text",
     "percent_text",
+    "percentile_limit_text",
     "rate_text",
     "significant",
     "time_unit",
@@ -206,6 +207,12 @@ def rate_text(value: float | None) -> str:
     if value is None or not math.isfinite(value) or value < 10_000:  # noqa: PLR2004  five digits
         return significant(value)
     return whole_text(round(value))
+
+
+def percentile_limit_text(percent: float, limit_ms: float) -> str:
+    """Format a limit on a percentile: ``p99 ≤ 50 ms``."""
+    limit = f"{limit_ms / 1e3:g} s" if limit_ms >= 1e3 else f"{limit_ms:g} ms"  # noqa: PLR2004
+    return f"p{percent:.12g} ≤ {limit}"
 
 
 def whole_text(value: int) -> str:
