@@ -54,7 +54,6 @@ _NO_LIMIT = 1 << 60
 def read_environment(
     engines: Mapping[str, str] | None = None,
     distributions: Iterable[str] = (),
-    root: Path = Path("/"),
 ) -> Environment:
     """Return a description of this machine and this Python environment.
 
@@ -64,23 +63,21 @@ def read_environment(
         Versions of the engines' runtimes, by display name.
     distributions
         Distributions to list with their versions, in addition to the usual ones.
-    root
-        The folder that contains ``proc`` and ``sys``.
     """
     import psutil  # slow to import, and needed once per run
 
     return Environment(
-        cpu_model=cpu_model(root),
+        cpu_model=cpu_model(),
         cores_physical=psutil.cpu_count(logical=False),
         cores_logical=psutil.cpu_count(logical=True),
-        cores_usable=usable_cores(root),
+        cores_usable=usable_cores(),
         memory_bytes=psutil.virtual_memory().total,
-        memory_limit_bytes=memory_limit_bytes(root),
-        virtualised=virtualised(root),
-        os=_operating_system(root),
+        memory_limit_bytes=memory_limit_bytes(),
+        virtualised=virtualised(),
+        os=_operating_system(),
         machine=platform.machine(),
-        gpus=gpus(root),
-        gpu_driver=gpu_driver(root),
+        gpus=gpus(),
+        gpu_driver=gpu_driver(),
         python=f"{platform.python_version()} ({platform.python_implementation()})",
         lexer_version=__version__,
         engines=dict(engines or {}),
@@ -181,12 +178,12 @@ def _fields(file: Path) -> Mapping[str, str]:
     return fields
 
 
-def _operating_system(root: Path) -> str:
+def _operating_system() -> str:
     system = f"{platform.system()} {platform.release()}"
     if sys.platform != "linux":
         return system
     try:
-        text = (root / "etc/os-release").read_text(errors="replace")
+        text = Path("/etc/os-release").read_text(errors="replace")
     except OSError:  # a minimal container
         return system
     name = re.search(r'^PRETTY_NAME="?([^"\n]+)"?$', text, re.MULTILINE)
