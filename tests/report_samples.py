@@ -65,9 +65,8 @@ def a_failed_row(label: str = "tvm", engine: str = "TVM", **facts: Any) -> Bench
             phase="load", kind="SIGSEGV", reason="the worker died of SIGSEGV", hint="Its log: …"
         ),
     }
-    return BenchmarkResult(
-        label=label, engine=engine, engine_name=label, device="CPU", **values | facts
-    )
+    values = {"engine_name": label, "device": "CPU", **values}
+    return BenchmarkResult(label=label, engine=engine, **values | facts)
 
 
 def a_comparison(
@@ -144,8 +143,9 @@ def a_tuned_report() -> BenchmarkReport:
         "unsupported": {"batch": 128, "reason": "no such batch"},
         "not_reached": {"batch": 1, "reason": "the time was up"},
     }
-    measured = [a_row(end, "Torch", 10.0 + at) for at, end in enumerate(list(ends)[:5])]
-    rows = [*measured, *(a_failed_row(end) for end in list(ends)[5:])]
+    torch: dict[str, Any] = {"engine": "Torch", "engine_name": "torch"}
+    measured = [a_row(end, p50=10.0 + at, **torch) for at, end in enumerate(list(ends)[:5])]
+    rows = [*measured, *(a_failed_row(end, **torch) for end in list(ends)[5:])]
     return a_report(*rows, comparisons=[a_comparison("tie", "winner")], tuning=_tuning(ends))
 
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from page_samples import a_sampled_report, a_sampled_row
-from report_samples import a_full_report, a_report, a_row
+from report_samples import a_full_report, a_load_report, a_report, a_row
 
 from lexer_core.cli.main import run
 from lexer_core.cli.report import report as report_command
@@ -228,6 +228,16 @@ def test_the_snippet_has_the_same_engines_and_settings():
     assert "LexerContext(margin=0.05)" in text
     assert "'torch'," in text
     assert "EngineChoice('onnxruntime', options={'x': 'a'}, label='plain')," in text
+
+
+def test_the_snippet_of_a_load_test_has_what_was_tried():
+    text = snippet(a_load_report())
+
+    ast.parse(text)
+    assert "context.load(" in text
+    assert "slo='p99<=50ms'" in text
+    assert "instances=[1, 2]" in text
+    assert "engines=[\n        'torch',\n        'tvm',\n    ]" in text
 
 
 def test_a_label_cannot_break_out_of_the_snippet():

@@ -22,6 +22,7 @@ from lexer_core import EngineChoice, LexerContext
 from lexer_core.artifact import load, save
 from lexer_core.cli.main import run
 from lexer_core.errors import ArtifactError, OutputFileError, UsageError
+from lexer_core.reporting.page.repro_snippet import snippet
 from lexer_core.reporting.terminal_table import print_report
 from lexer_core.results import BenchmarkResult, ReportData
 from lexer_core.results.tuning import TuningConfiguration
@@ -183,6 +184,16 @@ def test_a_tuning_is_loaded_as_it_was_saved(by_unit: TuningReport, tmp_path: Pat
     assert again.search == by_unit.search
     assert again.best == by_unit.best
     assert TuningReport.from_json(by_unit.to_json()).search == by_unit.search
+
+
+def test_the_code_on_the_page_repeats_the_tuning(by_unit: TuningReport, model: Path) -> None:
+    names: dict[str, Any] = {"model": model, "inputs": INPUT}
+
+    exec(snippet(by_unit), names)
+
+    assert isinstance(names["report"], TuningReport)
+    assert set(names["report"].labels) == set(by_unit.labels)
+    assert names["report"].tuning.goals == by_unit.tuning.goals  # type: ignore[union-attr]
 
 
 def on_terminal(report: TuningReport, monkeypatch: Any, *, width: int, encoding: str) -> str:
