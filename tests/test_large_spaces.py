@@ -131,6 +131,16 @@ def test_every_configuration_that_was_tried_has_its_place_in_the_space(
 
 
 @pytest.mark.extras
+def test_no_more_are_tried_than_asked_for(model: Path) -> None:
+    pytest.importorskip("optuna")
+
+    report = tuned(model, max_configurations=3)
+
+    assert len(report.configurations) == 3
+    assert report.search.space_size == 39
+
+
+@pytest.mark.extras
 def test_going_on_tries_others(sampled: TuningReport, model: Path, tmp_path: Path) -> None:
     path = sampled.save(tmp_path / "tuned.lexer")
 

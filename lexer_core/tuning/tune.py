@@ -291,10 +291,11 @@ def _first(
         return [number for label, number in plan.numbers.items() if label not in finished]
     if sampler is None:
         return list(range(plan.size))
+    count = min(BATCH_OF_SAMPLER, plan.most - len(plan.numbers))
     if plan.numbers:
-        return sampler.next(BATCH_OF_SAMPLER)
+        return sampler.next(count)
     sampler.add(0)  # the baseline
-    return [0, *sampler.next(BATCH_OF_SAMPLER - 1)]
+    return [0, *sampler.next(count - 1)]
 
 
 def _judged(
