@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import attrs
 
@@ -21,6 +22,7 @@ from lexer_core.settings.layers import Configuration, argument_layer, merge_laye
 from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT, LOAD_SECONDS, TUNING_SECONDS
 from lexer_core.temporary_folders import TemporaryFolder
+from lexer_core.typed_values import convert_value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from lexer_core.tuning_report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
+
+Number = TypeVar("Number", int, float)
 
 
 @contextlib.contextmanager
@@ -59,8 +63,21 @@ def _with_time(configuration: Configuration, seconds: float) -> Configuration:
     return attrs.evolve(configuration, settings=settings)
 
 
-def _several(numbers: int | Sequence[int]) -> tuple[int, ...]:
-    return (numbers,) if isinstance(numbers, int) else tuple(numbers)
+def _several(name: str, kind: type[Number], given: object) -> tuple[Number, ...]:
+    """Return the numbers of an argument that is one, or several of them; ``None`` is none."""
+    if given is None:
+        return ()
+    is_one = isinstance(given, str) or not isinstance(given, Iterable)
+    values = [given] if is_one else list(cast("Iterable[Any]", given))
+    # A number of numpy is converted to one of Python.
+    plain = [each.item() if hasattr(each, "item") else each for each in values]
+    numbers = [convert_value(kind, each) for each in plain]
+    if None in numbers:
+        what = "whole numbers" if kind is int else "numbers"
+        raise UsageError(
+            f"{name}={given!r} are not {what}.", hint=f"Pass one or a list, such as {name}=[1, 2]."
+        )
+    return cast("tuple[Number, ...]", tuple(numbers))
 
 
 class LexerContext:
@@ -435,9 +452,9 @@ class LexerContext:
         input: object = None,
         *,
         slo: str,
-        rates: float | Sequence[float] = (),
-        instances: int | Sequence[int] = (),
-        threads: int | Sequence[int] = (),
+        rates: float | Sequence[float] | None = (),
+        instances: int | Sequence[int] | None = (),
+        threads: int | Sequence[int] | None = (),
         shared_session: bool = False,
         arrivals: str = "poisson",
         batch_up_to: int = 1,
@@ -512,13 +529,13 @@ class LexerContext:
             plan=read_plan(
                 slo,
                 configuration.settings,
-                rates=rates,
+                rates=_several("rates", float, rates),
                 arrivals=arrivals,
                 batch_wait_ms=batch_wait_ms,
             ),
             batch=batch_up_to,
-            instances=_several(instances),
-            threads=_several(threads),
+            instances=_several("instances", int, instances),
+            threads=_several("threads", int, threads),
             shared_session=shared_session,
             origin=RunOrigin(
                 command=command,

@@ -254,6 +254,29 @@ def test_what_cannot_be_tested_is_refused_before_the_model_is_loaded(options, co
     assert complaint in " ".join(capsys.readouterr().err.split())
 
 
+@pytest.mark.parametrize(
+    "argument", [{"rates": ["fast"]}, {"rates": [True]}, {"instances": [1.5]}, {"threads": "two"}]
+)
+def test_an_argument_that_is_no_number_is_refused_by_name(model, argument):
+    (name,) = argument
+    with pytest.raises(UsageError, match=f"^{name}=.* are not "):
+        load_test(model, **argument)
+
+
+def test_numbers_of_numpy_are_numbers_and_none_is_the_default(model):
+    report = load_test(
+        model,
+        engines="sleepy",
+        instances=np.int64(1),
+        threads=None,
+        rates=np.array([20]),
+        max_seconds=0.5,
+    )
+
+    (each,) = report.configurations
+    assert (each.instances, [point.rate for point in each.points]) == (1, [20.0])
+
+
 def test_a_benchmark_is_no_load_test(tested):
     with pytest.raises(UsageError, match="not of a load test"):
         LoadReport.of(attrs.evolve(tested, load_test=None))
