@@ -876,9 +876,10 @@ MUTANTS = (
         name="returns_before_its_work_is_done",
         check="completion_is_timed",
         old=RUN,
-        # The sleep lets the call return: a thread may compute before ``start`` returns.
+        # The sleep lets the call return, on a busy machine, too: a thread may compute before
+        # ``start`` returns.
         new="        outputs = []\n"
-        "        task = lambda: (time.sleep(0.001), outputs.extend(self.compute(**placed)))\n"
+        "        task = lambda: (time.sleep(0.03), outputs.extend(self.compute(**placed)))\n"
         "        self.work = threading.Thread(target=task)\n"
         "        self.work.start()\n"
         "        return outputs\n",
