@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -25,7 +25,7 @@ from lexer_core.temporary_folders import TemporaryFolder
 from lexer_core.typed_values import convert_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
@@ -78,6 +78,31 @@ def _several(name: str, kind: type[Number], given: object) -> tuple[Number, ...]
             f"{name}={given!r} are not {what}.", hint=f"Pass one or a list, such as {name}=[1, 2]."
         )
     return cast("tuple[Number, ...]", tuple(numbers))
+
+
+def _number(name: str, kind: type[Number], given: object) -> Number:
+    """Return the number of an argument that is one."""
+    numbers = _several(name, kind, given)
+    if len(numbers) != 1:
+        raise UsageError(f"{name}={given!r} is not one number.")
+    return numbers[0]
+
+
+def _texts(name: str, given: object) -> tuple[str, ...]:
+    """Return the texts of an argument that is one, or several of them; ``None`` is none."""
+    if given is None:
+        return ()
+    texts = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
+    if not all(isinstance(each, str) for each in texts):
+        raise UsageError(f"{name}={given!r} is neither text nor a list of texts.")
+    return cast("tuple[str, ...]", tuple(texts))
+
+
+def _text(name: str, given: object) -> str:
+    """Return the text of an argument that is one."""
+    if not isinstance(given, str):
+        raise UsageError(f"{name}={given!r} is not text.")
+    return given
 
 
 class LexerContext:
@@ -399,11 +424,18 @@ class LexerContext:
 
         metadata = metadata_of(torch_model)
         axes = dynamic_axes or (metadata.dynamic_axes if metadata else None) or {}
-        for_rate = is_for_rate(minimize, maximize, slo)
+        if not isinstance(vary, Mapping):
+            raise UsageError(
+                f"vary={vary!r} is not a mapping.",
+                hint="Pass the values of each axis by its name: vary={'batch': [1, 8]}.",
+            )
+        goals = _texts("minimize", minimize), _texts("maximize", maximize)
+        slo = slo if slo is None else _text("slo", slo)
+        for_rate = is_for_rate(*goals, slo)
         request = TuningRequest(
             space=read_axes(vary),
-            goals=() if for_rate else read_goals(minimize, maximize),
-            limits=read_limits(limits),
+            goals=() if for_rate else read_goals(*goals),
+            limits=read_limits(_texts("limits", limits)),
             axes=axes,
             save_to=checked_destination(save_to),
             origin=RunOrigin(
@@ -527,13 +559,13 @@ class LexerContext:
         )
         request = LoadRequest(
             plan=read_plan(
-                slo,
+                _text("slo", slo),
                 configuration.settings,
                 rates=_several("rates", float, rates),
-                arrivals=arrivals,
-                batch_wait_ms=batch_wait_ms,
+                arrivals=_text("arrivals", arrivals),
+                batch_wait_ms=_number("batch_wait_ms", float, batch_wait_ms),
             ),
-            batch=batch_up_to,
+            batch=_number("batch_up_to", int, batch_up_to),
             instances=_several("instances", int, instances),
             threads=_several("threads", int, threads),
             shared_session=shared_session,

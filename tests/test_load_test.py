@@ -263,6 +263,15 @@ def test_an_argument_that_is_no_number_is_refused_by_name(model, argument):
         load_test(model, **argument)
 
 
+@pytest.mark.parametrize(
+    "argument", [{"slo": 50}, {"arrivals": 3}, {"batch_up_to": 1.5}, {"batch_wait_ms": "long"}]
+)
+def test_an_argument_of_another_type_is_refused_by_name(model, argument):
+    (name,) = argument
+    with pytest.raises(UsageError, match=f"^{name}="):
+        load_test(model, **argument)
+
+
 def test_numbers_of_numpy_are_numbers_and_none_is_the_default(model):
     report = load_test(
         model,

@@ -11,7 +11,7 @@ nn = torch.nn
 
 from real_models import IN_CALLER, AmazingNet, benchmark, own_cache  # noqa: E402
 
-from lexer_core import Lexer  # noqa: E402
+from lexer_core import Lexer, LexerContext  # noqa: E402
 
 pytestmark = [pytest.mark.torch]
 __all__ = ["own_cache"]
@@ -141,3 +141,35 @@ def test_the_environment_counts_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LEXER_ITEMS_PER_CALL", "3")
 
     assert benchmark(AmazingNet(), IMAGE, **TORCH)["torch"].batch_size == 3
+
+
+class Picky(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x: Any) -> Any:
+        if len(x) == 3:
+            raise RuntimeError("no three")
+        return self.head(x)
+
+
+def test_a_batch_size_with_which_the_model_fails_costs_only_its_configuration() -> None:
+    report = LexerContext(show_progress=False).tune(
+        Picky(),
+        torch.randn(1, 16),
+        vary={"batch": [1, 2, 3]},
+        maximize="throughput",
+        engines=["torch"],
+        isolation="none",
+        warm_up_seconds=0.02,
+        max_seconds=3.0,
+        launches=1,
+    )
+
+    fates = {each.batch: each.fate for each in report.configurations}
+    failed = report["torch[batch=3]"]
+    assert fates[3] == "failed"
+    assert {fates[1], fates[2]} <= {"winner", "tie", "slower", "not_reached"}
+    assert (failed.error.phase, failed.num_samples) == ("reference", 0)
+    assert "Picky raised RuntimeError: no three" in report.to_text(width=120)

@@ -476,7 +476,22 @@ def test_an_interrupted_tuning_without_results_keeps_the_file(model: Path, tmp_p
     report = tuned(model, save_to=path, progress=press_ctrl_c)
 
     assert report.stopped_because == "interrupted"
+    assert {each.reason for each in report.configurations} == {
+        "interrupted before the first sample"
+    }
     assert path.read_bytes() == b"an earlier tuning"
+
+
+def test_an_interrupted_race_does_not_say_that_the_time_was_up(model: Path) -> None:
+    def press_ctrl_c(event: ProgressEvent) -> None:
+        if event.phase == "rounds":
+            raise KeyboardInterrupt
+
+    report = tuned(model, progress=press_ctrl_c)
+
+    undecided = [each for each in report.configurations if each.fate == "not_reached"]
+    assert undecided
+    assert all(each.reason.startswith("interrupted") for each in undecided)
 
 
 @pytest.fixture
@@ -587,6 +602,11 @@ def test_nothing_raced_if_every_configuration_failed(model: Path) -> None:
         ({"minimize": "throughput"}, "finds the worst"),
         ({"minimize": ["p50", "p99", "memory"]}, "3 goals are too many"),
         ({"save_to": "tuned.json"}, "saved to a .lexer file"),
+        ({"save_to": ""}, "saved to a .lexer file"),
+        ({"vary": None}, "vary=None is not a mapping"),
+        ({"limits": [5]}, r"limits=\[5\] is neither text nor"),
+        ({"minimize": 5}, "minimize=5 is neither text nor"),
+        ({"slo": 50, "maximize": "rate"}, "slo=50 is not text"),
         ({"engines": ["fixed"], "vary": {"batch": [2, 4]}}, r"input 'x' is float32\[4, 3\]"),
     ],
 )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import attrs
 
 from lexer_core.benchmark.case_session import CaseSession
-from lexer_core.benchmark.error_isolation import contained, describe_failure
+from lexer_core.benchmark.error_isolation import contained, describe_failure, record_failure
 from lexer_core.benchmark.grouping import estimate_memory, group_cases
 from lexer_core.benchmark.hosted_models import hosted_model
 from lexer_core.benchmark.launch import Launch
@@ -28,7 +28,7 @@ from lexer_core.benchmark.rounds import RoundsPlan, share_out
 from lexer_core.benchmark.run_timings import RunTimings
 from lexer_core.benchmark.saved_models import retain_models
 from lexer_core.benchmark.stop_rule import reason_to_stop
-from lexer_core.errors import DeviceUnavailableError, UnsupportedError
+from lexer_core.errors import DeviceUnavailableError, LexerError, UnsupportedError
 from lexer_core.machine.affinity import usable_threads
 from lexer_core.machine.aslr import hash_seed_environment
 from lexer_core.machine.memory import available_memory_bytes
@@ -133,6 +133,7 @@ class BenchmarkRun:
         self._per_item = False
         self._orders: dict[int, tuple[str, ...]] = {}
         self._saved_models: tuple[SavedModel, ...] = ()
+        self._broken: dict[str, LexerError] = {}
         self._cache_dirs: dict[str, Path] = {}
         self._started = 0
 
@@ -281,15 +282,28 @@ class BenchmarkRun:
     def _prepare(
         self, outcomes: Sequence[CaseOutcome], models: Mapping[str, ModelUnderTest]
     ) -> None:
-        """Run the references of some models, then export for each case."""
-        for model in models.values():
-            model.run_reference(self._settings, self._timings)
+        """Run the references of some models, then export for each case.
+
+        If there are many cases, a model that does not run costs only those that use it.
+        """
+        for key, model in models.items():
+            try:
+                model.run_reference(self._settings, self._timings)
+            except LexerError as error:
+                if model is self._first or not self.has_many_cases:
+                    raise
+                self._broken[key] = error
         for outcome in outcomes:
-            if outcome.status == "ok":
+            if outcome.case.model in self._broken:
+                record_failure(outcome, self._broken[outcome.case.model], phase="reference")
+            elif outcome.status == "ok":
                 self._export(outcome)
         with self._timings.timed("prepare"):
-            self._fingerprints |= {key: model.identity() for key, model in models.items()}
-        for key in dict.fromkeys([*models, *(outcome.case.model for outcome in outcomes)]):
+            self._fingerprints |= {
+                key: model.identity() for key, model in models.items() if key not in self._broken
+            }
+        needed = dict.fromkeys([*models, *(outcome.case.model for outcome in outcomes)])
+        for key in (key for key in needed if key not in self._broken):
             model = self._models[key]
             prepared = [
                 outcome.prepared

@@ -74,7 +74,7 @@ def judge_configurations(
     candidates = []
     for configuration in configurations:
         row = report[configuration.label]
-        known = _without_finals(configuration, row, judgement)
+        known = _without_finals(configuration, row, judgement, report.stopped_because)
         if known is None:
             known = _within_limits(configuration, row, judgement.limits)
         ended[known.label] = known
@@ -107,7 +107,10 @@ class _Final:
 
 
 def _without_finals(
-    configuration: TuningConfiguration, row: BenchmarkResult, judgement: Judgement
+    configuration: TuningConfiguration,
+    row: BenchmarkResult,
+    judgement: Judgement,
+    stopped_because: str,
 ) -> TuningConfiguration | None:
     """Return how a configuration ended before the finals; ``None`` for a finalist."""
     left = judgement.departures.get(row.label)
@@ -133,10 +136,11 @@ def _without_finals(
         return attrs.evolve(
             configuration, fate="tie", reason="as fast as the leader of the race; not confirmed"
         )
+    stop = "interrupted" if stopped_because == "interrupted" else "the time was up"
     return attrs.evolve(
         configuration,
         fate="not_reached",
-        reason="the time was up before it could be told from the winner",
+        reason=f"{stop} before it could be told from the winner",
     )
 
 

@@ -340,9 +340,10 @@ def checked_destination(path: str | PathLike[str] | None) -> Path | None:
         return None
     destination = Path(path)
     if destination.suffix.lower() != SUFFIX:
+        possible = destination.parent / f"{destination.stem or 'tuned'}{SUFFIX}"
         raise UsageError(
             f"a tuning is saved to a {SUFFIX} file, not to {str(path)!r}.",
-            hint=f"Write {str(destination.with_suffix(SUFFIX))!r}.",
+            hint=f"Write {str(possible)!r}.",
         )
     check_writable(destination)
     return destination
