@@ -553,6 +553,17 @@ def test_a_tuning_of_another_model_or_other_inputs_is_not_resumed(
     other = write_scale_model(tmp_path / "other.onnx", work=5)
     with pytest.raises(UsageError, match="measured the model 'model', not 'other'"):
         tuned(other, resume=by_unit)
+    undecided = attrs.evolve(
+        by_unit.search,
+        configurations=[attrs.evolve(each, fate="not_reached") for each in by_unit.configurations],
+    )
+    trained = attrs.evolve(
+        by_unit,
+        tuning=undecided,
+        model_fingerprint=dict.fromkeys(by_unit.model_fingerprint, "0"),
+    )
+    with pytest.raises(UsageError, match=r"'model' with other (weights|contents)"):
+        tuned(model, resume=trained)
     described = attrs.evolve(by_unit, input_options=["x=float32[2,3]"])
     with pytest.raises(UsageError, match="other inputs"):
         tuned(model, resume=described, input_options=["x=float32[8,3]"])

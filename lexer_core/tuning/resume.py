@@ -7,13 +7,15 @@ from typing import TYPE_CHECKING
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from lexer_core.results.report_data import ReportData
     from lexer_core.results.tuning import Tuning, TuningConfiguration
     from lexer_core.tuning.plan import Plan
 
-__all__ = ["check_same_model", "finished_before"]
+__all__ = ["check_same_model", "check_same_weights", "finished_before"]
+
+_HOW_TO_RESUME = "Resume with the command that it was started with."
 
 _FINAL = ("slower", "over_limit", "failed", "unsupported")
 """Fates that a resumed tuning does not look at again."""
@@ -36,18 +38,41 @@ def check_same_model(resumed: ReportData, model_name: str, input_options: Sequen
     UsageError
         The earlier run measured another model, or other inputs.
     """
-    hint = "Resume with the command that it was started with."
     if resumed.model_name != model_name:
         raise UsageError(
             f"the run to resume measured the model {resumed.model_name!r}, not {model_name!r}.",
-            hint=hint,
+            hint=_HOW_TO_RESUME,
         )
     earlier, now = (" ".join(each) for each in (resumed.input_options, input_options))
     if earlier and now and earlier != now:
         raise UsageError(
             f"the run to resume has other inputs: {earlier}, not {now}.",
-            hint=hint,
+            hint=_HOW_TO_RESUME,
         )
+
+
+def check_same_weights(resumed: ReportData, fingerprint: Mapping[str, str]) -> None:
+    """Refuse to go on with a tuning whose model had other weights.
+
+    Parameters
+    ----------
+    resumed
+        The earlier run.
+    fingerprint
+        Digests of the model: of its weights or its file; others depend on the inputs.
+
+    Raises
+    ------
+    UsageError
+        The weights, or the contents of the file, are not the same.
+    """
+    for part, what in (("weights", "weights"), ("file", "contents")):
+        earlier, now = resumed.model_fingerprint.get(part), fingerprint.get(part)
+        if earlier and now and earlier != now:
+            raise UsageError(
+                f"the run to resume measured {resumed.model_name!r} with other {what}.",
+                hint=f"Start a new tuning, or give the model the {what} that it had.",
+            )
 
 
 def finished_before(
@@ -84,7 +109,7 @@ def finished_before(
         if mine != other:
             raise UsageError(
                 f"the run to resume has other {what}: {other}, not {mine}.",
-                hint="Resume with the command that it was started with.",
+                hint=_HOW_TO_RESUME,
             )
     _take_over(tuning, plan)
     tried = tuning.configurations

@@ -16,6 +16,7 @@ from lexer_core.benchmark.rounds import RoundsPlan
 from lexer_core.benchmark.run import BenchmarkRun
 from lexer_core.benchmark.sample_log import SampleLog
 from lexer_core.tuning.race import ConfigurationRace, is_per_item
+from lexer_core.tuning.resume import check_same_weights
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from lexer_core.benchmark.outcome import CaseOutcome
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.model.adapt import AdaptedModel
+    from lexer_core.results.report_data import ReportData
     from lexer_core.settings.table import Settings
     from lexer_core.tuning.goals import Goal, Limit
     from lexer_core.tuning.race import Departure
@@ -53,6 +55,8 @@ class TuningRun(BenchmarkRun):
         What is the best, and what is allowed.
     on_step
         Called with this run after each heat, when there is something worth saving.
+    resumed
+        The earlier run that this one goes on with; it is refused if its weights were others.
 
     Attributes
     ----------
@@ -78,11 +82,12 @@ class TuningRun(BenchmarkRun):
         goals: Sequence[Goal],
         limits: Sequence[Limit],
         on_step: Callable[[TuningRun], object] = lambda _: None,
+        resumed: ReportData | None = None,
     ) -> None:
         super().__init__(model, inputs, selection, settings, progress, others=others)
         self._goals, self._limits = goals, limits
         self._per_item = is_per_item(goals)
-        self._on_step = on_step
+        self._on_step, self._resumed = on_step, resumed
         self.departures: dict[str, Departure] = {}
         self.finalists: tuple[str, ...] = ()
         self._tied_with: dict[str, str] = {}
@@ -98,6 +103,13 @@ class TuningRun(BenchmarkRun):
             for label, leader in self._tied_with.items()
             if label not in self.departures and leader not in self.departures
         )
+
+    def _prepare(
+        self, outcomes: Sequence[CaseOutcome], models: Mapping[str, ModelUnderTest]
+    ) -> None:
+        super()._prepare(outcomes, models)
+        if self._resumed is not None:
+            check_same_weights(self._resumed, self._fingerprints.get("", {}))
 
     def _launch_all(self) -> None:
         start = time.perf_counter()

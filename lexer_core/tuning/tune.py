@@ -149,6 +149,7 @@ def run_tuning(
         goals=request.goals,
         limits=request.limits,
         on_step=lambda run: save_so_far(run) if request.save_to else None,
+        resumed=request.resumed,
     )
 
     def save_so_far(run: TuningRun) -> None:
