@@ -57,6 +57,12 @@ MORTAL_ENGINE = (
 )
 
 
+# Returns other outputs from then on, instead.
+SPOILED_ENGINE = MORTAL_ENGINE.replace(
+    'raise RuntimeError("it died of old age")', "self.factor = -1000"
+).replace('"Mortal"', '"Spoiled"')
+
+
 @pytest.fixture(scope="module", autouse=True)
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site = FakeSite(tmp_path_factory.mktemp("site"))
@@ -65,6 +71,7 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FakeSite]:
     site.add_engine("alone", load_engine("Alone", "none"))
     site.add_engine("mixed", load_engine("Mixed", "shared", mixes_up=True))
     site.add_engine("mortal", MORTAL_ENGINE)
+    site.add_engine("spoiled", SPOILED_ENGINE)
     with site.on_path():
         yield site
 
@@ -284,6 +291,24 @@ def test_numbers_of_numpy_are_numbers_and_none_is_the_default(model):
 
     (each,) = report.configurations
     assert (each.instances, [point.rate for point in each.points]) == (1, [20.0])
+
+
+def test_outputs_that_become_wrong_under_load_cost_the_row(model):
+    report = load_test(
+        model,
+        engines=["spoiled[calls=100]", "sleepy"],
+        slo="p99<=400ms",
+        instances=1,
+        threads=1,
+        rates=[50],
+    )
+    spoiled = next(each for each in report.configurations if each.engine == "spoiled")
+
+    assert report[spoiled.label].status == "failed"
+    assert spoiled.points
+    assert spoiled.rate is None
+    assert "are wrong after the load test" in spoiled.reason
+    assert report.best is None or report.best.engine == "sleepy"
 
 
 def test_a_benchmark_is_no_load_test(tested):

@@ -15,7 +15,7 @@ from lexer_core.benchmark.error_isolation import contained, record_failure
 from lexer_core.benchmark.launch import Launch, computed_in
 from lexer_core.errors import UnsupportedError
 from lexer_core.load_testing.live_member import LiveMember
-from lexer_core.load_testing.measure import LoadLog, LoadMember, measure_load
+from lexer_core.load_testing.measure import LoadLog, measure_load
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,7 +47,7 @@ class LoadLaunch(Launch):
     logs: Mapping[str, LoadLog] = field(factory=dict)
 
     def _after_outputs(self) -> None:
-        started: dict[str, LoadMember] = {}
+        started: dict[str, LiveMember] = {}
         self._each("load_test", lambda outcome, case: self._start(outcome, case, started))
 
         def tell(label: str, what: str, share: float) -> None:
@@ -64,21 +64,33 @@ class LoadLaunch(Launch):
                 on_block=tell,
             )
         for outcome, case in self.members:
-            if case.label in started and case.failure is not None:
+            if case.label not in started:
+                continue
+            if case.failure is None:
+                with contained(outcome, case=case):
+                    started[case.label].check_outputs()
+            else:
                 record_failure(outcome, case.failure, phase=case.phase, case=case)
 
-    def _start(self, outcome: CaseOutcome, case: LiveCase, started: dict[str, LoadMember]) -> None:
+    def _start(self, outcome: CaseOutcome, case: LiveCase, started: dict[str, LiveMember]) -> None:
         """Start the instances of a case whose outputs are right."""
         if outcome.not_comparable or (outcome.parity and outcome.parity.status == "fail"):
             case.phase = "parity"
             reason = outcome.not_comparable or "its outputs are wrong"
             self.logs[case.label].skipped = f"not tested under load: {reason}"
             return
-        member = LiveMember(case, outcome.case.engine, self.setups[case.label], self.settings)
-        judge = self.models[outcome.case.model].judge
+        member = LiveMember(
+            case,
+            outcome.case.engine,
+            self.spec_of(outcome, case),
+            self.models[outcome.case.model].judge,
+            computed_in(outcome, case),
+            self.setups[case.label],
+            self.settings,
+        )
         with contained(outcome, case=case):
             try:
-                member.start(self.spec_of(outcome, case), judge, computed_in(outcome, case))
+                member.start()
             except UnsupportedError as error:
                 # Its row has the numbers of a benchmark.
                 self.logs[case.label].skipped = f"not tested under load: {error.message}"

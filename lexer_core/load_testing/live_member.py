@@ -39,29 +39,36 @@ class LiveMember:
         The case, after its rounds.
     engine
         Name of the engine.
+    spec
+        What the case loaded.
+    judge
+        Judges outputs.
+    computed
+        By which precision to judge them; empty for that of their element types.
     setup
         Its instances.
     settings
         Time limits.
     """
 
-    def __init__(self, case: LiveCase, engine: str, setup: Setup, settings: Settings) -> None:
+    def __init__(
+        self,
+        case: LiveCase,
+        engine: str,
+        spec: CaseSpec,
+        judge: ParityJudge,
+        computed: str,
+        setup: Setup,
+        settings: Settings,
+    ) -> None:
         self.case = case
         self.label, self.engine = case.label, engine
         self.instances, self.batch = setup.instances, setup.batch
+        self._spec, self._judge, self._computed = spec, judge, computed
         self._setup, self._settings = setup, settings
 
-    def start(self, spec: CaseSpec, judge: ParityJudge, computed: str) -> None:
+    def start(self) -> None:
         """Start the instances, and judge what they return when all of them are called at once.
-
-        Parameters
-        ----------
-        spec
-            What the case loaded.
-        judge
-            Judges outputs.
-        computed
-            By which precision to judge them; empty for that of their element types.
 
         Raises
         ------
@@ -69,27 +76,53 @@ class LiveMember:
             Outputs are wrong, though those of single calls were right.
         """
         self.case.phase = "load_test"
-        names = tuple(output.name for output in spec.exported.outputs)
-        count = self.instances
-        facts: InstanceFacts = self._ask(
+        self._judge_outputs(
+            "when all are called at the same time",
+            "Calls of one thread affect those of another. Without --shared-session, each thread "
+            "has a session of its own; with --instances 1 there is one thread.",
             "open_instances",
-            spec,
-            count,
+            self._spec,
+            self.instances,
             shared_session=self._setup.shared_session,
-            timeout=self._settings.load_timeout * count,
-            by=lambda reply, _: instances_problem(reply, count, names),
+            timeout=self._settings.load_timeout * self.instances,
+        )
+
+    def check_outputs(self) -> None:
+        """Judge what the instances return after the load test.
+
+        Raises
+        ------
+        EngineError
+            Outputs are wrong, though those before the load test were right.
+        """
+        self._judge_outputs(
+            "after the load test, though they were right before it",
+            "Calls change what later calls return, alone or together with those of other threads.",
+            "outputs_at_once",
+            timeout=self._settings.call_timeout,
+        )
+
+    def _judge_outputs(
+        self, when: str, hint: str, method: str, *args: object, timeout: float, **kwargs: Any
+    ) -> None:
+        names = tuple(output.name for output in self._spec.exported.outputs)
+        facts: InstanceFacts = self._ask(
+            method,
+            *args,
+            timeout=timeout,
+            by=lambda reply, _: instances_problem(reply, self.instances, names),
+            **kwargs,
         )
         first = self.case.first_outputs
         assert first is not None
         for number, outputs in enumerate(facts.outputs, start=1):
-            parity = judge.judge_again(outputs, first, computed=computed)
+            parity = self._judge.judge_again(outputs, first, computed=self._computed)
             if parity.status == "fail":
                 raise EngineError(
-                    f"outputs of instance {number} of {count} are wrong when all are called at "
-                    f"the same time: {parity.reason}",
+                    f"outputs of instance {number} of {self.instances} are wrong {when}: "
+                    f"{parity.reason}",
                     engine=self.engine,
-                    hint="Calls of one thread affect those of another. Without --shared-session, "
-                    "each thread has a session of its own; with --instances 1 there is one thread.",
+                    hint=hint,
                 )
 
     def closed(self, concurrency: int, seconds: float) -> ClosedBlock:

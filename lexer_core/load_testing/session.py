@@ -90,8 +90,11 @@ class LoadSession(CaseSession):
                 each = engine.create_session(own_export(spec), device, spec.config)
             self._instances.append(self._instance(each))
         self._together(lambda instance: [instance.call() for _ in range(_CHECKING_CALLS)])
-        outputs = self._together(self._fetched)
-        return InstanceFacts(outputs=tuple(outputs))
+        return self.outputs_at_once()
+
+    def outputs_at_once(self) -> InstanceFacts:
+        """Call all instances at the same time, once, and return their outputs."""
+        return InstanceFacts(outputs=tuple(self._together(self._fetched)))
 
     def closed_block(self, concurrency: int, seconds: float) -> ClosedBlock:
         """Let some of the threads make calls one after the other, for some seconds."""
