@@ -20,7 +20,8 @@ _SLEEPS = """        time.sleep(self.seconds)
 """
 _MIXES_UP = """        self.placed = placed * self.factor
         time.sleep(self.seconds)
-        return self.placed * (1 if threading.active_count() < 3 else -1)
+        names = [thread.name for thread in threading.enumerate()]
+        return self.placed * (1 if names.count("lexer-instance") < 2 else -1)
 """
 
 
