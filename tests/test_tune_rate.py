@@ -14,6 +14,7 @@ from lexer_core import LexerContext
 from lexer_core.artifact import load
 from lexer_core.cli.main import run
 from lexer_core.errors import UsageError
+from lexer_core.reporting.page.repro_snippet import snippet
 from lexer_core.reporting.terminal_table import report_to_text
 from lexer_core.tuning_report import TuningReport
 
@@ -60,6 +61,14 @@ def tuned(model: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Tuning
         **QUICK,
     )
     return report, path
+
+
+def test_the_code_on_the_page_has_the_objective_once(tuned):
+    text = snippet(tuned[0])
+
+    assert "maximize=['rate']" in text
+    assert f"slo={tuned[0].load_test.slo!r}" in text
+    assert "limits=" not in text
 
 
 def fates(report: TuningReport) -> dict[str, str]:

@@ -73,7 +73,8 @@ def _tuning_arguments(tuning: Tuning, test: LoadTest | None) -> dict[str, object
     arguments: dict[str, object] = {
         "vary": vary,
         **goals,
-        "limits": list(tuning.limits),
+        # A tuning for a rate lists its objective among the limits.
+        "limits": [limit for limit in tuning.limits if test is None or limit != test.slo],
         "slo": test.slo if test else "",
     }
     return {name: value for name, value in arguments.items() if value}
