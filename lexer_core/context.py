@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 
 import attrs
 
 from lexer_core.benchmark.cases import cases_of_models, select_cases, suited_to_onnx
+from lexer_core.call_arguments import number_of, numbers_of
 from lexer_core.deploy.row_model import LiveModel
 from lexer_core.engines.registry import EngineRegistry
 from lexer_core.errors import OutputFileError, TargetError, UsageError
@@ -22,10 +22,9 @@ from lexer_core.settings.layers import Configuration, argument_layer, merge_laye
 from lexer_core.settings.sources import read_sources
 from lexer_core.settings.table import DEFAULT, LOAD_SECONDS, TUNING_SECONDS
 from lexer_core.temporary_folders import TemporaryFolder
-from lexer_core.typed_values import convert_value
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from lexer_core.benchmark.progress import ProgressCallback
     from lexer_core.engines.choice import EngineChoice
@@ -36,8 +35,6 @@ if TYPE_CHECKING:
     from lexer_core.tuning_report import TuningReport
 
 __all__ = ["LexerContext", "benchmark"]
-
-Number = TypeVar("Number", int, float)
 
 
 @contextlib.contextmanager
@@ -61,48 +58,6 @@ def _with_time(configuration: Configuration, seconds: float) -> Configuration:
         return configuration
     settings = attrs.evolve(configuration.settings, max_seconds=seconds)
     return attrs.evolve(configuration, settings=settings)
-
-
-def _several(name: str, kind: type[Number], given: object) -> tuple[Number, ...]:
-    """Return the numbers of an argument that is one, or several of them; ``None`` is none."""
-    if given is None:
-        return ()
-    is_one = isinstance(given, str) or not isinstance(given, Iterable)
-    values = [given] if is_one else list(cast("Iterable[Any]", given))
-    # A number of numpy is converted to one of Python.
-    plain = [each.item() if hasattr(each, "item") else each for each in values]
-    numbers = [convert_value(kind, each) for each in plain]
-    if None in numbers:
-        what = "whole numbers" if kind is int else "numbers"
-        raise UsageError(
-            f"{name}={given!r} are not {what}.", hint=f"Pass one or a list, such as {name}=[1, 2]."
-        )
-    return cast("tuple[Number, ...]", tuple(numbers))
-
-
-def _number(name: str, kind: type[Number], given: object) -> Number:
-    """Return the number of an argument that is one."""
-    numbers = _several(name, kind, given)
-    if len(numbers) != 1:
-        raise UsageError(f"{name}={given!r} is not one number.")
-    return numbers[0]
-
-
-def _texts(name: str, given: object) -> tuple[str, ...]:
-    """Return the texts of an argument that is one, or several of them; ``None`` is none."""
-    if given is None:
-        return ()
-    texts = [given] if isinstance(given, str) or not isinstance(given, Iterable) else list(given)
-    if not all(isinstance(each, str) for each in texts):
-        raise UsageError(f"{name}={given!r} is neither text nor a list of texts.")
-    return cast("tuple[str, ...]", tuple(texts))
-
-
-def _text(name: str, given: object) -> str:
-    """Return the text of an argument that is one."""
-    if not isinstance(given, str):
-        raise UsageError(f"{name}={given!r} is not text.")
-    return given
 
 
 class LexerContext:
@@ -424,18 +379,11 @@ class LexerContext:
 
         metadata = metadata_of(torch_model)
         axes = dynamic_axes or (metadata.dynamic_axes if metadata else None) or {}
-        if not isinstance(vary, Mapping):
-            raise UsageError(
-                f"vary={vary!r} is not a mapping.",
-                hint="Pass the values of each axis by its name: vary={'batch': [1, 8]}.",
-            )
-        goals = _texts("minimize", minimize), _texts("maximize", maximize)
-        slo = slo if slo is None else _text("slo", slo)
-        for_rate = is_for_rate(*goals, slo)
+        for_rate = is_for_rate(minimize, maximize, slo)
         request = TuningRequest(
             space=read_axes(vary),
-            goals=() if for_rate else read_goals(*goals),
-            limits=read_limits(_texts("limits", limits)),
+            goals=() if for_rate else read_goals(minimize, maximize),
+            limits=read_limits(limits),
             axes=axes,
             save_to=checked_destination(save_to),
             origin=RunOrigin(
@@ -559,15 +507,15 @@ class LexerContext:
         )
         request = LoadRequest(
             plan=read_plan(
-                _text("slo", slo),
+                slo,
                 configuration.settings,
-                rates=_several("rates", float, rates),
-                arrivals=_text("arrivals", arrivals),
-                batch_wait_ms=_number("batch_wait_ms", float, batch_wait_ms),
+                rates=rates,
+                arrivals=arrivals,
+                batch_wait_ms=batch_wait_ms,
             ),
-            batch=_number("batch_up_to", int, batch_up_to),
-            instances=_several("instances", int, instances),
-            threads=_several("threads", int, threads),
+            batch=number_of("batch_up_to", int, batch_up_to),
+            instances=numbers_of("instances", int, instances),
+            threads=numbers_of("threads", int, threads),
             shared_session=shared_session,
             origin=RunOrigin(
                 command=command,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from attrs import field, frozen
 
+from lexer_core.call_arguments import text_of
 from lexer_core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -96,7 +97,7 @@ def read_arrivals(text: str, seed: int = 0) -> Arrivals:
     """
     if text in _NAMES:
         return Arrivals(name=text, seed=seed)
-    path = Path(text)
+    path = Path(text_of("arrivals", text))
     if not path.is_file():
         raise UsageError(
             f"arrivals {text!r} are neither 'poisson' nor 'constant' nor a file.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from lexer_core.call_arguments import number_of, numbers_of
 from lexer_core.errors import UsageError
 from lexer_core.load_testing.arrivals import read_arrivals
 from lexer_core.load_testing.measure import LoadPlan
@@ -24,7 +25,7 @@ def read_plan(
     slo: str,
     settings: Settings,
     *,
-    rates: float | Sequence[float] = (),
+    rates: float | Sequence[float] | None = (),
     arrivals: str = "poisson",
     batch_wait_ms: float = 0.0,
 ) -> LoadPlan:
@@ -48,7 +49,7 @@ def read_plan(
     UsageError
         One of them is not possible.
     """
-    wanted = [rates] if isinstance(rates, (int, float)) else list(rates)
+    wanted = numbers_of("rates", float, rates)
     for rate in wanted:
         if not 0.0 < rate <= _MOST_PER_SECOND:
             raise UsageError(
@@ -62,16 +63,17 @@ def read_plan(
                 hint="Try higher rates, or raise --max-seconds.",
             )
     objective = parse_slo(slo)
-    wait = batch_wait_ms / 1e3
+    wait_ms = number_of("batch_wait_ms", float, batch_wait_ms)
+    wait = wait_ms / 1e3
     if not (math.isfinite(wait) and 0.0 <= wait < objective.seconds):
         raise UsageError(
-            f"the first request of a batch cannot wait {batch_wait_ms:g} ms for others.",
+            f"the first request of a batch cannot wait {wait_ms:g} ms for others.",
             hint=f"Write a time from 0 to less than the limit, {objective.seconds * 1e3:g} ms.",
         )
     return LoadPlan(
         slo=objective,
         arrivals=read_arrivals(arrivals, settings.seed or 0),
         max_seconds=settings.max_seconds,
-        rates=tuple(sorted({float(rate) for rate in wanted})),
+        rates=tuple(sorted(set(wanted))),
         batch_wait=wait,
     )

@@ -6,6 +6,7 @@ import re
 
 from attrs import frozen
 
+from lexer_core.call_arguments import text_of
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import percentile_limit_text
 from lexer_core.tuning.goals import TIME_UNITS
@@ -45,7 +46,7 @@ def parse_slo(text: str) -> Slo:
     UsageError
         The text has another form, or no engine can keep to such a limit.
     """
-    match = _SLO.fullmatch(text)
+    match = _SLO.fullmatch(text_of("slo", text))
     if match is None:
         raise UsageError(f"{text!r} is not a limit on the latency.", hint=_HOW_TO_WRITE)
     percent, number, unit = match.groups()

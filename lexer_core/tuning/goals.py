@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from attrs import frozen
 
+from lexer_core.call_arguments import texts_of
 from lexer_core.errors import UsageError
 from lexer_core.reporting.numbers import significant
 from lexer_core.suggestions import did_you_mean
@@ -179,8 +180,8 @@ def read_goals(
         there are more than two.
     """
     goals = [
-        *(_goal(name, "minimize") for name in _names(minimize)),
-        *(_goal(name, "maximize") for name in _names(maximize)),
+        *(_goal(name, "minimize") for name in texts_of("minimize", minimize)),
+        *(_goal(name, "maximize") for name in texts_of("maximize", maximize)),
     ] or [_goal("p50", "minimize")]
     if len(goals) > 2:  # noqa: PLR2004 - a front of more cannot be shown
         raise UsageError(
@@ -191,12 +192,6 @@ def read_goals(
     if len({goal.figure.name for goal in goals}) < len(goals):
         raise UsageError(f"{goals[0].figure.name} is a goal twice.")
     return tuple(goals)
-
-
-def _names(given: str | Sequence[str] | None) -> Sequence[str]:
-    if given is None:
-        return ()
-    return (given,) if isinstance(given, str) else given
 
 
 def is_for_rate(
@@ -210,12 +205,13 @@ def is_for_rate(
         It is one of several goals, is to be minimized, or has no objective; or an
         objective is for another goal.
     """
-    names = [*_names(minimize), *_names(maximize)]
+    least, most = texts_of("minimize", minimize), texts_of("maximize", maximize)
+    names = (*least, *most)
     if RATE not in names:
         if slo is not None:
             raise UsageError("--slo is for the goal 'rate'.", hint="Write --maximize rate.")
         return False
-    if RATE in _names(minimize):
+    if RATE in least:
         raise UsageError("to minimize rate finds the worst.", hint="Write --maximize rate.")
     if len(names) > 1:
         raise UsageError(
@@ -286,7 +282,7 @@ def parse_limit(text: str) -> Limit:
     return Limit(figure=figure, bound=bound, is_upper=is_upper, text=text.replace(" ", ""))
 
 
-def read_limits(texts: Sequence[str]) -> tuple[Limit, ...]:
+def read_limits(texts: str | Sequence[str]) -> tuple[Limit, ...]:
     """Parse limits, of which each figure has at most one.
 
     Raises
@@ -295,7 +291,7 @@ def read_limits(texts: Sequence[str]) -> tuple[Limit, ...]:
         A limit is invalid, or a figure has two.
     """
     limits: dict[str, Limit] = {}
-    for limit in map(parse_limit, [texts] if isinstance(texts, str) else texts):
+    for limit in map(parse_limit, texts_of("limits", texts)):
         other = limits.setdefault(limit.figure.name, limit)
         if other is not limit:
             raise UsageError(

@@ -239,6 +239,11 @@ def read_axes(vary: Mapping[str, object]) -> Space:
     UsageError
         An axis has no values, or a value twice, or one that is not possible.
     """
+    if not isinstance(vary, Mapping):
+        raise UsageError(
+            f"vary={vary!r} is not a mapping.",
+            hint="Pass the values of each axis by its name: vary={'batch': [1, 8]}.",
+        )
     axes = []
     for written, given in vary.items():
         listed = (
