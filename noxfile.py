@@ -23,9 +23,8 @@ DISTRIBUTIONS = (
     "plugins/lexer_openvino",
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
-# Tests wait a third of the time, so there are more workers than the two cores that the time
-# of the suite is meant for; each file stays in one worker
-# because its fixtures are expensive. conftest.py has the order of the files.
+# Tests wait a third of the time, so three workers keep two cores busy. Each file stays in one
+# worker because its fixtures are expensive. conftest.py has the order of the files.
 SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
 # What the session core leaves out.
 BEYOND_THE_CORE = "torch or onnxruntime or openvino or extras or simulation"

@@ -174,23 +174,30 @@ def test_wrong_outputs_of_calls_at_the_same_time_cost_the_row(model):
     assert [each.engine for each in report.configurations if each.points] == ["sleepy"]
 
 
-@pytest.mark.parametrize(("calls", "is_served"), [(20, False), (110, True)])
-def test_an_engine_that_fails_under_load_has_no_rate_and_says_why(model, calls, is_served):
+def failed_under_load(model, engine, calls):
+    """Test an engine that fails after some calls beside one that does not; return its part."""
     report = load_test(
         model,
-        engines=[f"mortal[calls={calls}]", "sleepy"],
+        engines=[f"{engine}[calls={calls}]", "sleepy"],
         slo="p99<=400ms",
         instances=1,
         threads=1,
         rates=[50],
     )
-    mortal = next(each for each in report.configurations if each.engine == "mortal")
+    failed = next(each for each in report.configurations if each.engine == engine)
 
-    assert report[mortal.label].status == "failed"
-    assert bool(mortal.points) is is_served
-    assert mortal.rate is None
-    assert "it died of old age" in mortal.reason
+    assert report[failed.label].status == "failed"
+    assert failed.rate is None
     assert report.best is None or report.best.engine == "sleepy"
+    return report, failed
+
+
+@pytest.mark.parametrize(("calls", "is_served"), [(20, False), (110, True)])
+def test_an_engine_that_fails_under_load_has_no_rate_and_says_why(model, calls, is_served):
+    report, mortal = failed_under_load(model, "mortal", calls)
+
+    assert bool(mortal.points) is is_served
+    assert "it died of old age" in mortal.reason
     lines = report_to_text(report, 200).splitlines()
     assert any(line.startswith(f"{mortal.label}: ") for line in lines)
     assert LoadReport.from_json(report.to_json()) == report
@@ -294,21 +301,10 @@ def test_numbers_of_numpy_are_numbers_and_none_is_the_default(model):
 
 
 def test_outputs_that_become_wrong_under_load_cost_the_row(model):
-    report = load_test(
-        model,
-        engines=["spoiled[calls=100]", "sleepy"],
-        slo="p99<=400ms",
-        instances=1,
-        threads=1,
-        rates=[50],
-    )
-    spoiled = next(each for each in report.configurations if each.engine == "spoiled")
+    _, spoiled = failed_under_load(model, "spoiled", 100)
 
-    assert report[spoiled.label].status == "failed"
     assert spoiled.points
-    assert spoiled.rate is None
     assert "are wrong after the load test" in spoiled.reason
-    assert report.best is None or report.best.engine == "sleepy"
 
 
 def test_a_benchmark_is_no_load_test(tested):

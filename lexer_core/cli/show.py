@@ -25,9 +25,7 @@ __all__ = ["show"]
 @click.command()
 @click.argument("file", metavar="FILE")
 @format_option()
-@output_option(
-    "Also write the results to a file, e.g. results.json, .csv or .md.",
-)
+@output_option("Also write the results to a file, e.g. results.json, .csv or .md.")
 @click.option(
     "--contents",
     "only_contents",

@@ -153,7 +153,7 @@ class LoadConfiguration:
     lowest_failing
         The lowest rate that fails with certainty.
     reason
-        Why there are no points, or no rate, or how it failed.
+        Why there are no points or no rate, or how the configuration failed.
     """
 
     label: str
