@@ -23,9 +23,10 @@ DISTRIBUTIONS = (
     "plugins/lexer_openvino",
 )
 TEST_TOOLS = ("pytest", "pytest-xdist", "hypothesis")
-# Tests wait a third of the time, so three workers keep two cores busy. Each file stays in one
-# worker because its fixtures are expensive. conftest.py has the order of the files.
-SIDE_BY_SIDE = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# Tests mostly wait for subprocesses, so they run in parallel; with three workers on two cores,
+# tests that race toy engines were disturbed. Each file stays in one worker because its fixtures
+# are expensive. conftest.py has the order of the files.
+SIDE_BY_SIDE = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 # What the session core leaves out.
 BEYOND_THE_CORE = "torch or onnxruntime or openvino or extras or simulation"
 # Dependencies of HTML reports, DataFrames, fleets and large tunings, optional for the core.
